@@ -1,0 +1,33 @@
+"""Classic generative models, live: VAE, DCGAN and conditional GAN, one `from_pretrained` away.
+
+Names resolve on first use, so that `import genmodels` alone loads neither torch nor diffusers.
+"""
+
+from importlib import import_module
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "CGANDiscriminator": "genmodels.models",
+    "CGANGenerator": "genmodels.models",
+    "CGANPipeline": "genmodels.pipelines",
+    "DCGANDiscriminator": "genmodels.models",
+    "DCGANGenerator": "genmodels.models",
+    "DCGANPipeline": "genmodels.pipelines",
+    "VAEDecoder": "genmodels.models",
+    "VAEEncoder": "genmodels.models",
+    "VAEPipeline": "genmodels.pipelines",
+    "load_pipeline": "genmodels.pipelines",
+}
+
+__all__ = ["__version__", *_HOMES]
+
+
+def __getattr__(name: str):
+    if name not in _HOMES:
+        raise AttributeError(f"module 'genmodels' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

@@ -1,0 +1,7 @@
+"""Networks and nothing else: one file per family."""
+
+from .cgan import CGANDiscriminator, CGANGenerator
+from .dcgan import DCGANDiscriminator, DCGANGenerator
+from .vae import VAEDecoder, VAEEncoder
+
+__all__ = ["CGANDiscriminator", "CGANGenerator", "DCGANDiscriminator", "DCGANGenerator", "VAEDecoder", "VAEEncoder"]

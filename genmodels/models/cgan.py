@@ -1,0 +1,132 @@
+"""Conditional GAN networks: Mirza, Osindero, "Conditional Generative Adversarial Nets", 2014,
+https://arxiv.org/abs/1411.1784, equation 2, on DCGAN's convolutions.
+
+The generator gets the label beside its latent, as in the paper. The discriminator gets it as an inner product with its
+features: Miyato, Koyama, "cGANs with Projection Discriminator", ICLR 2018, https://arxiv.org/abs/1802.05637, equation 3.
+"""
+
+from __future__ import annotations
+
+import torch
+from diffusers import ConfigMixin, ModelMixin
+from diffusers.configuration_utils import register_to_config
+from torch import nn
+
+from .dcgan import discriminator_trunk, generator_trunk, widths
+from .modeling import (
+    StrictLoadingMixin,
+    check_image_shape,
+    check_images,
+    check_latents,
+    check_positive,
+    crop_to,
+    one_hot_labels,
+    pad_to,
+)
+
+
+def check_classes(num_classes: int, class_names: list[str] | None) -> None:
+    """Raise ValueError unless there are at least two classes and, if named, as many distinct names."""
+    if isinstance(num_classes, bool) or not isinstance(num_classes, int) or num_classes < 2:
+        raise ValueError(f"num_classes must be an integer of at least 2, got {num_classes!r}.")
+    if class_names is not None and (len(class_names) != num_classes or len(set(class_names)) != num_classes):
+        raise ValueError(f"class_names must be {num_classes} different names, got {class_names!r}.")
+
+
+class CGANGenerator(StrictLoadingMixin, ModelMixin, ConfigMixin):
+    """Latents and class labels to images.
+
+    Args:
+        num_classes: how many classes there are, at least 2.
+        class_names: their names in order; they travel in the config, so that `class_labels="7"` works after loading.
+        label_dim: length of the learned label vector that is put beside the latent.
+        sample_size, num_channels, latent_dim, base_channels, kernel_size, norm: as in `DCGANGenerator`.
+
+    Raises:
+        ValueError: an argument is out of its range; the message names the legal values.
+    """
+
+    @register_to_config
+    def __init__(
+        self,
+        sample_size: int = 28,
+        num_channels: int = 1,
+        num_classes: int = 10,
+        class_names: list[str] | None = None,
+        latent_dim: int = 64,
+        label_dim: int = 32,
+        base_channels: int = 32,
+        kernel_size: int = 4,
+        norm: str = "batch",
+    ):
+        super().__init__()
+        inner_size = check_image_shape(sample_size, num_channels)
+        check_positive(latent_dim=latent_dim, label_dim=label_dim, base_channels=base_channels)
+        check_classes(num_classes, class_names)
+        self.embed_label = nn.Linear(num_classes, label_dim, bias=False)
+        self.layers = generator_trunk(
+            latent_dim + label_dim, inner_size, num_channels, base_channels, kernel_size, norm
+        )
+
+    def forward(self, latents: torch.Tensor, class_labels: torch.Tensor) -> torch.Tensor:
+        """Draw images.
+
+        Args:
+            latents: (N, latent_dim) float.
+            class_labels: (N,) integers from 0 to num_classes - 1, or (N, num_classes) weights that mix classes.
+
+        Returns:
+            `pixel_values` (N, num_channels, sample_size, sample_size) in (-1, 1).
+        """
+        check_latents(latents, self.config.latent_dim)
+        weights = one_hot_labels(class_labels, self.config.num_classes).to(latents.dtype)
+        inputs = torch.cat([latents, self.embed_label(weights)], dim=1)
+        return crop_to(self.layers(inputs[:, :, None, None]), self.config.sample_size)
+
+
+class CGANDiscriminator(StrictLoadingMixin, ModelMixin, ConfigMixin):
+    """Images and class labels to one score each: the logit of being a real image *of that class*.
+
+    Args:
+        num_classes, class_names: as in `CGANGenerator`.
+        sample_size, num_channels, base_channels, kernel_size, norm, dropout: as in `DCGANDiscriminator`.
+
+    Raises:
+        ValueError: an argument is out of its range; the message names the legal values.
+    """
+
+    @register_to_config
+    def __init__(
+        self,
+        sample_size: int = 28,
+        num_channels: int = 1,
+        num_classes: int = 10,
+        class_names: list[str] | None = None,
+        base_channels: int = 32,
+        kernel_size: int = 4,
+        norm: str = "none",
+        dropout: float = 0.0,
+    ):
+        super().__init__()
+        self.inner_size = check_image_shape(sample_size, num_channels)
+        check_positive(base_channels=base_channels)
+        check_classes(num_classes, class_names)
+        self.layers = discriminator_trunk(self.inner_size, num_channels, base_channels, kernel_size, norm, dropout)
+        features = widths(self.inner_size, base_channels)[-1] * 16
+        self.score = nn.Linear(features, 1)
+        self.embed_label = nn.Linear(num_classes, features, bias=False)
+
+    def forward(self, pixel_values: torch.Tensor, class_labels: torch.Tensor) -> torch.Tensor:
+        """Score images.
+
+        Args:
+            pixel_values: (N, num_channels, sample_size, sample_size) in [-1, 1].
+            class_labels: (N,) integers, or (N, num_classes) weights.
+
+        Returns:
+            Scores (N,), unbounded; higher is more real: w . f(x) + V_y . f(x).
+        """
+        check_images(pixel_values, self.config.sample_size, self.config.num_channels)
+        weights = one_hot_labels(class_labels, self.config.num_classes).to(pixel_values.dtype)
+        features = self.layers(pad_to(pixel_values, self.inner_size)).flatten(1)
+        return self.score(features).flatten() + (self.embed_label(weights) * features).sum(1)

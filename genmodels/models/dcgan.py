@@ -1,0 +1,154 @@
+"""DCGAN networks: Radford, Metz, Chintala, "Unsupervised Representation Learning with Deep Convolutional Generative
+Adversarial Networks", ICLR 2016, https://arxiv.org/abs/1511.06434, section 3 and figure 1.
+
+Only strided and transposed convolutions: no pooling, no upsampling layers, no hidden dense layers.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+from diffusers import ConfigMixin, ModelMixin
+from diffusers.configuration_utils import register_to_config
+from torch import nn
+
+from .modeling import (
+    StrictLoadingMixin,
+    check_image_shape,
+    check_images,
+    check_latents,
+    check_positive,
+    crop_to,
+    pad_to,
+)
+
+STRIDE = 2
+NORMS = ("batch", "none")
+
+
+def check_kernel_size(kernel_size: int) -> None:
+    """A kernel that the stride does not divide paints a checkerboard (Odena et al. 2016): refuse it."""
+    if kernel_size not in (2, 4, 6):
+        raise ValueError(f"kernel_size must be divisible by the stride of {STRIDE}: 2, 4 or 6, got {kernel_size!r}.")
+
+
+def make_norm(norm: str, num_features: int) -> nn.Module:
+    """BatchNorm or nothing.
+
+    Raises:
+        ValueError: `norm` is neither "batch" nor "none".
+    """
+    if norm not in NORMS:
+        raise ValueError(f"norm must be one of {', '.join(NORMS)}, got {norm!r}.")
+    return nn.BatchNorm2d(num_features) if norm == "batch" else nn.Identity()
+
+
+def widths(inner_size: int, base_channels: int) -> list[int]:
+    """Channels at each resolution from the image side down to 4x4: 32 pixels and a base of 64 give [64, 128, 256]."""
+    stages = inner_size.bit_length() - 3
+    return [base_channels * min(2**i, 8) for i in range(stages)]
+
+
+def generator_trunk(
+    input_dim: int, inner_size: int, num_channels: int, base_channels: int, kernel_size: int, norm: str
+) -> nn.Sequential:
+    """(N, input_dim, 1, 1) to (N, num_channels, inner_size, inner_size) in (-1, 1)."""
+    check_kernel_size(kernel_size)
+    channels = widths(inner_size, base_channels)[::-1]
+    # A bias in front of BatchNorm would be subtracted again.
+    bias = norm == "none"
+    layers = [nn.ConvTranspose2d(input_dim, channels[0], 4, bias=bias), make_norm(norm, channels[0]), nn.ReLU()]
+    upsample = {"kernel_size": kernel_size, "stride": STRIDE, "padding": (kernel_size - STRIDE) // 2}
+    for before, after in pairwise(channels):
+        layers += [nn.ConvTranspose2d(before, after, bias=bias, **upsample), make_norm(norm, after), nn.ReLU()]
+    layers += [nn.ConvTranspose2d(channels[-1], num_channels, **upsample), nn.Tanh()]
+    return nn.Sequential(*layers)
+
+
+def discriminator_trunk(
+    inner_size: int, num_channels: int, base_channels: int, kernel_size: int, norm: str, dropout: float
+) -> nn.Sequential:
+    """(N, num_channels, inner_size, inner_size) to features (N, channels, 4, 4)."""
+    check_kernel_size(kernel_size)
+    if not 0 <= dropout < 1:
+        raise ValueError(f"dropout must be at least 0 and below 1, got {dropout!r}.")
+    channels = [num_channels, *widths(inner_size, base_channels)]
+    downsample = {"kernel_size": kernel_size, "stride": STRIDE, "padding": (kernel_size - STRIDE) // 2}
+    layers: list[nn.Module] = []
+    for i, (before, after) in enumerate(pairwise(channels)):
+        # The paper leaves BatchNorm out at D's input, where it makes samples oscillate.
+        normed = norm == "batch" and i > 0
+        layers += [nn.Conv2d(before, after, bias=not normed, **downsample)]
+        layers += [make_norm(norm if i > 0 else "none", after), nn.LeakyReLU(0.2), nn.Dropout2d(dropout)]
+    return nn.Sequential(*(layer for layer in layers if not (isinstance(layer, nn.Dropout2d) and not dropout)))
+
+
+class DCGANGenerator(StrictLoadingMixin, ModelMixin, ConfigMixin):
+    """Latents to images through transposed convolutions.
+
+    Args:
+        sample_size: side of the images in pixels, 16 to 128; inside, the next power of two is drawn and cropped.
+        num_channels: 1 or 3.
+        latent_dim: length of a latent.
+        base_channels: channels in front of the last layer; each layer towards 4x4 has twice as many, at most 8 times.
+        kernel_size: of the transposed convolutions of stride 2: 2, 4 or 6.
+        norm: "batch", as in the paper, or "none".
+
+    Raises:
+        ValueError: an argument is out of its range; the message names the legal values.
+    """
+
+    @register_to_config
+    def __init__(
+        self,
+        sample_size: int = 32,
+        num_channels: int = 3,
+        latent_dim: int = 100,
+        base_channels: int = 64,
+        kernel_size: int = 4,
+        norm: str = "batch",
+    ):
+        super().__init__()
+        inner_size = check_image_shape(sample_size, num_channels)
+        check_positive(latent_dim=latent_dim, base_channels=base_channels)
+        self.layers = generator_trunk(latent_dim, inner_size, num_channels, base_channels, kernel_size, norm)
+
+    def forward(self, latents: torch.Tensor) -> torch.Tensor:
+        """(N, latent_dim) latents to `pixel_values` (N, num_channels, sample_size, sample_size) in (-1, 1)."""
+        check_latents(latents, self.config.latent_dim)
+        return crop_to(self.layers(latents[:, :, None, None]), self.config.sample_size)
+
+
+class DCGANDiscriminator(StrictLoadingMixin, ModelMixin, ConfigMixin):
+    """Images to one score each: the logit of being real.
+
+    Args:
+        sample_size, num_channels, base_channels, kernel_size: as in `DCGANGenerator`.
+        norm: "batch", as in the paper, or "none" (what gradient penalties on single images require).
+        dropout: share of feature maps dropped after each layer in training.
+
+    Raises:
+        ValueError: an argument is out of its range; the message names the legal values.
+    """
+
+    @register_to_config
+    def __init__(
+        self,
+        sample_size: int = 32,
+        num_channels: int = 3,
+        base_channels: int = 64,
+        kernel_size: int = 4,
+        norm: str = "batch",
+        dropout: float = 0.0,
+    ):
+        super().__init__()
+        self.inner_size = check_image_shape(sample_size, num_channels)
+        check_positive(base_channels=base_channels)
+        self.layers = discriminator_trunk(self.inner_size, num_channels, base_channels, kernel_size, norm, dropout)
+        self.score = nn.Conv2d(widths(self.inner_size, base_channels)[-1], 1, 4)
+
+    def forward(self, pixel_values: torch.Tensor) -> torch.Tensor:
+        """(N, num_channels, sample_size, sample_size) in [-1, 1] to scores (N,), unbounded; higher is more real."""
+        check_images(pixel_values, self.config.sample_size, self.config.num_channels)
+        return self.score(self.layers(pad_to(pixel_values, self.inner_size))).flatten()

@@ -1,0 +1,142 @@
+"""What every network of the suite shares: checked sizes, strict loading, label handling."""
+
+from __future__ import annotations
+
+import torch
+from diffusers.configuration_utils import FrozenDict
+from safetensors import SafetensorError
+from torch import nn
+from torch.nn import functional as F
+
+MIN_SIZE, MAX_SIZE = 16, 128
+LEGAL_CHANNELS = (1, 3)
+
+
+class StrictLoadingMixin:
+    """Makes a diffusers model (to the left of `ModelMixin`) refuse to load half-loaded weights.
+
+    diffusers only warns about a missing tensor and leaves it on the meta device; an unexpected one passes silently. Both
+    mean that the numbers behind the pictures are not those of the card, so here they raise.
+    """
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path, *, output_loading_info: bool = False, **kwargs):
+        """Load as diffusers does, from safetensors only.
+
+        Raises:
+            ValueError: the weights have missing, unexpected, wrongly shaped or non-finite tensors; the message names the
+                file and the tensors.
+        """
+        where = f"{pretrained_model_name_or_path}"
+        if kwargs.get("subfolder"):
+            where += f"/{kwargs['subfolder']}"
+        kwargs["use_safetensors"] = True
+        try:
+            model, info = super().from_pretrained(pretrained_model_name_or_path, output_loading_info=True, **kwargs)
+        except (SafetensorError, RuntimeError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise ValueError(
+                f"The weights in {where} do not load into {cls.__name__}: {reason}. Download or save them again."
+            ) from error
+        problems = [
+            f"{word} {', '.join(sorted(map(str, names))[:4])}{' ...' if len(names) > 4 else ''}"
+            for word, names in (
+                ("missing", info["missing_keys"]),
+                ("unexpected", info["unexpected_keys"]),
+                ("wrongly shaped", info["mismatched_keys"]),
+                ("unset (meta)", [n for n, t in model.state_dict().items() if t.is_meta]),
+                (
+                    "non-finite",
+                    [n for n, t in model.state_dict().items() if not t.is_meta and not torch.isfinite(t).all()],
+                ),
+            )
+            if names
+        ]
+        if problems:
+            raise ValueError(
+                f"The weights in {where} do not fit {cls.__name__}: {'; '.join(problems)}. Download or save them again."
+            )
+        # diffusers notes where a model came from; saved again, that would publish a path of the user's machine.
+        model._internal_dict = FrozenDict({k: v for k, v in model.config.items() if k != "_name_or_path"})
+        return (model, info) if output_loading_info else model
+
+
+def check_image_shape(sample_size: int, num_channels: int) -> int:
+    """The internal size, a power of two, for images of `sample_size` pixels.
+
+    Raises:
+        ValueError: the size is not an integer from 16 to 128, or there are neither 1 nor 3 channels.
+    """
+    if isinstance(sample_size, bool) or not isinstance(sample_size, int) or not MIN_SIZE <= sample_size <= MAX_SIZE:
+        raise ValueError(f"sample_size must be an integer from {MIN_SIZE} to {MAX_SIZE}, got {sample_size!r}.")
+    if num_channels not in LEGAL_CHANNELS:
+        raise ValueError(f"num_channels must be 1 (grey) or 3 (colour), got {num_channels!r}.")
+    return 1 << (sample_size - 1).bit_length()
+
+
+def check_positive(**values: int) -> None:
+    """Raise ValueError unless every value is a positive integer."""
+    for name, value in values.items():
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise ValueError(f"{name} must be a positive integer, got {value!r}.")
+
+
+def pad_to(images: torch.Tensor, size: int) -> torch.Tensor:
+    """Centre (N, C, s, s) images on a black (-1) canvas of `size` pixels."""
+    missing = size - images.shape[-1]
+    if not missing:
+        return images
+    before = missing // 2
+    return F.pad(images, (before, missing - before, before, missing - before), value=-1.0)
+
+
+def crop_to(images: torch.Tensor, size: int) -> torch.Tensor:
+    """The inverse of `pad_to`."""
+    before = (images.shape[-1] - size) // 2
+    return images[..., before : before + size, before : before + size]
+
+
+def check_images(images: torch.Tensor, sample_size: int, num_channels: int) -> None:
+    """Raise ValueError unless `images` is (N, num_channels, sample_size, sample_size)."""
+    if images.ndim != 4 or images.shape[1:] != (num_channels, sample_size, sample_size):
+        raise ValueError(
+            f"Expected images of shape (N, {num_channels}, {sample_size}, {sample_size}), got {tuple(images.shape)}."
+        )
+
+
+def check_latents(latents: torch.Tensor, latent_dim: int) -> None:
+    """Raise ValueError unless `latents` is (N, latent_dim)."""
+    if latents.ndim != 2 or latents.shape[1] != latent_dim:
+        raise ValueError(f"Expected latents of shape (N, {latent_dim}), got {tuple(latents.shape)}.")
+
+
+def one_hot_labels(class_labels: torch.Tensor, num_classes: int) -> torch.Tensor:
+    """Labels as weights over classes: (N,) integers become one-hot, (N, num_classes) weights pass through.
+
+    Raises:
+        ValueError: the shape is neither of the two, or a label is not in 0 ... num_classes - 1.
+    """
+    if class_labels.ndim == 2 and class_labels.shape[1] == num_classes and class_labels.is_floating_point():
+        return class_labels
+    if class_labels.ndim != 1 or class_labels.is_floating_point():
+        raise ValueError(
+            f"class_labels must be (N,) integers or (N, {num_classes}) weights, got {class_labels.dtype} of shape "
+            f"{tuple(class_labels.shape)}."
+        )
+    # Reading the values would stall a GPU; there the index kernel itself checks them.
+    if class_labels.device.type == "cpu" and class_labels.numel():
+        low, high = int(class_labels.min()), int(class_labels.max())
+        if low < 0 or high >= num_classes:
+            raise ValueError(f"class_labels must be from 0 to {num_classes - 1}, got {low if low < 0 else high}.")
+    return F.one_hot(class_labels, num_classes).float()
+
+
+def init_dcgan(module: nn.Module) -> None:
+    """Weights from N(0, 0.02), as in the DCGAN paper (Radford et al. 2016, section 4); use with `Module.apply`."""
+    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+        nn.init.normal_(module.weight, 0.0, 0.02)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+    elif isinstance(module, nn.BatchNorm2d):
+        nn.init.normal_(module.weight, 1.0, 0.02)
+        nn.init.zeros_(module.bias)

@@ -1,0 +1,47 @@
+"""What a user loads and calls."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from huggingface_hub import hf_hub_download
+
+from ..errors import UserError
+from .base import GenerationOutput, ImagePipeline, hub_errors, locate, read_class_name
+from .gan import CGANPipeline, DCGANPipeline, GANPipeline
+from .vae import PosteriorOutput, VAEPipeline
+
+__all__ = [
+    "CGANPipeline",
+    "DCGANPipeline",
+    "GANPipeline",
+    "GenerationOutput",
+    "ImagePipeline",
+    "PosteriorOutput",
+    "VAEPipeline",
+    "load_pipeline",
+]
+
+PIPELINES = {cls.__name__: cls for cls in (VAEPipeline, DCGANPipeline, CGANPipeline)}
+
+
+def load_pipeline(name_or_path: str | Path, **kwargs) -> ImagePipeline:
+    """Load any model of the suite: a built-in name, a folder or a Hub id.
+
+    Args:
+        name_or_path, kwargs: as in `ImagePipeline.from_pretrained`.
+
+    Raises:
+        UserError: there is no such model, it is not one of ours, or its weights are damaged.
+    """
+    source = locate(name_or_path)
+    if Path(source).is_dir():
+        index = Path(source) / "model_index.json"
+    else:
+        hub_arguments = {k: v for k, v in kwargs.items() if k in ("revision", "token", "cache_dir", "local_files_only")}
+        with hub_errors(source):
+            index = Path(hf_hub_download(source, "model_index.json", **hub_arguments))
+    class_name = read_class_name(index)
+    if class_name not in PIPELINES:
+        raise UserError(f"{str(name_or_path)!r} holds a {class_name}; genmodels loads {', '.join(PIPELINES)}.")
+    return PIPELINES[class_name].from_pretrained(name_or_path, **kwargs)

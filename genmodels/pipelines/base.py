@@ -1,0 +1,275 @@
+"""What every pipeline shares: built-in names, checked loading, reproducible latents, images in and out."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import DiffusionPipeline
+from diffusers.utils import BaseOutput
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+from PIL import Image
+
+from .. import zoo
+from ..errors import UserError
+
+OUTPUT_TYPES = ("pil", "pt", "np")
+MODES = ("slerp", "lerp")
+# Images drawn in one forward pass: bounds the memory of a call, whatever num_images is.
+CHUNK = 256
+
+Images = Image.Image | Sequence[Image.Image] | torch.Tensor | np.ndarray
+
+
+@dataclass
+class GenerationOutput(BaseOutput):
+    """What a pipeline returns.
+
+    Attributes:
+        images: a list of PIL images ("pil"), `pixel_values` (N, C, H, W) float32 in [-1, 1] ("pt"), or an array
+            (N, H, W, C) float32 in [0, 1] ("np").
+        latents: (N, latent_dim) float32, what the images were drawn from.
+        class_labels: (N,) int64 or (N, num_classes) float32 weights; None for models without classes.
+    """
+
+    images: list[Image.Image] | torch.Tensor | np.ndarray
+    latents: torch.Tensor
+    class_labels: torch.Tensor | None = None
+
+
+def check_count(name: str, value: int, low: int = 1) -> int:
+    """Return `value` if it is an integer of at least `low`, else raise ValueError."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < low:
+        raise ValueError(f"{name} must be an integer of at least {low}, got {value!r}.")
+    return int(value)
+
+
+def draw_latents(
+    num_images: int, latent_dim: int, generator: torch.Generator | None = None, seed: int | None = None
+) -> torch.Tensor:
+    """(num_images, latent_dim) float32 from N(0, 1).
+
+    Drawn row by row, because one call of torch.randn gives other values for other shapes: so latents i of a seed are the
+    same for every num_images.
+
+    Raises:
+        ValueError: num_images is not a positive integer, or both a generator and a seed are given.
+    """
+    check_count("num_images", num_images)
+    if generator is not None and seed is not None:
+        raise ValueError("Give either generator or seed, not both.")
+    if seed is not None:
+        generator = torch.Generator().manual_seed(check_count("seed", seed, low=0))
+    device = generator.device if generator is not None else None
+    return torch.stack([torch.randn(latent_dim, generator=generator, device=device) for _ in range(num_images)])
+
+
+def interpolate_latents(a: torch.Tensor, b: torch.Tensor, steps: int, mode: str = "slerp") -> torch.Tensor:
+    """`steps` latents from `a` to `b`, both included.
+
+    "lerp" is the straight line. "slerp" follows the great circle, on which samples of N(0, I) lie in high dimensions
+    (White 2016, https://arxiv.org/abs/1609.04468): sin((1-t) w) / sin w a + sin(t w) / sin w b, w the angle between them.
+
+    Args:
+        a, b: (latent_dim,) float.
+        steps: at least 2.
+        mode: "slerp" or "lerp".
+
+    Returns:
+        (steps, latent_dim) float.
+
+    Raises:
+        ValueError: `steps` is below 2 or `mode` is unknown.
+    """
+    check_count("steps", steps, low=2)
+    if mode not in MODES:
+        raise ValueError(f"mode must be one of {', '.join(MODES)}, got {mode!r}.")
+    t = torch.linspace(0, 1, steps, device=a.device, dtype=a.dtype)[:, None]
+    norms = a.norm() * b.norm()
+    if mode == "slerp" and norms > 0:
+        angle = torch.arccos((a @ b / norms).clamp(-1, 1))
+        # Parallel vectors have no arc, opposite ones have every arc: the line is right for the first, a choice for both.
+        if torch.sin(angle) > 1e-4:
+            return (torch.sin((1 - t) * angle) * a + torch.sin(t * angle) * b) / torch.sin(angle)
+    return (1 - t) * a + t * b
+
+
+def to_uint8(pixel_values: torch.Tensor) -> np.ndarray:
+    """`pixel_values` (N, C, H, W) in [-1, 1] to (N, H, W, C) uint8, rounded."""
+    scaled = ((pixel_values.detach().float().cpu() + 1) * 127.5).round().clamp(0, 255)
+    return scaled.to(torch.uint8).permute(0, 2, 3, 1).numpy()
+
+
+def to_pil(pixel_values: torch.Tensor) -> list[Image.Image]:
+    """`pixel_values` (N, C, H, W) in [-1, 1] to PIL images, mode L or RGB."""
+    return [Image.fromarray(a[..., 0] if a.shape[-1] == 1 else a) for a in to_uint8(pixel_values)]
+
+
+def to_output(pixel_values: torch.Tensor, output_type: str) -> list[Image.Image] | torch.Tensor | np.ndarray:
+    """`pixel_values` in the form that `output_type` names; see `GenerationOutput`."""
+    check_output_type(output_type)
+    if output_type == "pil":
+        return to_pil(pixel_values)
+    pixel_values = pixel_values.detach().float().cpu()
+    return pixel_values if output_type == "pt" else ((pixel_values + 1) / 2).permute(0, 2, 3, 1).numpy()
+
+
+def check_output_type(output_type: str) -> None:
+    """Raise ValueError unless `output_type` is "pil", "pt" or "np"."""
+    if output_type not in OUTPUT_TYPES:
+        raise ValueError(f"output_type must be one of {', '.join(OUTPUT_TYPES)}, got {output_type!r}.")
+
+
+def to_pixel_values(images: Images, sample_size: int, num_channels: int) -> torch.Tensor:
+    """Any form in which a pipeline returns images, back to `pixel_values` (N, C, H, W) float32 in [-1, 1].
+
+    Args:
+        images: a PIL image or a list of them (grey and colour are converted), a tensor (N, C, H, W) in [-1, 1], or an
+            array (N, H, W, C) of floats in [0, 1] or of uint8.
+        sample_size, num_channels: what the model takes.
+
+    Raises:
+        ValueError: no images, a wrong size or shape, or values out of range. Images are never resized silently.
+    """
+    if isinstance(images, Image.Image):
+        images = [images]
+    if isinstance(images, torch.Tensor):
+        pixel_values = images.detach().float()
+        low, high, form = -1.0, 1.0, "tensors hold pixel_values (N, C, H, W) in [-1, 1]"
+    elif isinstance(images, np.ndarray):
+        form = "arrays are (N, H, W, C) with floats in [0, 1] or uint8"
+        if images.ndim != 4:
+            raise ValueError(f"Got an array of shape {images.shape}; {form}.")
+        scaled = images.astype(np.float32) / 255 if images.dtype == np.uint8 else images.astype(np.float32)
+        pixel_values = torch.from_numpy(scaled).permute(0, 3, 1, 2)
+        low, high = 0.0, 1.0
+    elif isinstance(images, Sequence) and images and all(isinstance(image, Image.Image) for image in images):
+        for image in images:
+            if image.size != (sample_size, sample_size):
+                raise ValueError(
+                    f"Expected images of {sample_size}x{sample_size} pixels, got {image.width}x{image.height}: resize them, "
+                    f"for example with image.resize(({sample_size}, {sample_size}))."
+                )
+        mode = "L" if num_channels == 1 else "RGB"
+        arrays = np.stack([np.asarray(image.convert(mode)) for image in images])
+        return (
+            torch.from_numpy(arrays).reshape(-1, sample_size, sample_size, num_channels).permute(0, 3, 1, 2).float()
+            / 127.5
+            - 1
+        )
+    else:
+        raise ValueError("images must be a PIL image, a non-empty list of them, a tensor or an array.")
+    if pixel_values.shape[1:] != (num_channels, sample_size, sample_size):
+        raise ValueError(
+            f"Expected {num_channels} channel(s) of {sample_size}x{sample_size} pixels, got shape {tuple(images.shape)}; {form}."
+        )
+    if not torch.isfinite(pixel_values).all() or pixel_values.min() < low - 1e-3 or pixel_values.max() > high + 1e-3:
+        raise ValueError(f"The images have values out of range; {form}.")
+    return pixel_values if low < 0 else pixel_values * 2 - 1
+
+
+def describe_missing(name: str) -> str:
+    """One sentence for a name that is neither built in, nor a folder, nor a Hub id."""
+    names = zoo.model_names()
+    close = difflib.get_close_matches(name, names, n=1)
+    hint = f"did you mean {close[0]!r}? Built in are" if close else "built in are"
+    return f"There is no model {name!r}: {hint} {', '.join(names)}; or give a folder, or a Hub id such as 'name/model'."
+
+
+def locate(name_or_path: str | Path) -> str:
+    """A built-in name, a folder or a Hub id, as a folder or a Hub id; raises UserError for anything else."""
+    name = str(name_or_path)
+    if Path(name).is_dir():
+        if not (Path(name) / "model_index.json").is_file():
+            raise UserError(f"The folder {name} has no model_index.json: it does not hold a saved pipeline.")
+        return name
+    built_in = zoo.model_folder(name)
+    if built_in is not None:
+        return str(built_in)
+    if name.count("/") != 1 or name.startswith((".", "/", "~")):
+        raise UserError(describe_missing(name))
+    return name
+
+
+@contextmanager
+def hub_errors(name: str) -> Iterator[None]:
+    """Turn the clients' many errors about one Hub id into one sentence."""
+    try:
+        yield
+    except (HfHubHTTPError, HFValidationError, OSError, ValueError) as error:
+        raise UserError(
+            f"The Hub has no readable model {name!r}, or it cannot be reached: check the id, the network and, if the "
+            f"model is private, HF_TOKEN ({type(error).__name__})."
+        ) from error
+
+
+def read_class_name(index: Path) -> str | None:
+    """The pipeline class that a model_index.json names; raises UserError if the file is not readable as one."""
+    try:
+        name = json.loads(index.read_text()).get("_class_name")
+    except (OSError, ValueError, AttributeError) as error:
+        raise UserError(f"{index} is not a readable model_index.json: {first_sentence(error)}") from error
+    return name if isinstance(name, str) else None
+
+
+class ImagePipeline(DiffusionPipeline):
+    """Base of the pipelines: loads a built-in name, a folder or a Hub id, strictly."""
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **kwargs):
+        """Load a pipeline.
+
+        Args:
+            pretrained_model_name_or_path: a built-in name (`python -m genmodels list`), a folder that `save_pretrained`
+                wrote, or a Hub id ("name/model").
+            kwargs: as in `DiffusionPipeline.from_pretrained`: `revision`, `token`, `torch_dtype`, `cache_dir`, ...
+
+        Raises:
+            UserError: there is no such model, it is another kind of pipeline, or its weights are damaged.
+        """
+        source = locate(pretrained_model_name_or_path)
+        kwargs["use_safetensors"] = True
+        if not Path(source).is_dir():
+            with hub_errors(source):
+                source = cls.download(source, **{k: v for k, v in kwargs.items() if k != "torch_dtype"})
+        try:
+            found = read_class_name(Path(source) / "model_index.json")
+            if found != cls.__name__:
+                raise UserError(
+                    f"{str(pretrained_model_name_or_path)!r} holds a {found}, not a {cls.__name__}: load it with "
+                    f"{found}.from_pretrained or genmodels.load_pipeline."
+                )
+            return super().from_pretrained(source, **kwargs)
+        except UserError:
+            raise
+        except (ValueError, OSError) as error:
+            raise UserError(f"{str(pretrained_model_name_or_path)!r} does not load: {first_sentence(error)}") from error
+
+    def _to_latents(
+        self,
+        num_images: int,
+        latent_dim: int,
+        generator: torch.Generator | None,
+        seed: int | None,
+        latents: torch.Tensor | None,
+    ) -> torch.Tensor:
+        if latents is None:
+            latents = draw_latents(num_images, latent_dim, generator, seed)
+        elif generator is not None or seed is not None:
+            raise ValueError("Give either latents, or a seed or generator to draw them, not both.")
+        elif latents.ndim != 2 or latents.shape[1] != latent_dim or not len(latents):
+            raise ValueError(f"latents must have shape (N, {latent_dim}), got {tuple(latents.shape)}.")
+        elif not torch.isfinite(latents).all():
+            raise ValueError("latents must be finite numbers.")
+        return latents.to(self.device, self.dtype)
+
+
+def first_sentence(error: Exception) -> str:
+    """The first line of an error's text: what is left of a page of advice."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -1,0 +1,273 @@
+"""Pipelines of the GANs: unconditional (DCGAN) and class-conditional (CGAN)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from ..models.cgan import CGANDiscriminator, CGANGenerator
+from ..models.dcgan import DCGANDiscriminator, DCGANGenerator
+from .base import (
+    CHUNK,
+    GenerationOutput,
+    ImagePipeline,
+    Images,
+    check_count,
+    check_output_type,
+    draw_latents,
+    interpolate_latents,
+    to_output,
+    to_pixel_values,
+)
+
+MAX_PSI = 2.0
+
+ClassLabels = int | str | Sequence[int | str] | torch.Tensor
+
+
+class GANPipeline(ImagePipeline):
+    """What the two GAN pipelines share. `generator` and `discriminator` are its components."""
+
+    _optional_components = ["discriminator"]
+
+    @property
+    def sample_size(self) -> int:
+        """Side of the images in pixels."""
+        return self.generator.config.sample_size
+
+    @property
+    def num_channels(self) -> int:
+        """1 for grey images, 3 for colour."""
+        return self.generator.config.num_channels
+
+    @property
+    def latent_dim(self) -> int:
+        """Length of a latent."""
+        return self.generator.config.latent_dim
+
+    def _truncated(self, latents: torch.Tensor, psi: float) -> torch.Tensor:
+        if isinstance(psi, bool) or not isinstance(psi, int | float) or not 0 <= psi <= MAX_PSI:
+            raise ValueError(f"psi must be a number from 0 to {MAX_PSI:g}, got {psi!r}.")
+        return latents * psi
+
+    def _latent_of(self, which: int | torch.Tensor) -> torch.Tensor:
+        """A seed, or a latent of any shape with latent_dim numbers, as (latent_dim,)."""
+        if isinstance(which, torch.Tensor):
+            if which.numel() != self.latent_dim:
+                raise ValueError(f"A latent has {self.latent_dim} numbers, got shape {tuple(which.shape)}.")
+            return which.flatten().to(self.device, self.dtype)
+        return draw_latents(1, self.latent_dim, seed=which)[0].to(self.device, self.dtype)
+
+    def _require_discriminator(self):
+        if self.discriminator is None:
+            raise ValueError("This model was saved without its discriminator, so it cannot score images.")
+        return self.discriminator
+
+
+class DCGANPipeline(GANPipeline):
+    """Images from noise: https://arxiv.org/abs/1511.06434.
+
+    Args:
+        generator: (N, latent_dim) latents to images.
+        discriminator: images to scores; optional, only `discriminate` needs it.
+
+    Example:
+        >>> from genmodels import DCGANPipeline
+        >>> pipe = DCGANPipeline.from_pretrained("dcgan-cifar10-frogs")
+        >>> images = pipe(num_images=4, seed=0).images
+        >>> images[0].size
+        (32, 32)
+    """
+
+    def __init__(self, generator: DCGANGenerator, discriminator: DCGANDiscriminator | None = None):
+        super().__init__()
+        self.register_modules(generator=generator, discriminator=discriminator)
+
+    @torch.no_grad()
+    def __call__(
+        self,
+        num_images: int = 1,
+        *,
+        generator: torch.Generator | None = None,
+        seed: int | None = None,
+        latents: torch.Tensor | None = None,
+        psi: float = 1.0,
+        output_type: str = "pil",
+    ) -> GenerationOutput:
+        """Draw images.
+
+        Args:
+            num_images: how many; ignored if `latents` are given.
+            generator, seed: source of the latents. Image i of a seed has the same latents whatever `num_images` is.
+            latents: (N, latent_dim) to use instead.
+            psi: truncation, from 0 to 2: latents are scaled by it, so below 1 images get more typical and more alike
+                (Karras et al. 2019, https://arxiv.org/abs/1812.04948, section B, in latent space, whose mean is 0).
+            output_type: "pil", "pt" or "np"; see `GenerationOutput`.
+
+        Raises:
+            ValueError: an argument is out of its range.
+        """
+        check_output_type(output_type)
+        latents = self._truncated(self._to_latents(num_images, self.latent_dim, generator, seed, latents), psi)
+        pixel_values = torch.cat([self.generator(chunk) for chunk in latents.split(CHUNK)])
+        return GenerationOutput(images=to_output(pixel_values, output_type), latents=latents)
+
+    def interpolate(
+        self,
+        a: int | torch.Tensor,
+        b: int | torch.Tensor,
+        steps: int = 8,
+        mode: str = "slerp",
+        *,
+        psi: float = 1.0,
+        output_type: str = "pil",
+    ) -> GenerationOutput:
+        """`steps` images on the way from latent (or seed) `a` to `b`, both included; see `interpolate_latents`."""
+        latents = interpolate_latents(self._latent_of(a), self._latent_of(b), steps, mode)
+        return self(latents=latents, psi=psi, output_type=output_type)
+
+    @torch.no_grad()
+    def discriminate(self, images: Images) -> torch.Tensor:
+        """The discriminator's scores (N,) of images in any form that the pipeline returns: higher is more real.
+
+        Raises:
+            ValueError: wrong images, or the model has no discriminator.
+        """
+        discriminator = self._require_discriminator()
+        pixel_values = to_pixel_values(images, self.sample_size, self.num_channels).to(self.device, self.dtype)
+        return torch.cat([discriminator(chunk) for chunk in pixel_values.split(CHUNK)]).float().cpu()
+
+
+class CGANPipeline(GANPipeline):
+    """Images of a wanted class from noise: https://arxiv.org/abs/1411.1784.
+
+    Args:
+        generator: latents and class labels to images.
+        discriminator: images and class labels to scores; optional, only `discriminate` needs it.
+
+    Example:
+        >>> from genmodels import CGANPipeline
+        >>> pipe = CGANPipeline.from_pretrained("cgan-mnist")
+        >>> output = pipe(num_images=4, class_labels=[2, 0, 2, 6], seed=0)
+        >>> output.class_labels.tolist()
+        [2, 0, 2, 6]
+    """
+
+    def __init__(self, generator: CGANGenerator, discriminator: CGANDiscriminator | None = None):
+        super().__init__()
+        self.register_modules(generator=generator, discriminator=discriminator)
+
+    @property
+    def num_classes(self) -> int:
+        """How many classes the model knows."""
+        return self.generator.config.num_classes
+
+    @property
+    def class_names(self) -> list[str]:
+        """Names of the classes in the order of their numbers; the numbers themselves if the model has no names."""
+        return list(self.generator.config.class_names or map(str, range(self.num_classes)))
+
+    def _to_labels(self, class_labels: ClassLabels | None, num_images: int) -> torch.Tensor:
+        """Labels in any form, as (N,) int64 or (N, num_classes) weights."""
+        if class_labels is None:
+            return torch.arange(num_images) % self.num_classes
+        if isinstance(class_labels, torch.Tensor) and class_labels.is_floating_point():
+            if class_labels.shape != (num_images, self.num_classes) or not torch.isfinite(class_labels).all():
+                raise ValueError(
+                    f"Class weights must be finite and of shape ({num_images}, {self.num_classes}), got "
+                    f"{tuple(class_labels.shape)}."
+                )
+            return class_labels
+        single = isinstance(class_labels, str | int) or getattr(class_labels, "ndim", 1) == 0
+        labels = [self._to_label(label) for label in ([class_labels] if single else class_labels)]
+        if len(labels) == 1:
+            labels *= num_images
+        if len(labels) != num_images:
+            raise ValueError(f"Give one class label or one per image: {num_images} images, {len(labels)} labels.")
+        return torch.tensor(labels)
+
+    def _to_label(self, label: int | str) -> int:
+        if isinstance(label, str):
+            if label in self.class_names:
+                return self.class_names.index(label)
+        elif not isinstance(label, bool) and int(label) == label and 0 <= label < self.num_classes:
+            return int(label)
+        names = self.class_names
+        listed = f" or one of {', '.join(names)}" if names != [str(i) for i in range(len(names))] else ""
+        raise ValueError(f"There is no class {label!r}: give a number from 0 to {self.num_classes - 1}{listed}.")
+
+    @torch.no_grad()
+    def __call__(
+        self,
+        num_images: int | None = None,
+        class_labels: ClassLabels | None = None,
+        *,
+        generator: torch.Generator | None = None,
+        seed: int | None = None,
+        latents: torch.Tensor | None = None,
+        psi: float = 1.0,
+        output_type: str = "pil",
+    ) -> GenerationOutput:
+        """Draw images of given classes.
+
+        Args:
+            num_images: how many; by default as many as there are labels, or else 1.
+            class_labels: a class number or name, one per image, or (N, num_classes) float weights that mix classes; by
+                default the classes in turn.
+            generator, seed, latents, psi, output_type: as in `DCGANPipeline.__call__`.
+
+        Raises:
+            ValueError: an argument is out of its range; for a wrong class the message names the legal ones.
+        """
+        check_output_type(output_type)
+        if latents is not None:
+            num_images = len(latents)
+        elif num_images is None:
+            several = class_labels is not None and not isinstance(class_labels, int | str)
+            num_images = len(class_labels) if several and getattr(class_labels, "ndim", 1) > 0 else 1
+        check_count("num_images", num_images)
+        labels = self._to_labels(class_labels, num_images)
+        latents = self._truncated(self._to_latents(num_images, self.latent_dim, generator, seed, latents), psi)
+        chunks = zip(latents.split(CHUNK), labels.to(self.device).split(CHUNK), strict=True)
+        pixel_values = torch.cat([self.generator(*chunk) for chunk in chunks])
+        return GenerationOutput(images=to_output(pixel_values, output_type), latents=latents, class_labels=labels)
+
+    def interpolate(
+        self,
+        a: int | torch.Tensor,
+        b: int | torch.Tensor,
+        steps: int = 8,
+        mode: str = "slerp",
+        *,
+        class_labels: int | str | tuple[int | str, int | str] = 0,
+        psi: float = 1.0,
+        output_type: str = "pil",
+    ) -> GenerationOutput:
+        """`steps` images on the way from latent (or seed) `a` to `b`, both included; see `interpolate_latents`.
+
+        Args:
+            class_labels: one class for all, or a pair to change from the first class to the second on the way; with
+                a == b only the class changes.
+        """
+        check_count("steps", steps, low=2)
+        latents = interpolate_latents(self._latent_of(a), self._latent_of(b), steps, mode)
+        pair = class_labels if isinstance(class_labels, tuple | list) else (class_labels, class_labels)
+        if len(pair) != 2:
+            raise ValueError(f"class_labels must be one class or a pair of them, got {class_labels!r}.")
+        ends = torch.eye(self.num_classes)[[self._to_label(label) for label in pair]]
+        weights = interpolate_latents(ends[0], ends[1], steps, mode="lerp")
+        return self(latents=latents, class_labels=weights, psi=psi, output_type=output_type)
+
+    @torch.no_grad()
+    def discriminate(self, images: Images, class_labels: ClassLabels) -> torch.Tensor:
+        """The discriminator's scores (N,) of images as members of `class_labels`: higher is more real.
+
+        Raises:
+            ValueError: wrong images or labels, or the model has no discriminator.
+        """
+        discriminator = self._require_discriminator()
+        pixel_values = to_pixel_values(images, self.sample_size, self.num_channels).to(self.device, self.dtype)
+        labels = self._to_labels(class_labels, len(pixel_values)).to(self.device)
+        chunks = zip(pixel_values.split(CHUNK), labels.split(CHUNK), strict=True)
+        return torch.cat([discriminator(*chunk) for chunk in chunks]).float().cpu()

@@ -1,0 +1,58 @@
+"""Make the built-in image samples again from the full datasets.
+
+python -m genmodels.zoo.make_samples --mnist ylecun/mnist --cifar10 uoft-cs/cifar10
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+from pathlib import Path
+
+from datasets import ClassLabel, Dataset, Features, Image, load_dataset
+
+from . import ROOT
+
+FROG = 6
+
+
+def encoded(image, **options) -> dict:
+    """A PIL image as the struct that an Image column stores."""
+    buffer = io.BytesIO()
+    image.save(buffer, **options)
+    return {"bytes": buffer.getvalue(), "path": None}
+
+
+def write(folder: Path, split: str, rows: list[tuple], names: list[str]) -> None:
+    """Write (image struct, label) rows as one parquet file in the Hub's layout."""
+    features = Features({"image": Image(), "label": ClassLabel(names=names)})
+    images, labels = zip(*rows, strict=True)
+    path = folder / "data" / f"{split}-00000-of-00001.parquet"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Dataset.from_dict({"image": images, "label": labels}, features=features).to_parquet(path)
+
+
+def make_mnist(source: str) -> None:
+    """10,000 training and 2,000 test digits, drawn with seed 0, as optimized PNG."""
+    for split, size in (("train", 10_000), ("test", 2_000)):
+        data = load_dataset(source, split=split).shuffle(seed=0).select(range(size))
+        rows = [(encoded(row["image"], format="PNG", optimize=True), row["label"]) for row in data]
+        write(ROOT / "samples" / "mnist-sample", split, rows, data.features["label"].names)
+
+
+def make_frogs(source: str) -> None:
+    """All 5,000 training frogs as WebP of quality 90, for looking up neighbours; all 1,000 test frogs without loss."""
+    for split, options in (("train", {"quality": 90}), ("test", {"lossless": True, "quality": 100})):
+        data = load_dataset(source, split=split)
+        frogs = data.select([i for i, label in enumerate(data["label"]) if label == FROG])
+        rows = [(encoded(row["img"], format="WEBP", method=6, **options), FROG) for row in frogs]
+        write(ROOT / "samples" / "cifar10-frogs-sample", split, rows, data.features["label"].names)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--mnist", default="ylecun/mnist", help="Hub id or folder of MNIST")
+    parser.add_argument("--cifar10", default="uoft-cs/cifar10", help="Hub id or folder of CIFAR-10")
+    args = parser.parse_args()
+    make_mnist(args.mnist)
+    make_frogs(args.cifar10)
