@@ -64,6 +64,8 @@ class CGANGenerator(StrictLoadingMixin, ModelMixin, ConfigMixin):
         check_positive(latent_dim=latent_dim, label_dim=label_dim, base_channels=base_channels)
         check_classes(num_classes, class_names)
         self.embed_label = nn.Linear(num_classes, label_dim, bias=False)
+        # As large as the latent beside it, or the generator learns late that there are classes.
+        nn.init.normal_(self.embed_label.weight)
         self.layers = generator_trunk(
             latent_dim + label_dim, inner_size, num_channels, base_channels, kernel_size, norm
         )
@@ -115,6 +117,7 @@ class CGANDiscriminator(StrictLoadingMixin, ModelMixin, ConfigMixin):
         features = widths(self.inner_size, base_channels)[-1] * 16
         self.score = nn.Linear(features, 1)
         self.embed_label = nn.Linear(num_classes, features, bias=False)
+        nn.init.normal_(self.embed_label.weight, std=features**-0.5)
 
     def forward(self, pixel_values: torch.Tensor, class_labels: torch.Tensor) -> torch.Tensor:
         """Score images.
