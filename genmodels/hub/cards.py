@@ -1,0 +1,147 @@
+"""The README of a model repository, made from what lies in its folder: model_index.json, training.json, evaluation.json."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from huggingface_hub import EvalResult, ModelCard, ModelCardData
+
+PAPERS = {
+    "1312.6114": ("Kingma, Welling", "Auto-Encoding Variational Bayes", 2014),
+    "1406.2661": ("Goodfellow et al.", "Generative Adversarial Networks", 2014),
+    "1411.1784": ("Mirza, Osindero", "Conditional Generative Adversarial Nets", 2014),
+    "1511.06434": (
+        "Radford, Metz, Chintala",
+        "Unsupervised Representation Learning with Deep Convolutional Generative Adversarial Networks",
+        2016,
+    ),
+    "2501.05441": (
+        "Huang, Gokaslan, Kuleshov, Tompkin",
+        "The GAN is dead; long live the GAN! A Modern GAN Baseline",
+        2024,
+    ),
+}
+
+KINDS = {
+    "VAEPipeline": (
+        "An encoder that places images in a continuous latent space and a decoder that draws them back from any point of it.",
+        ["vae"],
+        "pipe(num_images=4, seed=0)",
+    ),
+    "DCGANPipeline": (
+        "A generator that draws images from noise by transposed convolutions, with the discriminator that taught it.",
+        ["gan", "dcgan"],
+        "pipe(num_images=4, seed=0)",
+    ),
+    "CGANPipeline": (
+        "A generator that draws images of a wanted class from noise, with the discriminator that taught it.",
+        ["gan", "conditional-gan"],
+        "pipe(num_images=4, class_labels=[2, 0, 2, 6], seed=0)",
+    ),
+}
+
+LICENSES = {
+    "ylecun/mnist": "The images of MNIST (LeCun, Cortes, Burges) are distributed under CC BY-SA 3.0.",
+    "uoft-cs/cifar10": "CIFAR-10 (Krizhevsky 2009) is distributed for research without a formal licence.",
+    "flwrlabs/celeba": "CelebA (Liu et al. 2015) is for non-commercial research only, and so is this model.",
+}
+
+
+def read_json(path: Path) -> dict:
+    """A JSON file's content, or an empty dict if there is no such file."""
+    return json.loads(path.read_text()) if path.is_file() else {}
+
+
+def write_card(folder: Path, repo_id: str | None = None) -> None:
+    """Write `folder`/README.md: metadata the Hub validates, then what the model is, how to load it, how it was made and measured.
+
+    Args:
+        folder: of a saved pipeline, with training.json and, once measured, evaluation.json.
+        repo_id: where it will lie on the Hub; by default the folder's own name, which loads it if it is a built-in model.
+    """
+    class_name = read_json(folder / "model_index.json")["_class_name"]
+    training, evaluation = read_json(folder / "training.json"), read_json(folder / "evaluation.json")
+    what, tags, call = KINDS[class_name]
+    name = repo_id or folder.name
+    dataset = training.get("dataset")
+    rows = evaluation.get("metrics", [])
+    data = ModelCardData(
+        license="apache-2.0",
+        library_name="diffusers",
+        pipeline_tag="unconditional-image-generation",
+        tags=["genmodels", *tags],
+        datasets=[dataset] if dataset else None,
+        model_name=name.split("/")[-1],
+        eval_results=[
+            EvalResult(
+                task_type="unconditional-image-generation",
+                dataset_type=evaluation["dataset"],
+                dataset_name=evaluation["dataset"],
+                dataset_split=evaluation["split"],
+                metric_type=row["metric"],
+                metric_name=row["name"],
+                metric_value=row["value"],
+            )
+            for row in rows
+        ]
+        or None,
+    )
+    parts = [
+        f"# {name.split('/')[-1]}",
+        f"{training.get('title', class_name)}. {what}",
+        "![Samples](samples.png)",
+        "## Use",
+        f"```python\nfrom genmodels import {class_name}\n\npipe = {class_name}.from_pretrained({name!r})\n"
+        f'images = {call}.images\nimages[0].save("sample.png")\n```',
+    ]
+    if training:
+        parts += ["## Training", "```sh", training["command"], "```", table(training_rows(training))]
+    if rows:
+        parts += ["## Evaluation", evaluation["protocol"], evaluation_table(rows)]
+    parts += [f"{note}" for note in evaluation.get("notes", [])]
+    parts += ["## Limits", limits(class_name, training), "## Licence"]
+    parts += [f"Weights and code: Apache-2.0. {LICENSES.get(dataset, 'The training data has a licence of its own.')}"]
+    cited = [(PAPERS[paper], paper) for paper in training.get("papers", []) if paper in PAPERS]
+    if cited:
+        parts += ["## Papers", "\n".join(f"- {a}, *{t}*, {y}, https://arxiv.org/abs/{n}" for (a, t, y), n in cited)]
+    text = "\n\n".join(parts).replace("```sh\n\n", "```sh\n").replace("\n\n```\n\n|", "\n```\n\n|")
+    partial = folder / ".README.partial"
+    ModelCard(f"---\n{data.to_yaml()}\n---\n\n{text}\n").save(partial)
+    partial.replace(folder / "README.md")
+
+
+def training_rows(training: dict) -> list[tuple[str, str]]:
+    """What a reader needs to repeat the run."""
+    classes = f", classes {', '.join(training['classes'])}" if training.get("classes") else ""
+    return [
+        ("data", f"{training['dataset'] or 'own images'}, split {training['split']}{classes}"),
+        ("steps", f"{training['steps']:,} of {training['batch_size']} images, {training['images_seen']:,} images seen"),
+        ("seed", str(training["seed"])),
+        ("precision", f"mixed, {training['mixed_precision']}" if training["mixed_precision"] != "no" else "float32"),
+        ("hardware", f"{training['device']}, {training['processes']} process(es)"),
+        ("time", f"{training['minutes']} minutes"),
+        ("code", f"commit {training['commit']}, torch {training['torch']}, {training['date']}"),
+    ]
+
+
+def table(rows: list[tuple[str, str]]) -> str:
+    """Two columns in Markdown, without titles."""
+    return "\n".join(["| | |", "| --- | --- |", *(f"| {a} | {b} |" for a, b in rows)])
+
+
+def evaluation_table(rows: list[dict]) -> str:
+    """The metrics, each beside its floor: what real images score against real ones."""
+    lines = ["| metric | this model | real against real | better |", "| --- | --- | --- | --- |"]
+    for row in rows:
+        floor = "" if row.get("floor") is None else f"{row['floor']:.4g}"
+        lines.append(f"| {row['name']} | {row['value']:.4g} | {floor} | {row['better']} |")
+    return "\n".join(lines)
+
+
+def limits(class_name: str, training: dict) -> str:
+    """What not to expect."""
+    blurred = " Its images are blurrier than real ones, as those of every VAE with a per-pixel likelihood."
+    return "It draws only what its training images show, at their size." + (
+        blurred if class_name == "VAEPipeline" else " A share of its images is malformed: the table says how far it is."
+    )

@@ -1,0 +1,162 @@
+"""The flags that all training scripts share, named as in the diffusers examples, and their checks."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from ..errors import UserError
+
+MIXED_PRECISIONS = ("auto", "no", "bf16", "fp16")
+
+
+def at_least(low: int) -> Callable[[str], int]:
+    """An argparse type: integers from `low` on."""
+
+    def parse(text: str) -> int:
+        value = int(text) if re.fullmatch(r"[+-]?\d+", text) else None
+        if value is None or value < low:
+            raise argparse.ArgumentTypeError(f"must be an integer of at least {low}, got {text!r}")
+        return value
+
+    return parse
+
+
+def in_range(low: float, high: float) -> Callable[[str], float]:
+    """An argparse type: numbers from `low` to `high`."""
+
+    def parse(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = float("nan")
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"must be a number from {low:g} to {high:g}, got {text!r}")
+        return value
+
+    return parse
+
+
+def add_common_arguments(parser: argparse.ArgumentParser, *, output_dir: str, dataset_name: str) -> None:
+    """Add the shared flags in groups, with this script's defaults for where it writes and what it reads."""
+    data = parser.add_argument_group("data")
+    data.add_argument(
+        "--dataset_name",
+        default=dataset_name,
+        help="Hub id, dataset folder, folder of images (sub-folders are classes) or zoo:mnist-sample (default: %(default)s)",
+    )
+    data.add_argument("--dataset_config_name", help="configuration of the dataset, if it has several")
+    data.add_argument("--split", default="train", help="(default: %(default)s)")
+    data.add_argument("--image_column", help="by default found by its type")
+    data.add_argument("--label_column", help="by default found by its type")
+    data.add_argument("--classes", nargs="+", metavar="NAME", help="keep only these classes (default: all)")
+    data.add_argument(
+        "--resolution", type=int, help="side of the images in pixels, 16 to 128 (default: their own, if square)"
+    )
+    data.add_argument("--fit", choices=("crop", "pad", "stretch"), default="crop", help="how images become square")
+    data.add_argument("--random_flip", action=argparse.BooleanOptionalAction, default=False, help="mirror at random")
+    data.add_argument("--shuffle_buffer", type=at_least(0), default=10_000, help="(default: %(default)s rows)")
+    data.add_argument("--dataloader_num_workers", type=at_least(0), default=1, help="(default: %(default)s)")
+    data.add_argument(
+        "--cache_gb",
+        type=in_range(0, 1024),
+        default=2.0,
+        help="keep the decoded images if they fit into so many GB of memory (default: %(default)s)",
+    )
+
+    run = parser.add_argument_group("run")
+    run.add_argument("--output_dir", default=output_dir, help="(default: %(default)s)")
+    run.add_argument("--seed", type=at_least(0), default=0, help="(default: %(default)s)")
+    run.add_argument("--max_train_steps", type=at_least(1), default=10_000, help="(default: %(default)s)")
+    run.add_argument("--train_batch_size", type=at_least(2), default=64, help="per process (default: %(default)s)")
+    run.add_argument(
+        "--lr_scheduler",
+        choices=("constant", "linear", "cosine"),
+        default="constant",
+        help="linear and cosine fall to 0 at the last step (default: %(default)s)",
+    )
+    run.add_argument("--lr_warmup_steps", type=at_least(0), default=0, help="(default: %(default)s)")
+    run.add_argument(
+        "--ema_decay", type=in_range(0, 1), default=0.999, help="of the saved weights (default: %(default)s)"
+    )
+    run.add_argument(
+        "--mixed_precision",
+        choices=MIXED_PRECISIONS,
+        default="auto",
+        help="auto takes bf16 where the hardware has it (default: %(default)s)",
+    )
+    run.add_argument("--dry_run", action="store_true", help="check everything, print the settings and sizes, and stop")
+
+    saving = parser.add_argument_group("checkpoints and logs")
+    saving.add_argument("--checkpointing_steps", type=at_least(1), default=1000, help="(default: %(default)s)")
+    saving.add_argument(
+        "--checkpoints_total_limit", type=at_least(1), default=2, help="older ones are removed (default: %(default)s)"
+    )
+    saving.add_argument("--resume_from_checkpoint", metavar="latest|FOLDER", help="go on from a checkpoint")
+    saving.add_argument(
+        "--sample_steps", type=at_least(1), default=500, help="steps between grids (default: %(default)s)"
+    )
+    saving.add_argument(
+        "--logging_steps", type=at_least(1), default=20, help="steps between log lines (default: %(default)s)"
+    )
+    saving.add_argument(
+        "--report_to",
+        choices=("none", "tensorboard"),
+        default="tensorboard",
+        help="beside metrics.jsonl (default: %(default)s)",
+    )
+    saving.add_argument(
+        "--push_to_hub", action="store_true", help="upload the result; needs HF_TOKEN or `hf auth login`"
+    )
+    saving.add_argument("--hub_model_id", metavar="NAME/MODEL", help="where to (default: your name and the folder's)")
+
+
+def parse_arguments(
+    parser: argparse.ArgumentParser, presets: dict[str, dict] | None = None, arguments: list[str] | None = None
+) -> argparse.Namespace:
+    """Parse the command line; a preset sets defaults, which flags override.
+
+    Raises:
+        UserError: flags that do not go together, or an output folder that holds another run.
+    """
+    if presets:
+        known, _ = parser.parse_known_args(arguments)
+        parser.set_defaults(**presets[known.preset])
+    args = parser.parse_args(arguments)
+    if args.resolution is not None and not 16 <= args.resolution <= 128:
+        raise UserError(f"--resolution must be from 16 to 128, got {args.resolution}.")
+    if args.hub_model_id and not args.push_to_hub:
+        raise UserError("--hub_model_id says where to push: add --push_to_hub, or leave it out.")
+    checkpoints = Path(args.output_dir) / "checkpoints"
+    if args.resume_from_checkpoint is None and any(checkpoints.glob("checkpoint-*")):
+        raise UserError(
+            f"{args.output_dir} holds another run: add --resume_from_checkpoint latest to go on with it, or choose another "
+            "--output_dir."
+        )
+    return args
+
+
+def command_line() -> str:
+    """The command that started this script, for the card. A token never stands in it: there is no flag for one."""
+    script = Path(sys.argv[0])
+    return " ".join(["accelerate launch", f"{script.parent.name}/{script.name}", *map(_quoted, sys.argv[1:])])
+
+
+def _quoted(word: str) -> str:
+    # A local path says nothing to a reader of the card, and may name a person.
+    if word.startswith(("/", "~", "..")) and len(word) > 1:
+        word = f".../{Path(word).name}"
+    return word if re.fullmatch(r"[\w@%+=:,./-]+", word) else "'" + word.replace("'", "'\"'\"'") + "'"
+
+
+def run_main(main: Callable[[], None]) -> None:
+    """Run a script; a user's mistake ends it with one sentence instead of a traceback."""
+    try:
+        main()
+    except UserError as error:
+        raise SystemExit(f"{Path(sys.argv[0]).name}: error: {error}") from None
+    except KeyboardInterrupt:
+        raise SystemExit("Stopped; --resume_from_checkpoint latest goes on from the last checkpoint.") from None

@@ -1,0 +1,135 @@
+"""Train a DCGAN (Radford et al. 2016, https://arxiv.org/abs/1511.06434).
+
+    accelerate launch train/dcgan.py
+    accelerate launch train/dcgan.py --preset paper
+    accelerate launch train/dcgan.py --dataset_name zoo:mnist-sample --classes 3 --max_train_steps 500
+    accelerate launch train/dcgan.py --dataset_name path/to/images --resolution 64
+
+Two recipes. "paper" is the network and optimizer of the paper with the five well-known tricks: tanh and images in [-1, 1];
+normal latents; dropout and noisy labels in the discriminator; strided convolutions and LeakyReLU; a kernel that the stride
+divides. "r3gan" keeps the convolutions and changes the objective: each fake is paired with a real image, and the
+discriminator's gradient is penalised on both, which leaves no room for mode collapse (Huang et al. 2024,
+https://arxiv.org/abs/2501.05441).
+"""
+
+import argparse
+
+import torch
+
+from genmodels import DCGANDiscriminator, DCGANGenerator, DCGANPipeline, losses
+from genmodels.hub import finish_run, require_write_access
+from genmodels.models.modeling import init_dcgan
+from genmodels.training import TrainingRun, add_common_arguments, at_least, in_range, parse_arguments, run_main
+
+# What differs from the flags' defaults.
+PRESETS = {
+    "r3gan": {},
+    "paper": {
+        "loss": "nonsaturating",
+        "r1": 0.0,
+        "r2": 0.0,
+        "latent_dim": 100,
+        "discriminator_norm": "batch",
+        "dropout": 0.3,
+        "label_noise": 0.1,
+        "init": "dcgan",
+        "learning_rate": 2e-4,
+        "adam_beta1": 0.5,
+        "adam_beta2": 0.999,
+        "lr_scheduler": "constant",
+        "random_flip": False,
+    },
+}
+
+
+def parse_args() -> argparse.Namespace:
+    """Flags of this script; the shared ones stand in genmodels/training/arguments.py."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--preset", choices=tuple(PRESETS), default="r3gan", help="the recipe (default: %(default)s)")
+    model = parser.add_argument_group("model")
+    model.add_argument("--latent_dim", type=at_least(1), default=64, help="(default: %(default)s)")
+    model.add_argument("--base_channels", type=at_least(1), default=64, help="of both networks (default: %(default)s)")
+    model.add_argument("--kernel_size", type=int, choices=(2, 4, 6), default=4, help="(default: %(default)s)")
+    model.add_argument("--discriminator_norm", choices=("none", "batch"), default="none", help="(default: %(default)s)")
+    model.add_argument(
+        "--dropout", type=in_range(0, 0.9), default=0.0, help="in the discriminator (default: %(default)s)"
+    )
+    model.add_argument("--init", choices=("torch", "dcgan"), default="torch", help="weights; dcgan is N(0, 0.02)")
+    loss = parser.add_argument_group("objective")
+    loss.add_argument("--loss", choices=("relativistic", "nonsaturating"), default="relativistic")
+    loss.add_argument("--r1", type=in_range(0, 1000), default=0.5, help="penalty on real images (default: %(default)s)")
+    loss.add_argument("--r2", type=in_range(0, 1000), default=0.5, help="penalty on fake images (default: %(default)s)")
+    loss.add_argument("--label_noise", type=in_range(0, 0.5), default=0.0, help="only with nonsaturating (default: 0)")
+    loss.add_argument("--learning_rate", type=in_range(0, 1), default=1e-3, help="(default: %(default)s)")
+    loss.add_argument("--adam_beta1", type=in_range(0, 1), default=0.0, help="(default: %(default)s)")
+    loss.add_argument("--adam_beta2", type=in_range(0, 1), default=0.99, help="(default: %(default)s)")
+    add_common_arguments(parser, output_dir="runs/dcgan", dataset_name="uoft-cs/cifar10")
+    parser.set_defaults(lr_scheduler="linear", random_flip=True, classes=["frog"])
+    return parse_arguments(parser, PRESETS)
+
+
+def main() -> None:
+    args = parse_args()
+    require_write_access(args)
+    run = TrainingRun(args)
+
+    shape = {
+        "sample_size": run.data.sample_size,
+        "num_channels": run.data.num_channels,
+        "base_channels": args.base_channels,
+        "kernel_size": args.kernel_size,
+    }
+    generator = DCGANGenerator(latent_dim=args.latent_dim, **shape)
+    discriminator = DCGANDiscriminator(norm=args.discriminator_norm, dropout=args.dropout, **shape)
+    if args.init == "dcgan":
+        generator.apply(init_dcgan)
+        discriminator.apply(init_dcgan)
+    betas = (args.adam_beta1, args.adam_beta2)
+    optimizer_g = torch.optim.Adam(generator.parameters(), lr=args.learning_rate, betas=betas)
+    optimizer_d = torch.optim.Adam(discriminator.parameters(), lr=args.learning_rate, betas=betas)
+
+    generator, discriminator = run.prepare(
+        models={"generator": generator, "discriminator": discriminator},
+        optimizers={"generator": optimizer_g, "discriminator": optimizer_d},
+        averaged=("generator",),
+        make_pipeline=DCGANPipeline,
+        draw_samples=lambda pipe: pipe(num_images=64, seed=0).images,
+    )
+
+    for batch in run.steps():
+        real = batch["pixel_values"]
+
+        # Discriminator: real images score higher than fakes.
+        with torch.no_grad():
+            fake = generator(torch.randn(len(real), args.latent_dim, device=run.device))
+        real.requires_grad_(args.r1 > 0)
+        fake.requires_grad_(args.r2 > 0)
+        real_scores, fake_scores = discriminator(real), discriminator(fake)
+        if args.loss == "relativistic":
+            loss_d = losses.relativistic_discriminator_loss(real_scores, fake_scores)
+        else:
+            loss_d = losses.nonsaturating_discriminator_loss(real_scores, fake_scores, args.label_noise)
+        penalty = torch.zeros((), device=run.device)
+        if args.r1:
+            penalty = penalty + args.r1 * losses.gradient_penalty(real_scores, real)
+        if args.r2:
+            penalty = penalty + args.r2 * losses.gradient_penalty(fake_scores, fake)
+        run.update(optimizer_d, loss_d + penalty)
+
+        # Generator: its fakes score higher than those real images.
+        judge = run.unwrap(discriminator).requires_grad_(False)
+        fake_scores = judge(generator(torch.randn(len(real), args.latent_dim, device=run.device)))
+        if args.loss == "relativistic":
+            loss_g = losses.relativistic_generator_loss(judge(real.detach()), fake_scores)
+        else:
+            loss_g = losses.nonsaturating_generator_loss(fake_scores)
+        run.update(optimizer_g, loss_g)
+        judge.requires_grad_(True)
+
+        run.log(loss_d=loss_d, loss_g=loss_g, penalty=penalty)
+
+    finish_run(run, title=f"DCGAN ({args.preset} recipe)", papers=["1511.06434", "2501.05441"])
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -1,0 +1,128 @@
+"""Train the classifier that measures generated images: class accuracy, and features for FID, precision and recall.
+
+    accelerate launch train/evaluator.py
+    accelerate launch train/evaluator.py --preset cifar10
+
+A half-width ResNet-9 with one cycle of the learning rate, SGD with Nesterov momentum, random crops and, for CIFAR-10, flips.
+Its accuracy on the test split is measured at the end and travels in its config.
+"""
+
+import argparse
+
+import torch
+from torch.nn import functional as F
+
+from genmodels.data import load_images
+from genmodels.errors import UserError
+from genmodels.evaluation.classifier import Classifier
+from genmodels.training import TrainingRun, add_common_arguments, at_least, in_range, parse_arguments, run_main
+
+# What differs from the flags' defaults.
+PRESETS = {
+    "mnist": {},
+    "cifar10": {
+        "dataset_name": "uoft-cs/cifar10",
+        "output_dir": "runs/evaluator-cifar10",
+        "base_channels": 32,
+        "max_train_steps": 2600,
+        "train_batch_size": 256,
+        "lr_warmup_steps": 600,
+        "learning_rate": 0.3,
+        "random_flip": True,
+    },
+}
+
+
+def parse_args() -> argparse.Namespace:
+    """Flags of this script; the shared ones stand in genmodels/training/arguments.py."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--preset", choices=tuple(PRESETS), default="mnist", help="(default: %(default)s)")
+    parser.add_argument(
+        "--base_channels", type=at_least(1), default=16, help="width of the network (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--crop_padding", type=at_least(0), default=2, help="pixels to shift by at most (default: %(default)s)"
+    )
+    parser.add_argument("--learning_rate", type=in_range(0, 10), default=0.1, help="at the peak (default: %(default)s)")
+    parser.add_argument("--weight_decay", type=in_range(0, 1), default=5e-4, help="(default: %(default)s)")
+    parser.add_argument("--test_split", default="test", help="what its accuracy is measured on (default: %(default)s)")
+    add_common_arguments(parser, output_dir="runs/evaluator-mnist", dataset_name="ylecun/mnist")
+    parser.set_defaults(max_train_steps=2400, train_batch_size=128, lr_scheduler="linear", lr_warmup_steps=500)
+    return parse_arguments(parser, PRESETS)
+
+
+def random_shift(images: torch.Tensor, pixels: int) -> torch.Tensor:
+    """Each image of (N, C, H, W) moved by up to `pixels` in both directions, black coming in."""
+    n, _, height, width = images.shape
+    padded = F.pad(images, (pixels,) * 4, value=-1.0)
+    down, right = torch.randint(2 * pixels + 1, (2, n, 1), device=images.device)
+    rows = (down + torch.arange(height, device=images.device))[:, :, None]
+    columns = (right + torch.arange(width, device=images.device))[:, None, :]
+    return padded.permute(0, 2, 3, 1)[torch.arange(n, device=images.device)[:, None, None], rows, columns].permute(
+        0, 3, 1, 2
+    )
+
+
+@torch.no_grad()
+def measure_accuracy(classifier: Classifier, args: argparse.Namespace, device: torch.device) -> float:
+    """Share of the test split that is classified right."""
+    data = load_images(
+        args.dataset_name,
+        split=args.test_split,
+        config_name=args.dataset_config_name,
+        batch_size=500,
+        image_column=args.image_column,
+        label_column=args.label_column,
+        sample_size=args.resolution,
+        num_workers=0,
+    )
+    right = total = 0
+    for batch in data.once():
+        predicted = classifier(batch["pixel_values"].to(device)).argmax(1).cpu()
+        right, total = right + int((predicted == batch["class_labels"]).sum()), total + len(predicted)
+    return right / total
+
+
+def main() -> None:
+    args = parse_args()
+    if args.push_to_hub:
+        raise UserError("An evaluator is not a pipeline: push its folder with `hf upload` instead of --push_to_hub.")
+    run = TrainingRun(args)
+    if run.data.num_classes < 2:
+        raise UserError(f"A classifier needs labels of at least two classes; {args.dataset_name!r} has none here.")
+    classifier = Classifier(
+        sample_size=run.data.sample_size,
+        num_channels=run.data.num_channels,
+        num_classes=run.data.num_classes,
+        class_names=run.data.class_names,
+        base_channels=args.base_channels,
+    )
+    optimizer = torch.optim.SGD(
+        classifier.parameters(), lr=args.learning_rate, momentum=0.9, nesterov=True, weight_decay=args.weight_decay
+    )
+
+    def with_accuracy(classifier: Classifier) -> Classifier:
+        if run.done:
+            classifier.register_to_config(test_accuracy=measure_accuracy(classifier, args, run.device))
+            print(f"Accuracy on {args.test_split}: {classifier.config.test_accuracy:.2%}")
+        return classifier
+
+    (model,) = run.prepare(
+        models={"classifier": classifier},
+        optimizers={"classifier": optimizer},
+        averaged=("classifier",),
+        make_pipeline=with_accuracy,
+    )
+
+    for batch in run.steps():
+        images = random_shift(batch["pixel_values"], args.crop_padding)
+        scores = model(images.contiguous(memory_format=torch.channels_last))
+        loss = F.cross_entropy(scores, batch["class_labels"])
+        run.update(optimizer, loss)
+        run.log(loss=loss, accuracy=(scores.argmax(1) == batch["class_labels"]).float().mean())
+
+    run.finish(title="Evaluator")
+
+
+if __name__ == "__main__":
+    run_main(main)

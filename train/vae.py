@@ -1,0 +1,85 @@
+"""Train a variational autoencoder (Kingma, Welling 2014, https://arxiv.org/abs/1312.6114).
+
+    accelerate launch train/vae.py
+    accelerate launch train/vae.py --latent_dim 16 --output_dir runs/vae-16
+    accelerate launch train/vae.py --beta 4 --output_dir runs/beta-vae
+    accelerate launch train/vae.py --dataset_name uoft-cs/cifar10 --likelihood gaussian --latent_dim 128
+
+Minimises -log p(x | z) + beta KL(q(z | x) || p(z)), z drawn from q by the reparameterisation trick: beta 1 is the negative
+evidence lower bound; a larger beta gives a smoother latent space (Higgins et al. 2017), a smaller one sharper images.
+"""
+
+import argparse
+
+import torch
+
+from genmodels import VAEDecoder, VAEEncoder, VAEPipeline, losses
+from genmodels.hub import finish_run, require_write_access
+from genmodels.training import TrainingRun, add_common_arguments, at_least, in_range, parse_arguments, run_main
+
+
+def parse_args() -> argparse.Namespace:
+    """Flags of this script; the shared ones stand in genmodels/training/arguments.py."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    model = parser.add_argument_group("model")
+    model.add_argument(
+        "--latent_dim", type=at_least(1), default=2, help="2 can be drawn as a map (default: %(default)s)"
+    )
+    model.add_argument("--base_channels", type=at_least(1), default=32, help="of both networks (default: %(default)s)")
+    model.add_argument("--hidden_dim", type=at_least(1), default=256, help="of the dense layers (default: %(default)s)")
+    loss = parser.add_argument_group("objective")
+    loss.add_argument("--likelihood", choices=("bernoulli", "gaussian"), default="bernoulli")
+    loss.add_argument("--sigma", type=in_range(1e-3, 100), default=0.5, help="of the gaussian (default: %(default)s)")
+    loss.add_argument(
+        "--beta", type=in_range(0, 1000), default=1.0, help="weight of the KL term (default: %(default)s)"
+    )
+    loss.add_argument("--learning_rate", type=in_range(0, 1), default=1e-3, help="(default: %(default)s)")
+    add_common_arguments(parser, output_dir="runs/vae", dataset_name="ylecun/mnist")
+    parser.set_defaults(train_batch_size=128, lr_scheduler="cosine")
+    return parse_arguments(parser)
+
+
+def main() -> None:
+    args = parse_args()
+    require_write_access(args)
+    run = TrainingRun(args)
+
+    shape = {
+        "sample_size": run.data.sample_size,
+        "num_channels": run.data.num_channels,
+        "latent_dim": args.latent_dim,
+        "base_channels": args.base_channels,
+        "hidden_dim": args.hidden_dim,
+    }
+    encoder = VAEEncoder(**shape)
+    decoder = VAEDecoder(likelihood=args.likelihood, sigma=args.sigma, beta=args.beta, **shape)
+    optimizer = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()], lr=args.learning_rate)
+
+    encoder, decoder = run.prepare(
+        models={"encoder": encoder, "decoder": decoder},
+        optimizers={"vae": optimizer},
+        averaged=("encoder", "decoder"),
+        make_pipeline=VAEPipeline,
+        draw_samples=lambda pipe: (
+            (pipe.traverse(steps=12) if args.latent_dim == 2 else pipe(num_images=64, seed=0)).images
+        ),
+    )
+
+    for batch in run.steps():
+        images = batch["pixel_values"]
+        mean, log_variance = encoder(images)
+        latents = mean + (0.5 * log_variance).exp() * torch.randn_like(mean)
+        logits = decoder(latents, return_logits=True)
+        if args.likelihood == "bernoulli":
+            reconstruction = losses.bernoulli_nll(logits, images)
+        else:
+            reconstruction = losses.gaussian_nll(logits, images, args.sigma)
+        kl = losses.gaussian_kl(mean, log_variance)
+        run.update(optimizer, reconstruction + args.beta * kl)
+        run.log(loss=reconstruction + args.beta * kl, reconstruction=reconstruction, kl=kl)
+
+    finish_run(run, title=f"Variational autoencoder, {args.latent_dim}-D latent", papers=["1312.6114"])
+
+
+if __name__ == "__main__":
+    run_main(main)
