@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from huggingface_hub import hf_hub_download
-
 from ..errors import UserError
-from .base import GenerationOutput, ImagePipeline, hub_errors, locate, read_class_name
+from .base import GenerationOutput, ImagePipeline, fetch, read_class_name
 from .gan import CGANPipeline, DCGANPipeline, GANPipeline
 from .vae import PosteriorOutput, VAEPipeline
 
@@ -34,14 +32,8 @@ def load_pipeline(name_or_path: str | Path, **kwargs) -> ImagePipeline:
     Raises:
         UserError: there is no such model, it is not one of ours, or its weights are damaged.
     """
-    source = locate(name_or_path)
-    if Path(source).is_dir():
-        index = Path(source) / "model_index.json"
-    else:
-        hub_arguments = {k: v for k, v in kwargs.items() if k in ("revision", "token", "cache_dir", "local_files_only")}
-        with hub_errors(source):
-            index = Path(hf_hub_download(source, "model_index.json", **hub_arguments))
-    class_name = read_class_name(index)
+    folder = fetch(name_or_path, **kwargs)
+    class_name = read_class_name(folder / "model_index.json")
     if class_name not in PIPELINES:
         raise UserError(f"{str(name_or_path)!r} holds a {class_name}; genmodels loads {', '.join(PIPELINES)}.")
-    return PIPELINES[class_name].from_pretrained(name_or_path, **kwargs)
+    return PIPELINES[class_name]._load(folder, str(name_or_path), **kwargs)

@@ -43,6 +43,22 @@ class GenerationOutput(BaseOutput):
     class_labels: torch.Tensor | None = None
 
 
+@contextmanager
+def inference(module: torch.nn.Module) -> Iterator[torch.nn.Module]:
+    """Run a network without gradients and in eval mode, then put its mode back.
+
+    A pipeline made of networks that were just built or trained would otherwise draw with BatchNorm's batch statistics,
+    so that an image would depend on its neighbours in the batch.
+    """
+    was_training = module.training
+    module.eval()
+    try:
+        with torch.no_grad():
+            yield module
+    finally:
+        module.train(was_training)
+
+
 def check_count(name: str, value: int, low: int = 1) -> int:
     """Return `value` if it is an integer of at least `low`, else raise ValueError."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < low:
@@ -209,6 +225,23 @@ def hub_errors(name: str) -> Iterator[None]:
         ) from error
 
 
+def fetch(name_or_path: str | Path, **kwargs) -> Path:
+    """The folder of a built-in name, a folder or a Hub id; the latter is downloaded, or found in the cache.
+
+    Args:
+        name_or_path, kwargs: as in `ImagePipeline.from_pretrained`.
+
+    Raises:
+        UserError: there is no such model.
+    """
+    source = locate(name_or_path)
+    if Path(source).is_dir():
+        return Path(source)
+    options = {k: v for k, v in kwargs.items() if k not in ("torch_dtype", "use_safetensors")}
+    with hub_errors(source):
+        return Path(ImagePipeline.download(source, **options, use_safetensors=True))
+
+
 def read_class_name(index: Path) -> str | None:
     """The pipeline class that a model_index.json names; raises UserError if the file is not readable as one."""
     try:
@@ -233,23 +266,24 @@ class ImagePipeline(DiffusionPipeline):
         Raises:
             UserError: there is no such model, it is another kind of pipeline, or its weights are damaged.
         """
-        source = locate(pretrained_model_name_or_path)
+        return cls._load(fetch(pretrained_model_name_or_path, **kwargs), str(pretrained_model_name_or_path), **kwargs)
+
+    @classmethod
+    def _load(cls, folder: Path, name: str, **kwargs):
+        """Load from a folder on disk; `name` is what the user called it."""
         kwargs["use_safetensors"] = True
-        if not Path(source).is_dir():
-            with hub_errors(source):
-                source = cls.download(source, **{k: v for k, v in kwargs.items() if k != "torch_dtype"})
         try:
-            found = read_class_name(Path(source) / "model_index.json")
+            found = read_class_name(folder / "model_index.json")
             if found != cls.__name__:
                 raise UserError(
-                    f"{str(pretrained_model_name_or_path)!r} holds a {found}, not a {cls.__name__}: load it with "
-                    f"{found}.from_pretrained or genmodels.load_pipeline."
+                    f"{name!r} holds a {found}, not a {cls.__name__}: load it with {found}.from_pretrained or "
+                    "genmodels.load_pipeline."
                 )
-            return super().from_pretrained(source, **kwargs)
+            return super().from_pretrained(folder, **kwargs)
         except UserError:
             raise
         except (ValueError, OSError) as error:
-            raise UserError(f"{str(pretrained_model_name_or_path)!r} does not load: {first_sentence(error)}") from error
+            raise UserError(f"{name!r} does not load: {first_sentence(error)}") from error
 
     def _to_latents(
         self,

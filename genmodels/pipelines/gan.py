@@ -16,6 +16,7 @@ from .base import (
     check_count,
     check_output_type,
     draw_latents,
+    inference,
     interpolate_latents,
     to_output,
     to_pixel_values,
@@ -84,7 +85,6 @@ class DCGANPipeline(GANPipeline):
         super().__init__()
         self.register_modules(generator=generator, discriminator=discriminator)
 
-    @torch.no_grad()
     def __call__(
         self,
         num_images: int = 1,
@@ -110,7 +110,8 @@ class DCGANPipeline(GANPipeline):
         """
         check_output_type(output_type)
         latents = self._truncated(self._to_latents(num_images, self.latent_dim, generator, seed, latents), psi)
-        pixel_values = torch.cat([self.generator(chunk) for chunk in latents.split(CHUNK)])
+        with inference(self.generator) as network:
+            pixel_values = torch.cat([network(chunk) for chunk in latents.split(CHUNK)])
         return GenerationOutput(images=to_output(pixel_values, output_type), latents=latents)
 
     def interpolate(
@@ -127,7 +128,6 @@ class DCGANPipeline(GANPipeline):
         latents = interpolate_latents(self._latent_of(a), self._latent_of(b), steps, mode)
         return self(latents=latents, psi=psi, output_type=output_type)
 
-    @torch.no_grad()
     def discriminate(self, images: Images) -> torch.Tensor:
         """The discriminator's scores (N,) of images in any form that the pipeline returns: higher is more real.
 
@@ -136,7 +136,8 @@ class DCGANPipeline(GANPipeline):
         """
         discriminator = self._require_discriminator()
         pixel_values = to_pixel_values(images, self.sample_size, self.num_channels).to(self.device, self.dtype)
-        return torch.cat([discriminator(chunk) for chunk in pixel_values.split(CHUNK)]).float().cpu()
+        with inference(discriminator):
+            return torch.cat([discriminator(chunk) for chunk in pixel_values.split(CHUNK)]).float().cpu()
 
 
 class CGANPipeline(GANPipeline):
@@ -197,7 +198,6 @@ class CGANPipeline(GANPipeline):
         listed = f" or one of {', '.join(names)}" if names != [str(i) for i in range(len(names))] else ""
         raise ValueError(f"There is no class {label!r}: give a number from 0 to {self.num_classes - 1}{listed}.")
 
-    @torch.no_grad()
     def __call__(
         self,
         num_images: int | None = None,
@@ -230,7 +230,8 @@ class CGANPipeline(GANPipeline):
         labels = self._to_labels(class_labels, num_images)
         latents = self._truncated(self._to_latents(num_images, self.latent_dim, generator, seed, latents), psi)
         chunks = zip(latents.split(CHUNK), labels.to(self.device).split(CHUNK), strict=True)
-        pixel_values = torch.cat([self.generator(*chunk) for chunk in chunks])
+        with inference(self.generator) as network:
+            pixel_values = torch.cat([network(*chunk) for chunk in chunks])
         return GenerationOutput(images=to_output(pixel_values, output_type), latents=latents, class_labels=labels)
 
     def interpolate(
@@ -259,7 +260,6 @@ class CGANPipeline(GANPipeline):
         weights = interpolate_latents(ends[0], ends[1], steps, mode="lerp")
         return self(latents=latents, class_labels=weights, psi=psi, output_type=output_type)
 
-    @torch.no_grad()
     def discriminate(self, images: Images, class_labels: ClassLabels) -> torch.Tensor:
         """The discriminator's scores (N,) of images as members of `class_labels`: higher is more real.
 
@@ -270,4 +270,5 @@ class CGANPipeline(GANPipeline):
         pixel_values = to_pixel_values(images, self.sample_size, self.num_channels).to(self.device, self.dtype)
         labels = self._to_labels(class_labels, len(pixel_values)).to(self.device)
         chunks = zip(pixel_values.split(CHUNK), labels.split(CHUNK), strict=True)
-        return torch.cat([discriminator(*chunk) for chunk in chunks]).float().cpu()
+        with inference(discriminator):
+            return torch.cat([discriminator(*chunk) for chunk in chunks]).float().cpu()

@@ -15,6 +15,7 @@ from .base import (
     Images,
     check_count,
     check_output_type,
+    inference,
     interpolate_latents,
     to_output,
     to_pixel_values,
@@ -68,7 +69,6 @@ class VAEPipeline(ImagePipeline):
         """Length of a latent."""
         return self.decoder.config.latent_dim
 
-    @torch.no_grad()
     def __call__(
         self,
         num_images: int = 1,
@@ -91,10 +91,10 @@ class VAEPipeline(ImagePipeline):
         """
         check_output_type(output_type)
         latents = self._to_latents(num_images, self.latent_dim, generator, seed, latents)
-        pixel_values = torch.cat([self.decoder(chunk) for chunk in latents.split(CHUNK)])
+        with inference(self.decoder) as network:
+            pixel_values = torch.cat([network(chunk) for chunk in latents.split(CHUNK)])
         return GenerationOutput(images=to_output(pixel_values, output_type), latents=latents)
 
-    @torch.no_grad()
     def encode(self, images: Images) -> PosteriorOutput:
         """The posterior of each image, given in any form that the pipeline returns.
 
@@ -102,7 +102,8 @@ class VAEPipeline(ImagePipeline):
             ValueError: wrong size, shape or values.
         """
         pixel_values = to_pixel_values(images, self.sample_size, self.num_channels).to(self.device, self.dtype)
-        parts = [self.encoder(chunk) for chunk in pixel_values.split(CHUNK)]
+        with inference(self.encoder) as network:
+            parts = [network(chunk) for chunk in pixel_values.split(CHUNK)]
         mean, log_variance = (torch.cat(part).float().cpu() for part in zip(*parts, strict=True))
         return PosteriorOutput(mean=mean, log_variance=log_variance)
 
