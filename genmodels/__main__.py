@@ -1,0 +1,230 @@
+"""The command line: `python -m genmodels list` and `python -m genmodels sample`.
+
+torch is imported only once there is something to draw, so that `list`, --help and most mistakes are answered at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+from . import __version__, zoo
+from .errors import UserError
+
+MAX_IMAGES = 10_000
+MAX_SEED = 2**63 - 1
+FORMATS = {".png": "PNG", ".webp": "WEBP", ".jpg": "JPEG", ".jpeg": "JPEG"}
+# Pixels between the images of a grid, and their grey level.
+PADDING, BACKGROUND = 2, 128
+
+EXAMPLES = """examples:
+  python -m genmodels list
+  python -m genmodels sample vae-mnist --output digits.png
+  python -m genmodels sample cgan-mnist --class_labels 2,0,2,6 --seed 7 --output year.png
+  python -m genmodels sample dcgan-cifar10-frogs --num_images 64 --psi 0.8 --output frogs.png
+"""
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """Answers a mistake with one sentence instead of the whole usage."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message} (--help shows what is possible)\n")
+
+
+def whole_number(low: int, high: int):
+    """An argparse type: an integer from `low` to `high`."""
+
+    def parse(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = None
+        if value is None or not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"must be a whole number from {low} to {high}, got {text!r}")
+        return value
+
+    return parse
+
+
+def factor(text: str) -> float:
+    """An argparse type: a number; its range is the pipeline's to judge."""
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a number, got {text!r}") from None
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The arguments of `python -m genmodels`."""
+    options = {"epilog": EXAMPLES, "formatter_class": argparse.RawDescriptionHelpFormatter}
+    parser = OneLineParser(
+        prog="python -m genmodels", description="Classic generative models: list and sample.", **options
+    )
+    parser.add_argument("--version", action="version", version=f"genmodels {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="{list,sample}")
+    commands.add_parser("list", help="the built-in models and one measured number of each", **options)
+    sample = commands.add_parser("sample", help="draw images into one grid", **options)
+    sample.add_argument("model", metavar="MODEL", help="a built-in name, a folder, or a Hub id such as name/model")
+    sample.add_argument(
+        "--num_images",
+        type=whole_number(1, MAX_IMAGES),
+        help=f"1 to {MAX_IMAGES}; default: one per class label, or else 16",
+    )
+    sample.add_argument("--seed", type=whole_number(0, MAX_SEED), default=0, help="0 or more; default: %(default)s")
+    sample.add_argument(
+        "--class_labels",
+        metavar="LABELS",
+        help="class numbers or names with commas between: one for all images, or one per image; "
+        "only for models with classes; default: all classes in turn",
+    )
+    sample.add_argument("--psi", type=factor, help="truncation of GAN latents, 0 (all alike) to 2; default: 1")
+    sample.add_argument(
+        "--output",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help=f"the grid: a {', '.join(FORMATS)} file in a folder that exists; an old file of that name is replaced",
+    )
+    return parser
+
+
+def read_headline(card: Path) -> str:
+    """The first metric of a model card's model-index, as "name value"; empty if the card has none."""
+    import yaml
+
+    parts = card.read_text(encoding="utf-8").split("---\n", 2) if card.is_file() else []
+    metadata = yaml.safe_load(parts[1]) if len(parts) == 3 and not parts[0] else {}
+    for model in metadata.get("model-index", []):
+        for result in model.get("results", []):
+            for metric in result.get("metrics", []):
+                return f"{metric.get('name', metric['type'])} {metric['value']}"
+    return ""
+
+
+def describe_model(name: str) -> tuple[str, str, str, str, str]:
+    """Name, kind, images, classes and headline number of a built-in model, from its JSON and YAML alone."""
+    folder = zoo.model_folder(name)
+    index = json.loads((folder / "model_index.json").read_text())
+    component = "decoder" if "decoder" in index else "generator"
+    config = json.loads((folder / component / "config.json").read_text())
+    size = f"{config['sample_size']}x{config['sample_size']}"
+    colour = "grey" if config["num_channels"] == 1 else "colour"
+    kind = index["_class_name"].removesuffix("Pipeline")
+    return name, kind, f"{size} {colour}", str(config.get("num_classes", "-")), read_headline(folder / "README.md")
+
+
+def list_models() -> None:
+    """Print a table of the built-in models."""
+    rows = [("NAME", "KIND", "IMAGES", "CLASSES", "MEASURED"), *map(describe_model, zoo.model_names())]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def check_output(output: Path) -> None:
+    """Raise UserError unless an image can be written to `output`: known before a model is loaded."""
+    if output.suffix.lower() not in FORMATS:
+        raise UserError(f"--output must end in {', '.join(FORMATS)}, got {str(output)!r}.")
+    if not output.parent.is_dir():
+        raise UserError(f"--output is to lie in {str(output.parent)!r}, which is not a folder: make it first.")
+    if output.is_dir():
+        raise UserError(f"--output {str(output)!r} is a folder: name a file in it.")
+    if not os.access(output.parent, os.W_OK):
+        raise UserError(f"--output is to lie in {str(output.parent)!r}, where you may not write.")
+
+
+def read_labels(text: str, class_names: list[str]) -> list[int | str]:
+    """Comma-separated class names or numbers; a name that looks like a number is taken as the name."""
+    labels = [label.strip() for label in text.split(",")]
+    return [int(x) if x not in class_names and x.removeprefix("-").isdecimal() else x for x in labels]
+
+
+def make_grid(images: list):
+    """PIL images of one size on a nearly square sheet, in reading order."""
+    from PIL import Image
+
+    columns = math.ceil(math.sqrt(len(images)))
+    rows = math.ceil(len(images) / columns)
+    width, height = (side + PADDING for side in images[0].size)
+    background = BACKGROUND if images[0].mode == "L" else (BACKGROUND,) * 3
+    sheet = Image.new(images[0].mode, (columns * width + PADDING, rows * height + PADDING), background)
+    for i, image in enumerate(images):
+        sheet.paste(image, (PADDING + i % columns * width, PADDING + i // columns * height))
+    return sheet
+
+
+def save_image(image, output: Path) -> None:
+    """Write under a temporary name, then rename: a reader never meets half a file."""
+    temporary = output.with_name(f".{output.name}.{os.getpid()}.tmp")
+    options = {"lossless": True} if output.suffix.lower() == ".webp" else {}
+    try:
+        image.save(temporary, format=FORMATS[output.suffix.lower()], **options)
+        os.replace(temporary, output)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise UserError(f"{str(output)!r} cannot be written: {error.strerror or error}.") from error
+
+
+def sample_model(args: argparse.Namespace) -> None:
+    """Draw images and save them as one grid.
+
+    Raises:
+        UserError: a wrong argument, no such model, or one that does not load.
+    """
+    check_output(args.output)
+    from diffusers.utils import logging
+
+    from .pipelines import CGANPipeline, GANPipeline, load_pipeline
+
+    # What goes wrong is said in one sentence here, not in the libraries' warnings before it.
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    pipe = load_pipeline(args.model)
+    options = {}
+    if args.psi is not None:
+        if not isinstance(pipe, GANPipeline):
+            raise UserError(f"--psi works for GANs only: {args.model} is a {type(pipe).__name__}.")
+        options["psi"] = args.psi
+    num_images = args.num_images
+    if args.class_labels is not None:
+        if not isinstance(pipe, CGANPipeline):
+            raise UserError(f"--class_labels works for models with classes only: {args.model} has none.")
+        labels = read_labels(args.class_labels, pipe.class_names)
+        options["class_labels"] = labels
+        if num_images is None and len(labels) > 1:
+            num_images = len(labels)
+    try:
+        images = pipe(num_images=num_images or 16, seed=args.seed, **options).images
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    sheet = make_grid(images)
+    save_image(sheet, args.output)
+    count = f"{len(images)} image{'s' if len(images) > 1 else ''}"
+    print(f"{args.output}: {count} of {args.model}, {sheet.width}x{sheet.height} pixels, seed {args.seed}")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; returns the exit code: 0, or 2 for a mistake of the user."""
+    args = make_parser().parse_args(argv)
+    try:
+        if args.command == "list":
+            list_models()
+        else:
+            sample_model(args)
+    except UserError as error:
+        print(f"python -m genmodels {args.command}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
