@@ -1,0 +1,60 @@
+"""Distances between sets of images, on an evaluator's features: (N, D) float tensors in, numbers out."""
+
+from __future__ import annotations
+
+import torch
+
+# Rows of a distance matrix held at once.
+BLOCK = 1000
+
+
+def frechet_distance(a: torch.Tensor, b: torch.Tensor) -> float:
+    """Fréchet distance of two Gaussians fitted to features: FID, on the evaluator's features instead of Inception's.
+
+    |mu_a - mu_b|^2 + tr(S_a + S_b - 2 (S_a S_b)^(1/2)): Heusel et al. 2017, https://arxiv.org/abs/1706.08500, equation 6.
+    It falls with the number of images: compare only numbers of the same n.
+
+    Args:
+        a, b: (N, D) features; N may differ, at least 2 each.
+
+    Raises:
+        ValueError: fewer than two rows, or different D.
+    """
+    if min(len(a), len(b)) < 2 or a.shape[1] != b.shape[1]:
+        raise ValueError(f"Need at least 2 rows each, of equal length, got {tuple(a.shape)} and {tuple(b.shape)}.")
+    a, b = a.double(), b.double()
+    cov_a, cov_b = torch.cov(a.T), torch.cov(b.T)
+    values, vectors = torch.linalg.eigh(cov_a)
+    root_a = vectors @ torch.diag(values.clamp_min(0).sqrt()) @ vectors.T
+    # tr (S_a S_b)^(1/2) is the trace of the root of a symmetric matrix, whose eigenvalues are real.
+    cross = torch.linalg.eigvalsh(root_a @ cov_b @ root_a).clamp_min(0).sqrt().sum()
+    return float((a.mean(0) - b.mean(0)).square().sum() + cov_a.trace() + cov_b.trace() - 2 * cross)
+
+
+def nearest_distances(queries: torch.Tensor, references: torch.Tensor, k: int = 1) -> tuple[torch.Tensor, torch.Tensor]:
+    """Euclidean distances and indices, each (N, k), of the k nearest references of every query, nearest first."""
+    parts = [torch.cdist(block, references).topk(k, largest=False) for block in queries.split(BLOCK)]
+    return torch.cat([part.values for part in parts]), torch.cat([part.indices for part in parts])
+
+
+def coverage_of(points: torch.Tensor, manifold: torch.Tensor, k: int = 3) -> float:
+    """Share of `points` inside the union of balls around `manifold`'s points that reach their k-th neighbours.
+
+    Kynkäänniemi et al. 2019, https://arxiv.org/abs/1904.06991, equation 2. With fakes as points and reals as manifold it is
+    precision, the other way round recall.
+    """
+    # A point is its own nearest neighbour.
+    radii = nearest_distances(manifold, manifold, k + 1)[0][:, -1]
+    inside = [(torch.cdist(block, manifold) <= radii).any(1) for block in points.split(BLOCK)]
+    return float(torch.cat(inside).double().mean())
+
+
+def within_class_distance(features: torch.Tensor, labels: torch.Tensor) -> float:
+    """Mean distance between two images of the same class: near 0 if each class has collapsed to one picture."""
+    means = []
+    for label in labels.unique():
+        members = features[labels == label][:BLOCK].double()
+        n = len(members)
+        if n > 1:
+            means.append(torch.cdist(members, members).sum() / (n * (n - 1)))
+    return float(torch.stack(means).mean())
