@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..errors import UserError
-from .base import GenerationOutput, ImagePipeline, fetch, read_class_name
+from .base import GenerationOutput, ImagePipeline, locate, read_index
 from .gan import CGANPipeline, DCGANPipeline, GANPipeline
 from .vae import PosteriorOutput, VAEPipeline
 
@@ -32,8 +32,7 @@ def load_pipeline(name_or_path: str | Path, **kwargs) -> ImagePipeline:
     Raises:
         UserError: there is no such model, it is not one of ours, or its weights are damaged.
     """
-    folder = fetch(name_or_path, **kwargs)
-    class_name = read_class_name(folder / "model_index.json")
+    class_name = read_index(locate(name_or_path), **kwargs)
     if class_name not in PIPELINES:
         raise UserError(f"{str(name_or_path)!r} holds a {class_name}; genmodels loads {', '.join(PIPELINES)}.")
-    return PIPELINES[class_name]._load(folder, str(name_or_path), **kwargs)
+    return PIPELINES[class_name].from_pretrained(name_or_path, **kwargs)

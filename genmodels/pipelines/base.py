@@ -12,7 +12,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from diffusers import DiffusionPipeline
+from diffusers.configuration_utils import FrozenDict
 from diffusers.utils import BaseOutput
+from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 from PIL import Image
 
@@ -23,6 +25,8 @@ OUTPUT_TYPES = ("pil", "pt", "np")
 MODES = ("slerp", "lerp")
 # Images drawn in one forward pass: bounds the memory of a call, whatever num_images is.
 CHUNK = 256
+INDEX = "model_index.json"
+HUB_OPTIONS = ("revision", "token", "cache_dir", "local_files_only", "force_download")
 
 Images = Image.Image | Sequence[Image.Image] | torch.Tensor | np.ndarray
 
@@ -202,7 +206,7 @@ def locate(name_or_path: str | Path) -> str:
     """A built-in name, a folder or a Hub id, as a folder or a Hub id; raises UserError for anything else."""
     name = str(name_or_path)
     if Path(name).is_dir():
-        if not (Path(name) / "model_index.json").is_file():
+        if not (Path(name) / INDEX).is_file():
             raise UserError(f"The folder {name} has no model_index.json: it does not hold a saved pipeline.")
         return name
     built_in = zoo.model_folder(name)
@@ -225,21 +229,25 @@ def hub_errors(name: str) -> Iterator[None]:
         ) from error
 
 
-def fetch(name_or_path: str | Path, **kwargs) -> Path:
-    """The folder of a built-in name, a folder or a Hub id; the latter is downloaded, or found in the cache.
+def fetch(source: str, patterns: list[str], **kwargs) -> Path:
+    """The folder of what `locate` found; files on the Hub that match `patterns` are downloaded, or found in the cache.
 
-    Args:
-        name_or_path, kwargs: as in `ImagePipeline.from_pretrained`.
-
-    Raises:
-        UserError: there is no such model.
+    `DiffusionPipeline.download` is of no use here: it takes the module of a component for a file of the repository.
     """
-    source = locate(name_or_path)
     if Path(source).is_dir():
         return Path(source)
-    options = {k: v for k, v in kwargs.items() if k not in ("torch_dtype", "use_safetensors")}
+    options = {k: kwargs[k] for k in HUB_OPTIONS if k in kwargs}
     with hub_errors(source):
-        return Path(ImagePipeline.download(source, **options, use_safetensors=True))
+        return Path(snapshot_download(source, allow_patterns=patterns, **options))
+
+
+def read_index(source: str, **kwargs) -> str | None:
+    """The class of the pipeline that `locate` found, from its model_index.json alone.
+
+    Raises:
+        UserError: the Hub has no such model, or the file is missing or damaged.
+    """
+    return read_class_name(fetch(source, [INDEX], **kwargs) / INDEX)
 
 
 def read_class_name(index: Path) -> str | None:
@@ -266,24 +274,25 @@ class ImagePipeline(DiffusionPipeline):
         Raises:
             UserError: there is no such model, it is another kind of pipeline, or its weights are damaged.
         """
-        return cls._load(fetch(pretrained_model_name_or_path, **kwargs), str(pretrained_model_name_or_path), **kwargs)
-
-    @classmethod
-    def _load(cls, folder: Path, name: str, **kwargs):
-        """Load from a folder on disk; `name` is what the user called it."""
+        name, source = str(pretrained_model_name_or_path), locate(pretrained_model_name_or_path)
+        # The index comes first: a wrong id must not download somebody's gigabytes.
+        found = read_index(source, **kwargs)
+        if found != cls.__name__:
+            raise UserError(
+                f"{name!r} holds a {found}, not a {cls.__name__}: load it with {found}.from_pretrained or "
+                "genmodels.load_pipeline."
+            )
+        folder = fetch(source, ["*.json", "*.safetensors"], **kwargs)
         kwargs["use_safetensors"] = True
         try:
-            found = read_class_name(folder / "model_index.json")
-            if found != cls.__name__:
-                raise UserError(
-                    f"{name!r} holds a {found}, not a {cls.__name__}: load it with {found}.from_pretrained or "
-                    "genmodels.load_pipeline."
-                )
-            return super().from_pretrained(folder, **kwargs)
+            pipe = super().from_pretrained(folder, **kwargs)
         except UserError:
             raise
         except (ValueError, OSError) as error:
             raise UserError(f"{name!r} does not load: {first_sentence(error)}") from error
+        # As in StrictLoadingMixin: saved again, the origin would publish a path of the user's machine.
+        pipe._internal_dict = FrozenDict({k: v for k, v in pipe.config.items() if k != "_name_or_path"})
+        return pipe
 
     def _to_latents(
         self,
