@@ -100,7 +100,7 @@ def read_headline(card: Path) -> str:
 
     parts = card.read_text(encoding="utf-8").split("---\n", 2) if card.is_file() else []
     metadata = yaml.safe_load(parts[1]) if len(parts) == 3 and not parts[0] else {}
-    for model in metadata.get("model-index", []):
+    for model in (metadata or {}).get("model-index", []):
         for result in model.get("results", []):
             for metric in result.get("metrics", []):
                 return f"{metric.get('name', metric['type'])} {metric['value']}"

@@ -33,8 +33,8 @@ class StrictLoadingMixin:
         kwargs["use_safetensors"] = True
         try:
             model, info = super().from_pretrained(pretrained_model_name_or_path, output_loading_info=True, **kwargs)
-        except (SafetensorError, RuntimeError) as error:
-            reason = str(error).strip().splitlines()[0]
+        except (SafetensorError, RuntimeError, OSError) as error:
+            reason = str(error).strip().splitlines()[0].rstrip(" .")
             raise ValueError(
                 f"The weights in {where} do not load into {cls.__name__}: {reason}. Download or save them again."
             ) from error

@@ -1,0 +1,145 @@
+"""The rules of the house: who imports whom, what stays unloaded, and what never enters the tree."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from conftest import REPO, run_python
+
+# Who may import which parts of genmodels, beside itself; "package" is genmodels/__init__.py. A part that is not listed
+# here fails, so that a new one gets its rule.
+ALLOWED = {
+    "package": {"models", "pipelines"},
+    "errors": set(),
+    "models": set(),
+    "losses": set(),
+    "zoo": {"errors"},
+    "pipelines": {"models", "zoo", "errors"},
+    "data": {"zoo", "errors"},
+    "evaluation": {"models", "losses", "pipelines", "data", "zoo", "errors"},
+    "training": {"data", "models", "pipelines", "evaluation", "zoo", "errors"},
+    "hub": {"training", "data", "models", "pipelines", "evaluation", "zoo", "errors", "package"},
+    "ui": {"pipelines", "zoo", "evaluation", "errors", "models"},
+    "__main__": {"pipelines", "zoo", "errors", "package"},
+}
+CODE = sorted([*(REPO / "genmodels").rglob("*.py"), *(REPO / "train").glob("*.py"), *REPO.glob("app.py")])
+MIB = 2**20
+
+
+def part_of(module: str) -> str:
+    """genmodels.models.vae and models.vae inside the package alike belong to "models"."""
+    parts = module.split(".")
+    if len(parts) == 1:
+        return "package"
+    home = REPO / "genmodels"
+    return parts[1] if (home / parts[1]).is_dir() or (home / f"{parts[1]}.py").is_file() else "package"
+
+
+def imports_of(path: Path) -> set[str]:
+    """Absolute names of all modules that a file imports, at any depth of its code, relative imports resolved."""
+    package = path.relative_to(REPO).with_suffix("").parts[:-1]
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else ()
+            module = ".".join([*base, *([node.module] if node.module else [])])
+            # `from genmodels import zoo` names a module, `from genmodels.zoo import ROOT` a name in one: take both readings.
+            found |= {f"{module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Call) and getattr(node.func, "id", getattr(node.func, "attr", "")) == "import_module":
+            found |= {a.value for a in node.args if isinstance(a, ast.Constant) and isinstance(a.value, str)}
+    return found
+
+
+def code_id(path: Path) -> str:
+    return str(path.relative_to(REPO))
+
+
+def test_imports_are_found_in_every_form(tmp_path, monkeypatch):
+    monkeypatch.setitem(globals(), "REPO", tmp_path)
+    path = tmp_path / "genmodels" / "ui" / "tab.py"
+    path.parent.mkdir(parents=True)
+    path.write_text(
+        "from .. import zoo\nfrom ..data import load\nfrom .x import y\ndef f():\n import genmodels.hub\n"
+        "import_module('genmodels.training')\n"
+    )
+    assert imports_of(path) == {
+        "genmodels.zoo",
+        "genmodels.data.load",
+        "genmodels.ui.x.y",
+        "genmodels.hub",
+        "genmodels.training",
+    }
+
+
+@pytest.mark.parametrize("path", CODE, ids=code_id)
+def test_imports_follow_the_design(path):
+    imports = imports_of(path)
+    assert not {name for name in imports if name.split(".")[0] in ("app", "train", "tests")}
+    if path.is_relative_to(REPO / "genmodels"):
+        own = part_of(".".join(path.relative_to(REPO).with_suffix("").parts).removesuffix(".__init__"))
+        used = {part_of(name) for name in imports if name.split(".")[0] == "genmodels"}
+        assert used - {own} <= ALLOWED[own]
+
+
+def loaded_modules(code: str) -> set[str]:
+    """Top-level modules that a fresh Python has loaded after running `code`."""
+    done = run_python("-c", f"import sys\n{code}\nprint('loaded', *{{m.split('.')[0] for m in sys.modules}})")
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.splitlines()[-1].split())
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import genmodels",
+        "import genmodels; dir(genmodels)",
+        "from genmodels import zoo; zoo.load_sample('zoo:mnist-sample', 'test')",
+        "from genmodels.__main__ import main; assert main(['list']) == 0",
+    ],
+)
+def test_light_paths_load_no_heavy_library(code):
+    assert not loaded_modules(code) & {"torch", "diffusers", "gradio", "datasets"}
+
+
+def test_lazy_names_all_resolve():
+    done = run_python("-c", "import genmodels; print(*[getattr(genmodels, n) for n in genmodels.__all__])")
+    assert done.returncode == 0, done.stderr
+    done = run_python("-c", "import genmodels; genmodels.Typo")
+    assert "module 'genmodels' has no attribute 'Typo'" in done.stderr
+
+
+@pytest.mark.parametrize("path", CODE, ids=code_id)
+def test_nothing_unpickles_or_runs_remote_code(path):
+    modules = {name.split(".")[0] for name in imports_of(path)}
+    assert not modules & {"pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
+    text = path.read_text(encoding="utf-8")
+    assert not re.search(r"\btorch\.load\(|trust_remote_code\s*=\s*True|weights_only\s*=\s*False", text)
+
+
+def tracked_files() -> list[Path]:
+    """What git tracks or would track."""
+    done = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=REPO,
+        capture_output=True,
+        check=True,
+    )
+    return [path for name in done.stdout.decode().split("\0") if name and (path := REPO / name).is_file()]
+
+
+def test_tree_stays_small_and_free_of_pickles():
+    files = tracked_files()
+    assert files
+    assert not [code_id(path) for path in files if path.stat().st_size > 8 * MIB]
+    assert not [code_id(path) for path in files if path.suffix in (".bin", ".ckpt", ".pkl", ".pickle", ".pt", ".pth")]
+
+
+def test_zoo_stays_small():
+    in_zoo = [path for path in tracked_files() if path.is_relative_to(REPO / "genmodels" / "zoo")]
+    assert sum(path.stat().st_size for path in in_zoo) < 40 * MIB

@@ -1,0 +1,141 @@
+"""Each objective against a value worked out by hand, by torch.distributions or by finite differences."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch.distributions import Bernoulli, Independent, Normal, kl_divergence
+
+from genmodels import losses
+
+LOG2 = math.log(2)
+
+
+@pytest.fixture(autouse=True)
+def _seed():
+    torch.manual_seed(0)
+
+
+def softplus(x: float) -> float:
+    return math.log1p(math.exp(x))
+
+
+def test_gaussian_kl_is_the_distance_to_the_prior():
+    assert losses.gaussian_kl(torch.zeros(3, 2), torch.zeros(3, 2)) == 0
+    # 1/2 (1 + 1 - 1 - 0) + 1/2 (0 + 4 - 1 - log 4)
+    by_hand = 0.5 + 0.5 * (3 - math.log(4))
+    value = losses.gaussian_kl(torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, math.log(4)]]))
+    assert value.item() == pytest.approx(by_hand)
+    mean, log_variance = torch.randn(5, 7), torch.randn(5, 7)
+    posterior = Normal(mean, (0.5 * log_variance).exp())
+    expected = kl_divergence(posterior, Normal(0.0, 1.0)).sum(1).mean()
+    torch.testing.assert_close(losses.gaussian_kl(mean, log_variance), expected)
+
+
+def test_bernoulli_nll_sums_pixels_and_averages_images():
+    # Logit 0 says 1/2 whatever the pixel is.
+    assert losses.bernoulli_nll(torch.zeros(2, 1, 3, 3), torch.rand(2, 1, 3, 3) * 2 - 1).item() == pytest.approx(
+        9 * LOG2
+    )
+    logits = torch.randn(4, 3, 2, 2)
+    black_or_white = (torch.rand(4, 3, 2, 2) > 0.5).float()
+    expected = -Independent(Bernoulli(logits=logits), 3).log_prob(black_or_white).mean()
+    torch.testing.assert_close(losses.bernoulli_nll(logits, black_or_white * 2 - 1), expected)
+
+
+def test_bernoulli_nll_of_certain_logits_stays_finite():
+    logits = torch.full((1, 1, 1, 1), 1e4, requires_grad=True)
+    loss = losses.bernoulli_nll(logits, torch.full((1, 1, 1, 1), -1.0))
+    loss.backward()
+    assert (loss.item(), logits.grad.item()) == (1e4, 1.0)
+
+
+@pytest.mark.parametrize("sigma", [0.1, 1.0, 2.5])
+def test_gaussian_nll_is_the_density_of_the_mean_image(sigma):
+    logits, pixel_values = torch.randn(4, 3, 2, 2), torch.rand(4, 3, 2, 2) * 2 - 1
+    likelihood = Independent(Normal(torch.tanh(logits / 2), sigma), 3)
+    expected = -likelihood.log_prob(pixel_values).mean()
+    torch.testing.assert_close(losses.gaussian_nll(logits, pixel_values, sigma), expected)
+
+
+def test_nonsaturating_losses_at_known_scores():
+    zeros = torch.zeros(6)
+    assert losses.nonsaturating_discriminator_loss(zeros, zeros).item() == pytest.approx(2 * LOG2)
+    assert losses.nonsaturating_generator_loss(zeros).item() == pytest.approx(LOG2)
+    real, fake = torch.tensor([2.0, -1.0]), torch.tensor([0.5, -3.0])
+    # -log D = softplus(-s), -log(1 - D) = softplus(s)
+    by_hand = (softplus(-2) + softplus(1)) / 2 + (softplus(0.5) + softplus(-3)) / 2
+    assert losses.nonsaturating_discriminator_loss(real, fake).item() == pytest.approx(by_hand)
+    assert losses.nonsaturating_generator_loss(fake).item() == pytest.approx((softplus(-0.5) + softplus(3)) / 2)
+
+
+def test_nonsaturating_generator_still_learns_when_it_is_caught():
+    scores = torch.full((1,), -30.0, requires_grad=True)
+    losses.nonsaturating_generator_loss(scores).backward()
+    assert scores.grad.item() == pytest.approx(-1)
+
+
+def test_label_noise_moves_targets_by_at_most_its_size():
+    # With t as target the loss of logit s is softplus(s) - t s: linear in t, so the noise can be read off.
+    real, fake = torch.full((1000,), 4.0), torch.full((1000,), -4.0)
+    clean = losses.nonsaturating_discriminator_loss(real, fake).item()
+    values = [
+        losses.nonsaturating_discriminator_loss(r[None], f[None], 0.2).item() for r, f in zip(real, fake, strict=True)
+    ]
+    moved = [(value - clean) / 4 for value in values]
+    assert 0 <= min(moved) < 0.05
+    assert 0.35 < max(moved) <= 0.4
+    # Both targets move by U(0, 0.2): 0.1 each on average.
+    assert sum(moved) / len(moved) == pytest.approx(0.2, abs=0.01)
+
+
+def test_relativistic_losses_compare_pairs():
+    real, fake = torch.tensor([2.0, -1.0]), torch.tensor([0.5, -3.0])
+    by_hand = (softplus(-1.5) + softplus(-2)) / 2
+    assert losses.relativistic_discriminator_loss(real, fake).item() == pytest.approx(by_hand)
+    assert losses.relativistic_generator_loss(real, fake).item() == pytest.approx((softplus(1.5) + softplus(2)) / 2)
+    # Only differences count.
+    shifted = losses.relativistic_discriminator_loss(real + 7, fake + 7)
+    torch.testing.assert_close(shifted, losses.relativistic_discriminator_loss(real, fake))
+
+
+def test_gradient_penalty_of_a_linear_critic_is_half_its_squared_norm():
+    weight = torch.randn(3 * 4 * 4)
+    images = torch.randn(5, 3, 4, 4, requires_grad=True)
+    penalty = losses.gradient_penalty(images.flatten(1) @ weight, images)
+    torch.testing.assert_close(penalty, 0.5 * weight.square().sum())
+
+
+def test_gradient_penalty_agrees_with_finite_differences_and_reaches_the_weights():
+    critic = torch.nn.Sequential(
+        torch.nn.Flatten(), torch.nn.Linear(4, 3), torch.nn.Tanh(), torch.nn.Linear(3, 1)
+    ).double()
+    images = torch.randn(2, 1, 2, 2, dtype=torch.float64, requires_grad=True)
+    penalty = losses.gradient_penalty(critic(images).flatten(), images)
+    step, total = 1e-5, 0.0
+    for i in range(images.numel()):
+        nudge = torch.zeros(images.numel(), dtype=torch.float64)
+        nudge[i] = step
+        nudge = nudge.view_as(images)
+        total += ((critic(images + nudge) - critic(images - nudge)).sum().item() / (2 * step)) ** 2
+    assert penalty.item() == pytest.approx(0.5 * total / len(images), rel=1e-5)
+    penalty.backward()
+    assert critic[1].weight.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        lambda x: losses.gaussian_kl(x, x),
+        lambda x: losses.bernoulli_nll(x[..., None, None], torch.zeros(4, 3, 1, 1).double()),
+        lambda x: losses.gaussian_nll(x[..., None, None], torch.zeros(4, 3, 1, 1).double(), 0.5),
+        lambda x: losses.nonsaturating_discriminator_loss(x[:, 0], x[:, 1]),
+        lambda x: losses.nonsaturating_generator_loss(x[:, 0]),
+        lambda x: losses.relativistic_discriminator_loss(x[:, 0], x[:, 1]),
+        lambda x: losses.relativistic_generator_loss(x[:, 0], x[:, 1]),
+    ],
+)
+def test_gradients_are_right(loss):
+    assert torch.autograd.gradcheck(loss, torch.randn(4, 3, dtype=torch.float64, requires_grad=True))

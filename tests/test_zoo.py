@@ -1,0 +1,118 @@
+"""The built-in models and samples: whatever lies in genmodels/zoo is whole, loads strictly and has a readable card."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import numpy as np
+import pytest
+import yaml
+
+from genmodels import load_pipeline, zoo
+from genmodels.errors import UserError
+from genmodels.evaluation.classifier import Classifier
+
+MODELS = zoo.model_names()
+EVALUATORS = sorted(p.parent.name for p in zoo.ROOT.glob("*/config.json") if p.parent.name not in MODELS)
+
+
+def metadata_of(folder) -> dict:
+    text = (folder / "README.md").read_text(encoding="utf-8")
+    match = re.match(r"---\n(.*?)\n---\n\s*#", text, re.DOTALL)
+    assert match, f"{folder.name}: the card does not start with YAML and a title"
+    return yaml.safe_load(match[1])
+
+
+def test_names_are_sorted_and_known():
+    assert sorted(MODELS) == MODELS
+    assert zoo.sample_names() == ["zoo:cifar10-frogs-sample", "zoo:mnist-sample"]
+    assert all(zoo.model_folder(name).is_dir() for name in [*MODELS, *EVALUATORS])
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "samples", "no-such-model", "../zoo", "a/b", "/tmp"])
+def test_other_names_are_not_folders_of_the_zoo(name):
+    assert zoo.model_folder(name) is None
+    assert zoo.sample_folder(name) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "split", "count", "shape", "labels"),
+    [
+        ("zoo:mnist-sample", "train", 10_000, (28, 28, 1), set(range(10))),
+        ("zoo:mnist-sample", "test", 2_000, (28, 28, 1), set(range(10))),
+        ("zoo:cifar10-frogs-sample", "train", 5_000, (32, 32, 3), {6}),
+        ("zoo:cifar10-frogs-sample", "test", 1_000, (32, 32, 3), {6}),
+    ],
+)
+def test_samples_load(name, split, count, shape, labels):
+    sample = zoo.load_sample(name, split)
+    assert sample.images.shape == (count, *shape)
+    assert sample.images.dtype == np.uint8
+    assert set(sample.labels.tolist()) == labels
+    assert len(sample.class_names) == 10
+    # Real pictures: no two neighbours alike, dark and bright pixels in the whole.
+    assert (sample.images[1:] != sample.images[:-1]).any(axis=(1, 2, 3)).all()
+    assert sample.images.min() < 10
+    assert sample.images.max() > 245
+
+
+@pytest.mark.parametrize(
+    ("name", "split"), [("zoo:mnist-sample", "validation"), ("mnist-sample", "train"), ("zoo:x", "test")]
+)
+def test_unknown_samples_are_named_with_the_known_ones(name, split):
+    with pytest.raises(UserError, match="zoo:cifar10-frogs-sample, zoo:mnist-sample"):
+        zoo.load_sample(name, split)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_model_loads_and_draws(name):
+    pipe = load_pipeline(name)
+    assert type(pipe).__name__.lower().startswith(name.split("-")[0])
+    images = pipe(num_images=8, seed=0, output_type="np").images
+    assert images.shape == (8, pipe.sample_size, pipe.sample_size, pipe.num_channels)
+    assert np.isfinite(images).all()
+    # A trained model draws different pictures with dark and bright parts, not grey mush.
+    assert len({image.tobytes() for image in images}) == 8
+    assert images.std() > 0.1
+
+
+@pytest.mark.parametrize("name", EVALUATORS)
+def test_evaluator_loads(name):
+    classifier = Classifier.from_pretrained(zoo.model_folder(name))
+    assert classifier.config.test_accuracy > 0.9
+
+
+@pytest.mark.parametrize("name", [*MODELS, *EVALUATORS])
+def test_model_card_says_what_was_measured(name):
+    metadata = metadata_of(zoo.model_folder(name))
+    assert metadata["license"]
+    if name in MODELS:
+        assert metadata["datasets"]
+        metrics = [m for model in metadata["model-index"] for result in model["results"] for m in result["metrics"]]
+        assert metrics
+        assert all(isinstance(metric["value"], int | float) for metric in metrics)
+
+
+@pytest.mark.parametrize("name", zoo.sample_names())
+def test_sample_card_parses(name):
+    assert metadata_of(zoo.sample_folder(name))["configs"]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_model_folder_is_as_on_the_hub(name):
+    folder = zoo.model_folder(name)
+    index = json.loads((folder / "model_index.json").read_text())
+    for component, value in index.items():
+        if isinstance(value, list) and value[0] is not None:
+            assert (folder / component / "config.json").is_file()
+            assert list((folder / component).glob("*.safetensors"))
+    for path in folder.rglob("*.json"):
+        assert "_name_or_path" not in path.read_text(), path
+    assert {path.suffix for path in folder.rglob("*") if path.is_file()} <= {
+        ".json",
+        ".safetensors",
+        ".md",
+        ".png",
+        ".npz",
+    }
