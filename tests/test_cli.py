@@ -158,7 +158,7 @@ def test_damaged_weights(capsys, saved, tmp_path):
     assert (code, out) == (2, "")
     assert err.count("\n") == 1
     assert "broken" in err
-    assert "Download or save them again" in err
+    assert "Download or save it again" in err
 
 
 def test_unknown_model_and_missing_arguments(capsys, tmp_path):

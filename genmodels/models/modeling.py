@@ -33,10 +33,11 @@ class StrictLoadingMixin:
         kwargs["use_safetensors"] = True
         try:
             model, info = super().from_pretrained(pretrained_model_name_or_path, output_loading_info=True, **kwargs)
-        except (SafetensorError, RuntimeError, OSError) as error:
-            reason = str(error).strip().splitlines()[0].rstrip(" .")
+        except (SafetensorError, RuntimeError, OSError, ValueError) as error:
+            # What follows the first sentence is advice on how to load it all the same.
+            reason = str(error).strip().splitlines()[0].split(". ")[0].rstrip(" .")
             raise ValueError(
-                f"The weights in {where} do not load into {cls.__name__}: {reason}. Download or save them again."
+                f"The model in {where} does not load as {cls.__name__}: {reason}. Download or save it again."
             ) from error
         problems = [
             f"{word} {', '.join(sorted(map(str, names))[:4])}{' ...' if len(names) > 4 else ''}"
@@ -44,7 +45,7 @@ class StrictLoadingMixin:
                 ("missing", info["missing_keys"]),
                 ("unexpected", info["unexpected_keys"]),
                 ("wrongly shaped", info["mismatched_keys"]),
-                ("unset (meta)", [n for n, t in model.state_dict().items() if t.is_meta]),
+                ("unset", [n for n, t in model.state_dict().items() if t.is_meta and n not in info["missing_keys"]]),
                 (
                     "non-finite",
                     [n for n, t in model.state_dict().items() if not t.is_meta and not torch.isfinite(t).all()],

@@ -1,0 +1,275 @@
+"""Every network of the suite at tiny width: shapes, one real training step, refused arguments."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+import torch
+
+from genmodels import losses, models
+from genmodels.models.dcgan import widths
+from genmodels.models.modeling import crop_to, init_dcgan, one_hot_labels, pad_to
+
+SIZES = (16, 28, 32, 50, 64, 128)
+CLASSES = {"num_classes": 3, "class_names": ["ant", "bee", "cat"]}
+
+
+@dataclass
+class Family:
+    """The two networks of an algorithm and the arguments that they need at tiny width."""
+
+    source: type
+    judge: type
+    source_args: dict
+    judge_args: dict
+
+
+FAMILIES = {
+    "vae": Family(
+        models.VAEDecoder,
+        models.VAEEncoder,
+        {"latent_dim": 5, "base_channels": 2, "hidden_dim": 8},
+        {"latent_dim": 5, "base_channels": 2, "hidden_dim": 8},
+    ),
+    "dcgan": Family(
+        models.DCGANGenerator, models.DCGANDiscriminator, {"latent_dim": 5, "base_channels": 2}, {"base_channels": 2}
+    ),
+    "cgan": Family(
+        models.CGANGenerator,
+        models.CGANDiscriminator,
+        {"latent_dim": 5, "base_channels": 2, "label_dim": 3, **CLASSES},
+        {"base_channels": 2, **CLASSES},
+    ),
+}
+NETWORKS = [(family.source, family.source_args) for family in FAMILIES.values()]
+NETWORKS += [(family.judge, family.judge_args) for family in FAMILIES.values()]
+IDS = [network.__name__ for network, _ in NETWORKS]
+
+
+@pytest.fixture(autouse=True)
+def _seed():
+    torch.manual_seed(0)
+
+
+def build(kind: str, size: int = 16, channels: int = 1):
+    """The networks of a family: what draws and what judges or encodes."""
+    family, shape = FAMILIES[kind], {"sample_size": size, "num_channels": channels}
+    return family.source(**shape, **family.source_args), family.judge(**shape, **family.judge_args)
+
+
+def labels_for(kind: str, count: int) -> tuple:
+    return (torch.arange(count) % 3,) if kind == "cgan" else ()
+
+
+@pytest.mark.parametrize("kind", FAMILIES)
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("size", SIZES)
+def test_shapes_and_ranges(kind, size, channels):
+    source, judge = build(kind, size, channels)
+    labels = labels_for(kind, 3)
+    images = source(torch.randn(3, 5) * 3, *labels)
+    assert images.shape == (3, channels, size, size)
+    assert images.dtype == torch.float32
+    assert images.abs().max() <= 1
+    verdict = judge(images, *labels)
+    if kind == "vae":
+        mean, log_variance = verdict
+        assert mean.shape == log_variance.shape == (3, 5)
+        assert not torch.equal(mean, log_variance)
+    else:
+        assert verdict.shape == (3,)
+
+
+@pytest.mark.parametrize("kind", FAMILIES)
+@pytest.mark.parametrize("size", [16, 28])
+def test_one_training_step_moves_every_tensor(kind, size):
+    source, judge = build(kind, size)
+    labels, real = labels_for(kind, 6), torch.rand(6, 1, size, size) * 2 - 1
+    before = {(n, k): v.clone() for n, net in enumerate((source, judge)) for k, v in net.named_parameters()}
+    optimizers = [torch.optim.Adam(net.parameters(), lr=0.01) for net in (source, judge)]
+    if kind == "vae":
+        mean, log_variance = judge(real)
+        latents = mean + (0.5 * log_variance).exp() * torch.randn_like(mean)
+        loss = losses.bernoulli_nll(source(latents, return_logits=True), real) + losses.gaussian_kl(mean, log_variance)
+        loss.backward()
+        for optimizer in optimizers:
+            optimizer.step()
+    else:
+        latents = torch.randn(6, 5)
+        with torch.no_grad():
+            fake = source(latents, *labels)
+        losses.nonsaturating_discriminator_loss(judge(real, *labels), judge(fake, *labels)).backward()
+        optimizers[1].step()
+        losses.nonsaturating_generator_loss(judge(source(latents, *labels), *labels)).backward()
+        optimizers[0].step()
+    still = [
+        (n, k)
+        for n, net in enumerate((source, judge))
+        for k, v in net.named_parameters()
+        if torch.equal(before[n, k], v)
+    ]
+    assert not still
+
+
+def test_discriminators_without_batchnorm_judge_each_image_alone():
+    for kind, norm in (("dcgan", {"norm": "none"}), ("cgan", {})):
+        family = FAMILIES[kind]
+        judge = family.judge(sample_size=16, num_channels=1, **family.judge_args, **norm)
+        images, labels = torch.randn(4, 1, 16, 16).clamp(-1, 1), labels_for(kind, 4)
+        torch.testing.assert_close(judge(images, *labels)[:1], judge(images[:1], *(x[:1] for x in labels)))
+
+
+def test_only_strided_convolutions_in_gans():
+    """The DCGAN paper's first guideline: no pooling, no upsampling layers, no hidden dense layers."""
+    source, judge = build("dcgan", 64, 3)
+    for network in (source, judge):
+        for layer in network.modules():
+            assert not isinstance(layer, torch.nn.MaxPool2d | torch.nn.AvgPool2d | torch.nn.Upsample | torch.nn.Linear)
+            if isinstance(layer, torch.nn.Conv2d | torch.nn.ConvTranspose2d):
+                assert layer.kernel_size[0] % layer.stride[0] == 0
+
+
+def test_batchnorm_is_where_the_paper_has_it():
+    source, judge = build("dcgan", 32, 3)
+    layers = list(source.layers)
+    assert isinstance(layers[-1], torch.nn.Tanh)
+    assert not any(isinstance(layer, torch.nn.BatchNorm2d) for layer in layers[-2:])
+    # Not at the input of D, but after each further convolution.
+    kinds = [type(layer).__name__ for layer in judge.layers]
+    assert kinds == ["Conv2d", "Identity", "LeakyReLU"] + ["Conv2d", "BatchNorm2d", "LeakyReLU"] * 2
+
+
+def test_dropout_acts_in_training_only():
+    judge = models.DCGANDiscriminator(base_channels=4, norm="none", dropout=0.5)
+    images = torch.rand(4, 3, 32, 32)
+    assert not torch.equal(judge(images), judge(images))
+    judge.eval()
+    torch.testing.assert_close(judge(images), judge(images))
+
+
+def test_widths_double_towards_4x4_and_stop_at_8_times():
+    assert widths(32, 64) == [64, 128, 256]
+    assert widths(128, 4) == [4, 8, 16, 32, 32]
+
+
+def test_label_changes_the_image_and_the_score():
+    source, judge = build("cgan")
+    latents, images = torch.randn(1, 5).repeat(3, 1), torch.randn(1, 1, 16, 16).clamp(-1, 1).repeat(3, 1, 1, 1)
+    source.eval()
+    assert len({image.detach().numpy().tobytes() for image in source(latents, torch.arange(3))}) == 3
+    assert len(set(judge(images, torch.arange(3)).tolist())) == 3
+
+
+def test_class_weights_are_labels_in_between():
+    source, _ = build("cgan")
+    source.eval()
+    latents = torch.randn(3, 5)
+    torch.testing.assert_close(source(latents, torch.eye(3)), source(latents, torch.arange(3)))
+    mixed = source(latents[:1], torch.tensor([[0.5, 0.5, 0.0]]))
+    assert not torch.equal(mixed, source(latents[:1], torch.tensor([0])))
+
+
+def test_vae_mean_image_matches_its_logits():
+    decoder, _ = build("vae")
+    latents = torch.randn(2, 5)
+    brightness = torch.sigmoid(decoder(latents, return_logits=True))
+    torch.testing.assert_close(decoder(latents), 2 * brightness - 1, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize(("size", "inner"), [(16, 16), (28, 32), (50, 64), (33, 64), (127, 128)])
+def test_padding_is_black_and_cropping_undoes_it(size, inner):
+    images = torch.rand(2, 3, size, size)
+    padded = pad_to(images, inner)
+    assert padded.shape == (2, 3, inner, inner)
+    assert torch.equal(crop_to(padded, size), images)
+    # Everything that was added is black.
+    assert (padded.sum() - images.sum()).item() == pytest.approx(-2 * 3 * (inner**2 - size**2), rel=1e-3)
+
+
+@pytest.mark.parametrize(("network", "arguments"), NETWORKS, ids=IDS)
+@pytest.mark.parametrize("size", [0, 15, 129, -16, 28.0, "28", None, True])
+def test_wrong_size(network, arguments, size):
+    with pytest.raises(ValueError, match=r"sample_size must be an integer from 16 to 128, got"):
+        network(sample_size=size, **arguments)
+
+
+@pytest.mark.parametrize(("network", "arguments"), NETWORKS, ids=IDS)
+@pytest.mark.parametrize("channels", [0, 2, 4, "RGB"])
+def test_wrong_channels(network, arguments, channels):
+    with pytest.raises(ValueError, match=r"num_channels must be 1 \(grey\) or 3 \(colour\), got"):
+        network(num_channels=channels, **arguments)
+
+
+@pytest.mark.parametrize(("network", "arguments"), NETWORKS, ids=IDS)
+def test_wrong_widths(network, arguments):
+    for name in {"base_channels", "latent_dim", "hidden_dim", "label_dim"} & set(arguments):
+        for value in (0, -1, 2.5, "2", True):
+            with pytest.raises(ValueError, match=f"{name} must be a positive integer, got"):
+                network(**{**arguments, name: value})
+
+
+@pytest.mark.parametrize("kind", ["dcgan", "cgan"])
+@pytest.mark.parametrize("role", ["source", "judge"])
+def test_wrong_kernel_and_norm(kind, role):
+    network, arguments = getattr(FAMILIES[kind], role), getattr(FAMILIES[kind], f"{role}_args")
+    for kernel_size in (3, 5, 0, 8, None):
+        with pytest.raises(ValueError, match=r"kernel_size must be divisible by the stride of 2: 2, 4 or 6, got"):
+            network(kernel_size=kernel_size, **arguments)
+    with pytest.raises(ValueError, match="norm must be one of batch, none, got 'layer'"):
+        network(norm="layer", **arguments)
+    for kernel_size in (2, 4, 6):
+        network(kernel_size=kernel_size, norm="none", **arguments)
+
+
+@pytest.mark.parametrize("dropout", [-0.1, 1, 1.5, float("nan")])
+@pytest.mark.parametrize("kind", ["dcgan", "cgan"])
+def test_wrong_dropout(kind, dropout):
+    with pytest.raises(ValueError, match="dropout must be at least 0 and below 1, got"):
+        FAMILIES[kind].judge(dropout=dropout, **FAMILIES[kind].judge_args)
+
+
+def test_wrong_likelihood():
+    with pytest.raises(ValueError, match="likelihood must be one of bernoulli, gaussian, got 'poisson'"):
+        models.VAEDecoder(likelihood="poisson")
+    for wrong in ({"sigma": 0}, {"sigma": float("nan")}, {"beta": -1}):
+        with pytest.raises(ValueError, match="sigma must be positive and beta at least 0"):
+            models.VAEDecoder(**wrong)
+
+
+@pytest.mark.parametrize("network", [models.CGANGenerator, models.CGANDiscriminator])
+def test_wrong_classes(network):
+    for number in (0, 1, -3, 2.0, "ten", True):
+        with pytest.raises(ValueError, match="num_classes must be an integer of at least 2, got"):
+            network(num_classes=number)
+    for names in (["a", "b"], ["a", "b", "b"], []):
+        with pytest.raises(ValueError, match="class_names must be 3 different names, got"):
+            network(num_classes=3, class_names=names)
+
+
+@pytest.mark.parametrize("kind", FAMILIES)
+def test_wrong_inputs_name_the_right_shape(kind):
+    source, judge = build(kind, 28)
+    labels = labels_for(kind, 2)
+    for latents in (torch.zeros(2, 4), torch.zeros(5), torch.zeros(2, 5, 1, 1)):
+        with pytest.raises(ValueError, match=r"Expected latents of shape \(N, 5\), got"):
+            source(latents, *labels)
+    for images in (torch.zeros(2, 3, 28, 28), torch.zeros(2, 1, 32, 32), torch.zeros(1, 28, 28)):
+        with pytest.raises(ValueError, match=r"Expected images of shape \(N, 1, 28, 28\), got"):
+            judge(images, *labels)
+
+
+def test_wrong_labels():
+    for low_or_high in (-1, 3):
+        with pytest.raises(ValueError, match=f"class_labels must be from 0 to 2, got {low_or_high}"):
+            one_hot_labels(torch.tensor([0, low_or_high]), 3)
+    for wrong in (torch.zeros(2), torch.zeros(2, 4), torch.zeros(2, 3, dtype=torch.int64), torch.tensor(1)):
+        with pytest.raises(ValueError, match=r"class_labels must be \(N,\) integers or \(N, 3\) weights"):
+            one_hot_labels(wrong, 3)
+
+
+def test_dcgan_initialisation():
+    network = models.DCGANDiscriminator(base_channels=32).apply(init_dcgan)
+    weights = torch.cat([layer.weight.flatten() for layer in network.layers if isinstance(layer, torch.nn.Conv2d)])
+    assert weights.std().item() == pytest.approx(0.02, rel=0.02)
+    assert network.score.bias.item() == 0
