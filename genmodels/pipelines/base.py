@@ -205,7 +205,7 @@ def describe_missing(name: str) -> str:
 def locate(name_or_path: str | Path) -> str:
     """A built-in name, a folder or a Hub id, as a folder or a Hub id; raises UserError for anything else."""
     name = str(name_or_path)
-    if Path(name).is_dir():
+    if name and Path(name).is_dir():
         if not (Path(name) / INDEX).is_file():
             raise UserError(f"The folder {name} has no model_index.json: it does not hold a saved pipeline.")
         return name
@@ -283,6 +283,10 @@ class ImagePipeline(DiffusionPipeline):
                 "genmodels.load_pipeline."
             )
         folder = fetch(source, ["*.json", "*.safetensors"], **kwargs)
+        # diffusers would look for a component's files in the folder above and name that one.
+        for component, library in json.loads((folder / INDEX).read_text()).items():
+            if isinstance(library, list) and library[0] is not None and not (folder / component).is_dir():
+                raise UserError(f"{name!r} does not load: it lacks the folder {component}. Download or save it again.")
         kwargs["use_safetensors"] = True
         try:
             pipe = super().from_pretrained(folder, **kwargs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 
 import torch
@@ -192,8 +193,14 @@ class CGANPipeline(GANPipeline):
         if isinstance(label, str):
             if label in self.class_names:
                 return self.class_names.index(label)
-        elif not isinstance(label, bool) and int(label) == label and 0 <= label < self.num_classes:
-            return int(label)
+        elif hasattr(label, "__index__") and not isinstance(label, bool):
+            # What counts as a whole number in Python: int, NumPy's integers, a tensor of one integer.
+            try:
+                number = operator.index(label)
+            except TypeError:
+                number = -1
+            if 0 <= number < self.num_classes:
+                return number
         names = self.class_names
         listed = f" or one of {', '.join(names)}" if names != [str(i) for i in range(len(names))] else ""
         raise ValueError(f"There is no class {label!r}: give a number from 0 to {self.num_classes - 1}{listed}.")

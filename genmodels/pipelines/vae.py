@@ -152,11 +152,17 @@ class VAEPipeline(ImagePipeline):
             ValueError: an axis does not exist, the two are the same, or a number is out of range.
         """
         check_count("steps", steps, low=2)
-        if len(set(axes)) != 2 or not all(isinstance(i, int) and 0 <= i < self.latent_dim for i in axes):
+        if (
+            len(axes) != 2
+            or len(set(axes)) != 2
+            or not all(isinstance(i, int) and 0 <= i < self.latent_dim for i in axes)
+        ):
             raise ValueError(f"axes must be two different numbers from 0 to {self.latent_dim - 1}, got {axes!r}.")
         if not 0 < limit < float("inf"):
             raise ValueError(f"limit must be a positive number, got {limit!r}.")
         base = torch.zeros(self.latent_dim) if latents is None else latents.flatten()
+        if len(base) != self.latent_dim:
+            raise ValueError(f"A latent has {self.latent_dim} numbers, got shape {tuple(latents.shape)}.")
         line = torch.linspace(-limit, limit, steps)
         up, right = torch.meshgrid(line.flip(0), line, indexing="ij")
         grid = base.repeat(steps * steps, 1)

@@ -1,0 +1,174 @@
+"""Pipelines are saved as safetensors and JSON, and come back whole or with one clear sentence."""
+
+from __future__ import annotations
+
+import doctest
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import make_pipeline
+from safetensors.torch import load_file, save_file
+
+import genmodels
+from genmodels import zoo
+from genmodels.errors import UserError
+from genmodels.pipelines import PIPELINES, load_pipeline
+
+KINDS = ("vae", "dcgan", "cgan")
+
+
+def class_of(kind: str):
+    return PIPELINES[f"{kind.upper()}Pipeline"]
+
+
+def refused(load, *args, **kwargs) -> str:
+    """The text of the UserError, which must be one line."""
+    with pytest.raises(UserError) as caught:
+        load(*args, **kwargs)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_saved_pipelines_draw_the_same_pictures(saved, kind):
+    before = make_pipeline(kind)
+    for load in (class_of(kind).from_pretrained, load_pipeline):
+        for path in (saved[kind], str(saved[kind])):
+            after = load(path)
+            assert type(after) is class_of(kind)
+            expected, images = (pipe(num_images=3, seed=1, output_type="pt").images for pipe in (before, after))
+            assert torch.equal(expected, images)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_folders_hold_safetensors_and_json_only(saved, kind, tmp_path):
+    load_pipeline(saved[kind]).save_pretrained(tmp_path)
+    components = {"vae": ("decoder", "encoder")}.get(kind, ("discriminator", "generator"))
+    files = sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file())
+    assert files == sorted(
+        ["model_index.json"]
+        + [f"{c}/{f}" for c in components for f in ("config.json", "diffusion_pytorch_model.safetensors")]
+    )
+    for path in tmp_path.rglob("*.json"):
+        assert "_name_or_path" not in path.read_text()
+        assert str(saved[kind]) not in path.read_text()
+
+
+def test_class_names_travel(saved):
+    assert load_pipeline(saved["cgan"]).class_names == ["ant", "bee", "cat", "dog"]
+
+
+def test_wrong_kind(saved):
+    assert refused(genmodels.VAEPipeline.from_pretrained, saved["cgan"]) == (
+        f"'{saved['cgan']}' holds a CGANPipeline, not a VAEPipeline: load it with CGANPipeline.from_pretrained or "
+        "genmodels.load_pipeline."
+    )
+
+
+def test_foreign_pipeline(tmp_path):
+    (tmp_path / "model_index.json").write_text('{"_class_name": "StableDiffusionPipeline"}')
+    assert refused(load_pipeline, tmp_path) == (
+        f"'{tmp_path}' holds a StableDiffusionPipeline; genmodels loads VAEPipeline, DCGANPipeline, CGANPipeline."
+    )
+
+
+def test_folder_without_a_pipeline(tmp_path):
+    for load in (load_pipeline, genmodels.DCGANPipeline.from_pretrained):
+        assert refused(load, tmp_path) == (
+            f"The folder {tmp_path} has no model_index.json: it does not hold a saved pipeline."
+        )
+
+
+def test_unknown_names(saved, tmp_path, monkeypatch):
+    for kind in KINDS:
+        shutil.copytree(saved[kind], tmp_path / f"{kind}-tiny")
+    monkeypatch.setattr(zoo, "ROOT", tmp_path)
+    tail = " cgan-tiny, dcgan-tiny, vae-tiny; or give a folder, or a Hub id such as 'name/model'."
+    for load in (load_pipeline, genmodels.CGANPipeline.from_pretrained):
+        assert refused(load, "cgan-tny") == (
+            f"There is no model 'cgan-tny': did you mean 'cgan-tiny'? Built in are{tail}"
+        )
+        for name in ("zebra", "", "a/b/c", "./nowhere", "/no/where", "~/model", "../x"):
+            assert refused(load, name) == f"There is no model {name!r}: built in are{tail}"
+    assert type(load_pipeline("vae-tiny")) is genmodels.VAEPipeline
+    assert type(genmodels.VAEPipeline.from_pretrained("vae-tiny")) is genmodels.VAEPipeline
+
+
+def test_unreachable_hub():
+    for load in (load_pipeline, genmodels.CGANPipeline.from_pretrained):
+        message = refused(load, "alice/model")
+        assert message.startswith(
+            "The Hub has no readable model 'alice/model', or it cannot be reached: check the id, "
+        )
+    message = refused(load_pipeline, "not a/valid id")
+    assert "'not a/valid id'" in message
+
+
+@pytest.fixture
+def broken(saved, tmp_path) -> Path:
+    shutil.copytree(saved["dcgan"], tmp_path / "broken")
+    return tmp_path / "broken"
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '"x"', "\x00"])
+def test_damaged_index(broken, text):
+    (broken / "model_index.json").write_text(text)
+    message = refused(load_pipeline, broken)
+    assert message.startswith(f"{broken}/model_index.json is not a readable model_index.json: ")
+
+
+def test_damaged_components(broken):
+    weights = broken / "generator" / "diffusion_pytorch_model.safetensors"
+    tensors = load_file(weights)
+    for edit in (
+        lambda t: t.pop("layers.0.weight"),
+        lambda t: t.update(extra=torch.zeros(1)),
+        lambda t: t["layers.0.weight"].fill_(float("nan")),
+        lambda t: t.update({"layers.0.weight": torch.zeros(2, 2)}),
+    ):
+        changed = {name: tensor.clone() for name, tensor in tensors.items()}
+        edit(changed)
+        save_file(changed, weights, metadata={"format": "pt"})
+        for load in (load_pipeline, genmodels.DCGANPipeline.from_pretrained):
+            message = refused(load, broken)
+            assert message.startswith(f"'{broken}' does not load: ")
+            assert f"{broken}/generator" in message
+    weights.write_bytes(weights.read_bytes()[:500])
+    assert f"{broken}/generator" in refused(load_pipeline, broken)
+    weights.unlink()
+    assert f"{broken}/generator" in refused(load_pipeline, broken)
+
+
+def test_missing_component(broken):
+    shutil.rmtree(broken / "generator")
+    assert refused(load_pipeline, broken) == (
+        f"'{broken}' does not load: it lacks the folder generator. Download or save it again."
+    )
+
+
+def test_component_of_an_unknown_class(broken):
+    index = json.loads((broken / "model_index.json").read_text())
+    for value in (
+        ["genmodels.models.dcgan", "Nothing"],
+        ["genmodels.nowhere", "DCGANGenerator"],
+        ["os", "system"],
+        "x",
+    ):
+        (broken / "model_index.json").write_text(json.dumps({**index, "generator": value}))
+        assert refused(load_pipeline, broken).startswith(f"'{broken}' does not load: ")
+
+
+@pytest.mark.parametrize("name", sorted(PIPELINES))
+def test_docstring_examples_run(name):
+    """What the docstring shows is what happens, once the built-in model that it names is there."""
+    pipeline_class = PIPELINES[name]
+    (test,) = doctest.DocTestFinder(recurse=False).find(pipeline_class, name)
+    wanted = next(line for line in pipeline_class.__doc__.splitlines() if "from_pretrained(" in line).split('"')[1]
+    if wanted not in zoo.model_names():
+        pytest.skip(f"{wanted} is not built in yet")
+    results = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(test)
+    assert results.attempted > 3
+    assert results.failed == 0
