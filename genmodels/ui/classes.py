@@ -1,0 +1,163 @@
+"""The Classes tab: a conditional GAN draws what its label says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import gradio as gr
+
+from ..errors import UserError
+from . import first_page as files
+from . import snippets
+from .inputs import MAX_SEED, integer, number, server_function
+from .models import CLASSES, ModelStore
+from .pictures import FRAMES, sheet_uri, to_bytes
+from .widget import widget
+
+KINDS_SHOWN = (CLASSES,)
+MAX_PSI = 1.5
+MAX_TEXT = 12
+# Classes in the row that one latent goes through: a model may know a thousand.
+MAX_ROW = 10
+PER_CLASS = 10
+FIRST_SEED, FIRST_TEXT = 7, "2026"
+
+
+def check_text(text, class_names: list[str]) -> str:
+    """The number to write.
+
+    Raises:
+        UserError: there is nothing, too much, or something that is no digit, or the model draws no digits.
+    """
+    if not writes_digits(class_names):
+        raise UserError("This model has no classes 0 to 9, so it cannot write numbers.")
+    text = text.strip() if isinstance(text, str) else ""
+    if not text:
+        raise UserError("Type a number: one to twelve digits, such as 2026.")
+    if not all(c in "0123456789" for c in text):
+        raise UserError("Only the digits 0 to 9 can be written: the model has learned nothing else.")
+    if len(text) > MAX_TEXT:
+        raise UserError(f"That is {len(text)} digits; at most {MAX_TEXT} fit." if len(text) < 1000 else "Too long.")
+    return text
+
+
+def writes_digits(class_names: list[str]) -> bool:
+    """Whether the classes contain all ten digits."""
+    return set("0123456789") <= set(class_names)
+
+
+def row_answer(store: ModelStore, seed: int, psi: float) -> dict:
+    """One latent as every class."""
+    pipe = store.pipe(CLASSES)
+    count = min(pipe.num_classes, MAX_ROW)
+    from ..pipelines.base import draw_latents
+
+    latent = draw_latents(1, pipe.latent_dim, seed=seed)
+    images = pipe(latents=latent.repeat(count, 1), psi=psi, output_type="np").images
+    return {
+        "row": sheet_uri(to_bytes(images), count),
+        "code": snippets.every_class(store.models[CLASSES], count, seed, psi),
+    }
+
+
+def samples_answer(store: ModelStore, label: int, seed: int, psi: float) -> dict:
+    """Several latents as one class."""
+    pipe = store.pipe(CLASSES)
+    images = pipe(num_images=PER_CLASS, class_labels=label, seed=seed, psi=psi, output_type="np").images
+    model = store.models[CLASSES]
+    code = snippets.one_class(model, model.class_names[label], PER_CLASS, seed, psi)
+    return {"samples": sheet_uri(to_bytes(images), PER_CLASS), "code": code}
+
+
+def mix_answer(store: ModelStore, a: int, b: int, seed: int, psi: float) -> dict:
+    """One latent from class `a` to class `b`: FRAMES images in one row."""
+    pipe = store.pipe(CLASSES)
+    images = pipe.interpolate(seed, seed, steps=FRAMES, class_labels=(a, b), psi=psi, output_type="np").images
+    model = store.models[CLASSES]
+    code = snippets.mix(model, model.class_names[a], model.class_names[b], seed, psi)
+    return {"film": sheet_uri(to_bytes(images), FRAMES), "code": code}
+
+
+def write_answer(store: ModelStore, text: str, seed: int, psi: float) -> dict:
+    """A number, one latent per digit; `text` has been checked."""
+    pipe = store.pipe(CLASSES)
+    images = pipe(class_labels=list(text), seed=seed, psi=psi, output_type="np").images
+    return {
+        "number": sheet_uri(to_bytes(images), len(text)),
+        "length": len(text),
+        "code": snippets.write(store.models[CLASSES], text, seed, psi),
+    }
+
+
+def first_page(store: ModelStore) -> dict:
+    """What the tab shows before any click."""
+    names = store.models[CLASSES].class_names
+    a, b = first_mix(names)
+    return {
+        "row": row_answer(store, FIRST_SEED, 1.0),
+        "samples": samples_answer(store, a, FIRST_SEED, 1.0),
+        "mix": mix_answer(store, a, b, FIRST_SEED, 1.0),
+        "number": write_answer(store, FIRST_TEXT, FIRST_SEED, 1.0) if writes_digits(names) else None,
+    }
+
+
+def first_mix(class_names: list[str]) -> tuple[int, int]:
+    """The two classes that the page mixes at first: 3 and 8, which share most of their strokes."""
+    if {"3", "8"} <= set(class_names):
+        return class_names.index("3"), class_names.index("8")
+    return 0, min(1, len(class_names) - 1)
+
+
+def functions(store: ModelStore) -> list[Callable]:
+    """What the tab's page may call."""
+    last = len(store.models[CLASSES].class_names) - 1
+
+    def common(payload: dict) -> tuple[int, float]:
+        seed = integer(payload.get("seed"), 0, MAX_SEED, 0)
+        return seed, round(number(payload.get("psi"), 0.0, MAX_PSI, 1.0), 2)
+
+    @server_function
+    def start(payload: dict) -> dict:
+        return first_page(store)
+
+    @server_function
+    def row(payload: dict) -> dict:
+        return row_answer(store, *common(payload))
+
+    @server_function
+    def samples(payload: dict) -> dict:
+        return samples_answer(store, integer(payload.get("label"), 0, last, 0), *common(payload))
+
+    @server_function
+    def mix(payload: dict) -> dict:
+        a, b = (integer(payload.get(end), 0, last, 0) for end in "ab")
+        return mix_answer(store, a, b, *common(payload))
+
+    @server_function
+    def write(payload: dict) -> dict:
+        text = check_text(payload.get("text"), store.models[CLASSES].class_names)
+        return write_answer(store, text, *common(payload))
+
+    return [start, row, samples, mix, write]
+
+
+def build(store: ModelStore) -> gr.HTML:
+    """The tab's contents."""
+    model = store.models[CLASSES]
+    a, b = first_mix(model.class_names)
+    page = {
+        "reason": model.reason,
+        "name": model.name,
+        "size": model.sample_size,
+        "class_names": model.class_names,
+        "row": min(len(model.class_names), MAX_ROW),
+        "per_class": PER_CLASS,
+        "pair": [a, b],
+        "writes": writes_digits(model.class_names),
+        "text": FIRST_TEXT,
+        "seed": FIRST_SEED,
+        "max_psi": MAX_PSI,
+        "max_seed": MAX_SEED,
+        "first": files.read("classes") if model.built_in else None,
+    }
+    return widget("classes", "Classes", page, functions(store))

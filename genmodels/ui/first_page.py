@@ -1,0 +1,50 @@
+"""The pictures that stand in each tab before the networks are loaded: small files made ahead from the built-in models."""
+
+from __future__ import annotations
+
+import base64
+import json
+import shutil
+from pathlib import Path
+
+from .pictures import PNG_PREFIX
+
+FOLDER = Path(__file__).parent / "assets"
+# Stands in page.json in front of the name of a PNG beside it.
+FILE_PREFIX = "file:"
+
+
+def write(tab: str, page: dict) -> None:
+    """Write a tab's first page: page.json, and a PNG for each picture in it."""
+    folder = FOLDER / tab
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+
+    def store(value, name: str):
+        if isinstance(value, dict):
+            return {key: store(v, f"{name}-{key}" if name else key) for key, v in value.items()}
+        if isinstance(value, str) and value.startswith(PNG_PREFIX):
+            file = f"{name}.png"
+            (folder / file).write_bytes(base64.b64decode(value.removeprefix(PNG_PREFIX)))
+            return FILE_PREFIX + file
+        return value
+
+    (folder / "page.json").write_text(json.dumps(store(page, ""), separators=(",", ":")) + "\n")
+
+
+def read(tab: str) -> dict | None:
+    """A tab's first page with its pictures as data URIs; None if it has not been prepared."""
+    folder = FOLDER / tab
+
+    def restore(value):
+        if isinstance(value, dict):
+            return {key: restore(v) for key, v in value.items()}
+        if isinstance(value, str) and value.startswith(FILE_PREFIX):
+            data = (folder / value.removeprefix(FILE_PREFIX)).read_bytes()
+            return PNG_PREFIX + base64.b64encode(data).decode()
+        return value
+
+    try:
+        return restore(json.loads((folder / "page.json").read_text()))
+    except (OSError, ValueError):
+        return None

@@ -1,0 +1,215 @@
+"""The Map tab: a VAE's two-dimensional latent plane under the pointer."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import math
+from collections.abc import Callable
+
+import gradio as gr
+import numpy as np
+from PIL import Image
+
+from ..errors import UserError
+from . import first_page as files
+from . import snippets
+from .inputs import integer, point, server_function
+from .models import MAP, Model, ModelStore
+from .pictures import FRAMES, raw, sheet_uri, to_bytes
+from .widget import widget
+
+KINDS_SHOWN = (MAP,)
+# Pixels of the atlas from side to side, about: as wide as the page shows it.
+ATLAS_PIXELS = 560
+MIN_LIMIT, MAX_LIMIT = 2.0, 6.0
+MAX_POINTS = 2000
+# Side in pixels of the drawing that the page sends; MNIST's digits fill a box of 20 in their 28.
+DRAWING = 112
+INK_BOX, INK_FRAME = 20, 28
+# Brightness from which a pixel counts as ink.
+INK = 32
+
+
+def centre_drawing(drawing: np.ndarray, size: int) -> np.ndarray | None:
+    """Put a drawing where a VAE of MNIST digits expects it (LeCun et al. 1998, section III.A).
+
+    The ink's bounding box is scaled to 20/28 of the side, and its centre of mass moved to the centre.
+
+    Args:
+        drawing: (H, W) uint8, ink bright on black.
+        size: side of the result.
+
+    Returns:
+        (size, size) uint8, or None if there is no ink.
+    """
+    rows, columns = np.nonzero(drawing >= INK)
+    if not len(rows):
+        return None
+    ink = drawing[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
+    scale = size * INK_BOX / INK_FRAME / max(ink.shape)
+    height, width = (max(1, round(side * scale)) for side in ink.shape)
+    small = np.asarray(Image.fromarray(ink).resize((width, height), Image.Resampling.BOX), dtype=np.float64)
+    # A thin line loses brightness when it shrinks; digits have full ink.
+    small = small * (255 / max(small.max(), 1))
+    mass = small.sum()
+    top = round(size / 2 - (small.sum(1) @ (np.arange(height) + 0.5)) / mass)
+    left = round(size / 2 - (small.sum(0) @ (np.arange(width) + 0.5)) / mass)
+    top, left = min(max(top, 0), size - height), min(max(left, 0), size - width)
+    centred = np.zeros((size, size), np.uint8)
+    centred[top : top + height, left : left + width] = small.round().astype(np.uint8)
+    return centred
+
+
+def read_drawing(value) -> np.ndarray | None:
+    """(DRAWING, DRAWING) uint8 of what the page sent in base64, or None."""
+    if not isinstance(value, str) or len(value) > 2 * DRAWING * DRAWING:
+        return None
+    try:
+        data = base64.b64decode(value, validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    return np.frombuffer(data, np.uint8).reshape(DRAWING, DRAWING) if len(data) == DRAWING * DRAWING else None
+
+
+def atlas_steps(size: int) -> int:
+    """Images along a side of the atlas."""
+    return min(max(round(ATLAS_PIXELS / size), 6), 24)
+
+
+def pictures(store: ModelStore, latents) -> np.ndarray:
+    """(N, H, W, C) uint8 of (N, 2) numbers."""
+    import torch
+
+    return to_bytes(store.pipe(MAP).decode(torch.tensor(latents, dtype=torch.float32), output_type="np").images)
+
+
+def film(store: ModelStore, a: list[float], b: list[float]) -> dict:
+    """The line between two anchors: FRAMES images in one row."""
+    t = np.linspace(0, 1, FRAMES)[:, None]
+    latents = (1 - t) * np.array(a) + t * np.array(b)
+    return {
+        "film": sheet_uri(pictures(store, latents), FRAMES),
+        "code": snippets.line(store.models[MAP], a, b),
+    }
+
+
+def placed(store: ModelStore, image: np.ndarray, limit: float) -> dict:
+    """Where an image (H, W, C) uint8 lies on the map, and what comes back from there."""
+    pipe = store.pipe(MAP)
+    posterior = pipe.encode(image[None])
+    mean, deviation = posterior.mean[0].tolist(), (0.5 * posterior.log_variance[0]).exp().tolist()
+    z = point(mean, 1e6)
+    return {
+        "seen": raw(image),
+        "picture": raw(pictures(store, [z])[0]),
+        "z": z,
+        "deviation": [min(d, 2 * limit) if math.isfinite(d) else 0.0 for d in deviation],
+    }
+
+
+def scatter(store: ModelStore) -> tuple[dict | None, float]:
+    """Where the test images lie, and the half-width of the square that holds nearly all of them."""
+    real = store.real_images(MAP)
+    if real is None:
+        return None, 3.0
+    mean = store.pipe(MAP).encode(real.test[:MAX_POINTS]).mean.numpy()
+    if not np.isfinite(mean).all():
+        raise UserError(f"{store.models[MAP].name!r} encodes images to numbers that are not finite.")
+    reach = float(np.quantile(np.abs(mean), 0.995))
+    limit = min(max(math.ceil(reach * 2) / 2, MIN_LIMIT), MAX_LIMIT)
+    return {
+        "x": [round(float(v), 2) for v in mean[:, 0]],
+        "y": [round(float(v), 2) for v in mean[:, 1]],
+        "labels": [int(v) for v in real.test_labels[:MAX_POINTS]],
+        "class_names": real.class_names,
+        "title": real.title,
+        "total": len(mean),
+    }, limit
+
+
+def first_anchors(points: dict | None, limit: float) -> tuple[list[float], list[float]]:
+    """Where the two anchors stand at first: in the middle of the first and of the second class."""
+    if points is None or len(set(points["labels"])) < 2:
+        return [-limit / 2, -limit / 3], [limit / 2, limit / 3]
+    labels = np.array(points["labels"])
+    xy = np.stack([points["x"], points["y"]], axis=1)
+    first, second = sorted(set(points["labels"]))[:2]
+    return tuple([round(float(v), 2) for v in np.median(xy[labels == c], axis=0)] for c in (first, second))
+
+
+def first_page(store: ModelStore) -> dict:
+    """What the tab shows before any click."""
+    points, limit = scatter(store)
+    model = store.models[MAP]
+    steps = atlas_steps(model.sample_size)
+    atlas = to_bytes(store.pipe(MAP).traverse(steps=steps, limit=limit, output_type="np").images)
+    a, b = (point(anchor, limit) for anchor in first_anchors(points, limit))
+    middle = [(u + v) / 2 for u, v in zip(a, b, strict=True)]
+    return {
+        "limit": limit,
+        "steps": steps,
+        "atlas": sheet_uri(atlas, steps),
+        "atlas_code": snippets.atlas(model, steps, limit),
+        "points": points,
+        "anchors": [a, b],
+        "z": middle,
+        "picture": raw(pictures(store, [middle])[0]),
+        "picture_code": snippets.decode(model, middle),
+        "line": film(store, a, b),
+    }
+
+
+def functions(store: ModelStore) -> list[Callable]:
+    """What the tab's page may call."""
+    model: Model = store.models[MAP]
+
+    @server_function
+    def start(payload: dict) -> dict:
+        return first_page(store)
+
+    @server_function
+    def decode(payload: dict) -> dict:
+        z = point(payload.get("z"), MAX_LIMIT)
+        return {"picture": raw(pictures(store, [z])[0]), "z": z, "code": snippets.decode(model, z)}
+
+    @server_function
+    def line(payload: dict) -> dict:
+        return film(store, point(payload.get("a"), MAX_LIMIT), point(payload.get("b"), MAX_LIMIT))
+
+    @server_function
+    def place(payload: dict) -> dict:
+        store.pipe(MAP)
+        drawing = read_drawing(payload.get("drawing"))
+        centred = None if drawing is None else centre_drawing(drawing, model.sample_size)
+        if centred is None:
+            raise UserError("Draw something first.")
+        answer = placed(store, np.repeat(centred[..., None], model.num_channels, axis=2), MAX_LIMIT)
+        return {**answer, "code": snippets.decode(model, answer["z"])}
+
+    @server_function
+    def example(payload: dict) -> dict:
+        store.pipe(MAP)
+        real = store.real_images(MAP)
+        if real is None:
+            raise UserError("There are no real images for this model.")
+        index = integer(payload.get("index"), 0, len(real.test) - 1, 0)
+        answer = placed(store, real.test[index], MAX_LIMIT)
+        code = snippets.reconstruct(model, real, index) if real.unchanged else snippets.decode(model, answer["z"])
+        return {**answer, "label": real.class_names[real.test_labels[index]], "code": code}
+
+    return [start, decode, line, place, example]
+
+
+def build(store: ModelStore) -> gr.HTML:
+    """The tab's contents."""
+    model = store.models[MAP]
+    page = {
+        "reason": model.reason,
+        "name": model.name,
+        "size": model.sample_size,
+        "channels": model.num_channels,
+        "drawing": DRAWING,
+        "first": files.read("map") if model.built_in else None,
+    }
+    return widget("map", "Latent map", page, functions(store))

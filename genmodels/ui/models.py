@@ -1,0 +1,341 @@
+"""Which models the tabs show: found from their JSON alone, loaded later in a background thread."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import re
+import sys
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from .. import zoo
+from ..errors import UserError
+
+logger = logging.getLogger(__name__)
+
+MAP, SAMPLES, CLASSES = KINDS = ("map", "samples", "classes")
+BUILT_IN = {MAP: "vae-mnist", SAMPLES: "dcgan-cifar10-frogs", CLASSES: "cgan-mnist"}
+KIND_OF_CLASS = {"VAEPipeline": MAP, "DCGANPipeline": SAMPLES, "CGANPipeline": CLASSES}
+CLASS_OF_KIND = {kind: name for name, kind in KIND_OF_CLASS.items()}
+COMPONENT = {MAP: "decoder", SAMPLES: "generator", CLASSES: "generator"}
+# The map is a plane.
+MAP_DIM = 2
+# Repositories of a Hub namespace that are looked at.
+MAX_REPOSITORIES = 100
+# The built-in images that stand for "real", by the number of channels of a model.
+REAL_SAMPLES = {1: "zoo:mnist-sample", 3: "zoo:cifar10-frogs-sample"}
+
+
+class NotReadyError(Exception):
+    """The model that a visitor asks for is still loading."""
+
+
+@dataclass
+class Model:
+    """One tab's model.
+
+    Attributes:
+        kind: "map", "samples" or "classes".
+        name: what `from_pretrained` takes: a built-in name, a folder or a Hub id.
+        config: config.json of the decoder or generator; empty if it could not be read.
+        reason: why the model cannot be used, or None.
+        pipe: the pipeline once it is loaded.
+        built_in: whether its first page lies in the package.
+    """
+
+    kind: str
+    name: str
+    config: dict = field(default_factory=dict)
+    reason: str | None = None
+    pipe: object | None = None
+    built_in: bool = False
+
+    @property
+    def sample_size(self) -> int:
+        """Side of the images in pixels."""
+        return int(self.config.get("sample_size", 32 if self.kind == SAMPLES else 28))
+
+    @property
+    def num_channels(self) -> int:
+        """1 or 3."""
+        return int(self.config.get("num_channels", 3 if self.kind == SAMPLES else 1))
+
+    @property
+    def class_names(self) -> list[str]:
+        """Names of the classes of a conditional model in order; their numbers if they have no names."""
+        return [str(c) for c in self.config.get("class_names") or range(int(self.config.get("num_classes", 10)))]
+
+
+@dataclass
+class RealImages:
+    """Real images in the shape of one model.
+
+    Attributes:
+        title: what they are, in words: "MNIST digits".
+        sample: the name for `zoo.load_sample`.
+        train, test: (N, H, W, C) uint8.
+        train_labels, test_labels: (N,) int64, numbers of the model's classes for a conditional model, else of `class_names`.
+        class_names: names of the labels in order.
+        unchanged: whether they are the sample's own arrays: not resized, and none left out.
+    """
+
+    title: str
+    sample: str
+    train: np.ndarray
+    test: np.ndarray
+    train_labels: np.ndarray
+    test_labels: np.ndarray
+    class_names: list[str]
+    unchanged: bool
+
+
+class ModelStore:
+    """The three models and the real images beside them.
+
+    Args:
+        models: what to use instead of the built-in models: a pipeline folder, a folder of them, a built-in name, a Hub id
+            or a Hub namespace.
+
+    Raises:
+        UserError: `models` leads to no usable model.
+    """
+
+    def __init__(self, models: str | None = None):
+        self.models = {kind: built_in_model(kind) for kind in KINDS}
+        if models is not None:
+            for model in find_models(models):
+                self.models[model.kind] = model
+        self._real: dict[str, RealImages | None] = {}
+        self._real_lock = threading.Lock()
+        self._loaded = threading.Event()
+
+    def load_in_background(self) -> threading.Thread:
+        """Start loading every model; returns at once."""
+        thread = threading.Thread(target=self.load, name="load models", daemon=True)
+        thread.start()
+        return thread
+
+    def load(self) -> None:
+        """Load every model, the first tab's first; what fails leaves its reason in the model."""
+        import torch
+
+        from ..pipelines import load_pipeline
+
+        # One visitor's forward pass may use one core: see the note in this package's __init__.
+        torch.set_num_threads(1)
+        for model in self.models.values():
+            if model.reason is not None or model.pipe is not None:
+                continue
+            try:
+                pipe = load_pipeline(model.name)
+                pipe(num_images=1, seed=0)  # the first forward pass allocates; no visitor should wait for it
+                model.pipe = pipe
+            except UserError as error:
+                model.reason = str(error)
+            except Exception as error:
+                logger.exception("Loading %s failed", model.name)
+                model.reason = f"{model.name!r} does not load: {first_line(error)}"
+            if model.reason is not None:
+                print(model.reason, file=sys.stderr)
+        for kind in KINDS:
+            self.real_images(kind)
+        self._loaded.set()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Block until `load` is through; False if `timeout` seconds were not enough."""
+        return self._loaded.wait(timeout)
+
+    def pipe(self, kind: str):
+        """The pipeline of a kind.
+
+        Raises:
+            NotReadyError: it is still loading.
+            UserError: it cannot be used; the text says why.
+        """
+        model = self.models[kind]
+        if model.reason is not None:
+            raise UserError(model.reason)
+        if model.pipe is None:
+            raise NotReadyError(kind)
+        return model.pipe
+
+    def real_images(self, kind: str) -> RealImages | None:
+        """Real images that a model can be compared with, in its size; None if the package has none that fit."""
+        with self._real_lock:
+            if kind not in self._real:
+                self._real[kind] = load_real_images(self.models[kind])
+            return self._real[kind]
+
+
+def load_real_images(model: Model) -> RealImages | None:
+    """See `ModelStore.real_images`."""
+    name = REAL_SAMPLES.get(model.num_channels)
+    if name is None:
+        return None
+    splits = [zoo.load_sample(name, split) for split in ("train", "test")]
+    class_names, unchanged = splits[0].class_names, True
+    kept = []
+    for sample in splits:
+        images, labels = sample.images, np.asarray(sample.labels)
+        if model.kind == CLASSES and class_names != model.class_names:
+            # The discriminator wants a label with each image: only classes of the same name can be shown to it.
+            unchanged = False
+            known = np.array([n in model.class_names for n in class_names])[labels]
+            images, labels = images[known], labels[known]
+            labels = np.array([model.class_names.index(class_names[i]) for i in labels], dtype=np.int64)
+        if images.shape[1] != model.sample_size:
+            unchanged = False
+            images = resized(images, model.sample_size)
+        kept.append((images, labels))
+    if any(len(images) == 0 for images, _ in kept):
+        return None
+    (train, train_labels), (test, test_labels) = kept
+    names = model.class_names if model.kind == CLASSES else class_names
+    title = "MNIST digits" if model.num_channels == 1 else "CIFAR-10 frogs"
+    return RealImages(title, name, train, test, train_labels, test_labels, names, unchanged)
+
+
+def resized(images: np.ndarray, size: int) -> np.ndarray:
+    """(N, H, W, C) uint8 images at another size, (N, size, size, C)."""
+    from PIL import Image
+
+    squeezed = images[..., 0] if images.shape[-1] == 1 else images
+    stacked = [np.asarray(Image.fromarray(a).resize((size, size), Image.Resampling.BILINEAR)) for a in squeezed]
+    return np.stack(stacked).reshape(len(images), size, size, images.shape[-1]) if stacked else images[:0]
+
+
+def built_in_model(kind: str) -> Model:
+    """The package's model of a kind."""
+    name = BUILT_IN[kind]
+    folder = zoo.model_folder(name)
+    if folder is None:
+        return Model(kind, name, reason=f"The built-in model {name!r} is not in this installation: install it again.")
+    found = read_folder(folder, name)
+    if found is None:
+        return Model(kind, name, reason=f"The built-in model {name!r} is damaged: install the package again.")
+    found.built_in = True
+    return found
+
+
+def read_folder(folder: Path, name: str) -> Model | None:
+    """The model in a pipeline folder, judged by its JSON files; None if no tab shows such a pipeline."""
+    try:
+        class_name = json.loads((folder / "model_index.json").read_text())["_class_name"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"{folder / 'model_index.json'} is not a readable model_index.json: {first_line(error)}"
+        ) from error
+    kind = KIND_OF_CLASS.get(class_name) if isinstance(class_name, str) else None
+    if kind is None:
+        return None
+    path = folder / COMPONENT[kind] / "config.json"
+    try:
+        config = json.loads(path.read_text())
+        model = Model(kind, name, config)
+        if model.sample_size < 1 or model.num_channels not in REAL_SAMPLES or not model.class_names:
+            raise ValueError("impossible sample_size, num_channels or class_names")
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        return Model(kind, name, reason=f"{name!r} is broken: {path} is not readable: {first_line(error)}")
+    if kind == MAP and config.get("latent_dim") != MAP_DIM:
+        print(f"{name}: its latent has {config.get('latent_dim')} numbers, the map needs {MAP_DIM}.", file=sys.stderr)
+        return None
+    return model
+
+
+def find_models(models: str) -> list[Model]:
+    """At most one model per kind, the first by name; see `ModelStore`."""
+    folder = Path(models)
+    if folder.is_dir():
+        found = find_in_folder(folder)
+    elif folder.exists():
+        raise UserError(
+            f"--models {models}: that is a file; give a folder of saved pipelines, a Hub id or a namespace."
+        )
+    elif (built_in := zoo.model_folder(models)) is not None and (built_in / "model_index.json").is_file():
+        found = [read_folder(built_in, models)]
+    elif re.fullmatch(r"[\w.-]+(/[\w.-]+)?", models) and not models.startswith("."):
+        found = find_on_hub(models)
+    else:
+        raise UserError(f"--models {models}: there is no such folder.")
+    by_kind: dict[str, Model] = {}
+    for model in found:
+        if model is None:
+            continue
+        if model.kind in by_kind:
+            print(f"Not shown: {model.name}; the tab already has {by_kind[model.kind].name}.", file=sys.stderr)
+        else:
+            by_kind[model.kind] = model
+    if not by_kind:
+        raise UserError(
+            f"--models {models}: no model there that a tab can show: {', '.join(KIND_OF_CLASS)} "
+            f"(a VAEPipeline needs a latent of {MAP_DIM} numbers)."
+        )
+    return list(by_kind.values())
+
+
+def find_in_folder(folder: Path) -> list[Model | None]:
+    """The pipelines in a folder, or the one that it is."""
+    if (folder / "model_index.json").is_file():
+        return [read_folder(folder, str(folder))]
+    candidates = sorted(index.parent for index in folder.glob("*/model_index.json"))
+    if not candidates:
+        raise UserError(f"--models {folder}: neither this folder nor one in it has a model_index.json.")
+    found = []
+    for candidate in candidates:
+        try:
+            found.append(read_folder(candidate, str(candidate)))
+        except UserError as error:
+            # Which tab it was meant for cannot be known; the others go on.
+            print(error, file=sys.stderr)
+    return found
+
+
+def find_on_hub(name: str) -> list[Model | None]:
+    """The models of a Hub namespace, or the one of a Hub id, judged by their JSON files."""
+    from huggingface_hub import HfApi, hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, HFValidationError
+
+    def read(repository: str) -> Model | None:
+        index = Path(hf_hub_download(repository, "model_index.json"))
+        for component in set(COMPONENT.values()):
+            try:
+                hf_hub_download(repository, f"{component}/config.json")
+            except EntryNotFoundError:
+                continue
+        return read_folder(index.parent, repository)
+
+    try:
+        if "/" in name:
+            return [read(name)]
+        repositories = [info.id for info in HfApi().list_models(author=name, limit=MAX_REPOSITORIES)]
+        found = []
+        for repository in sorted(repositories):
+            try:
+                found.append(read(repository))
+            except EntryNotFoundError:
+                continue  # a repository of another kind
+        return found
+    except (HfHubHTTPError, HFValidationError, OSError, ValueError) as error:
+        raise UserError(
+            f"--models {name}: there is no such folder, and the Hub has no readable models of that name or cannot be "
+            f"reached ({type(error).__name__})."
+        ) from error
+
+
+def weights_digest(folder: Path) -> str:
+    """sha256 over a pipeline's safetensors files, in the order of their names."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*.safetensors")):
+        digest.update(path.relative_to(folder).as_posix().encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def first_line(error: Exception) -> str:
+    """The first line of an error's text."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

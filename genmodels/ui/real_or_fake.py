@@ -1,0 +1,203 @@
+"""The Real or fake? tab: test images beside generated ones, the discriminator's scores, the nearest training images."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import gradio as gr
+import numpy as np
+
+from ..errors import UserError
+from . import first_page as files
+from . import snippets
+from .inputs import MAX_SEED, integer, one_of, server_function
+from .models import CLASSES, SAMPLES, Model, ModelStore, RealImages
+from .pictures import sheet_uri, to_bytes
+from .widget import widget
+
+KINDS_SHOWN = (CLASSES, SAMPLES)
+COUNT, COLUMNS = 16, 4
+NEIGHBOURS = 5
+FIRST_SEED = 7
+SIDES = ("real", "generated")
+
+
+class Neighbours:
+    """Nearest images by the Euclidean distance of their pixels, as a root mean square: 0 the same, 1 black from white.
+
+    Args:
+        images: (N, H, W, C) uint8.
+    """
+
+    def __init__(self, images: np.ndarray):
+        self.flat = images.reshape(len(images), -1).astype(np.float32) / 255
+        self.squares = np.einsum("ij,ij->i", self.flat, self.flat)
+
+    def nearest(self, image: np.ndarray, count: int) -> tuple[list[int], list[float]]:
+        """Numbers and distances of the `count` images nearest to one (H, W, C) uint8 image, the nearest first."""
+        query = image.reshape(-1).astype(np.float32) / 255
+        squared = np.maximum(self.squares - 2 * (self.flat @ query) + query @ query, 0)
+        best = np.argsort(squared, kind="stable")[:count]
+        return best.tolist(), np.sqrt(squared[best] / len(query)).tolist()
+
+
+class Comparer:
+    """Reals, fakes, scores and neighbours of the two GANs.
+
+    Args:
+        store: where the models come from.
+    """
+
+    def __init__(self, store: ModelStore):
+        self.store = store
+        self._neighbours: dict[str, Neighbours] = {}
+        self._lock = threading.Lock()
+
+    def real(self, kind: str) -> RealImages | None:
+        """The real images beside a model, None if there are none that fit."""
+        self.store.pipe(kind)
+        return self.store.real_images(kind)
+
+    def start_of(self, real: RealImages, seed: int) -> int:
+        """Which run of test images a seed stands for."""
+        return (seed * COUNT) % max(1, len(real.test) - COUNT + 1)
+
+    def generated(self, kind: str, seed: int) -> tuple[np.ndarray, object]:
+        """(COUNT, H, W, C) float32 images of a seed and their labels (None for a model without classes)."""
+        output = self.store.pipe(kind)(num_images=COUNT, seed=seed, output_type="np")
+        return output.images, output.class_labels
+
+    def scores(self, kind: str, images: np.ndarray, labels) -> list[float]:
+        """The discriminator's scores."""
+        pipe = self.store.pipe(kind)
+        scores = pipe.discriminate(images, labels) if kind == CLASSES else pipe.discriminate(images)
+        return [round(float(s), 3) for s in np.nan_to_num(scores.numpy())]
+
+    def compare(self, kind: str, seed: int) -> dict:
+        """COUNT real and COUNT generated images with their scores."""
+        model: Model = self.store.models[kind]
+        pipe = self.store.pipe(kind)
+        if pipe.discriminator is None:
+            raise UserError(f"{model.name!r} was saved without its discriminator, so it cannot score images.")
+        real = self.real(kind)
+        images, labels = self.generated(kind, seed)
+        answer = {
+            "kind": kind,
+            "seed": seed,
+            "size": model.sample_size,
+            "generated": {
+                "sheet": sheet_uri(to_bytes(images), COLUMNS),
+                "scores": self.scores(kind, images, labels),
+                "labels": None if labels is None else [model.class_names[int(i)] for i in labels],
+            },
+            "real": None,
+        }
+        start = 0
+        if real is not None:
+            start = self.start_of(real, seed)
+            chosen = slice(start, start + COUNT)
+            real_labels = real.test_labels[chosen].tolist()
+            answer["real"] = {
+                "sheet": sheet_uri(real.test[chosen], COLUMNS),
+                "scores": self.scores(kind, real.test[chosen], real_labels),
+                "labels": [real.class_names[i] for i in real_labels] if kind == CLASSES else None,
+                "title": real.title,
+                "unchanged": real.unchanged,
+                "train": len(real.train),
+            }
+            pairs = np.subtract.outer(answer["real"]["scores"], answer["generated"]["scores"])
+            answer["ranked"] = round(float((pairs > 0).mean() + (pairs == 0).mean() / 2), 3)
+        answer["code"] = snippets.discriminate(model, real, COUNT, start, seed)
+        return answer
+
+    def neighbours(self, kind: str, side: str, index: int, seed: int) -> dict:
+        """The training images nearest to one image of `compare`."""
+        real = self.real(kind)
+        if real is None:
+            raise UserError("The package has no training images of this model, so there are none to compare with.")
+        if side == "real":
+            index = min(index, len(real.test) - 1)
+            image = real.test[self.start_of(real, seed) :][:COUNT][index]
+        else:
+            image = to_bytes(self.generated(kind, seed)[0])[index]
+        with self._lock:
+            if kind not in self._neighbours:
+                self._neighbours[kind] = Neighbours(real.train)
+        found, distances = self._neighbours[kind].nearest(image, NEIGHBOURS)
+        named = kind == CLASSES
+        return {
+            "side": side,
+            "index": index,
+            "sheet": sheet_uri(np.concatenate([image[None], real.train[found]]), NEIGHBOURS + 1),
+            "distances": [round(d, 3) for d in distances],
+            "labels": [real.class_names[real.train_labels[i]] for i in found] if named else None,
+            "total": len(real.train),
+        }
+
+
+def first_page(store: ModelStore) -> dict:
+    """What the tab shows before any click, for each of the models that work."""
+    comparer = Comparer(store)
+    page = {}
+    for kind in KINDS_SHOWN:
+        try:
+            answer = comparer.compare(kind, FIRST_SEED)
+            near = comparer.neighbours(kind, "generated", 0, FIRST_SEED) if answer["real"] else None
+        except UserError as error:
+            page[kind] = {"reason": str(error)}
+        else:
+            page[kind] = {"compare": answer, "neighbours": near}
+    if all("reason" in part for part in page.values()):
+        raise UserError(" ".join(part["reason"] for part in page.values()))
+    return page
+
+
+def functions(store: ModelStore) -> list[Callable]:
+    """What the tab's page may call."""
+    comparer = Comparer(store)
+
+    def chosen(payload: dict) -> tuple[str, int]:
+        return one_of(payload.get("kind"), KINDS_SHOWN, CLASSES), integer(payload.get("seed"), 0, MAX_SEED, 0)
+
+    @server_function
+    def start(payload: dict) -> dict:
+        return first_page(store)
+
+    @server_function
+    def compare(payload: dict) -> dict:
+        return comparer.compare(*chosen(payload))
+
+    @server_function
+    def neighbours(payload: dict) -> dict:
+        kind, seed = chosen(payload)
+        side = one_of(payload.get("side"), SIDES, "generated")
+        return comparer.neighbours(kind, side, integer(payload.get("index"), 0, COUNT - 1, 0), seed)
+
+    return [start, compare, neighbours]
+
+
+def build(store: ModelStore) -> gr.HTML:
+    """The tab's contents."""
+    models = {kind: store.models[kind] for kind in KINDS_SHOWN}
+    built_in = all(model.built_in for model in models.values())
+    page = {
+        "reason": None,
+        "kinds": [
+            {"kind": kind, "name": model.name, "title": title_of(model), "size": model.sample_size}
+            for kind, model in models.items()
+        ],
+        "columns": COLUMNS,
+        "count": COUNT,
+        "neighbours": NEIGHBOURS,
+        "max_seed": MAX_SEED,
+        "first": files.read("real_or_fake") if built_in else None,
+    }
+    return widget("real_or_fake", "Real or fake?", page, functions(store))
+
+
+def title_of(model: Model) -> str:
+    """What the button for a model says."""
+    if model.built_in:
+        return "Digits" if model.kind == CLASSES else "Frogs"
+    return model.name.rstrip("/").rsplit("/", 1)[-1]

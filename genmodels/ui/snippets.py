@@ -1,0 +1,135 @@
+"""The Python for the image on the page: programs that use only the public API and run as they are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from .models import CLASS_OF_KIND, Model, RealImages
+from .pictures import STRIP
+
+
+def head(model: Model, extra: Sequence[str] = (), modules: Sequence[str] = ()) -> str:
+    """Imports and the line that loads the model."""
+    class_name = CLASS_OF_KIND[model.kind]
+    ours = f"from genmodels import {', '.join([class_name, *modules])}"
+    imports = "\n".join([*extra, ours])
+    return f"{imports}\n\npipe = {class_name}.from_pretrained({quoted(model.name)})\n"
+
+
+TORCH = "import torch"
+GRID = "from diffusers.utils import make_image_grid"
+
+
+def quoted(text: str) -> str:
+    """A string literal with double quotes."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+def listed(numbers: Sequence[float]) -> str:
+    """[0.5, -1.25] with as few digits as the page shows."""
+    return "[" + ", ".join(f"{v:.2f}" for v in numbers) + "]"
+
+
+def rows_of(count: int) -> int:
+    """Rows of a square contact sheet."""
+    return max(1, round(count**0.5))
+
+
+def decode(model: Model, z: Sequence[float]) -> str:
+    """One point of the map."""
+    return head(model, [TORCH]) + f'pipe.decode(torch.tensor([{listed(z)}])).images[0].save("picture.png")\n'
+
+
+def line(model: Model, a: Sequence[float], b: Sequence[float]) -> str:
+    """The strip between two anchors of the map."""
+    return head(model, [TORCH, GRID]) + (
+        f"a, b = torch.tensor({listed(a)}), torch.tensor({listed(b)})\n"
+        f"latents = torch.lerp(a, b, torch.linspace(0, 1, {STRIP})[:, None])\n"
+        f'make_image_grid(pipe.decode(latents).images, rows=1, cols={STRIP}).save("line.png")\n'
+    )
+
+
+def atlas(model: Model, steps: int, limit: float) -> str:
+    """The whole map."""
+    return head(model, [GRID]) + (
+        f"images = pipe.traverse(steps={steps}, limit={limit:g}).images\n"
+        f'make_image_grid(images, rows={steps}, cols={steps}).save("atlas.png")\n'
+    )
+
+
+def reconstruct(model: Model, real: RealImages, index: int) -> str:
+    """A test image through the bottleneck and back."""
+    return head(model, modules=["zoo"]) + (
+        f'images = zoo.load_sample({quoted(real.sample)}, "test").images[{index}:{index + 1}]\n'
+        "print(pipe.encode(images).mean)\n"
+        'pipe.reconstruct(images).images[0].save("reconstruction.png")\n'
+    )
+
+
+def samples(model: Model, count: int, seed: int, psi: float) -> str:
+    """A contact sheet."""
+    rows = rows_of(count)
+    return head(model, [GRID]) + (
+        f"images = pipe(num_images={count}, seed={seed}, psi={psi:g}).images\n"
+        f'make_image_grid(images, rows={rows}, cols={count // rows}).save("samples.png")\n'
+    )
+
+
+def between(model: Model, a: int, b: int, seed: int, psi: float) -> str:
+    """The strip between two images of a contact sheet."""
+    return head(model, [GRID]) + (
+        f"latents = pipe(num_images={max(a, b) + 1}, seed={seed}).latents\n"
+        f"images = pipe.interpolate(latents[{a}], latents[{b}], steps={STRIP}, psi={psi:g}).images\n"
+        f'make_image_grid(images, rows=1, cols={STRIP}).save("between.png")\n'
+    )
+
+
+def every_class(model: Model, count: int, seed: int, psi: float) -> str:
+    """One latent as every class."""
+    return head(model, [GRID]) + (
+        f"latent = pipe(seed={seed}).latents\n"
+        f"images = pipe(latents=latent.repeat({count}, 1), psi={psi:g}).images\n"
+        f'make_image_grid(images, rows=1, cols={count}).save("classes.png")\n'
+    )
+
+
+def one_class(model: Model, name: str, count: int, seed: int, psi: float) -> str:
+    """Several latents as one class."""
+    return head(model, [GRID]) + (
+        f"images = pipe(num_images={count}, class_labels={quoted(name)}, seed={seed}, psi={psi:g}).images\n"
+        f'make_image_grid(images, rows=1, cols={count}).save("class.png")\n'
+    )
+
+
+def mix(model: Model, a: str, b: str, seed: int, psi: float) -> str:
+    """From one class to another with the latent held."""
+    return head(model, [GRID]) + (
+        f"images = pipe.interpolate(\n    {seed}, {seed}, steps={STRIP}, class_labels=({quoted(a)}, {quoted(b)}), psi={psi:g}\n"
+        f').images\nmake_image_grid(images, rows=1, cols={STRIP}).save("mix.png")\n'
+    )
+
+
+def write(model: Model, text: str, seed: int, psi: float) -> str:
+    """A number in generated handwriting."""
+    return head(model, [GRID]) + (
+        f"images = pipe(class_labels=list({quoted(text)}), seed={seed}, psi={psi:g}).images\n"
+        f'make_image_grid(images, rows=1, cols={len(text)}).save("number.png")\n'
+    )
+
+
+def discriminate(model: Model, real: RealImages | None, count: int, start: int, seed: int) -> str:
+    """The scores of real and generated images."""
+    labelled = model.kind == "classes"
+    rows = rows_of(count)
+    text = f"fake = pipe(num_images={count}, seed={seed})\n"
+    text += f"print(pipe.discriminate(fake.images{', fake.class_labels' if labelled else ''}))\n"
+    # Resized or filtered reals would take more lines to make than the page has for them.
+    with_real = real is not None and real.unchanged
+    if with_real:
+        stop = start + count
+        text += f'real = zoo.load_sample({quoted(real.sample)}, "test")\n'
+        label = f", real.labels[{start}:{stop}].tolist()" if labelled else ""
+        text += f"print(pipe.discriminate(real.images[{start}:{stop}]{label}))\n"
+    text += f'make_image_grid(fake.images, rows={rows}, cols={count // rows}).save("generated.png")\n'
+    return head(model, [GRID], modules=["zoo"] if with_real else []) + text

@@ -1,0 +1,51 @@
+"""Reads a widget's HTML, CSS and JavaScript from their files and makes a `gr.HTML` of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import gradio as gr
+
+FOLDER = Path(__file__).parent / "widgets"
+# Colours of ten classes, told apart on black by people with any colour vision as far as ten can be.
+CLASS_COLOURS = (
+    "#5aa9ff",
+    "#ffae42",
+    "#5fd38a",
+    "#ff6b5e",
+    "#b794ff",
+    "#d2a679",
+    "#ff8fd0",
+    "#c3ccd6",
+    "#f2e24b",
+    "#35d6d6",
+)
+
+
+def read(name: str) -> str:
+    """The text of a file in the widgets folder."""
+    return (FOLDER / name).read_text(encoding="utf-8")
+
+
+def widget(name: str, label: str, page: dict, functions: list[Callable]) -> gr.HTML:
+    """The widget of one tab.
+
+    Args:
+        name: of its files: `map` for map.html, map.css and map.js.
+        label: what a screen reader calls it.
+        page: what its JavaScript finds in `props.page`; JSON only.
+        functions: what its JavaScript finds in `server`.
+    """
+    html = read(f"{name}.html").replace("<!-- code -->", read("code.html"))
+    return gr.HTML(
+        label=label,
+        html_template=html,
+        css_template=read(f"{name}.css"),
+        js_on_load=read("common.js") + read(f"{name}.js"),
+        apply_default_css=False,
+        server_functions=functions,
+        elem_id=f"{name.replace('_', '-')}-tab",
+        elem_classes="suite-widget",
+        page={"colours": CLASS_COLOURS, **page},
+    )

@@ -1,0 +1,171 @@
+// Shared by all tabs; stands in front of each tab's own script.
+const page = props.page;
+const $ = (selector, root = element) => root.querySelector(selector);
+const pause = ms => new Promise(done => setTimeout(done, ms));
+const clamp = (v, low, high) => Math.min(Math.max(v, low), high);
+const showError = error => console.warn(error);
+
+function notice(text, bad = false) {
+  const place = $('.notice');
+  if (place.textContent !== text) place.textContent = text;
+  place.hidden = !text;
+  place.classList.toggle('bad', bad);
+}
+
+// Calls `call` with the newest payload only, one request in flight, and waits politely while the networks load.
+function latest(call, show, fail = message => notice(message, true)) {
+  let busy = false, next = null;
+  async function pump() {
+    if (busy || !next) return;
+    busy = true;
+    const job = next;
+    next = null;
+    const again = async (text, ms) => {
+      notice(text);
+      await pause(ms);
+      if (element.isConnected) next ??= job;
+    };
+    let answer = null;
+    try {
+      answer = await call(job.payload);
+    } catch (error) {
+      await again('The server does not answer; trying again.', 2000);
+    }
+    if (answer && answer.status === 'loading') await again('Warming up: the networks are being loaded, a few seconds more.', 400);
+    else if (answer && answer.status === 'error') { notice(''); fail(answer.message); }
+    else if (answer) { notice(''); await show(answer, job); }
+    busy = false;
+    pump();
+  }
+  return (payload, extra) => { next = { payload, extra, since: performance.now() }; pump(); };
+}
+
+function loadImage(uri) {
+  return new Promise((done, failed) => {
+    const image = new Image();
+    image.onload = () => done(image);
+    image.onerror = failed;
+    image.src = uri;
+  });
+}
+
+// Paints picture `index` of a sheet onto a canvas in the pictures' own size; CSS enlarges it.
+function paintFrame(canvas, image, index, columns, size) {
+  if (canvas.width !== size || canvas.height !== size) canvas.width = canvas.height = size;
+  const context = canvas.getContext('2d');
+  context.imageSmoothingEnabled = false;
+  context.drawImage(image, (index % columns) * size, Math.floor(index / columns) * size, size, size, 0, 0, size, size);
+}
+
+// Paints raw bytes in base64, grey or RGB.
+function paintRaw(canvas, data, size, channels) {
+  if (canvas.width !== size || canvas.height !== size) canvas.width = canvas.height = size;
+  const context = canvas.getContext('2d'), image = context.createImageData(size, size), bytes = atob(data);
+  for (let i = 0; i < size * size; i++) {
+    for (let c = 0; c < 3; c++) image.data[4 * i + c] = bytes.charCodeAt(i * channels + (channels === 3 ? c : 0));
+    image.data[4 * i + 3] = 255;
+  }
+  context.putImageData(image, 0, 0);
+}
+
+// The largest whole multiple of `natural` pixels that fits: pixels stay square. At least half size, if nothing else fits.
+function wholeMultiple(natural, available, most) {
+  const times = Math.floor(Math.min(available, most) / natural);
+  return times >= 1 ? natural * times : Math.min(natural, available);
+}
+
+// Calls `fit` now and whenever the width of the tab changes.
+function onResize(target, fit) {
+  new ResizeObserver(() => requestAnimationFrame(fit)).observe(target);
+}
+
+// A strip that shows every `perStep`-th frame of a film, and a slider that plays the film on a large canvas.
+function filmStrip({ strip, slider, large, size, frames = 25, perStep = 3, onMove = () => {} }) {
+  let film = null;
+  const steps = (frames - 1) / perStep + 1;
+  const cells = Array.from({ length: steps }, (_, i) => {
+    const cell = document.createElement('canvas');
+    cell.width = cell.height = size;
+    cell.className = 'cell';
+    cell.addEventListener('pointerdown', () => { slider.value = i * perStep; move(); });
+    strip.append(cell);
+    return cell;
+  });
+  slider.max = frames - 1;
+  const paint = () => { if (film && large) paintFrame(large, film, +slider.value, frames, size); };
+  const mark = () => cells.forEach((cell, i) => cell.classList.toggle('now', Math.abs(+slider.value - i * perStep) < perStep / 2));
+  function move() { paint(); mark(); onMove(+slider.value / (frames - 1)); }
+  slider.addEventListener('input', move);
+  mark();
+  return {
+    async set(uri) {
+      film = await loadImage(uri);
+      cells.forEach((cell, i) => paintFrame(cell, film, i * perStep, frames, size));
+      paint();
+    },
+    at(t) { slider.value = Math.round(t * (frames - 1)); paint(); mark(); },
+    mark,
+  };
+}
+
+// A group of buttons of which one is pressed.
+function choices(root, options, pressed, choose) {
+  const press = value => root.querySelectorAll('button').forEach(b => b.setAttribute('aria-pressed', b.dataset.value === String(value)));
+  options.forEach(([value, text]) => {
+    const button = document.createElement('button');
+    button.type = 'button';
+    button.dataset.value = value;
+    button.textContent = text;
+    button.addEventListener('click', () => { press(value); choose(value); });
+    root.append(button);
+  });
+  press(pressed);
+  return press;
+}
+
+// The Python under the pictures: the snippet of whatever was touched last is shown.
+const python = (() => {
+  const texts = new Map(), group = $('.code-choices'), code = $('.code code'), button = $('.copy');
+  let shown = null;
+  function show(name) {
+    shown = name;
+    code.textContent = texts.get(name);
+    group.querySelectorAll('button').forEach(b => b.setAttribute('aria-pressed', b.dataset.value === name));
+  }
+  button.addEventListener('click', async () => {
+    try {
+      await navigator.clipboard.writeText(code.textContent);
+      button.textContent = 'Copied';
+    } catch (error) {
+      // Without the clipboard (plain http, or not allowed) the text is at least selected.
+      getSelection().selectAllChildren(code);
+      button.textContent = 'Selected';
+    }
+    setTimeout(() => { button.textContent = 'Copy'; }, 1500);
+  });
+  return {
+    set(name, text, focus = true) {
+      if (!texts.has(name)) {
+        const choice = document.createElement('button');
+        choice.type = 'button';
+        choice.dataset.value = name;
+        choice.textContent = name;
+        choice.addEventListener('click', () => show(name));
+        group.append(choice);
+      }
+      texts.set(name, text);
+      if (focus || shown === null || shown === name) show(name);
+    },
+  };
+})();
+
+// Starts a tab: from the prepared first page if there is one, else from the server once the networks are loaded.
+function begin(show) {
+  const broken = message => {
+    notice(message, true);
+    element.querySelectorAll('.live').forEach(part => { part.hidden = true; });
+  };
+  if (page.reason) broken(page.reason);
+  else if (page.first) Promise.resolve(show(page.first)).catch(showError);
+  else latest(server.start, show, broken)({});
+}

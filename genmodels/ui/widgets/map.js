@@ -1,0 +1,231 @@
+const stage = $('.stage'), ink = stage.getContext('2d'), picture = $('.picture');
+const state = { limit: 3, z: [0, 0], anchors: { a: [-1, -1], b: [1, 1] }, drag: null, placed: null, points: null, atlas: null };
+const DOT = 2.6, HANDLE = 11;
+
+// The plane and the canvas: z grows to the right and upwards.
+const toCanvas = ([x, y]) => [(x / state.limit + 1) / 2 * stage.width, (1 - y / state.limit) / 2 * stage.height];
+function toPlane(event) {
+  const box = stage.getBoundingClientRect();
+  const x = ((event.clientX - box.left) / box.width * 2 - 1) * state.limit;
+  const y = (1 - (event.clientY - box.top) / box.height * 2) * state.limit;
+  return [x, y].map(v => Math.round(clamp(v, -state.limit, state.limit) * 100) / 100);
+}
+
+// Atlas and dots change rarely: they are painted once into a picture of their own.
+const ground = document.createElement('canvas');
+function paintGround() {
+  ground.width = stage.width;
+  ground.height = stage.height;
+  const g = ground.getContext('2d'), shade = $('.show-dots').checked && state.points ? 0.55 : 1;
+  g.fillStyle = '#000';
+  g.fillRect(0, 0, ground.width, ground.height);
+  if (state.atlas && $('.show-atlas').checked) {
+    g.globalAlpha = shade;
+    g.imageSmoothingEnabled = state.atlas.width > ground.width;
+    g.drawImage(state.atlas, 0, 0, ground.width, ground.height);
+    g.globalAlpha = 1;
+  }
+  if (state.points && $('.show-dots').checked) {
+    const { x, y, labels } = state.points, r = DOT * stage.width / stage.clientWidth;
+    g.strokeStyle = 'rgba(0, 0, 0, 0.55)';
+    for (let i = 0; i < x.length; i++) {
+      const [px, py] = toCanvas([x[i], y[i]]);
+      g.fillStyle = page.colours[labels[i] % page.colours.length];
+      g.beginPath();
+      g.arc(px, py, r, 0, 7);
+      g.fill();
+      g.stroke();
+    }
+  }
+  paint();
+}
+
+function paint() {
+  const unit = stage.width / (stage.clientWidth || stage.width);
+  ink.drawImage(ground, 0, 0);
+  const [a, b, z] = [state.anchors.a, state.anchors.b, state.z].map(toCanvas);
+  const stroke = (width, style) => { ink.lineWidth = width * unit; ink.strokeStyle = style; ink.stroke(); };
+  ink.beginPath(); ink.moveTo(...a); ink.lineTo(...b);
+  stroke(5, 'rgba(0, 0, 0, 0.6)'); stroke(2, '#fff');
+  if (state.placed) {
+    const [x, y] = toCanvas(state.placed.z), scale = stage.width / 2 / state.limit;
+    const [rx, ry] = state.placed.deviation.map(d => Math.max(2 * d * scale, 3 * unit));
+    ink.beginPath(); ink.ellipse(x, y, rx, ry, 0, 0, 7);
+    stroke(4, 'rgba(0, 0, 0, 0.7)');
+    ink.setLineDash([5 * unit, 3 * unit]); stroke(2, '#fff'); ink.setLineDash([]);
+    ink.beginPath(); ink.moveTo(x - 6 * unit, y); ink.lineTo(x + 6 * unit, y); ink.moveTo(x, y - 6 * unit); ink.lineTo(x, y + 6 * unit);
+    stroke(4, 'rgba(0, 0, 0, 0.7)'); stroke(2, '#fff');
+  }
+  for (const [name, [x, y], fill] of [['A', a, '#ffa94d'], ['B', b, '#3bc9db']]) {
+    ink.beginPath(); ink.arc(x, y, HANDLE * unit, 0, 7);
+    ink.fillStyle = fill; ink.fill(); stroke(2, '#10151f');
+    ink.fillStyle = '#10151f'; ink.font = `600 ${13 * unit}px system-ui, sans-serif`;
+    ink.textAlign = 'center'; ink.textBaseline = 'middle'; ink.fillText(name, x, y + unit / 2);
+  }
+  ink.beginPath(); ink.arc(...z, 8 * unit, 0, 7);
+  stroke(5, 'rgba(0, 0, 0, 0.75)'); stroke(2.5, '#fff');
+}
+
+function nearestDot([x, y]) {
+  if (!state.points) return '';
+  let best = -1, least = Infinity;
+  state.points.x.forEach((px, i) => {
+    const d = (px - x) ** 2 + (state.points.y[i] - y) ** 2;
+    if (d < least) { least = d; best = i; }
+  });
+  const name = state.points.class_names[state.points.labels[best]];
+  return Math.sqrt(least) > state.limit / 8 ? 'No test image near: nobody ever was here.' : `The nearest test image is a ${name}.`;
+}
+
+function tell() {
+  const text = v => (v < 0 ? '−' : ' ') + Math.abs(v).toFixed(2);
+  $('.where').textContent = `z₁ = ${text(state.z[0])}\nz₂ = ${text(state.z[1])}`;
+  $('.near').textContent = nearestDot(state.z);
+}
+
+const decode = latest(server.decode, (answer, job) => {
+  paintRaw(picture, answer.picture, page.size, page.channels);
+  python.set('Spot', answer.code);
+  stage.dispatchEvent(new CustomEvent('decoded', { detail: { ms: performance.now() - job.since, z: answer.z } }));
+});
+function goTo(z) {
+  state.z = z.map(v => Math.round(clamp(v, -state.limit, state.limit) * 100) / 100);
+  decode({ z: state.z });
+  paint();
+  tell();
+}
+
+const between = t => state.anchors.a.map((v, i) => v + (state.anchors.b[i] - v) * t);
+const line = filmStrip({ strip: $('.strip'), slider: $('.t'), size: page.size, onMove: t => goTo(between(t)) });
+const askLine = latest(server.line, async answer => { await line.set(answer.film); python.set('Line', answer.code); });
+function setAnchor(name, z) {
+  state.anchors[name] = z.map(v => Math.round(clamp(v, -state.limit, state.limit) * 100) / 100);
+  askLine(state.anchors);
+  paint();
+}
+
+function handleAt(event) {
+  const box = stage.getBoundingClientRect(), reach = event.pointerType === 'touch' ? 26 : 15;
+  return Object.keys(state.anchors).find(name => {
+    const [x, y] = toCanvas(state.anchors[name]).map(v => v * box.width / stage.width);
+    return Math.hypot(event.clientX - box.left - x, event.clientY - box.top - y) <= reach;
+  });
+}
+stage.addEventListener('pointerdown', event => {
+  state.drag = handleAt(event) || null;
+  stage.setPointerCapture(event.pointerId);
+  if (!state.drag) goTo(toPlane(event));
+});
+stage.addEventListener('pointermove', event => {
+  stage.style.cursor = state.drag ? 'grabbing' : handleAt(event) ? 'grab' : 'crosshair';
+  if (state.drag) setAnchor(state.drag, toPlane(event));
+  goTo(toPlane(event));
+});
+for (const end of ['pointerup', 'pointercancel']) stage.addEventListener(end, () => { state.drag = null; });
+stage.addEventListener('keydown', event => {
+  const step = (event.shiftKey ? 0.01 : 0.04) * state.limit;
+  const moves = { ArrowLeft: [-step, 0], ArrowRight: [step, 0], ArrowUp: [0, step], ArrowDown: [0, -step] };
+  const name = event.key.toLowerCase();
+  if (moves[event.key]) goTo(state.z.map((v, i) => v + moves[event.key][i]));
+  else if ((name === 'a' || name === 'b') && !event.ctrlKey && !event.metaKey && !event.altKey) setAnchor(name, state.z);
+  else return;
+  event.preventDefault();
+});
+for (const box of ['.show-atlas', '.show-dots']) $(box).addEventListener('change', paintGround);
+
+// The drawing: soft strokes, about as thick against the digit as MNIST's.
+const pad = $('.pad'), pen = pad.getContext('2d', { willReadFrequently: true });
+let last = null, drawn = false;
+function wipe() {
+  pen.fillStyle = '#000';
+  pen.fillRect(0, 0, pad.width, pad.height);
+  drawn = false;
+}
+function showPlaced(answer) {
+  paintRaw($('.seen'), answer.seen, page.size, page.channels);
+  paintRaw($('.back'), answer.picture, page.size, page.channels);
+  state.placed = answer;
+  const [x, y] = answer.z.map(v => v.toFixed(2));
+  const away = answer.z.some(v => Math.abs(v) > state.limit) ? ' That is off this map.' : '';
+  $('.verdict').textContent = `${answer.label ? `A ${answer.label}, placed` : 'Placed'} at z = (${x}, ${y}); the ellipse spans two standard deviations.${away} ${nearestDot(answer.z)}`;
+  python.set('Drawing', answer.code);
+  paint();
+}
+const place = latest(server.place, showPlaced, message => { $('.verdict').textContent = message; });
+const example = latest(server.example, showPlaced, message => { $('.verdict').textContent = message; });
+function send() {
+  const { data } = pen.getImageData(0, 0, pad.width, pad.height);
+  let bytes = '';
+  for (let i = 0; i < data.length; i += 4) bytes += String.fromCharCode(data[i]);
+  place({ drawing: btoa(bytes) });
+}
+function penAt(event) {
+  const box = pad.getBoundingClientRect();
+  return [(event.clientX - box.left) / box.width * pad.width, (event.clientY - box.top) / box.height * pad.height];
+}
+function strokeTo(point) {
+  pen.strokeStyle = '#fff';
+  pen.lineWidth = 9;
+  pen.lineCap = pen.lineJoin = 'round';
+  pen.beginPath();
+  pen.moveTo(...(last || point));
+  pen.lineTo(...point);
+  pen.stroke();
+  last = point;
+}
+pad.addEventListener('pointerdown', event => {
+  if (!drawn) wipe();
+  drawn = true;
+  pad.setPointerCapture(event.pointerId);
+  last = null;
+  strokeTo(penAt(event));
+  send();
+});
+pad.addEventListener('pointermove', event => {
+  if (!last) return;
+  strokeTo(penAt(event));
+  send();
+});
+for (const end of ['pointerup', 'pointercancel']) pad.addEventListener(end, () => { last = null; });
+$('.clear').addEventListener('click', () => {
+  wipe();
+  state.placed = null;
+  for (const name of ['.seen', '.back']) { const c = $(name); c.width = c.width; }
+  $('.verdict').textContent = 'Draw with the pointer or a finger.';
+  paint();
+});
+$('.example').addEventListener('click', () => {
+  wipe();
+  example({ index: Math.floor(Math.random() * (state.points ? state.points.total : 1)) });
+});
+
+wipe();
+begin(async first => {
+  Object.assign(state, { limit: first.limit, points: first.points, z: first.z, anchors: { a: first.anchors[0], b: first.anchors[1] } });
+  if (first.points) {
+    const used = new Set(first.points.labels);
+    first.points.class_names.forEach((name, i) => {
+      if (!used.has(i)) return;
+      const entry = document.createElement('span'), dot = document.createElement('i');
+      dot.className = 'swatch';
+      dot.style.background = page.colours[i % page.colours.length];
+      entry.append(dot, name);
+      $('.legend').append(entry);
+    });
+  } else {
+    $('.show-dots').closest('label').hidden = $('.example').hidden = true;
+  }
+  paintRaw(picture, first.picture, page.size, page.channels);
+  python.set('Spot', first.picture_code);
+  python.set('Line', first.line.code, false);
+  python.set('Atlas', first.atlas_code, false);
+  tell();
+  state.atlas = await loadImage(first.atlas);
+  await line.set(first.line.film);
+  onResize(stage, () => {
+    if (!stage.clientWidth) return;
+    // As many pixels as the screen shows, but at least the atlas's own, so that nothing blurs.
+    stage.width = stage.height = Math.max(state.atlas.width, Math.round(stage.clientWidth * devicePixelRatio));
+    paintGround();
+  });
+});

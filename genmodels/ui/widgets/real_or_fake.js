@@ -1,0 +1,146 @@
+const state = { kind: page.kinds[0].kind, seed: 7, shown: null, chosen: ['generated', 0] };
+const seed = $('.seed'), large = $('.large'), plot = $('.plot');
+const COLOURS = { real: '#2f9e44', generated: '#ae3ec9' };
+seed.max = page.max_seed;
+
+const askCompare = latest(server.compare, (answer, job) => showCompare(answer), message => {
+  notice(message, true);
+  $('.sides').hidden = $('.scale').hidden = true;
+});
+const askNear = latest(server.neighbours, showNear, message => { $('.method').textContent = message; });
+
+async function showCompare(answer) {
+  $('.sides').hidden = $('.scale').hidden = false;
+  state.shown = answer;
+  const all = [...answer.generated.scores, ...(answer.real ? answer.real.scores : [])];
+  const low = Math.min(...all), high = Math.max(...all);
+  for (const side of ['real', 'generated']) {
+    const part = answer[side], tiles = $(`.${side} .tiles`);
+    $(`.side.${side}`).hidden = !part;
+    if (!part) continue;
+    const sheet = await loadImage(part.sheet);
+    tiles.replaceChildren(...part.scores.map((score, i) => {
+      const tile = document.createElement('button'), picture = document.createElement('canvas'), bar = document.createElement('span'), fill = document.createElement('i'), label = document.createElement('span');
+      tile.type = 'button';
+      paintFrame(picture, sheet, i, page.columns, answer.size);
+      bar.className = 'bar';
+      fill.style.width = `${Math.round(100 * (score - low) / (high - low || 1))}%`;
+      bar.append(fill);
+      label.className = 'score';
+      label.textContent = signed(score);
+      const what = part.labels ? ` of class ${part.labels[i]}` : '';
+      tile.setAttribute('aria-label', `${side} image ${i + 1}${what}, score ${signed(score)}`);
+      tile.append(picture, bar, label);
+      tile.addEventListener('click', () => choose(side, i));
+      return tile;
+    }));
+  }
+  $('.about').textContent = answer.real ? `${answer.real.title}, test split${answer.real.unchanged ? '' : ', resized or of the known classes'}` : '';
+  $('.ranked').textContent = answer.real
+    ? `The discriminator scores the real image higher in ${Math.round(100 * answer.ranked)}% of all pairs of one real and one generated image; 50% would mean that it cannot tell them apart. Only differences between scores mean something: it was trained to compare.`
+    : 'The package has no real images of this kind, so only generated ones are scored.';
+  $('.near').hidden = !answer.real;
+  python.set('Scores', answer.code);
+  press();
+  fit();
+}
+const signed = v => (v < 0 ? '−' : '+') + Math.abs(v).toFixed(2);
+
+async function showNear(answer) {
+  const sheet = await loadImage(answer.sheet), size = state.shown.size, columns = page.neighbours + 1;
+  paintFrame(large, sheet, 0, columns, size);
+  const score = state.shown[answer.side].scores[answer.index], labels = state.shown[answer.side].labels;
+  $('.chosen').textContent = `${answer.side === 'real' ? 'Real' : 'Generated'} image ${answer.index + 1}${labels ? `, a ${labels[answer.index]}` : ''}, score ${signed(score)}`;
+  $('.found').replaceChildren(...answer.distances.map((distance, i) => {
+    const figure = document.createElement('figure'), picture = document.createElement('canvas'), caption = document.createElement('figcaption');
+    paintFrame(picture, sheet, i + 1, columns, size);
+    picture.setAttribute('role', 'img');
+    picture.setAttribute('aria-label', `Training image, distance ${distance.toFixed(3)}`);
+    caption.textContent = distance.toFixed(3);
+    if (answer.labels) caption.append(document.createElement('br'), answer.labels[i]);
+    figure.append(picture, caption);
+    return figure;
+  }));
+  $('.method').textContent = `Out of ${answer.total.toLocaleString('en')} training images. The distance is that of the pixels, root mean square: 0 for the same image, 1 for black against white.`;
+  fit();
+}
+function choose(side, index) {
+  state.chosen = [side, index];
+  press();
+  near();
+}
+const near = () => askNear({ kind: state.kind, seed: state.seed, side: state.chosen[0], index: state.chosen[1] });
+function press() {
+  for (const side of ['real', 'generated']) {
+    [...$(`.${side} .tiles`).children].forEach((tile, i) => tile.setAttribute('aria-pressed', String(state.chosen[0] === side && state.chosen[1] === i)));
+  }
+}
+function draw() {
+  askCompare({ kind: state.kind, seed: state.seed });
+  near();
+}
+
+// Every score as a tick on one axis: reals above, generated below.
+function paintPlot() {
+  const width = plot.clientWidth, height = 74, ratio = devicePixelRatio, answer = state.shown;
+  if (!width || !answer) return;
+  plot.width = width * ratio;
+  plot.height = height * ratio;
+  const c = plot.getContext('2d'), style = getComputedStyle(element);
+  c.scale(ratio, ratio);
+  const all = [...answer.generated.scores, ...(answer.real ? answer.real.scores : [])];
+  const low = Math.min(...all), span = Math.max(...all) - low || 1, left = 84, right = 24;
+  const at = score => left + (score - low) / span * (width - left - right);
+  c.font = '600 13px system-ui, sans-serif';
+  c.textBaseline = 'middle';
+  [['real', 18], ['generated', 42]].forEach(([side, y]) => {
+    if (!answer[side]) return;
+    c.fillStyle = style.getPropertyValue('color');
+    c.fillText(side, 0, y);
+    c.strokeStyle = style.getPropertyValue('--line');
+    c.lineWidth = 1;
+    c.beginPath(); c.moveTo(left, y); c.lineTo(width - right, y); c.stroke();
+    for (const score of answer[side].scores) {
+      c.globalAlpha = 0.75;
+      c.fillStyle = COLOURS[side];
+      c.beginPath(); c.arc(at(score), y, 6, 0, 7); c.fill();
+    }
+    c.globalAlpha = 1;
+  });
+  c.fillStyle = style.getPropertyValue('--quiet');
+  c.font = '12px system-ui, sans-serif';
+  c.textAlign = 'left'; c.fillText(signed(low), left, 64);
+  c.textAlign = 'right'; c.fillText(signed(low + span), width - right, 64);
+}
+function fit() {
+  if (!element.clientWidth || !state.shown) return;
+  const size = state.shown.size, narrow = element.clientWidth < 640;
+  const tile = narrow ? Math.floor((element.clientWidth - 24) / 4) : 72;
+  element.querySelectorAll('.tiles canvas').forEach(canvas => { canvas.style.width = `${wholeMultiple(size, tile, tile)}px`; });
+  large.style.width = `${wholeMultiple(size, 128, 128)}px`;
+  element.querySelectorAll('.found canvas').forEach(canvas => { canvas.style.width = `${wholeMultiple(size, 64, 64)}px`; });
+  paintPlot();
+}
+
+$('.new').addEventListener('click', () => {
+  state.seed = Math.floor(Math.random() * 100000);
+  seed.value = state.seed;
+  draw();
+});
+seed.addEventListener('input', () => {
+  if (!seed.checkValidity() || seed.value === '') return;
+  state.seed = +seed.value;
+  draw();
+});
+
+begin(async first => {
+  const firstOf = kind => first[kind] && first[kind].compare;
+  state.kind = (page.kinds.find(({ kind }) => firstOf(kind)) || page.kinds[0]).kind;
+  choices($('.kind'), page.kinds.map(({ kind, title }) => [kind, title]), state.kind, kind => { state.kind = kind; draw(); });
+  const part = first[state.kind];
+  state.seed = part.compare.seed;
+  seed.value = state.seed;
+  await showCompare(part.compare);
+  if (part.neighbours) await showNear(part.neighbours);
+  onResize(element, fit);
+});
