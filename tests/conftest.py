@@ -6,14 +6,10 @@ import os
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-
-REPO = Path(__file__).parent.parent
-# Nothing listens on the discard port: a test that forgets to choose a Hub fails at once instead of going outside.
-DEAD_ENDPOINT = "http://127.0.0.1:9"
+from helpers import DEAD_ENDPOINT, REPO, Hub, make_pipeline, run_python
 
 # The clients read these when they are imported, so they are set before any test module is.
 _HOME = tempfile.TemporaryDirectory(prefix="genmodels-tests-")
@@ -28,32 +24,6 @@ os.environ.update(
 )
 for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_HUB_OFFLINE", "HF_HUB_CACHE"):
     os.environ.pop(name, None)
-
-
-@dataclass
-class Hub:
-    """A running Hub of the tests.
-
-    Attributes:
-        endpoint: its address, for HF_ENDPOINT.
-        tokens: user name to token; alice may write, bob may only read.
-    """
-
-    endpoint: str
-    tokens: dict[str, str]
-
-    def env(self, home: Path, user: str | None = "alice", **more: str) -> dict[str, str]:
-        """The environment of a client process that has its cache in `home`; without a user it has no token."""
-        token = {"HF_TOKEN": self.tokens[user]} if user else {}
-        return {**os.environ, "HF_ENDPOINT": self.endpoint, "HF_HOME": str(home), **token, **more}
-
-
-def run_python(*args: str, env: dict[str, str] | None = None, cwd: Path = REPO) -> subprocess.CompletedProcess:
-    """Run a fresh Python at the root of the checkout: clients read their settings once, at import."""
-    env = {**(env or os.environ), "PYTHONPATH": str(REPO)}
-    return subprocess.run(
-        [sys.executable, *args], capture_output=True, text=True, timeout=300, env=env, cwd=cwd, stdin=subprocess.DEVNULL
-    )
 
 
 @pytest.fixture(scope="session")
@@ -99,27 +69,6 @@ def digits_on_hub(hub, tmp_path_factory) -> str:
     done = run_python("-c", PUSH_DIGITS, repo_id, env=hub.env(tmp_path_factory.mktemp("push-home")))
     assert done.returncode == 0, done.stderr
     return repo_id
-
-
-def make_pipeline(kind: str, seed: int = 0):
-    """A pipeline of tiny networks with random weights: "vae", "dcgan" or "cgan"."""
-    import torch
-
-    import genmodels
-
-    torch.manual_seed(seed)
-    if kind == "vae":
-        shape = {"latent_dim": 3, "base_channels": 4, "hidden_dim": 16}
-        return genmodels.VAEPipeline(genmodels.VAEEncoder(**shape), genmodels.VAEDecoder(**shape))
-    if kind == "dcgan":
-        return genmodels.DCGANPipeline(
-            genmodels.DCGANGenerator(latent_dim=8, base_channels=4), genmodels.DCGANDiscriminator(base_channels=4)
-        )
-    classes = {"num_classes": 4, "class_names": ["ant", "bee", "cat", "dog"]}
-    return genmodels.CGANPipeline(
-        genmodels.CGANGenerator(**classes, sample_size=16, latent_dim=8, label_dim=4, base_channels=4),
-        genmodels.CGANDiscriminator(**classes, sample_size=16, base_channels=4),
-    )
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import REPO, run_python
+from helpers import REPO, run_python
 
 # Who may import which parts of genmodels, beside itself; "package" is genmodels/__init__.py. A part that is not listed
 # here fails, so that a new one gets its rule.

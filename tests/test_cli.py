@@ -8,7 +8,7 @@ import shutil
 
 import numpy as np
 import pytest
-from conftest import run_python
+from helpers import run_python
 from PIL import Image
 
 from genmodels import __version__, load_pipeline, zoo

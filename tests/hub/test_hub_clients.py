@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import DEAD_ENDPOINT, run_python
+from helpers import DEAD_ENDPOINT, run_python
 from huggingface_hub import HfApi
 from PIL import Image
 

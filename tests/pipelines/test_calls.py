@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from conftest import make_pipeline
+from helpers import make_pipeline
 from PIL import Image
 
 from genmodels import DCGANPipeline

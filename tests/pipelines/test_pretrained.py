@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import make_pipeline
+from helpers import make_pipeline
 from safetensors.torch import load_file, save_file
 
 import genmodels
