@@ -118,7 +118,7 @@ def functions(store: ModelStore) -> list[Callable]:
 
     @server_function
     def start(payload: dict) -> dict:
-        return first_page(store)
+        return store.first_page("classes", first_page)
 
     @server_function
     def row(payload: dict) -> dict:

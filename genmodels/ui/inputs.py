@@ -46,7 +46,7 @@ def point(value: Any, limit: float) -> list[float]:
     Rounded to the two decimals that the page and its Python show, so that all three mean the same image.
     """
     pair = list(value[:2]) if isinstance(value, list | tuple) else []
-    return [round(number(v, -limit, limit, 0.0), 2) for v in (pair + [0.0, 0.0])[:2]]
+    return [round(number(v, -limit, limit, 0.0), 2) for v in [*pair, 0.0, 0.0][:2]]
 
 
 def server_function(function: Callable[[dict], dict]) -> Callable[[Any], dict]:

@@ -15,7 +15,7 @@ from ..errors import UserError
 from . import first_page as files
 from . import snippets
 from .inputs import integer, point, server_function
-from .models import MAP, Model, ModelStore
+from .models import MAP, Model, ModelStore, RealImages
 from .pictures import FRAMES, raw, sheet_uri, to_bytes
 from .widget import widget
 
@@ -108,6 +108,14 @@ def placed(store: ModelStore, image: np.ndarray, limit: float) -> dict:
     }
 
 
+def example_answer(store: ModelStore, real: RealImages, index: int) -> dict:
+    """A test image, placed."""
+    model = store.models[MAP]
+    answer = placed(store, real.test[index], MAX_LIMIT)
+    code = snippets.reconstruct(model, real, index) if real.unchanged else snippets.decode(model, answer["z"])
+    return {**answer, "label": real.class_names[real.test_labels[index]], "code": code}
+
+
 def scatter(store: ModelStore) -> tuple[dict | None, float]:
     """Where the test images lie, and the half-width of the square that holds nearly all of them."""
     real = store.real_images(MAP)
@@ -146,7 +154,7 @@ def first_page(store: ModelStore) -> dict:
     atlas = to_bytes(store.pipe(MAP).traverse(steps=steps, limit=limit, output_type="np").images)
     a, b = (point(anchor, limit) for anchor in first_anchors(points, limit))
     middle = [(u + v) / 2 for u, v in zip(a, b, strict=True)]
-    return {
+    page = {
         "limit": limit,
         "steps": steps,
         "atlas": sheet_uri(atlas, steps),
@@ -158,6 +166,10 @@ def first_page(store: ModelStore) -> dict:
         "picture_code": snippets.decode(model, middle),
         "line": film(store, a, b),
     }
+    real = store.real_images(MAP)
+    if real is not None:
+        page["example"] = example_answer(store, real, 0)
+    return page
 
 
 def functions(store: ModelStore) -> list[Callable]:
@@ -166,7 +178,7 @@ def functions(store: ModelStore) -> list[Callable]:
 
     @server_function
     def start(payload: dict) -> dict:
-        return first_page(store)
+        return store.first_page("map", first_page)
 
     @server_function
     def decode(payload: dict) -> dict:
@@ -194,9 +206,7 @@ def functions(store: ModelStore) -> list[Callable]:
         if real is None:
             raise UserError("There are no real images for this model.")
         index = integer(payload.get("index"), 0, len(real.test) - 1, 0)
-        answer = placed(store, real.test[index], MAX_LIMIT)
-        code = snippets.reconstruct(model, real, index) if real.unchanged else snippets.decode(model, answer["z"])
-        return {**answer, "label": real.class_names[real.test_labels[index]], "code": code}
+        return example_answer(store, real, index)
 
     return [start, decode, line, place, example]
 

@@ -8,6 +8,7 @@ import logging
 import re
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -113,6 +114,8 @@ class ModelStore:
         self._real: dict[str, RealImages | None] = {}
         self._real_lock = threading.Lock()
         self._loaded = threading.Event()
+        self._first_pages: dict[str, dict] = {}
+        self._first_page_lock = threading.Lock()
 
     def load_in_background(self) -> threading.Thread:
         """Start loading every model; returns at once."""
@@ -123,9 +126,11 @@ class ModelStore:
     def load(self) -> None:
         """Load every model, the first tab's first; what fails leaves its reason in the model."""
         import torch
+        from diffusers.utils.logging import disable_progress_bar
 
         from ..pipelines import load_pipeline
 
+        disable_progress_bar()
         # One visitor's forward pass may use one core: see the note in this package's __init__.
         torch.set_num_threads(1)
         for model in self.models.values():
@@ -163,6 +168,13 @@ class ModelStore:
         if model.pipe is None:
             raise NotReadyError(kind)
         return model.pipe
+
+    def first_page(self, tab: str, make: Callable[[ModelStore], dict]) -> dict:
+        """`make(self)`, computed once however many visitors ask."""
+        with self._first_page_lock:
+            if tab not in self._first_pages:
+                self._first_pages[tab] = make(self)
+            return self._first_pages[tab]
 
     def real_images(self, kind: str) -> RealImages | None:
         """Real images that a model can be compared with, in its size; None if the package has none that fit."""

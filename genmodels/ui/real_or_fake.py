@@ -162,7 +162,7 @@ def functions(store: ModelStore) -> list[Callable]:
 
     @server_function
     def start(payload: dict) -> dict:
-        return first_page(store)
+        return store.first_page("real_or_fake", first_page)
 
     @server_function
     def compare(payload: dict) -> dict:

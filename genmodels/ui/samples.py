@@ -61,7 +61,7 @@ def functions(store: ModelStore) -> list[Callable]:
 
     @server_function
     def start(payload: dict) -> dict:
-        return first_page(store)
+        return store.first_page("samples", first_page)
 
     @server_function
     def sheet(payload: dict) -> dict:

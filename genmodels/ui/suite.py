@@ -13,13 +13,15 @@ TITLE = "genmodels: classic generative models, alive"
 TABS = {"Map": map, "Samples": samples, "Classes": classes, "Real or fake?": real_or_fake}
 # Events that run at once, and that wait: more than that is told to come back.
 CONCURRENCY, QUEUE_SIZE = 4, 64
+# The semibold file that comes with Gradio holds only a few glyphs; the bold one is whole.
+FONT = (gr.themes.utils.fonts.LocalFont("Source Sans Pro", weights=(400, 700)), "system-ui", "sans-serif")
 # Seconds after which temporary files are looked at and removed.
 CACHE_SECONDS = 3600
 
 
 def theme() -> gr.themes.Base:
     """Gradio's default, with a secondary text colour that is dark enough to read (WCAG AA)."""
-    return gr.themes.Default(primary_hue="blue", neutral_hue="slate").set(
+    return gr.themes.Default(primary_hue="blue", neutral_hue="slate", font=FONT).set(
         body_text_color_subdued="*neutral_600", body_text_color_subdued_dark="*neutral_400"
     )
 
@@ -47,7 +49,7 @@ def launch(demo: gr.Blocks, host: str, port: int, share: bool = False) -> None:
         css=read("suite.css"),
         ssr_mode=False,
         run_history=False,
-        footer_links=["api", "settings"],
+        footer_links=["api"],
         prevent_thread_lock=True,
         quiet=True,
     )

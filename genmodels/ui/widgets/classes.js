@@ -7,28 +7,48 @@ seed.value = page.seed;
 text.value = page.text;
 const common = () => ({ seed: state.seed, psi: state.psi });
 
-async function put(image, uri, alt, columns) {
-  image.src = (await loadImage(uri)).src;
-  image.alt = alt;
-  image.dataset.columns = columns;
+// Cuts a strip into tiles, which wrap where the screen is narrow; `captions` go below them in their class's colour.
+async function tile(root, uri, count, label, captions = []) {
+  const strip = await loadImage(uri);
+  if (root.childElementCount !== count) {
+    root.replaceChildren(...Array.from({ length: count }, (_, i) => {
+      const figure = document.createElement('figure');
+      figure.append(document.createElement('canvas'));
+      if (captions[i] !== undefined) {
+        const caption = document.createElement('figcaption'), text = document.createElement('span');
+        text.textContent = captions[i];
+        caption.style.borderColor = page.colours[i % page.colours.length];
+        caption.append(text);
+        figure.append(caption);
+      }
+      return figure;
+    }));
+  }
+  root.querySelectorAll('canvas').forEach((canvas, i) => paintFrame(canvas, strip, i, count, page.size));
+  root.setAttribute('aria-label', label);
   fit();
 }
 function fit() {
   if (!element.clientWidth) return;
-  for (const [image, most] of [[row, 900], [samples, 900], [number, 900]]) {
-    const natural = image.dataset.columns * page.size;
-    if (natural) image.style.width = `${wholeMultiple(natural, element.clientWidth, image === number ? Math.min(most, natural * 4) : most)}px`;
-  }
+  const natural = number.dataset.columns * page.size;
+  if (natural) number.style.width = `${wholeMultiple(natural, element.clientWidth, Math.max(natural, page.size * 5 * number.dataset.columns))}px`;
+  const narrow = element.clientWidth < 640, columns = narrow ? 5 : 10;
+  const width = wholeMultiple(page.size, (element.clientWidth - 6 * (columns - 1)) / columns, 96);
+  element.querySelectorAll('.tiles figure').forEach(figure => { figure.style.width = `${width}px`; });
+  element.querySelectorAll('.tiles canvas').forEach(canvas => { canvas.style.width = `${width}px`; });
   large.style.width = `${wholeMultiple(page.size, 196, 196)}px`;
 }
 
-const showRow = async a => { await put(row, a.row, `One latent as each of the classes ${names.slice(0, page.row).join(', ')}`, page.row); python.set('Every class', a.code, a.focus ?? true); };
-const showSamples = async a => { await put(samples, a.samples, `${page.per_class} images of class ${names[state.label]}`, page.per_class); python.set('One class', a.code, a.focus ?? true); };
+const showRow = async a => { await tile(row, a.row, page.row, `One latent as each of the classes ${names.slice(0, page.row).join(', ')}`, names); python.set('Every class', a.code, a.focus ?? true); };
+const showSamples = async a => { await tile(samples, a.samples, page.per_class, `${page.per_class} images of class ${names[state.label]}`); python.set('One class', a.code, a.focus ?? true); };
 const film = filmStrip({ strip: $('.strip'), slider: $('.t'), large, size: page.size, onMove: share });
 const showMix = async a => { await film.set(a.film); python.set('Mix', a.code, a.focus ?? true); };
 const showNumber = async a => {
   problem('');
-  await put(number, a.number, `The number ${text.value.trim()} in generated handwriting`, a.length);
+  number.src = (await loadImage(a.number)).src;
+  number.alt = `The number ${text.value.trim()} in generated handwriting`;
+  number.dataset.columns = a.length;
+  fit();
   number.hidden = false;
   python.set('Number', a.code, a.focus ?? true);
 };
@@ -100,13 +120,6 @@ if (names.length <= 10) {
   });
 });
 setPair();
-$('.names').style.gridTemplateColumns = `repeat(${page.row}, 1fr)`;
-names.slice(0, page.row).forEach((name, i) => {
-  const cell = document.createElement('span');
-  cell.textContent = name;
-  cell.style.borderColor = page.colours[i % page.colours.length];
-  $('.names').append(cell);
-});
 $('.writer').hidden = !page.writes;
 
 begin(async first => {

@@ -59,7 +59,7 @@ function paint() {
   for (const [name, [x, y], fill] of [['A', a, '#ffa94d'], ['B', b, '#3bc9db']]) {
     ink.beginPath(); ink.arc(x, y, HANDLE * unit, 0, 7);
     ink.fillStyle = fill; ink.fill(); stroke(2, '#10151f');
-    ink.fillStyle = '#10151f'; ink.font = `600 ${13 * unit}px system-ui, sans-serif`;
+    ink.fillStyle = '#10151f'; ink.font = `700 ${13 * unit}px system-ui, sans-serif`;
     ink.textAlign = 'center'; ink.textBaseline = 'middle'; ink.fillText(name, x, y + unit / 2);
   }
   ink.beginPath(); ink.arc(...z, 8 * unit, 0, 7);
@@ -136,9 +136,13 @@ for (const box of ['.show-atlas', '.show-dots']) $(box).addEventListener('change
 // The drawing: soft strokes, about as thick against the digit as MNIST's.
 const pad = $('.pad'), pen = pad.getContext('2d', { willReadFrequently: true });
 let last = null, drawn = false;
-function wipe() {
+function wipe(hint = '') {
   pen.fillStyle = '#000';
   pen.fillRect(0, 0, pad.width, pad.height);
+  pen.fillStyle = '#8b94a3';
+  pen.font = '11px system-ui, sans-serif';
+  pen.textAlign = 'center';
+  pen.fillText(hint, pad.width / 2, pad.height / 2);
   drawn = false;
 }
 function showPlaced(answer) {
@@ -148,7 +152,7 @@ function showPlaced(answer) {
   const [x, y] = answer.z.map(v => v.toFixed(2));
   const away = answer.z.some(v => Math.abs(v) > state.limit) ? ' That is off this map.' : '';
   $('.verdict').textContent = `${answer.label ? `A ${answer.label}, placed` : 'Placed'} at z = (${x}, ${y}); the ellipse spans two standard deviations.${away} ${nearestDot(answer.z)}`;
-  python.set('Drawing', answer.code);
+  python.set(answer.label ? 'Test image' : 'Drawing', answer.code, answer.focus ?? true);
   paint();
 }
 const place = latest(server.place, showPlaced, message => { $('.verdict').textContent = message; });
@@ -188,18 +192,18 @@ pad.addEventListener('pointermove', event => {
 });
 for (const end of ['pointerup', 'pointercancel']) pad.addEventListener(end, () => { last = null; });
 $('.clear').addEventListener('click', () => {
-  wipe();
   state.placed = null;
   for (const name of ['.seen', '.back']) { const c = $(name); c.width = c.width; }
   $('.verdict').textContent = 'Draw with the pointer or a finger.';
+  wipe('draw here');
   paint();
 });
 $('.example').addEventListener('click', () => {
-  wipe();
+  wipe('draw here');
   example({ index: Math.floor(Math.random() * (state.points ? state.points.total : 1)) });
 });
 
-wipe();
+wipe('draw here');
 begin(async first => {
   Object.assign(state, { limit: first.limit, points: first.points, z: first.z, anchors: { a: first.anchors[0], b: first.anchors[1] } });
   if (first.points) {
@@ -222,8 +226,13 @@ begin(async first => {
   tell();
   state.atlas = await loadImage(first.atlas);
   await line.set(first.line.film);
+  if (first.example) showPlaced({ ...first.example, focus: false });
   onResize(stage, () => {
     if (!stage.clientWidth) return;
+    const narrow = element.clientWidth < 700;
+    picture.style.width = `${wholeMultiple(page.size, 280, narrow ? 170 : 280)}px`;
+    for (const name of ['.seen', '.back']) $(name).style.width = `${wholeMultiple(page.size, 120, narrow ? 64 : 120)}px`;
+    pad.style.width = pad.style.height = narrow ? '150px' : '168px';
     // As many pixels as the screen shows, but at least the atlas's own, so that nothing blurs.
     stage.width = stage.height = Math.max(state.atlas.width, Math.round(stage.clientWidth * devicePixelRatio));
     paintGround();

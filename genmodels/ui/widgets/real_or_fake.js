@@ -37,7 +37,7 @@ async function showCompare(answer) {
   }
   $('.about').textContent = answer.real ? `${answer.real.title}, test split${answer.real.unchanged ? '' : ', resized or of the known classes'}` : '';
   $('.ranked').textContent = answer.real
-    ? `The discriminator scores the real image higher in ${Math.round(100 * answer.ranked)}% of all pairs of one real and one generated image; 50% would mean that it cannot tell them apart. Only differences between scores mean something: it was trained to compare.`
+    ? `The discriminator scores the real image higher in ${Math.round(100 * answer.ranked)}% of all pairs of one real and one generated image; 50% would mean that it cannot tell them apart. What counts is the difference between two scores, not their sign.`
     : 'The package has no real images of this kind, so only generated ones are scored.';
   $('.near').hidden = !answer.real;
   python.set('Scores', answer.code);
@@ -91,7 +91,7 @@ function paintPlot() {
   const all = [...answer.generated.scores, ...(answer.real ? answer.real.scores : [])];
   const low = Math.min(...all), span = Math.max(...all) - low || 1, left = 84, right = 24;
   const at = score => left + (score - low) / span * (width - left - right);
-  c.font = '600 13px system-ui, sans-serif';
+  c.font = '700 13px system-ui, sans-serif';
   c.textBaseline = 'middle';
   [['real', 18], ['generated', 42]].forEach(([side, y]) => {
     if (!answer[side]) return;
