@@ -14,7 +14,8 @@ import datasets
 import fsspec
 import numpy as np
 import torch
-from huggingface_hub.errors import HfHubHTTPError
+from huggingface_hub import HfApi
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, RepositoryNotFoundError
 from PIL import Image, UnidentifiedImageError
 from torch.utils.data import DataLoader, IterableDataset
 
@@ -334,17 +335,12 @@ def _open(source: str, split: str, config_name: str | None) -> datasets.Iterable
         raise UserError(
             f"{source!r} is neither a folder here, nor a Hub id like 'ylecun/mnist', nor a built-in sample."
         )
+    else:
+        _check_hub(source)
     try:
         splits = datasets.load_dataset(**arguments, name=config_name, streaming=True)
-    except datasets.exceptions.DatasetNotFoundError as error:
-        raise UserError(
-            f"The Hub has no dataset {source!r} that you may read: check the id and, if it is private, HF_TOKEN."
-        ) from error
     except (OSError, HfHubHTTPError) as error:
-        raise UserError(
-            f"The dataset {source!r} cannot be reached ({type(error).__name__}): check the network, or give a folder or "
-            f"{zoo.sample_names()[0]!r}."
-        ) from error
+        raise UserError(f"The dataset {source!r} cannot be read: {_first_line(error)}") from error
     except ValueError as error:
         raise UserError(f"The dataset {source!r} cannot be opened: {_first_line(error)}") from error
     if split not in splits:
@@ -355,6 +351,22 @@ def _open(source: str, split: str, config_name: str | None) -> datasets.Iterable
             f"The dataset {source!r} does not declare its columns: save it as parquet with an Image column."
         )
     return rows
+
+
+def _check_hub(source: str) -> None:
+    """Ask the Hub once whether it has a dataset: load_dataset would try for half a minute before it said no."""
+    try:
+        HfApi().dataset_info(source, timeout=15)
+    except (RepositoryNotFoundError, HFValidationError) as error:
+        raise UserError(
+            f"The Hub has no dataset {source!r} that you may read: check the id and, if it is private, HF_TOKEN."
+        ) from error
+    # The client's transport errors have no base class of their own.
+    except Exception as error:
+        raise UserError(
+            f"The dataset {source!r} cannot be reached on the Hub ({type(error).__name__}): check the network, or give a "
+            f"folder or {zoo.sample_names()[-1]!r}."
+        ) from error
 
 
 def _find_column(rows, wanted: str | None, kind: type, preferred: tuple[str, ...], source: str, flag: str) -> str:

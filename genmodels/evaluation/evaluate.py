@@ -205,8 +205,9 @@ def evaluate(
     chosen_classes = f" (classes {', '.join(classes)})" if classes else ""
     protocol = (
         f"n = {n:,} generated images (seed {seed}, rounded to 8 bits) against all {len(reference):,} images of {dataset_name}, "
-        f"split {reference_split}{chosen_classes}; real against real puts {n:,} images of split {train_split} in their place. Features "
-        f"are those of {evaluator} ({classifier.config.test_accuracy:.2%} test accuracy); images are not resized."
+        f"split {reference_split}{chosen_classes}; real against real puts {n:,} images of split {train_split} in their "
+        f"place. Features are those of {evaluator} ({classifier.config.test_accuracy:.2%} test accuracy); images are not "
+        "resized."
     )
     return Evaluation(dataset_name, reference_split, n, seed, evaluator, protocol, metrics)
 

@@ -1,0 +1,169 @@
+"""The real `accelerate launch` on every training script, with tiny networks and few steps."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from helpers import REPO
+
+from genmodels import load_pipeline
+
+TINY = ["--train_batch_size", "16", "--base_channels", "4", "--sample_steps", "4", "--logging_steps", "2"]
+SAMPLE = ["--dataset_name", "zoo:mnist-sample"]
+
+
+def launch(script: str, *arguments: str, env=None, processes: int = 1) -> subprocess.CompletedProcess:
+    """Run a script as a user would."""
+    command = [
+        sys.executable,
+        "-m",
+        "accelerate.commands.launch",
+        "--quiet",
+        "--cpu",
+        "--num_processes",
+        str(processes),
+    ]
+    return subprocess.run(
+        [*command, f"train/{script}.py", *arguments],
+        cwd=REPO,
+        env={**(env or os.environ), "PYTHONPATH": str(REPO)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+def log_of(folder) -> list[dict]:
+    """The lines of a run's metrics.jsonl."""
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def without_rate(lines: list[dict]) -> list[dict]:
+    """Log lines without what depends on the machine's load."""
+    return [{name: value for name, value in line.items() if name != "images_per_second"} for line in lines]
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments", "kind"),
+    [
+        ("vae", [], "VAEPipeline"),
+        ("vae", ["--likelihood", "gaussian", "--beta", "4", "--latent_dim", "5"], "VAEPipeline"),
+        ("dcgan", ["--classes", "3"], "DCGANPipeline"),
+        ("dcgan", ["--classes", "3", "--preset", "paper"], "DCGANPipeline"),
+        ("cgan", [], "CGANPipeline"),
+    ],
+)
+def test_a_run_ends_with_a_pipeline_that_loads(tmp_path, script, arguments, kind):
+    done = launch(script, *SAMPLE, *TINY, "--max_train_steps", "4", "--output_dir", str(tmp_path / "run"), *arguments)
+    assert done.returncode == 0, done.stderr
+    run = tmp_path / "run"
+    pipeline = load_pipeline(run / "model")
+    assert type(pipeline).__name__ == kind
+    assert pipeline(2, seed=0).images[0].size == (28, 28)
+    assert [line["step"] for line in log_of(run)] == [1, 2, 4]
+    assert (run / "samples" / "step-000004.png").is_file()
+    card = (run / "model" / "README.md").read_text()
+    assert f"{kind}.from_pretrained" in card
+    assert str(tmp_path) not in card
+    training = json.loads((run / "model" / "training.json").read_text())
+    assert (training["steps"], training["seed"], training["images_seen"]) == (4, 0, 64)
+    assert list((run / "logs").iterdir()), "TensorBoard wrote nothing"
+
+
+@pytest.mark.parametrize("script", ["vae", "cgan"])
+def test_resuming_equals_never_having_stopped(tmp_path, script):
+    common = [*SAMPLE, *TINY, "--checkpointing_steps", "3", "--lr_scheduler", "constant", "--report_to", "none"]
+    whole = launch(script, *common, "--max_train_steps", "6", "--output_dir", str(tmp_path / "whole"))
+    assert whole.returncode == 0, whole.stderr
+    part = ["--output_dir", str(tmp_path / "part")]
+    assert launch(script, *common, *part, "--max_train_steps", "3").returncode == 0
+    resumed = launch(script, *common, *part, "--max_train_steps", "6", "--resume_from_checkpoint", "latest")
+    assert resumed.returncode == 0, resumed.stderr
+    files = sorted(path.relative_to(tmp_path / "whole") for path in (tmp_path / "whole/model").rglob("*.safetensors"))
+    assert len(files) == 2
+    for file in files:
+        assert (tmp_path / "whole" / file).read_bytes() == (tmp_path / "part" / file).read_bytes()
+    whole_log, part_log = without_rate(log_of(tmp_path / "whole")), without_rate(log_of(tmp_path / "part"))
+    assert [line for line in part_log if line["step"] in (2, 6)] == [
+        line for line in whole_log if line["step"] in (2, 6)
+    ]
+
+
+def test_two_processes_train_one_model(tmp_path):
+    done = launch("cgan", *SAMPLE, *TINY, "--max_train_steps", "3", "--output_dir", str(tmp_path / "run"), processes=2)
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "run/model/training.json").read_text())["images_seen"] == 96
+    assert load_pipeline(tmp_path / "run/model")(1, seed=0).images[0].size == (28, 28)
+
+
+def test_training_from_the_hub_and_pushing_back(hub, digits_on_hub, tmp_path):
+    arguments = [
+        "--dataset_name",
+        digits_on_hub,
+        *TINY,
+        "--max_train_steps",
+        "2",
+        "--output_dir",
+        str(tmp_path / "run"),
+    ]
+    env = hub.env(tmp_path / "home")
+    done = launch("cgan", *arguments, "--push_to_hub", "--hub_model_id", "alice/tiny-cgan", env=env)
+    assert done.returncode == 0, done.stderr
+    script = "import genmodels; print(genmodels.load_pipeline('alice/tiny-cgan')(3, seed=0).class_labels.tolist())"
+    loaded = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**hub.env(tmp_path / "other"), "PYTHONPATH": str(REPO)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert loaded.stdout.strip() == "[0, 1, 2]", loaded.stderr
+    everything = "".join(
+        path.read_text(errors="ignore") for path in (tmp_path / "run/model").rglob("*") if path.is_file()
+    )
+    assert hub.tokens["alice"] not in everything + done.stdout + done.stderr
+
+
+def test_a_read_only_token_stops_before_training(hub, tmp_path):
+    arguments = [*SAMPLE, *TINY, "--max_train_steps", "2", "--output_dir", str(tmp_path / "run"), "--push_to_hub"]
+    done = launch("vae", *arguments, env=hub.env(tmp_path / "home", user="bob"))
+    assert "Your token can only read" in done.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_dry_run_prints_the_plan_and_writes_nothing(tmp_path):
+    done = launch("dcgan", *SAMPLE, "--classes", "3", "--dry_run", "--output_dir", str(tmp_path / "run"))
+    assert done.returncode == 0, done.stderr
+    assert "28x28, 1 channel(s), classes 3" in done.stdout
+    assert "--learning_rate" in done.stdout
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments", "message"),
+    [
+        ("cgan", ["--train_batch_size", "0"], "must be an integer of at least 2, got '0'"),
+        ("cgan", ["--learning_rate", "nan"], "must be a number from 0 to 1"),
+        ("vae", ["--resolution", "200"], "--resolution must be from 16 to 128, got 200."),
+        ("vae", ["--resume_from_checkpoint", "latest"], "There is no checkpoint in"),
+        ("vae", ["--dataset_name", "zoo:nothing"], "There is no built-in sample 'zoo:nothing'"),
+        ("vae", ["--mixed_precision", "fp16"], "--mixed_precision fp16 needs a GPU"),
+        ("dcgan", ["--classes", "toad"], "has no class 'toad'"),
+        ("dcgan", ["--hub_model_id", "alice/x"], "add --push_to_hub"),
+    ],
+)
+def test_a_mistake_gets_one_sentence(tmp_path, script, arguments, message):
+    done = launch(script, *SAMPLE, "--output_dir", str(tmp_path / "run"), *arguments)
+    assert done.returncode != 0
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_another_runs_folder_is_not_overwritten(tmp_path):
+    (tmp_path / "checkpoints" / "checkpoint-10").mkdir(parents=True)
+    done = launch("vae", *SAMPLE, "--output_dir", str(tmp_path))
+    assert "holds another run: add --resume_from_checkpoint latest" in done.stderr
