@@ -68,10 +68,11 @@ function paintRaw(canvas, data, size, channels) {
   context.putImageData(image, 0, 0);
 }
 
-// The largest whole multiple of `natural` pixels that fits: pixels stay square. At least half size, if nothing else fits.
+// The width at which each of `natural` pixels covers a whole number of the screen's, as large as fits: pixels stay square.
+// Below twice the size that would cost too much of a small screen: there all of the width is used.
 function wholeMultiple(natural, available, most) {
-  const times = Math.floor(Math.min(available, most) / natural);
-  return times >= 1 ? natural * times : Math.min(natural, available);
+  const width = Math.min(available, most), times = Math.floor(width * devicePixelRatio / natural);
+  return times >= 2 ? natural * times / devicePixelRatio : width;
 }
 
 // Calls `fit` now and whenever the width of the tab changes.

@@ -151,7 +151,7 @@ function showPlaced(answer) {
   state.placed = answer;
   const [x, y] = answer.z.map(v => v.toFixed(2));
   const away = answer.z.some(v => Math.abs(v) > state.limit) ? ' That is off this map.' : '';
-  $('.verdict').textContent = `${answer.label ? `A ${answer.label}, placed` : 'Placed'} at z = (${x}, ${y}); the ellipse spans two standard deviations.${away} ${nearestDot(answer.z)}`;
+  $('.verdict').textContent = `${answer.label ? `A ${answer.label}, placed` : 'Placed'} at z = (${x}, ${y}); the ellipse spans two standard deviations.${away} ${answer.label ? '' : nearestDot(answer.z)}`;
   python.set(answer.label ? 'Test image' : 'Drawing', answer.code, answer.focus ?? true);
   paint();
 }
@@ -205,6 +205,7 @@ $('.example').addEventListener('click', () => {
 
 wipe('draw here');
 begin(async first => {
+  stage.dataset.limit = first.limit;
   Object.assign(state, { limit: first.limit, points: first.points, z: first.z, anchors: { a: first.anchors[0], b: first.anchors[1] } });
   if (first.points) {
     const used = new Set(first.points.labels);

@@ -1,0 +1,58 @@
+"""One app and one browser for all browser tests; one page, watched for errors and outside requests, for each."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from suite_browser import FLAGS, chromium, running_app, wait_until_warm
+
+
+@pytest.fixture(scope="session")
+def browser():
+    path = chromium()
+    if path is None:
+        missing = "There is no Chromium: install one, or set CHROMIUM to its path."
+        pytest.fail(missing) if os.environ.get("GENMODELS_REQUIRE_BROWSER") == "1" else pytest.skip(missing)
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def app(browser):
+    """The address of a running app."""
+    with running_app() as (url, _, _):
+        yield url
+
+
+@pytest.fixture
+def open_page(browser, app):
+    """A function that opens the app; at the end, no console error and no request to another host may have been seen."""
+    pages, errors, outside = [], [], []
+
+    def open_page(width: int = 1280, height: int = 900, theme: str = "light", **options):
+        page = browser.new_page(viewport={"width": width, "height": height}, **options)
+        pages.append(page)
+        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("request", lambda r: None if r.url.startswith((app, "data:", "blob:")) else outside.append(r.url))
+        page.goto(f"{app}/?__theme={theme}")
+        page.locator("#map-tab .stage").wait_for(timeout=60_000)
+        return page
+
+    yield open_page
+    for page in pages:
+        page.close()
+    assert errors == []
+    assert outside == []
+
+
+@pytest.fixture
+def warm_page(open_page):
+    page = open_page()
+    wait_until_warm(page)
+    return page

@@ -1,0 +1,119 @@
+"""Start the real app, and drive it in headless Chromium."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+APP = Path(__file__).parents[2] / "app.py"
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+START_SECONDS = 120
+
+
+def chromium() -> str | None:
+    """The browser's path: $CHROMIUM, or what the system has."""
+    names = ("chromium", "chromium-browser", "google-chrome", "chrome")
+    return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def fetch(url: str) -> str | None:
+    """The text behind a URL, None if nobody answers yet."""
+    try:
+        with urllib.request.urlopen(url, timeout=30) as response:
+            return response.read().decode()
+    except (urllib.error.URLError, ConnectionError, TimeoutError):
+        return None
+
+
+@contextmanager
+def running_app(*arguments: str) -> Iterator[tuple[str, str, float]]:
+    """`python app.py`, stopped at the end.
+
+    Yields:
+        The address, the first page's text, and the seconds from the start of the process until that page was there.
+    """
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    start = time.perf_counter()
+    process = subprocess.Popen(
+        [sys.executable, str(APP), "--port", str(port), *arguments],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        while (page := fetch(url)) is None:
+            if process.poll() is not None:
+                raise RuntimeError(f"app.py ended with {process.returncode}: {process.stderr.read()}")
+            if time.perf_counter() - start > START_SECONDS:
+                raise TimeoutError(f"app.py did not answer within {START_SECONDS} s")
+            time.sleep(0.01)
+        yield url, page, time.perf_counter() - start
+    finally:
+        process.terminate()
+        process.wait(10)
+        process.stderr.close()
+
+
+def wait_until_warm(page) -> None:
+    """Return once the networks are loaded: the server has decoded a point."""
+    stage = page.locator("#map-tab .stage")
+    stage.wait_for(timeout=60_000)
+    page.evaluate(
+        """() => {
+            window.decoded = [];
+            document.querySelector('#map-tab .stage').addEventListener('decoded', e => window.decoded.push(e.detail));
+        }"""
+    )
+    stage.focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("window.decoded.length > 0", timeout=60_000)
+
+
+def drag_over_map(page, moves: int = 120) -> list[float]:
+    """Move the pointer over the map as a hand does, about 60 times a second.
+
+    Returns:
+        Milliseconds from each answered move to its picture, sorted.
+    """
+    wait_until_warm(page)
+    stage = page.locator("#map-tab .stage")
+    stage.scroll_into_view_if_needed()
+    box = stage.bounding_box()
+    page.evaluate("window.decoded.length = 0")
+    for i in range(moves):
+        # A slanted zigzag that stays clear of the edges.
+        x = box["x"] + 30 + (3.7 * i) % (box["width"] - 60)
+        y = box["y"] + 30 + (9.1 * i) % (box["height"] - 60)
+        page.mouse.move(x, y)
+        page.wait_for_timeout(16)
+    page.wait_for_timeout(300)
+    return sorted(page.evaluate("window.decoded.map(d => d.ms)"))
+
+
+def percentile(ordered: list[float], share: float) -> float:
+    """The value below which `share` of the sorted values lie."""
+    return ordered[min(int(len(ordered) * share), len(ordered) - 1)]

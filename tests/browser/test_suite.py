@@ -1,0 +1,203 @@
+"""The suite in a real browser, as a visitor uses it."""
+
+from __future__ import annotations
+
+import pytest
+from suite_browser import drag_over_map, percentile
+
+TABS = {"Map": "#map-tab", "Samples": "#samples-tab", "Classes": "#classes-tab", "Real or fake?": "#real-or-fake-tab"}
+PICTURES = {
+    "Map": "canvas.picture",
+    "Samples": ".sheet img",
+    "Classes": "img.number",
+    "Real or fake?": ".generated .tiles canvas",
+}
+# How many different brightnesses an element shows: a real picture has many, an empty one has one.
+SHADES = """element => {
+    const canvas = document.createElement('canvas');
+    canvas.width = element.naturalWidth || element.width;
+    canvas.height = element.naturalHeight || element.height;
+    const context = canvas.getContext('2d');
+    context.drawImage(element, 0, 0);
+    const { data } = context.getImageData(0, 0, canvas.width, canvas.height);
+    return new Set(data.filter((_, i) => i % 4 === 1)).size;
+}"""
+
+
+def open_tab(page, name: str):
+    page.get_by_role("tab", name=name).click()
+    tab = page.locator(TABS[name])
+    tab.locator(".body").wait_for(state="visible")
+    return tab
+
+
+def pixels(locator) -> str:
+    return locator.evaluate("e => e.toDataURL ? e.toDataURL() : e.src")
+
+
+def wait_for_change(page, locator, before: str) -> None:
+    for _ in range(100):
+        if pixels(locator) != before:
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError("the picture did not change")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_every_tab_shows_a_picture_before_any_click(open_page, width, theme):
+    page = open_page(width, 844, theme)
+    for name in TABS:
+        tab = open_tab(page, name)
+        picture = tab.locator(PICTURES[name]).first
+        picture.wait_for(state="visible")
+        page.wait_for_timeout(300)
+        assert picture.evaluate(SHADES) > 8, name
+        assert picture.bounding_box()["width"] >= 28
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, name
+        assert tab.locator(".code code").inner_text().startswith(("from", "import"))
+
+
+def test_the_picture_follows_the_pointer(open_page, capsys):
+    page = open_page()
+    picture = page.locator("#map-tab canvas.picture")
+    before = pixels(picture)
+    milliseconds = drag_over_map(page)
+    assert pixels(picture) != before
+    assert len(milliseconds) >= 30
+    with capsys.disabled():
+        print(
+            f"\npointer to picture: p50 {percentile(milliseconds, 0.5):.1f} ms, p95 {percentile(milliseconds, 0.95):.1f} ms"
+        )
+
+
+def test_arrow_keys_walk_over_the_map(warm_page):
+    stage, where = warm_page.locator("#map-tab .stage"), warm_page.locator("#map-tab .where")
+    stage.focus()
+    before = where.inner_text()
+    for key in ("ArrowUp", "ArrowRight", "ArrowRight", "Shift+ArrowDown"):
+        picture = pixels(warm_page.locator("#map-tab canvas.picture"))
+        warm_page.keyboard.press(key)
+        wait_for_change(warm_page, warm_page.locator("#map-tab canvas.picture"), picture)
+    assert where.inner_text() != before
+
+
+def test_touch_moves_over_the_map(open_page):
+    page = open_page(390, 844, has_touch=True, is_mobile=True)
+    box = page.locator("#map-tab .stage").bounding_box()
+    before = page.locator("#map-tab .where").inner_text()
+    page.touchscreen.tap(box["x"] + box["width"] * 0.2, box["y"] + box["height"] * 0.2)
+    page.wait_for_function(
+        "text => document.querySelector('#map-tab .where').innerText !== text", arg=before, timeout=10_000
+    )
+
+
+def test_an_anchor_is_dragged_and_the_line_changes(warm_page):
+    strip = warm_page.locator("#map-tab .strip canvas").last
+    before = pixels(strip)
+    stage = warm_page.locator("#map-tab .stage")
+    stage.focus()
+    warm_page.keyboard.press("b")
+    wait_for_change(warm_page, strip, before)
+    # Now B lies where the ring is; from there it is dragged with the pointer.
+    z = warm_page.evaluate("window.decoded.at(-1).z")
+    box = stage.bounding_box()
+    limit = float(stage.get_attribute("data-limit"))
+    x = box["x"] + (z[0] / limit + 1) / 2 * box["width"]
+    y = box["y"] + (1 - z[1] / limit) / 2 * box["height"]
+    before = pixels(strip)
+    warm_page.mouse.move(x, y)
+    warm_page.mouse.down()
+    warm_page.mouse.move(box["x"] + 40, box["y"] + 40, steps=8)
+    warm_page.mouse.up()
+    wait_for_change(warm_page, strip, before)
+    picture = warm_page.locator("#map-tab canvas.picture")
+    before = pixels(picture)
+    warm_page.locator("#map-tab .t").fill("3")
+    wait_for_change(warm_page, picture, before)
+
+
+def test_a_drawing_is_placed_on_the_map(warm_page):
+    pad, verdict = warm_page.locator("#map-tab .pad"), warm_page.locator("#map-tab .verdict")
+    warm_page.locator("#map-tab .clear").click()
+    assert "Draw" in verdict.inner_text()
+    pad.scroll_into_view_if_needed()
+    box, stage = pad.bounding_box(), pixels(warm_page.locator("#map-tab .stage"))
+    warm_page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 25)
+    warm_page.mouse.down()
+    warm_page.mouse.move(box["x"] + box["width"] / 2 - 8, box["y"] + box["height"] - 25, steps=12)
+    warm_page.mouse.up()
+    warm_page.wait_for_function(
+        "document.querySelector('#map-tab .verdict').innerText.includes('z = (')", timeout=10_000
+    )
+    assert pixels(warm_page.locator("#map-tab .stage")) != stage
+    assert warm_page.locator("#map-tab .seen").evaluate(SHADES) > 3
+    assert warm_page.locator("#map-tab .back").evaluate(SHADES) > 8
+
+
+def test_new_frogs_and_a_pair_of_them(warm_page):
+    tab = open_tab(warm_page, "Samples")
+    sheet, large = tab.locator(".sheet img"), tab.locator("canvas.large")
+    before = pixels(sheet)
+    tab.locator(".new").click()
+    wait_for_change(warm_page, sheet, before)
+    before = pixels(sheet)
+    tab.locator(".seed").fill("12")
+    wait_for_change(warm_page, sheet, before)
+    assert "seed=12" in tab.locator(".code code").inner_text()
+    before = pixels(sheet)
+    tab.get_by_role("button", name="64").click()
+    wait_for_change(warm_page, sheet, before)
+    assert sheet.evaluate("e => e.naturalWidth") == 8 * 32
+    before = pixels(large)
+    tab.locator(".cells button").nth(40).click()
+    tab.locator(".cells button").nth(63).click()
+    wait_for_change(warm_page, large, before)
+    assert tab.locator(".cells button[data-end]").count() == 2
+    code = tab.locator(".code code")
+    for _ in range(40):
+        if "latents[40], latents[63]" in code.inner_text():
+            break
+        warm_page.wait_for_timeout(50)
+    assert "latents[40], latents[63]" in code.inner_text()
+
+
+def test_a_number_is_written(warm_page):
+    tab = open_tab(warm_page, "Classes")
+    number = tab.locator("img.number")
+    before = pixels(number)
+    tab.locator(".text").fill("31")
+    wait_for_change(warm_page, number, before)
+    assert number.evaluate("e => [e.naturalWidth, e.naturalHeight]") == [2 * 28, 28]
+    before = pixels(number)
+    tab.locator(".text").fill("2026")
+    wait_for_change(warm_page, number, before)
+    assert number.evaluate("e => [e.naturalWidth, e.naturalHeight]") == [4 * 28, 28]
+    tab.locator(".text").fill("20x6")
+    tab.get_by_text("Only the digits 0 to 9").wait_for(timeout=5000)
+    tab.locator(".text").fill("")
+    tab.get_by_text("Type a number").wait_for(timeout=5000)
+
+
+def test_classes_are_chosen_and_mixed(warm_page):
+    tab = open_tab(warm_page, "Classes")
+    samples, large = tab.locator(".samples canvas").first, tab.locator("canvas.large")
+    before = pixels(samples)
+    tab.get_by_role("button", name="5", exact=True).click()
+    wait_for_change(warm_page, samples, before)
+    before = pixels(large)
+    tab.locator(".t").fill("24")
+    wait_for_change(warm_page, large, before)
+    assert "100% 8" in tab.locator(".share").inner_text()
+
+
+def test_a_real_image_is_compared_with_training_images(warm_page):
+    tab = open_tab(warm_page, "Real or fake?")
+    tab.locator(".real .tiles button").nth(3).click()
+    tab.get_by_text("Real image 4").wait_for(timeout=30_000)
+    assert tab.locator(".found figure").count() == 5
+    before = pixels(tab.locator(".generated .tiles canvas").first)
+    tab.get_by_role("button", name="Frogs").click()
+    wait_for_change(warm_page, tab.locator(".generated .tiles canvas").first, before)
+    tab.get_by_text("Out of 5,000 training images").wait_for(timeout=30_000)
+    assert "DCGANPipeline" in tab.locator(".code code").inner_text()

@@ -1,0 +1,47 @@
+"""The prepared pictures belong to the built-in models, are small, and need no torch."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from genmodels import zoo
+from genmodels.ui import first_page
+from genmodels.ui.models import weights_digest
+from genmodels.ui.prepare import TABS
+
+MAX_BYTES = 1_500_000
+
+
+@pytest.mark.parametrize("tab", TABS)
+def test_prepared_from_the_weights_in_the_package(tab):
+    page = first_page.read(tab)
+    assert page is not None, "run python -m genmodels.ui.prepare"
+    assert page["weights"]
+    for name, digest in page["weights"].items():
+        assert digest == weights_digest(zoo.model_folder(name)), "run python -m genmodels.ui.prepare"
+
+
+def test_small_and_of_plain_formats():
+    files = [path for path in first_page.FOLDER.rglob("*") if path.is_file()]
+    assert {path.suffix for path in files} <= {".png", ".json"}
+    assert sum(path.stat().st_size for path in files) < MAX_BYTES
+
+
+def test_written_and_read_back(tmp_path, monkeypatch):
+    monkeypatch.setattr(first_page, "FOLDER", tmp_path)
+    page = {"a": {"b": first_page.PNG_PREFIX + "AAAA", "n": [1, 2]}, "c": None, "d": "text"}
+    first_page.write("tab", page)
+    assert first_page.read("tab") == page
+    assert first_page.read("other") is None
+
+
+def test_the_page_is_built_without_torch_and_diffusers():
+    code = (
+        "import sys; from genmodels.ui.models import ModelStore; from genmodels.ui.suite import build; build(ModelStore());"
+        "print([name for name in ('torch', 'diffusers') if name in sys.modules])"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert result.stdout.strip() == "[]", result.stderr

@@ -1,0 +1,145 @@
+"""Every server function: right answers for right questions, and an answer, never an exception, for anything else."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from genmodels.ui import classes, map, real_or_fake, samples
+from genmodels.ui.models import ModelStore
+from genmodels.ui.pictures import FRAMES, PNG_PREFIX
+
+TABS = {"map": map, "samples": samples, "classes": classes, "real_or_fake": real_or_fake}
+KEYS = ["z", "a", "b", "drawing", "index", "seed", "count", "psi", "label", "text", "kind", "side"]
+NASTY = [
+    None,
+    True,
+    float("nan"),
+    float("inf"),
+    -float("inf"),
+    1e308,
+    -1,
+    10**400,
+    "",
+    "abc",
+    "9" * 100_000,
+    "NaN",
+    "²",
+    "\uff11\uff12",
+    "\x00",
+    [],
+    [None],
+    [float("nan"), "x"],
+    [[1, 2], [3]],
+    [1e308, -1e308, 3],
+    list(range(100_000)),
+    {},
+    {"x": 1},
+    "A" * 20_000,
+    "classes",
+    0.5,
+]
+
+
+def handlers(store: ModelStore) -> dict:
+    return {f"{name}.{f.__name__}": f for name, tab in TABS.items() for f in tab.functions(store)}
+
+
+def image_of(uri: str) -> Image.Image:
+    assert uri.startswith(PNG_PREFIX)
+    return Image.open(io.BytesIO(base64.b64decode(uri.removeprefix(PNG_PREFIX))))
+
+
+@pytest.mark.parametrize(
+    "value", NASTY, ids=lambda v: f"{type(v).__name__} {str(v)[:12]!r}" if not isinstance(v, int) else ""
+)
+def test_garbage_gets_an_answer(usual_store, value):
+    for name, handler in handlers(usual_store).items():
+        if name.endswith(".start"):
+            continue
+        for payload in (value, dict.fromkeys(KEYS, value)):
+            answer = handler(payload)
+            assert answer["status"] in ("ok", "error"), name
+            assert len(answer.get("message", "")) < 300
+            assert "log says" not in answer.get("message", ""), name
+            json.dumps(answer, allow_nan=False)
+
+
+def test_no_model_yet_means_loading(usual_models):
+    store = ModelStore(str(usual_models))
+    assert {name: handler({"text": "1"})["status"] for name, handler in handlers(store).items()} == dict.fromkeys(
+        handlers(store), "loading"
+    )
+
+
+def test_start_is_the_same_for_everybody(usual_store):
+    for name, handler in handlers(usual_store).items():
+        if name.endswith(".start"):
+            assert handler() == handler({"x": 1})
+            assert handler()["status"] == "ok"
+
+
+def test_samples_are_bounded_and_reproducible(usual_store):
+    sheet = handlers(usual_store)["samples.sheet"]
+    first = sheet({"seed": 3, "count": 16, "psi": 0.8})
+    assert image_of(first["sheet"]).size == (4 * 32, 4 * 32)
+    assert sheet({"seed": 3, "count": 16, "psi": 0.8}) == first
+    assert sheet({"seed": 4, "count": 16, "psi": 0.8})["sheet"] != first["sheet"]
+    assert sheet({"seed": 1e30, "count": 10**9, "psi": 99}) == sheet({"seed": 2**31 - 1, "count": 36, "psi": 1.5})
+
+
+def test_between_starts_and_ends_at_the_chosen_images(usual_store):
+    answers = handlers(usual_store)
+    film = np.asarray(image_of(answers["samples.between"]({"seed": 3, "a": 1, "b": 6, "psi": 0.8})["film"]))
+    sheet = np.asarray(image_of(answers["samples.sheet"]({"seed": 3, "count": 16, "psi": 0.8})["sheet"]))
+    assert film.shape == (32, 32 * FRAMES, 3)
+    assert np.abs(film[:, :32].astype(int) - sheet[:32, 32:64]).max() <= 1
+    assert np.abs(film[:, -32:].astype(int) - sheet[32:64, 64:96]).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [("", "Type a number"), ("   ", "Type a number"), (None, "Type a number"), ("20a6", "Only the digits"),
+     ("-1", "Only the digits"), ("1" * 13, "at most 12"), ("٣", "Only the digits")],
+)  # fmt: skip
+def test_what_cannot_be_written_is_explained(usual_store, text, says):
+    answer = handlers(usual_store)["classes.write"]({"text": text})
+    assert answer["status"] == "error"
+    assert says in answer["message"]
+
+
+def test_a_number_is_one_strip(usual_store):
+    answer = handlers(usual_store)["classes.write"]({"text": " 2026 ", "seed": 1})
+    assert image_of(answer["number"]).size == (4 * 28, 28)
+
+
+def test_the_nearest_image_of_a_training_image_is_itself():
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (50, 8, 8, 3), dtype=np.uint8)
+    found, distances = real_or_fake.Neighbours(images).nearest(images[17], 3)
+    assert found[0] == 17
+    assert distances[0] < 1e-3 < distances[1] < distances[2]
+    flat = np.sqrt(((images / 255 - images[17] / 255) ** 2).mean((1, 2, 3)))
+    assert np.allclose(distances, np.sort(flat)[:3], atol=1e-3)
+
+
+def test_reals_and_fakes_are_compared(usual_store):
+    answer = handlers(usual_store)["real_or_fake.compare"]({"kind": "classes", "seed": 5})
+    assert len(answer["real"]["scores"]) == len(answer["generated"]["scores"]) == real_or_fake.COUNT
+    assert 0 <= answer["ranked"] <= 1
+    near = handlers(usual_store)["real_or_fake.neighbours"]({"kind": "classes", "seed": 5, "side": "real", "index": 2})
+    assert near["distances"] == sorted(near["distances"])
+    assert near["total"] == 10_000
+
+
+def test_a_real_image_is_shown_with_its_own_score_and_neighbours(usual_store):
+    """The two functions find the same test image by its seed and number."""
+    answers = handlers(usual_store)
+    sheet = np.asarray(image_of(answers["real_or_fake.compare"]({"kind": "samples", "seed": 9})["real"]["sheet"]))
+    near = answers["real_or_fake.neighbours"]({"kind": "samples", "seed": 9, "side": "real", "index": 6})
+    assert (np.asarray(image_of(near["sheet"]))[:, :32] == sheet[32:64, 64:96]).all()

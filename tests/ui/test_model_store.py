@@ -1,0 +1,134 @@
+"""`--models`: what is found, what takes whose place, and what is said about the rest."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+
+from genmodels.errors import UserError
+from genmodels.ui import classes, map, real_or_fake, samples
+from genmodels.ui.models import BUILT_IN, CLASSES, MAP, SAMPLES, ModelStore, find_models, weights_digest
+from genmodels.ui.suite import build
+
+
+def test_tabs_adapt_to_other_sizes_channels_and_classes(odd_store, odd_models):
+    assert odd_store.models[MAP].name == str(odd_models / "vae")
+    assert (odd_store.models[MAP].sample_size, odd_store.models[MAP].num_channels) == (16, 3)
+    assert (odd_store.models[SAMPLES].sample_size, odd_store.models[SAMPLES].num_channels) == (64, 1)
+    assert odd_store.models[CLASSES].class_names == ["cat", "dog", "owl"]
+    assert map.first_page(odd_store)["points"] is not None
+    assert samples.first_page(odd_store)["sheet"]["count"] == 36
+    page = classes.first_page(odd_store)
+    assert page["number"] is None
+    assert '("cat", "dog")' in page["mix"]["code"]
+    compared = real_or_fake.first_page(odd_store)
+    # No built-in image is a cat, a dog or an owl; digits stand beside any grey GAN, resized.
+    assert compared["classes"]["compare"]["real"] is None
+    assert compared["samples"]["compare"]["real"]["unchanged"] is False
+    build(odd_store)
+
+
+def test_numbers_need_digit_classes(odd_store):
+    (write,) = (f for f in classes.functions(odd_store) if f.__name__ == "write")
+    assert "no classes 0 to 9" in write({"text": "12"})["message"]
+
+
+def test_kinds_that_are_not_found_stay_built_in(usual_models):
+    store = ModelStore(str(usual_models / "dcgan"))
+    assert store.models[SAMPLES].name == str(usual_models / "dcgan")
+    assert store.models[MAP].name == BUILT_IN[MAP]
+    assert store.models[CLASSES].name == BUILT_IN[CLASSES]
+
+
+def test_a_broken_model_is_reported_and_the_others_work(usual_models, tmp_path):
+    folder = tmp_path / "models"
+    shutil.copytree(usual_models, folder)
+    (weights,) = (folder / "vae" / "decoder").glob("*.safetensors")
+    weights.write_bytes(b"not weights")
+    (folder / "cgan" / "generator" / "config.json").write_text("{")
+    store = ModelStore(str(folder))
+    assert "config.json" in store.models[CLASSES].reason
+    build(store)
+    store.load()
+    (decode,) = (f for f in map.functions(store) if f.__name__ == "decode")
+    (row,) = (f for f in classes.functions(store) if f.__name__ == "row")
+    (sheet,) = (f for f in samples.functions(store) if f.__name__ == "sheet")
+    assert decode({})["status"] == row({})["status"] == "error"
+    assert "decoder" in decode({})["message"]
+    assert sheet({})["status"] == "ok"
+    page = real_or_fake.first_page(store)
+    assert "reason" in page["classes"]
+    assert "compare" in page["samples"]
+
+
+def test_a_gan_without_its_discriminator_says_so(usual_models, tmp_path):
+    folder = tmp_path / "dcgan"
+    shutil.copytree(usual_models / "dcgan", folder)
+    shutil.rmtree(folder / "discriminator")
+    index = json.loads((folder / "model_index.json").read_text())
+    (folder / "model_index.json").write_text(json.dumps({**index, "discriminator": [None, None]}))
+    store = ModelStore(str(folder))
+    store.load()
+    (compare,) = (f for f in real_or_fake.functions(store) if f.__name__ == "compare")
+    assert "without its discriminator" in compare({"kind": "samples"})["message"]
+
+
+def test_a_vae_with_more_than_two_numbers_is_no_map(usual_models, tmp_path, capsys):
+    folder = tmp_path / "models"
+    shutil.copytree(usual_models, folder)
+    path = folder / "vae" / "decoder" / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "latent_dim": 16}))
+    assert {model.kind for model in find_models(str(folder))} == {SAMPLES, CLASSES}
+    assert "the map needs 2" in capsys.readouterr().err
+
+
+def test_nothing_usable_is_an_error(tmp_path):
+    for wrong, says in ((tmp_path, "model_index.json"), (tmp_path / "none", "no such folder"), (__file__, "is a file")):
+        with pytest.raises(UserError, match=says):
+            ModelStore(str(wrong))
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "model_index.json").write_text('{"_class_name": "StableDiffusionPipeline"}')
+    with pytest.raises(UserError, match="VAEPipeline"):
+        ModelStore(str(other))
+
+
+def test_an_unreachable_hub_is_one_sentence(monkeypatch):
+    def refuse(*arguments, **options):
+        raise OSError("no network")
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", refuse)
+    monkeypatch.setattr("huggingface_hub.HfApi.list_models", refuse)
+    for name in ("someone", "someone/model"):
+        with pytest.raises(UserError, match=r"Hub .* cannot be reached"):
+            ModelStore(name)
+
+
+def test_a_namespace_is_searched_for_models(monkeypatch, usual_models, tmp_path):
+    from huggingface_hub.errors import EntryNotFoundError
+
+    class Info:
+        def __init__(self, name):
+            self.id = f"someone/{name}"
+
+    def download(repository, path):
+        file = usual_models / repository.split("/")[1] / path
+        if not file.is_file():
+            raise EntryNotFoundError("no such file")
+        return str(file)
+
+    infos = [Info(name) for name in ("vae", "data", "cgan")]
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
+    monkeypatch.setattr("huggingface_hub.HfApi.list_models", lambda self, author, limit: infos)
+    store = ModelStore("someone")
+    assert (store.models[MAP].name, store.models[CLASSES].name) == ("someone/vae", "someone/cgan")
+
+
+def test_the_digest_follows_the_weights(usual_models, tmp_path):
+    shutil.copytree(usual_models / "vae", tmp_path / "vae")
+    assert weights_digest(tmp_path / "vae") == weights_digest(usual_models / "vae")
+    (weights,) = (tmp_path / "vae" / "decoder").glob("*.safetensors")
+    weights.write_bytes(weights.read_bytes() + b"0")
+    assert weights_digest(tmp_path / "vae") != weights_digest(usual_models / "vae")

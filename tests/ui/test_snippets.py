@@ -1,0 +1,90 @@
+"""The Python under a picture runs as it is, and makes that picture."""
+
+from __future__ import annotations
+
+import base64
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from genmodels.ui import classes, map, real_or_fake, samples
+from genmodels.ui.pictures import PNG_PREFIX
+
+
+def run(code: str, folder, monkeypatch) -> np.ndarray:
+    """Run a snippet in an empty folder; the one picture that it saves, as RGB."""
+    monkeypatch.chdir(folder)
+    exec(compile(code, "snippet", "exec"), {"__name__": "__main__"})
+    (saved,) = folder.glob("*.png")
+    return np.asarray(Image.open(saved).convert("RGB")).astype(int)
+
+
+def shown(picture: str, size: int | None = None) -> np.ndarray:
+    """What the page shows: a PNG data URI, or the raw bytes of a grey image."""
+    if size is not None:
+        return np.frombuffer(base64.b64decode(picture), np.uint8).reshape(size, size, 1).repeat(3, 2).astype(int)
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(picture.removeprefix(PNG_PREFIX)))).convert("RGB")).astype(
+        int
+    )
+
+
+def strip_of(film: np.ndarray, size: int) -> np.ndarray:
+    """Every third frame of a film of 25: the strip that the page shows of it."""
+    return np.concatenate([film[:, i * size : (i + 1) * size] for i in range(0, 25, 3)], axis=1)
+
+
+CASES = {
+    "spot": (map, "decode", {"z": [0.51, -1.204]}, lambda a: shown(a["picture"], 28)),
+    "line": (map, "line", {"a": [-1, 2], "b": [0.5, 0.25]}, lambda a: strip_of(shown(a["film"]), 28)),
+    "test image": (map, "example", {"index": 12}, lambda a: shown(a["picture"], 28)),
+    "sheet": (samples, "sheet", {"seed": 11, "count": 16, "psi": 0.75}, lambda a: shown(a["sheet"])),
+    "between": (
+        samples,
+        "between",
+        {"seed": 11, "a": 9, "b": 2, "psi": 0.75},
+        lambda a: strip_of(shown(a["film"]), 32),
+    ),
+    "row": (classes, "row", {"seed": 5, "psi": 0.5}, lambda a: shown(a["row"])),
+    "class": (classes, "samples", {"seed": 5, "psi": 1, "label": 4}, lambda a: shown(a["samples"])),
+    "mix": (classes, "mix", {"seed": 5, "psi": 0.9, "a": 3, "b": 8}, lambda a: strip_of(shown(a["film"]), 28)),
+    "number": (classes, "write", {"seed": 5, "psi": 1, "text": "2026"}, lambda a: shown(a["number"])),
+    "digits": (real_or_fake, "compare", {"kind": "classes", "seed": 3}, lambda a: shown(a["generated"]["sheet"])),
+    "frogs": (real_or_fake, "compare", {"kind": "samples", "seed": 3}, lambda a: shown(a["generated"]["sheet"])),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_snippet_makes_the_picture(case, usual_store, tmp_path, monkeypatch):
+    tab, name, payload, picture = CASES[case]
+    (function,) = (f for f in tab.functions(usual_store) if f.__name__ == name)
+    answer = function(payload)
+    made = run(answer["code"], tmp_path, monkeypatch)
+    # One 8-bit step: batches of different sizes round differently.
+    assert np.abs(made - picture(answer)).max() <= 1
+
+
+def test_atlas_snippet(usual_store, tmp_path, monkeypatch):
+    page = map.first_page(usual_store)
+    assert np.abs(run(page["atlas_code"], tmp_path, monkeypatch) - shown(page["atlas"])).max() <= 1
+
+
+def test_snippets_of_other_shapes_run(odd_store, tmp_path, monkeypatch):
+    codes = [map.first_page(odd_store)["picture_code"], samples.first_page(odd_store)["sheet"]["code"]]
+    codes += [part["code"] for part in classes.first_page(odd_store).values() if part]
+    codes += [part["compare"]["code"] for part in real_or_fake.first_page(odd_store).values()]
+    for i, code in enumerate(codes):
+        folder = tmp_path / str(i)
+        folder.mkdir()
+        run(code, folder, monkeypatch)
+
+
+def test_printed_scores_are_those_of_the_page(usual_store, tmp_path, monkeypatch, capsys):
+    (compare,) = (f for f in real_or_fake.functions(usual_store) if f.__name__ == "compare")
+    answer = compare({"kind": "classes", "seed": 3})
+    run(answer["code"], tmp_path, monkeypatch)
+    words = capsys.readouterr().out.replace("tensor([", "").replace("])", "").replace(",", "").split()
+    expected = answer["generated"]["scores"] + answer["real"]["scores"]
+    # 8-bit rounding of the images moves a score a little.
+    assert np.allclose([float(w) for w in words], expected, atol=5e-3)
