@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 from helpers import REPO, run_python
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 # Who may import which parts of genmodels, beside itself; "package" is genmodels/__init__.py. A part that is not listed
 # here fails, so that a new one gets its rule.
@@ -26,7 +28,9 @@ ALLOWED = {
     "ui": {"pipelines", "zoo", "evaluation", "errors", "models"},
     "__main__": {"pipelines", "zoo", "errors", "package"},
 }
-CODE = sorted([*(REPO / "genmodels").rglob("*.py"), *(REPO / "train").glob("*.py"), *REPO.glob("app.py")])
+CODE = sorted(
+    path for pattern in ("genmodels/**/*.py", "train/*.py", "spaces/*/*.py", "app.py") for path in REPO.glob(pattern)
+)
 MIB = 2**20
 
 
@@ -143,3 +147,16 @@ def test_tree_stays_small_and_free_of_pickles():
 def test_zoo_stays_small():
     in_zoo = [path for path in tracked_files() if path.is_relative_to(REPO / "genmodels" / "zoo")]
     assert sum(path.stat().st_size for path in in_zoo) < 40 * MIB
+
+
+def test_requirements_pin_exactly_what_the_package_needs():
+    tomllib = pytest.importorskip("tomllib", reason="Python 3.10 cannot read pyproject.toml")
+    project = tomllib.loads((REPO / "pyproject.toml").read_text())["project"]
+    ranges = {canonicalize_name(r.name): r.specifier for r in map(Requirement, project["dependencies"])}
+    lines = [line for line in (REPO / "requirements.txt").read_text().splitlines() if line and not line.startswith("#")]
+    pins = {canonicalize_name(r.name): r.specifier for r in map(Requirement, lines)}
+    assert pins.keys() == ranges.keys()
+    for name, pin in pins.items():
+        (only,) = pin
+        assert only.operator == "=="
+        assert ranges[name].contains(only.version), name

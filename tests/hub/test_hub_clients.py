@@ -13,12 +13,15 @@ from PIL import Image
 
 KINDS = ("vae", "dcgan", "cgan")
 
-# Pushes one pipeline of each kind and leaves its pictures in a folder; then moves "main" of the DCGAN past a tag.
+# Pushes one pipeline of each kind and leaves its pictures in a folder; moves "main" of the DCGAN past a tag; pushes a
+# folder with a card, as training does at its end.
 PUSH = """
 import sys
+from pathlib import Path
 import numpy as np
 from huggingface_hub import HfApi
 from genmodels import load_pipeline
+from genmodels.hub import push_folder, write_card
 saved, out = sys.argv[1:]
 for kind in ("vae", "dcgan", "cgan"):
     pipe = load_pipeline(f"{saved}/{kind}")
@@ -31,6 +34,10 @@ for weight in pipe.generator.parameters():
     weight.data.neg_()
 pipe.push_to_hub("alice/dcgan")
 np.save(f"{out}/dcgan-main.npy", pipe(num_images=5, seed=3, output_type="np").images)
+trained = Path(out) / "trained"
+pipe.save_pretrained(trained)
+write_card(trained, "alice/trained")
+push_folder(trained, "alice/trained")
 """
 
 LOAD = """
@@ -117,6 +124,14 @@ def test_no_saved_config_tells_where_it_came_from(hub, pushed, tmp_path):
             assert "_name_or_path" not in text, path
 
 
+def test_trained_folder_is_pushed_with_its_card(hub, pushed):
+    api = HfApi(endpoint=hub.endpoint)
+    assert "README.md" in api.list_repo_files("alice/trained")
+    card = api.model_info("alice/trained").card_data
+    assert (card.library_name, card.license) == ("diffusers", "apache-2.0")
+    assert "dcgan" in card.tags
+
+
 def test_mistakes_are_one_sentence(hub, pushed, tmp_path):
     private, unknown, no_revision, other_kind = errors_of(
         "genmodels.load_pipeline('alice/secret')",
@@ -134,6 +149,8 @@ def test_mistakes_are_one_sentence(hub, pushed, tmp_path):
         "'alice/cgan' holds a CGANPipeline, not a VAEPipeline: load it with CGANPipeline.from_pretrained or "
         "genmodels.load_pipeline.",
     )
+    # What a model is, is known before its weights are downloaded.
+    assert not list(tmp_path.rglob("*.safetensors"))
 
 
 def test_private_model_opens_to_its_owner(hub, pushed, tmp_path):
@@ -141,15 +158,22 @@ def test_private_model_opens_to_its_owner(hub, pushed, tmp_path):
 
 
 def test_other_user_can_neither_read_nor_push(hub, pushed, saved, tmp_path):
-    read, push = errors_of(
+    folder = str(saved["vae"])
+    read, push, upload = errors_of(
         "genmodels.load_pipeline('alice/secret')",
-        f"genmodels.load_pipeline({str(saved['vae'])!r}).push_to_hub('alice/vandal')",
+        f"genmodels.load_pipeline({folder!r}).push_to_hub('alice/vandal')",
+        f"__import__('genmodels.hub').hub.push_folder({folder!r}, 'alice/vandal')",
         env=hub.env(tmp_path, user="bob"),
     )
     assert read[0] == "UserError"
     assert "HF_TOKEN" in read[1]
     assert push[0] == "HfHubHTTPError"
     assert "403" in push[1]
+    assert upload == (
+        "UserError",
+        f"Pushing {folder} to alice/vandal failed (HfHubHTTPError); the folder is complete: push it later with "
+        f"`hf upload alice/vandal {folder}`.",
+    )
     assert not HfApi(endpoint=hub.endpoint).repo_exists("alice/vandal")
 
 
