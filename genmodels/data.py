@@ -208,7 +208,9 @@ class ImageStream:
         self._rows.epoch = epoch
         options = {"prefetch_factor": 8} if self._num_workers else {}
         # Errors travel as values: raised in a worker they would arrive as a traceback.
-        for chunk in DataLoader(self._rows, batch_size=None, num_workers=self._num_workers, **options):
+        # A generator of its own: else every epoch would take a number from the one that training draws its noise from.
+        own = torch.Generator().manual_seed(0)
+        for chunk in DataLoader(self._rows, batch_size=None, num_workers=self._num_workers, generator=own, **options):
             if isinstance(chunk, str):
                 raise UserError(chunk)
             yield chunk

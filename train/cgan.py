@@ -24,7 +24,10 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     model = parser.add_argument_group("model")
     model.add_argument("--latent_dim", type=at_least(1), default=64, help="(default: %(default)s)")
-    model.add_argument("--base_channels", type=at_least(1), default=32, help="of both networks (default: %(default)s)")
+    model.add_argument("--base_channels", type=at_least(1), default=32, help="of the generator (default: %(default)s)")
+    model.add_argument(
+        "--discriminator_channels", type=at_least(1), default=64, help="of the discriminator (default: %(default)s)"
+    )
     loss = parser.add_argument_group("objective")
     loss.add_argument("--loss", choices=("relativistic", "nonsaturating"), default="relativistic")
     loss.add_argument("--r1", type=in_range(0, 1000), default=0.2, help="penalty on real images (default: %(default)s)")
@@ -34,7 +37,7 @@ def parse_args() -> argparse.Namespace:
     loss.add_argument("--adam_beta1", type=in_range(0, 1), default=0.0, help="(default: %(default)s)")
     loss.add_argument("--adam_beta2", type=in_range(0, 1), default=0.99, help="(default: %(default)s)")
     add_common_arguments(parser, output_dir="runs/cgan", dataset_name="ylecun/mnist")
-    parser.set_defaults(lr_scheduler="linear")
+    parser.set_defaults(lr_scheduler="trapezoid")
     return parse_arguments(parser)
 
 
@@ -50,11 +53,11 @@ def main() -> None:
         "num_channels": run.data.num_channels,
         "num_classes": run.data.num_classes,
         "class_names": run.data.class_names,
-        "base_channels": args.base_channels,
     }
-    generator = CGANGenerator(latent_dim=args.latent_dim, **shape)
-    # No BatchNorm here: the penalties are defined per image.
-    discriminator = CGANDiscriminator(norm="none" if args.r1 or args.r2 else "batch", **shape)
+    generator = CGANGenerator(latent_dim=args.latent_dim, base_channels=args.base_channels, **shape)
+    # BatchNorm only without penalties, which are defined per image.
+    norm = "none" if args.r1 or args.r2 else "batch"
+    discriminator = CGANDiscriminator(norm=norm, base_channels=args.discriminator_channels, **shape)
     betas = (args.adam_beta1, args.adam_beta2)
     optimizer_g = torch.optim.Adam(generator.parameters(), lr=args.learning_rate, betas=betas)
     optimizer_d = torch.optim.Adam(discriminator.parameters(), lr=args.learning_rate, betas=betas)

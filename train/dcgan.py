@@ -64,7 +64,7 @@ def parse_args() -> argparse.Namespace:
     loss.add_argument("--adam_beta1", type=in_range(0, 1), default=0.0, help="(default: %(default)s)")
     loss.add_argument("--adam_beta2", type=in_range(0, 1), default=0.99, help="(default: %(default)s)")
     add_common_arguments(parser, output_dir="runs/dcgan", dataset_name="uoft-cs/cifar10")
-    parser.set_defaults(lr_scheduler="linear", random_flip=True, classes=["frog"])
+    parser.set_defaults(lr_scheduler="trapezoid", random_flip=True, classes=["frog"])
     return parse_arguments(parser, PRESETS)
 
 

@@ -74,9 +74,9 @@ def add_common_arguments(parser: argparse.ArgumentParser, *, output_dir: str, da
     run.add_argument("--train_batch_size", type=at_least(2), default=64, help="per process (default: %(default)s)")
     run.add_argument(
         "--lr_scheduler",
-        choices=("constant", "linear", "cosine"),
+        choices=("constant", "linear", "cosine", "trapezoid"),
         default="constant",
-        help="linear and cosine fall to 0 at the last step (default: %(default)s)",
+        help="all but constant fall to 0 at the last step, trapezoid from the middle on (default: %(default)s)",
     )
     run.add_argument("--lr_warmup_steps", type=at_least(0), default=0, help="(default: %(default)s)")
     run.add_argument(

@@ -112,11 +112,8 @@ class TrainingRun:
             model.to(self.device, memory_format=torch.channels_last)
         self._averages = {name: average_of(models[name], self.args.ema_decay) for name in averaged}
         self._schedulers = {
-            name: get_scheduler(
-                self.args.lr_scheduler,
-                optimizer,
-                num_warmup_steps=self.args.lr_warmup_steps,
-                num_training_steps=self.args.max_train_steps,
+            name: make_scheduler(
+                self.args.lr_scheduler, optimizer, self.args.lr_warmup_steps, self.args.max_train_steps
             )
             for name, optimizer in optimizers.items()
         }
@@ -394,6 +391,17 @@ def average_of(model: nn.Module, decay: float) -> AveragedModel:
 
     average = AveragedModel(model, multi_avg_fn=lerp, use_buffers=True)
     return average.requires_grad_(False)
+
+
+def make_scheduler(
+    name: str, optimizer: torch.optim.Optimizer, warmup_steps: int, total_steps: int
+) -> torch.optim.lr_scheduler.LRScheduler:
+    """diffusers' schedule of that name, or "trapezoid": constant for the first half, then a line to 0."""
+    if name != "trapezoid":
+        return get_scheduler(name, optimizer, num_warmup_steps=warmup_steps, num_training_steps=total_steps)
+    return torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: min(1.0, (step + 1) / (warmup_steps + 1), 2 * (1 - step / total_steps))
+    )
 
 
 def choose_mixed_precision(wanted: str) -> str:
