@@ -21,7 +21,7 @@ from .widget import widget
 
 KINDS_SHOWN = (MAP,)
 # Pixels of the atlas from side to side, about: as wide as the page shows it.
-ATLAS_PIXELS = 560
+ATLAS_PIXELS = 504
 MIN_LIMIT, MAX_LIMIT = 2.0, 6.0
 MAX_POINTS = 2000
 # Side in pixels of the drawing that the page sends; MNIST's digits fill a box of 20 in their 28.
@@ -219,7 +219,7 @@ def build(store: ModelStore) -> gr.HTML:
         "name": model.name,
         "size": model.sample_size,
         "channels": model.num_channels,
-        "drawing": DRAWING,
+        "draws": model.num_channels == 1,
         "first": files.read("map") if model.built_in else None,
     }
     return widget("map", "Latent map", page, functions(store))

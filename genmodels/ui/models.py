@@ -24,6 +24,8 @@ BUILT_IN = {MAP: "vae-mnist", SAMPLES: "dcgan-cifar10-frogs", CLASSES: "cgan-mni
 KIND_OF_CLASS = {"VAEPipeline": MAP, "DCGANPipeline": SAMPLES, "CGANPipeline": CLASSES}
 CLASS_OF_KIND = {kind: name for name, kind in KIND_OF_CLASS.items()}
 COMPONENT = {MAP: "decoder", SAMPLES: "generator", CLASSES: "generator"}
+# Larger numbers in a config are damage: no network of the suite goes beyond 128 pixels.
+MAX_SIDE, MAX_CLASSES = 1024, 10_000
 # The map is a plane.
 MAP_DIM = 2
 # Repositories of a Hub namespace that are looked at.
@@ -147,8 +149,9 @@ class ModelStore:
                 model.reason = f"{model.name!r} does not load: {first_line(error)}"
             if model.reason is not None:
                 print(model.reason, file=sys.stderr)
-        for kind in KINDS:
-            self.real_images(kind)
+        for kind, model in self.models.items():
+            if model.pipe is not None:
+                self.real_images(kind)
         self._loaded.set()
 
     def wait(self, timeout: float | None = None) -> bool:
@@ -249,10 +252,12 @@ def read_folder(folder: Path, name: str) -> Model | None:
     try:
         config = json.loads(path.read_text())
         model = Model(kind, name, config)
-        if model.sample_size < 1 or model.num_channels not in REAL_SAMPLES or not model.class_names:
-            raise ValueError("impossible sample_size, num_channels or class_names")
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        return Model(kind, name, reason=f"{name!r} is broken: {path} is not readable: {first_line(error)}")
+        if not 1 <= model.sample_size <= MAX_SIDE or model.num_channels not in REAL_SAMPLES:
+            raise ValueError(f"{model.num_channels} channels of {model.sample_size} pixels are not possible")
+        if not 1 <= int(config.get("num_classes", 1)) <= MAX_CLASSES or not model.class_names:
+            raise ValueError("its classes are not possible")
+    except (OSError, ValueError, TypeError, AttributeError, OverflowError) as error:
+        return Model(kind, name, reason=f"{name!r} is broken: {path}: {first_line(error)}")
     if kind == MAP and config.get("latent_dim") != MAP_DIM:
         print(f"{name}: its latent has {config.get('latent_dim')} numbers, the map needs {MAP_DIM}.", file=sys.stderr)
         return None

@@ -184,7 +184,7 @@ def build(store: ModelStore) -> gr.HTML:
     page = {
         "reason": None,
         "kinds": [
-            {"kind": kind, "name": model.name, "title": title_of(model), "size": model.sample_size}
+            {"kind": kind, "name": model.name, "title": title_of(model), "built_in": model.built_in}
             for kind, model in models.items()
         ],
         "columns": COLUMNS,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gradio as gr
 
+from ..errors import UserError
 from . import classes, map, real_or_fake, samples
 from .api import add_api
 from .models import ModelStore
@@ -40,16 +41,24 @@ def build(store: ModelStore) -> gr.Blocks:
 
 
 def launch(demo: gr.Blocks, host: str, port: int, share: bool = False) -> None:
-    """Serve the page in other threads and return."""
-    demo.launch(
-        server_name=host,
-        server_port=port,
-        share=share,
-        theme=theme(),
-        css=read("suite.css"),
-        ssr_mode=False,
-        run_history=False,
-        footer_links=["api"],
-        prevent_thread_lock=True,
-        quiet=True,
-    )
+    """Serve the page in other threads and return.
+
+    Raises:
+        UserError: the address cannot be listened on.
+    """
+    try:
+        demo.launch(
+            server_name=host,
+            server_port=port,
+            share=share,
+            theme=theme(),
+            css=read("suite.css"),
+            ssr_mode=False,
+            run_history=False,
+            footer_links=["api"],
+            prevent_thread_lock=True,
+            # With --share, the public address must be printed.
+            quiet=not share,
+        )
+    except OSError as error:
+        raise UserError(f"Cannot listen on {host} port {port}: {error}") from error

@@ -3,6 +3,8 @@ const page = props.page;
 const $ = (selector, root = element) => root.querySelector(selector);
 const pause = ms => new Promise(done => setTimeout(done, ms));
 const clamp = (v, low, high) => Math.min(Math.max(v, low), high);
+const signed = (v, plus = '+') => (v < 0 ? '−' : plus) + Math.abs(v).toFixed(2);
+const WARMING = 'Warming up: the networks are being loaded, a few seconds more.';
 const showError = error => console.warn(error);
 
 function notice(text, bad = false) {
@@ -31,7 +33,7 @@ function latest(call, show, fail = message => notice(message, true)) {
     } catch (error) {
       await again('The server does not answer; trying again.', 2000);
     }
-    if (answer && answer.status === 'loading') await again('Warming up: the networks are being loaded, a few seconds more.', 400);
+    if (answer && answer.status === 'loading') await again(WARMING, 400);
     else if (answer && answer.status === 'error') { notice(''); fail(answer.message); }
     else if (answer) { notice(''); await show(answer, job); }
     busy = false;
@@ -168,5 +170,8 @@ function begin(show) {
   };
   if (page.reason) broken(page.reason);
   else if (page.first) Promise.resolve(show(page.first)).catch(showError);
-  else latest(server.start, show, broken)({});
+  else {
+    notice(WARMING);
+    latest(server.start, show, broken)({});
+  }
 }

@@ -78,8 +78,7 @@ function nearestDot([x, y]) {
 }
 
 function tell() {
-  const text = v => (v < 0 ? '−' : ' ') + Math.abs(v).toFixed(2);
-  $('.where').textContent = `z₁ = ${text(state.z[0])}\nz₂ = ${text(state.z[1])}`;
+  $('.where').textContent = `z₁ = ${signed(state.z[0], ' ')}\nz₂ = ${signed(state.z[1], ' ')}`;
   $('.near').textContent = nearestDot(state.z);
 }
 
@@ -149,7 +148,7 @@ function showPlaced(answer) {
   paintRaw($('.seen'), answer.seen, page.size, page.channels);
   paintRaw($('.back'), answer.picture, page.size, page.channels);
   state.placed = answer;
-  const [x, y] = answer.z.map(v => v.toFixed(2));
+  const [x, y] = answer.z.map(v => signed(v, ''));
   const away = answer.z.some(v => Math.abs(v) > state.limit) ? ' That is off this map.' : '';
   $('.verdict').textContent = `${answer.label ? `A ${answer.label}, placed` : 'Placed'} at z = (${x}, ${y}); the ellipse spans two standard deviations.${away} ${answer.label ? '' : nearestDot(answer.z)}`;
   python.set(answer.label ? 'Test image' : 'Drawing', answer.code, answer.focus ?? true);
@@ -204,6 +203,11 @@ $('.example').addEventListener('click', () => {
 });
 
 wipe('draw here');
+if (!page.draws) {
+  $('.what').textContent = 'Take a test image';
+  $('.example').textContent = 'Another';
+  pad.hidden = $('.clear').hidden = true;
+}
 begin(async first => {
   stage.dataset.limit = first.limit;
   Object.assign(state, { limit: first.limit, points: first.points, z: first.z, anchors: { a: first.anchors[0], b: first.anchors[1] } });
@@ -234,8 +238,7 @@ begin(async first => {
     picture.style.width = `${wholeMultiple(page.size, 280, narrow ? 170 : 280)}px`;
     for (const name of ['.seen', '.back']) $(name).style.width = `${wholeMultiple(page.size, 120, narrow ? 64 : 120)}px`;
     pad.style.width = pad.style.height = narrow ? '150px' : '168px';
-    // As many pixels as the screen shows, but at least the atlas's own, so that nothing blurs.
-    stage.width = stage.height = Math.max(state.atlas.width, Math.round(stage.clientWidth * devicePixelRatio));
+    stage.width = stage.height = Math.round(stage.clientWidth * devicePixelRatio);
     paintGround();
   });
 });

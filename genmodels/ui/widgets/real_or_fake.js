@@ -35,7 +35,8 @@ async function showCompare(answer) {
       return tile;
     }));
   }
-  $('.about').textContent = answer.real ? `${answer.real.title}, test split${answer.real.unchanged ? '' : ', resized or of the known classes'}` : '';
+  const own = !page.kinds.find(({ kind }) => kind === answer.kind).built_in;
+  $('.about').textContent = answer.real ? `${answer.real.title}, test split${own ? ', from this package' : ''}${answer.real.unchanged ? '' : ', made to fit'}` : '';
   $('.ranked').textContent = answer.real
     ? `The discriminator scores the real image higher in ${Math.round(100 * answer.ranked)}% of all pairs of one real and one generated image; 50% would mean that it cannot tell them apart. What counts is the difference between two scores, not their sign.`
     : 'The package has no real images of this kind, so only generated ones are scored.';
@@ -44,7 +45,6 @@ async function showCompare(answer) {
   press();
   fit();
 }
-const signed = v => (v < 0 ? '−' : '+') + Math.abs(v).toFixed(2);
 
 async function showNear(answer) {
   const sheet = await loadImage(answer.sheet), size = state.shown.size, columns = page.neighbours + 1;
