@@ -16,7 +16,7 @@ def main() -> int:
     """Write the files and say which; 1 if a built-in model is missing."""
     store = ModelStore()
     store.load()
-    failed = False
+    failed = any(model.reason for model in store.models.values())
     for tab, module in TABS.items():
         try:
             page = module.first_page(store)
@@ -27,7 +27,7 @@ def main() -> int:
         page["weights"] = {
             model.name: weights_digest(zoo.model_folder(model.name))
             for model in (store.models[kind] for kind in KINDS)
-            if model.kind in module.KINDS_SHOWN
+            if model.kind in module.KINDS_SHOWN and model.reason is None
         }
         first_page.write(tab, page)
         print(f"{tab}: {sum(f.stat().st_size for f in (first_page.FOLDER / tab).iterdir()):,} bytes")

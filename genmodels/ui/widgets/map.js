@@ -74,7 +74,7 @@ function nearestDot([x, y]) {
     if (d < least) { least = d; best = i; }
   });
   const name = state.points.class_names[state.points.labels[best]];
-  return Math.sqrt(least) > state.limit / 8 ? 'No test image near: nobody ever was here.' : `The nearest test image is a ${name}.`;
+  return Math.sqrt(least) > state.limit / 8 ? 'No test image lies near: here the network is on its own.' : `Nearest test image: class ${name}.`;
 }
 
 function tell() {
@@ -150,7 +150,7 @@ function showPlaced(answer) {
   state.placed = answer;
   const [x, y] = answer.z.map(v => signed(v, ''));
   const away = answer.z.some(v => Math.abs(v) > state.limit) ? ' That is off this map.' : '';
-  $('.verdict').textContent = `${answer.label ? `A ${answer.label}, placed` : 'Placed'} at z = (${x}, ${y}); the ellipse spans two standard deviations.${away} ${answer.label ? '' : nearestDot(answer.z)}`;
+  $('.verdict').textContent = `${answer.label ? `A test image of class ${answer.label}, placed` : 'Placed'} at z = (${x}, ${y}); the ellipse spans two standard deviations.${away} ${answer.label ? '' : nearestDot(answer.z)}`;
   python.set(answer.label ? 'Test image' : 'Drawing', answer.code, answer.focus ?? true);
   paint();
 }

@@ -1,6 +1,5 @@
 const state = { kind: page.kinds[0].kind, seed: 7, shown: null, chosen: ['generated', 0] };
 const seed = $('.seed'), large = $('.large'), plot = $('.plot');
-const COLOURS = { real: '#2f9e44', generated: '#ae3ec9' };
 seed.max = page.max_seed;
 
 const askCompare = latest(server.compare, (answer, job) => showCompare(answer), message => {
@@ -50,14 +49,14 @@ async function showNear(answer) {
   const sheet = await loadImage(answer.sheet), size = state.shown.size, columns = page.neighbours + 1;
   paintFrame(large, sheet, 0, columns, size);
   const score = state.shown[answer.side].scores[answer.index], labels = state.shown[answer.side].labels;
-  $('.chosen').textContent = `${answer.side === 'real' ? 'Real' : 'Generated'} image ${answer.index + 1}${labels ? `, a ${labels[answer.index]}` : ''}, score ${signed(score)}`;
+  $('.chosen').textContent = `${answer.side === 'real' ? 'Real' : 'Generated'} image ${answer.index + 1}${labels ? `, class ${labels[answer.index]}` : ''}, score ${signed(score)}`;
   $('.found').replaceChildren(...answer.distances.map((distance, i) => {
     const figure = document.createElement('figure'), picture = document.createElement('canvas'), caption = document.createElement('figcaption');
     paintFrame(picture, sheet, i + 1, columns, size);
     picture.setAttribute('role', 'img');
     picture.setAttribute('aria-label', `Training image, distance ${distance.toFixed(3)}`);
     caption.textContent = distance.toFixed(3);
-    if (answer.labels) caption.append(document.createElement('br'), answer.labels[i]);
+    if (answer.labels) caption.append(document.createElement('br'), `class ${answer.labels[i]}`);
     figure.append(picture, caption);
     return figure;
   }));
@@ -89,9 +88,9 @@ function paintPlot() {
   const c = plot.getContext('2d'), style = getComputedStyle(element);
   c.scale(ratio, ratio);
   const all = [...answer.generated.scores, ...(answer.real ? answer.real.scores : [])];
-  const low = Math.min(...all), span = Math.max(...all) - low || 1, left = 84, right = 24;
+  const low = Math.min(...all), span = Math.max(...all) - low || 1, left = 80, right = 24;
   const at = score => left + (score - low) / span * (width - left - right);
-  c.font = '700 13px system-ui, sans-serif';
+  c.font = `700 14px ${style.fontFamily}`;
   c.textBaseline = 'middle';
   [['real', 18], ['generated', 42]].forEach(([side, y]) => {
     if (!answer[side]) return;
@@ -102,13 +101,13 @@ function paintPlot() {
     c.beginPath(); c.moveTo(left, y); c.lineTo(width - right, y); c.stroke();
     for (const score of answer[side].scores) {
       c.globalAlpha = 0.75;
-      c.fillStyle = COLOURS[side];
+      c.fillStyle = style.getPropertyValue(`--${side}`);
       c.beginPath(); c.arc(at(score), y, 6, 0, 7); c.fill();
     }
     c.globalAlpha = 1;
   });
   c.fillStyle = style.getPropertyValue('--quiet');
-  c.font = '12px system-ui, sans-serif';
+  c.font = `13px ${style.fontFamily}`;
   c.textAlign = 'left'; c.fillText(signed(low), left, 64);
   c.textAlign = 'right'; c.fillText(signed(low + span), width - right, 64);
 }
@@ -118,7 +117,7 @@ function fit() {
   const tile = narrow ? Math.floor((element.clientWidth - 24) / 4) : 72;
   element.querySelectorAll('.tiles canvas').forEach(canvas => { canvas.style.width = `${wholeMultiple(size, tile, tile)}px`; });
   large.style.width = `${wholeMultiple(size, 128, 128)}px`;
-  element.querySelectorAll('.found canvas').forEach(canvas => { canvas.style.width = `${wholeMultiple(size, 64, 64)}px`; });
+  element.querySelectorAll('.found canvas').forEach(canvas => { canvas.style.width = `${wholeMultiple(size, (element.clientWidth - 36) / 5, 64)}px`; });
   paintPlot();
 }
 
