@@ -48,10 +48,10 @@ def writes_digits(class_names: list[str]) -> bool:
 
 def row_answer(store: ModelStore, seed: int, psi: float) -> dict:
     """One latent as every class."""
-    pipe = store.pipe(CLASSES)
-    count = min(pipe.num_classes, MAX_ROW)
     from ..pipelines.base import draw_latents
 
+    pipe = store.pipe(CLASSES)
+    count = min(pipe.num_classes, MAX_ROW)
     latent = draw_latents(1, pipe.latent_dim, seed=seed)
     images = pipe(latents=latent.repeat(count, 1), psi=psi, output_type="np").images
     return {
@@ -147,7 +147,6 @@ def build(store: ModelStore) -> gr.HTML:
     a, b = first_mix(model.class_names)
     page = {
         "reason": model.reason,
-        "name": model.name,
         "size": model.sample_size,
         "class_names": model.class_names,
         "row": min(len(model.class_names), MAX_ROW),

@@ -216,7 +216,6 @@ def build(store: ModelStore) -> gr.HTML:
     model = store.models[MAP]
     page = {
         "reason": model.reason,
-        "name": model.name,
         "size": model.sample_size,
         "channels": model.num_channels,
         "draws": model.num_channels == 1,

@@ -115,7 +115,6 @@ class ModelStore:
                 self.models[model.kind] = model
         self._real: dict[str, RealImages | None] = {}
         self._real_lock = threading.Lock()
-        self._loaded = threading.Event()
         self._first_pages: dict[str, dict] = {}
         self._first_page_lock = threading.Lock()
 
@@ -152,11 +151,6 @@ class ModelStore:
         for kind, model in self.models.items():
             if model.pipe is not None:
                 self.real_images(kind)
-        self._loaded.set()
-
-    def wait(self, timeout: float | None = None) -> bool:
-        """Block until `load` is through; False if `timeout` seconds were not enough."""
-        return self._loaded.wait(timeout)
 
     def pipe(self, kind: str):
         """The pipeline of a kind.

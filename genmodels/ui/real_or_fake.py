@@ -182,13 +182,10 @@ def build(store: ModelStore) -> gr.HTML:
     models = {kind: store.models[kind] for kind in KINDS_SHOWN}
     built_in = all(model.built_in for model in models.values())
     page = {
-        "reason": None,
         "kinds": [
-            {"kind": kind, "name": model.name, "title": title_of(model), "built_in": model.built_in}
-            for kind, model in models.items()
+            {"kind": kind, "title": title_of(model), "built_in": model.built_in} for kind, model in models.items()
         ],
         "columns": COLUMNS,
-        "count": COUNT,
         "neighbours": NEIGHBOURS,
         "max_seed": MAX_SEED,
         "first": files.read("real_or_fake") if built_in else None,

@@ -83,7 +83,6 @@ def build(store: ModelStore) -> gr.HTML:
     model = store.models[SAMPLES]
     page = {
         "reason": model.reason,
-        "name": model.name,
         "size": model.sample_size,
         "frogs": model.built_in,
         "counts": COUNTS,

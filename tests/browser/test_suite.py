@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from suite_browser import drag_over_map, percentile
+from suite_browser import drag_over_map, percentile, running_app
 
 TABS = {"Map": "#map-tab", "Samples": "#samples-tab", "Classes": "#classes-tab", "Real or fake?": "#real-or-fake-tab"}
 PICTURES = {
@@ -201,3 +201,31 @@ def test_a_real_image_is_compared_with_training_images(warm_page):
     wait_for_change(warm_page, tab.locator(".generated .tiles canvas").first, before)
     tab.get_by_text("Out of 5,000 training images").wait_for(timeout=30_000)
     assert "DCGANPipeline" in tab.locator(".code code").inner_text()
+
+
+def test_own_models_and_a_broken_one(browser, tmp_path):
+    import torch
+
+    from genmodels import DCGANDiscriminator, DCGANGenerator, DCGANPipeline, VAEDecoder, VAEEncoder, VAEPipeline
+
+    torch.manual_seed(0)
+    generator = DCGANGenerator(sample_size=16, latent_dim=8, base_channels=4).eval()
+    DCGANPipeline(generator, DCGANDiscriminator(sample_size=16, base_channels=4, norm="none")).save_pretrained(
+        tmp_path / "tiny"
+    )
+    VAEPipeline(VAEEncoder(base_channels=4), VAEDecoder(base_channels=4)).save_pretrained(tmp_path / "torn")
+    for weights in (tmp_path / "torn").rglob("*.safetensors"):
+        weights.write_bytes(b"torn")
+    with running_app("--models", str(tmp_path)) as (url, _, _):
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        page.goto(url)
+        page.locator("#map-tab").get_by_text("Warming up").wait_for(timeout=60_000)
+        page.locator("#map-tab").get_by_text("does not load").wait_for(timeout=60_000)
+        tab = open_tab(page, "Samples")
+        page.wait_for_function(
+            "document.querySelector('#samples-tab .sheet img').naturalWidth === 6 * 16", timeout=60_000
+        )
+        assert tab.locator(".new").inner_text() == "New images"
+        assert str(tmp_path / "tiny") in tab.locator(".code code").inner_text()
+        assert open_tab(page, "Classes").locator("img.number").evaluate(SHADES) > 8
+        page.close()

@@ -39,18 +39,19 @@ function fit() {
   large.style.width = `${wholeMultiple(page.size, 196, 196)}px`;
 }
 
-const showRow = async a => { await tile(row, a.row, page.row, `One latent as each of the classes ${names.slice(0, page.row).join(', ')}`, names); python.set('Every class', a.code, a.focus ?? true); };
-const showSamples = async a => { await tile(samples, a.samples, page.per_class, `${page.per_class} images of class ${names[state.label]}`); python.set('One class', a.code, a.focus ?? true); };
+const KEEP = 'keep the snippet';
+const showRow = async (a, job) => { await tile(row, a.row, page.row, `One latent as each of the classes ${names.slice(0, page.row).join(', ')}`, names); python.set('Every class', a.code, job.extra !== KEEP); };
+const showSamples = async (a, job) => { await tile(samples, a.samples, page.per_class, `${page.per_class} images of class ${names[state.label]}`); python.set('One class', a.code, job.extra !== KEEP); };
 const film = filmStrip({ strip: $('.strip'), slider: $('.t'), large, size: page.size, onMove: share });
-const showMix = async a => { await film.set(a.film); python.set('Mix', a.code, a.focus ?? true); };
-const showNumber = async a => {
+const showMix = async (a, job) => { await film.set(a.film); python.set('Mix', a.code, job.extra !== KEEP); };
+const showNumber = async (a, job) => {
   problem('');
   number.src = (await loadImage(a.number)).src;
   number.alt = `The number ${text.value.trim()} in generated handwriting`;
   number.dataset.columns = a.length;
   fit();
   number.hidden = false;
-  python.set('Number', a.code, a.focus ?? true);
+  python.set('Number', a.code, job.extra !== KEEP);
 };
 function problem(message) {
   $('.problem').textContent = message;
@@ -63,11 +64,12 @@ function share(t) {
   const percent = Math.round(100 * t);
   $('.share').textContent = `${100 - percent}% ${names[state.pair[0]]}, ${percent}% ${names[state.pair[1]]}`;
 }
+// Everything anew; the snippet on show stays the one of the picture that was touched last.
 function drawAll() {
-  askRow(common());
-  askSamples({ ...common(), label: state.label });
-  askMix({ ...common(), a: state.pair[0], b: state.pair[1] });
-  if (page.writes) askNumber({ ...common(), text: text.value });
+  askRow(common(), KEEP);
+  askSamples({ ...common(), label: state.label }, KEEP);
+  askMix({ ...common(), a: state.pair[0], b: state.pair[1] }, KEEP);
+  if (page.writes) askNumber({ ...common(), text: text.value }, KEEP);
 }
 function setPair() {
   $('.end.a').textContent = names[state.pair[0]];
@@ -123,9 +125,9 @@ setPair();
 $('.writer').hidden = !page.writes;
 
 begin(async first => {
-  if (first.number) await showNumber(first.number);
-  await showRow({ ...first.row, focus: false });
-  await showSamples({ ...first.samples, focus: false });
-  await showMix({ ...first.mix, focus: false });
+  if (first.number) await showNumber(first.number, { extra: KEEP });
+  await showRow(first.row, { extra: KEEP });
+  await showSamples(first.samples, { extra: KEEP });
+  await showMix(first.mix, { extra: KEEP });
   onResize(element, fit);
 });

@@ -5,7 +5,6 @@ const pause = ms => new Promise(done => setTimeout(done, ms));
 const clamp = (v, low, high) => Math.min(Math.max(v, low), high);
 const signed = (v, plus = '+') => (v < 0 ? '−' : plus) + Math.abs(v).toFixed(2);
 const WARMING = 'Warming up: the networks are being loaded, a few seconds more.';
-const showError = error => console.warn(error);
 
 function notice(text, bad = false) {
   const place = $('.notice');
@@ -106,8 +105,6 @@ function filmStrip({ strip, slider, large, size, frames = 25, perStep = 3, onMov
       cells.forEach((cell, i) => paintFrame(cell, film, i * perStep, frames, size));
       paint();
     },
-    at(t) { slider.value = Math.round(t * (frames - 1)); paint(); mark(); },
-    mark,
   };
 }
 
@@ -169,7 +166,7 @@ function begin(show) {
     element.querySelectorAll('.live').forEach(part => { part.hidden = true; });
   };
   if (page.reason) broken(page.reason);
-  else if (page.first) Promise.resolve(show(page.first)).catch(showError);
+  else if (page.first) show(page.first);
   else {
     notice(WARMING);
     latest(server.start, show, broken)({});

@@ -53,8 +53,21 @@ function paint() {
     ink.beginPath(); ink.ellipse(x, y, rx, ry, 0, 0, 7);
     stroke(4, 'rgba(0, 0, 0, 0.7)');
     ink.setLineDash([5 * unit, 3 * unit]); stroke(2, '#fff'); ink.setLineDash([]);
-    ink.beginPath(); ink.moveTo(x - 6 * unit, y); ink.lineTo(x + 6 * unit, y); ink.moveTo(x, y - 6 * unit); ink.lineTo(x, y + 6 * unit);
-    stroke(4, 'rgba(0, 0, 0, 0.7)'); stroke(2, '#fff');
+    // Ticks around the ellipse, and the image itself on a lead, or the spot would drown in the dots.
+    ink.beginPath();
+    for (const [dx, dy] of [[1, 0], [-1, 0], [0, 1], [0, -1]]) {
+      ink.moveTo(x + dx * (rx + 4 * unit), y + dy * (ry + 4 * unit));
+      ink.lineTo(x + dx * (rx + 13 * unit), y + dy * (ry + 13 * unit));
+    }
+    stroke(5, 'rgba(0, 0, 0, 0.75)'); stroke(2, '#fff');
+    const side = 42 * unit, far = 30 * unit;
+    const left = x + far + side > stage.width ? x - far - side : x + far, top = y - far - side < 0 ? y + far : y - far - side;
+    ink.beginPath(); ink.moveTo(x, y); ink.lineTo(left < x ? left + side : left, top < y ? top + side : top);
+    stroke(4, 'rgba(0, 0, 0, 0.75)'); stroke(1.5, '#fff');
+    ink.imageSmoothingEnabled = false;
+    ink.drawImage($('.seen'), left, top, side, side);
+    ink.beginPath(); ink.rect(left, top, side, side);
+    stroke(2, '#fff');
   }
   for (const [name, [x, y], fill] of [['A', a, '#ffa94d'], ['B', b, '#3bc9db']]) {
     ink.beginPath(); ink.arc(x, y, HANDLE * unit, 0, 7);

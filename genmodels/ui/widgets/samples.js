@@ -7,13 +7,12 @@ psi.max = page.max_psi;
 seed.max = page.max_seed;
 
 const film = filmStrip({ strip: $('.strip'), slider: $('.t'), large, size: page.size });
-const askBetween = latest(server.between, async answer => { await film.set(answer.film); python.set('From A to B', answer.code, answer.focus); });
+const askBetween = latest(server.between, async (answer, job) => { await film.set(answer.film); python.set('From A to B', answer.code, job.extra); });
 const askSheet = latest(server.sheet, showSheet);
 
-async function showSheet(answer, job) {
+async function showSheet(answer) {
   const loaded = await loadImage(answer.sheet);
   image.src = loaded.src;
-  Object.assign(state, { shown: answer.count });
   const columns = Math.round(Math.sqrt(answer.count));
   image.alt = `${answer.count} generated ${nouns} of seed ${answer.seed} in ${columns} columns`;
   state.natural = columns * page.size;
@@ -30,7 +29,6 @@ async function showSheet(answer, job) {
   mark();
   fit();
   python.set('Sheet', answer.code);
-  sheet.dispatchEvent(new CustomEvent('shown', { bubbles: true, detail: { seed: answer.seed } }));
 }
 function mark() {
   [...cells.children].forEach((cell, i) => {
@@ -45,12 +43,13 @@ function pick(i) {
   state.next = 1 - state.next;
   $('.hint').textContent = `Pick two: the next one becomes ${'AB'[state.next]}.`;
   mark();
-  walk();
+  walk(true);
 }
-const walk = () => askBetween({ seed: state.seed, psi: state.psi, a: state.pair[0], b: state.pair[1] });
+// `chosen`: whether the pair was touched, or only its seed and psi.
+const walk = chosen => askBetween({ seed: state.seed, psi: state.psi, a: state.pair[0], b: state.pair[1] }, chosen);
 function draw() {
   askSheet({ seed: state.seed, count: state.count, psi: state.psi });
-  walk();
+  walk(false);
 }
 function fit() {
   if (!element.clientWidth || !state.natural) return;
