@@ -1,4 +1,4 @@
-"""The command line: `python -m genmodels list` and `python -m genmodels sample`.
+"""The command line: `python -m genmodels list`, `sample` and `evaluate`.
 
 torch is imported only once there is something to draw, so that `list`, --help and most mistakes are answered at once.
 """
@@ -27,6 +27,8 @@ EXAMPLES = """examples:
   python -m genmodels sample vae-mnist --output digits.png
   python -m genmodels sample cgan-mnist --class_labels 2,0,2,6 --seed 7 --output year.png
   python -m genmodels sample dcgan-cifar10-frogs --num_images 64 --psi 0.8 --output frogs.png
+  python -m genmodels evaluate cgan-mnist
+  python -m genmodels evaluate runs/cgan/model --write_card
 """
 
 
@@ -64,10 +66,10 @@ def make_parser() -> argparse.ArgumentParser:
     """The arguments of `python -m genmodels`."""
     options = {"epilog": EXAMPLES, "formatter_class": argparse.RawDescriptionHelpFormatter}
     parser = OneLineParser(
-        prog="python -m genmodels", description="Classic generative models: list and sample.", **options
+        prog="python -m genmodels", description="Classic generative models: list, sample and evaluate.", **options
     )
     parser.add_argument("--version", action="version", version=f"genmodels {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="{list,sample}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="{list,sample,evaluate}")
     commands.add_parser("list", help="the built-in models and one measured number of each", **options)
     sample = commands.add_parser("sample", help="draw images into one grid", **options)
     sample.add_argument("model", metavar="MODEL", help="a built-in name, a folder, or a Hub id such as name/model")
@@ -90,6 +92,16 @@ def make_parser() -> argparse.ArgumentParser:
         required=True,
         metavar="FILE",
         help=f"the grid: a {', '.join(FORMATS)} file in a folder that exists; an old file of that name is replaced",
+    )
+    evaluate = commands.add_parser("evaluate", help="measure a model against real images", **options)
+    evaluate.add_argument("model", metavar="MODEL", help="a built-in name, a folder, or a Hub id such as name/model")
+    evaluate.add_argument("--dataset_name", help="Hub id or folder; default: what the model was trained on")
+    evaluate.add_argument("--classes", nargs="+", metavar="NAME", help="default: those the model was trained on")
+    evaluate.add_argument("--evaluator", help="name or folder of a classifier; default: the built-in one of this shape")
+    evaluate.add_argument("--seed", type=whole_number(0, MAX_SEED), default=0, help="0 or more; default: %(default)s")
+    evaluate.add_argument("--json", type=Path, metavar="FILE", help="write the numbers here too")
+    evaluate.add_argument(
+        "--write_card", action="store_true", help="write them into the model's folder: evaluation.json and README.md"
     )
     return parser
 
@@ -209,6 +221,48 @@ def sample_model(args: argparse.Namespace) -> None:
     print(f"{args.output}: {count} of {args.model}, {sheet.width}x{sheet.height} pixels, seed {args.seed}")
 
 
+def write_text(text: str, output: Path) -> None:
+    """Write under a temporary name, then rename."""
+    temporary = output.with_name(f".{output.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        os.replace(temporary, output)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise UserError(f"{str(output)!r} cannot be written: {error.strerror or error}.") from error
+
+
+def evaluate_model(args: argparse.Namespace) -> None:
+    """Measure a model, print each number beside its floor and, if wanted, write them down.
+
+    Raises:
+        UserError: no such model, data or evaluator, or a file that cannot be written.
+    """
+    from .evaluation.evaluate import evaluate
+    from .hub.cards import evaluation_table, read_json, write_card
+    from .pipelines import load_pipeline
+    from .pipelines.base import locate
+
+    folder = Path(locate(args.model))
+    if args.write_card and not folder.is_dir():
+        raise UserError(f"--write_card writes into a folder: download {args.model} first and give its folder.")
+    training = read_json(folder / "training.json")
+    dataset_name = args.dataset_name or training.get("dataset")
+    if dataset_name is None:
+        raise UserError(f"{args.model} does not say what it was trained on: give --dataset_name.")
+    classes = args.classes or training.get("classes")
+    result = evaluate(
+        load_pipeline(args.model), dataset_name, classes=classes, evaluator=args.evaluator, seed=args.seed
+    ).to_dict()
+    print(f"{result['protocol']}\n\n{evaluation_table(result['metrics'])}")
+    text = json.dumps(result, indent=2) + "\n"
+    if args.json:
+        write_text(text, args.json)
+    if args.write_card:
+        write_text(text, folder / "evaluation.json")
+        write_card(folder)
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run one command; returns the exit code: 0, or 2 for a mistake of the user."""
     args = make_parser().parse_args(argv)
@@ -216,7 +270,7 @@ def main(argv: list[str] | None = None) -> int:
         if args.command == "list":
             list_models()
         else:
-            sample_model(args)
+            {"sample": sample_model, "evaluate": evaluate_model}[args.command](args)
     except UserError as error:
         print(f"python -m genmodels {args.command}: {error}", file=sys.stderr)
         return 2
