@@ -84,6 +84,7 @@ def wait_until_warm(page) -> None:
     stage.wait_for(timeout=60_000)
     page.evaluate(
         """() => {
+            if (window.decoded) { window.decoded.length = 0; return; }
             window.decoded = [];
             document.querySelector('#map-tab .stage').addEventListener('decoded', e => window.decoded.push(e.detail));
         }"""
