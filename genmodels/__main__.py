@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import os
 import sys
 from pathlib import Path
@@ -19,8 +18,6 @@ from .errors import UserError
 MAX_IMAGES = 10_000
 MAX_SEED = 2**63 - 1
 FORMATS = {".png": "PNG", ".webp": "WEBP", ".jpg": "JPEG", ".jpeg": "JPEG"}
-# Pixels between the images of a grid, and their grey level.
-PADDING, BACKGROUND = 2, 128
 
 EXAMPLES = """examples:
   python -m genmodels list
@@ -157,20 +154,6 @@ def read_labels(text: str, class_names: list[str]) -> list[int | str]:
     return [int(x) if x not in class_names and x.removeprefix("-").isdecimal() else x for x in labels]
 
 
-def make_grid(images: list):
-    """PIL images of one size on a nearly square sheet, in reading order."""
-    from PIL import Image
-
-    columns = math.ceil(math.sqrt(len(images)))
-    rows = math.ceil(len(images) / columns)
-    width, height = (side + PADDING for side in images[0].size)
-    background = BACKGROUND if images[0].mode == "L" else (BACKGROUND,) * 3
-    sheet = Image.new(images[0].mode, (columns * width + PADDING, rows * height + PADDING), background)
-    for i, image in enumerate(images):
-        sheet.paste(image, (PADDING + i % columns * width, PADDING + i // columns * height))
-    return sheet
-
-
 def save_image(image, output: Path) -> None:
     """Write under a temporary name, then rename: a reader never meets half a file."""
     temporary = output.with_name(f".{output.name}.{os.getpid()}.tmp")
@@ -192,6 +175,7 @@ def sample_model(args: argparse.Namespace) -> None:
     check_output(args.output)
     from diffusers.utils import logging
 
+    from .grid import make_grid
     from .pipelines import CGANPipeline, GANPipeline, load_pipeline
 
     # What goes wrong is said in one sentence here, not in the libraries' warnings before it.
@@ -238,11 +222,14 @@ def evaluate_model(args: argparse.Namespace) -> None:
     Raises:
         UserError: no such model, data or evaluator, or a file that cannot be written.
     """
+    from diffusers.utils import logging
+
     from .evaluation.evaluate import evaluate
     from .hub.cards import evaluation_table, read_json, write_card
     from .pipelines import load_pipeline
     from .pipelines.base import locate
 
+    logging.disable_progress_bar()
     folder = Path(locate(args.model))
     if args.write_card and not folder.is_dir():
         raise UserError(f"--write_card writes into a folder: download {args.model} first and give its folder.")

@@ -17,16 +17,17 @@ from packaging.utils import canonicalize_name
 ALLOWED = {
     "package": {"models", "pipelines"},
     "errors": set(),
+    "grid": set(),
     "models": set(),
     "losses": set(),
     "zoo": {"errors"},
     "pipelines": {"models", "zoo", "errors"},
     "data": {"zoo", "errors"},
     "evaluation": {"models", "losses", "pipelines", "data", "zoo", "errors"},
-    "training": {"data", "models", "pipelines", "evaluation", "zoo", "errors"},
+    "training": {"data", "models", "pipelines", "evaluation", "zoo", "errors", "grid"},
     "hub": {"training", "data", "models", "pipelines", "evaluation", "zoo", "errors", "package"},
     "ui": {"pipelines", "zoo", "evaluation", "errors", "models"},
-    "__main__": {"pipelines", "zoo", "errors", "package"},
+    "__main__": {"pipelines", "evaluation", "hub", "zoo", "errors", "grid", "package"},
 }
 CODE = sorted(
     path for pattern in ("genmodels/**/*.py", "train/*.py", "spaces/*/*.py", "app.py") for path in REPO.glob(pattern)

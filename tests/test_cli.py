@@ -12,7 +12,8 @@ from helpers import run_python
 from PIL import Image
 
 from genmodels import __version__, load_pipeline, zoo
-from genmodels.__main__ import main, make_grid, read_headline
+from genmodels.__main__ import main, read_headline
+from genmodels.grid import make_grid
 
 
 def run(capsys, *args: str) -> tuple[int, str, str]:

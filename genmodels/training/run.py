@@ -25,6 +25,7 @@ from tqdm.auto import tqdm
 
 from ..data import ImageStream, load_images
 from ..errors import UserError
+from ..grid import make_grid
 from .arguments import command_line
 from .checkpoints import (
     complete_checkpoints,
@@ -422,23 +423,12 @@ def describe_device(device: torch.device) -> str:
 
 def git_commit() -> str | None:
     """The commit of the code, marked if the tree has changes; None outside a repository."""
-    arguments = {"cwd": Path(__file__).parent, "capture_output": True, "text": True}
+    arguments = {"cwd": Path(__file__).parents[1], "capture_output": True, "text": True}
     try:
         head = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], **arguments)
-        changes = subprocess.run(["git", "status", "--porcelain", "--", ".", "../../train"], **arguments)
+        changes = subprocess.run(["git", "status", "--porcelain", "--", ".", "../train", ":!ui", ":!zoo"], **arguments)
     except OSError:
         return None
     if head.returncode:
         return None
     return head.stdout.strip() + ("+changes" if changes.stdout.strip() else "")
-
-
-def make_grid(images: list[Image.Image]) -> Image.Image:
-    """Images of one size side by side, as near to a square as whole rows allow, two pixels apart."""
-    columns = math.ceil(math.sqrt(len(images)))
-    rows = math.ceil(len(images) / columns)
-    width, height = images[0].size
-    grid = Image.new(images[0].mode, (columns * (width + 2) - 2, rows * (height + 2) - 2), "white")
-    for i, image in enumerate(images):
-        grid.paste(image, (i % columns * (width + 2), i // columns * (height + 2)))
-    return grid

@@ -4,11 +4,10 @@ import sys
 
 import pytest
 import torch
-from PIL import Image
 from torch import nn
 
 from genmodels.training.arguments import command_line
-from genmodels.training.run import average_of, choose_mixed_precision, make_grid
+from genmodels.training.run import average_of, choose_mixed_precision
 
 
 def test_the_average_starts_at_the_weights_and_follows_them():
@@ -44,9 +43,3 @@ def test_the_command_on_the_card_names_no_place_of_this_machine(monkeypatch):
         sys, "argv", ["/somewhere/train/cgan.py", "--dataset_name", "/home/ann/photos", "--classes", "a b"]
     )
     assert command_line() == "accelerate launch train/cgan.py --dataset_name .../photos --classes 'a b'"
-
-
-def test_a_grid_holds_every_image():
-    grid = make_grid([Image.new("L", (4, 4), level) for level in (10, 20, 30, 40, 50)])
-    assert grid.size == (16, 10)
-    assert [grid.getpixel(at) for at in ((0, 0), (6, 0), (12, 0), (0, 6), (6, 6))] == [10, 20, 30, 40, 50]
