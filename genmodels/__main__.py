@@ -95,6 +95,9 @@ def make_parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--dataset_name", help="Hub id or folder; default: what the model was trained on")
     evaluate.add_argument("--classes", nargs="+", metavar="NAME", help="default: those the model was trained on")
     evaluate.add_argument("--evaluator", help="name or folder of a classifier; default: the built-in one of this shape")
+    evaluate.add_argument(
+        "--baseline", metavar="MODEL", help="measure this one too, by the same protocol, for a column beside"
+    )
     evaluate.add_argument("--seed", type=whole_number(0, MAX_SEED), default=0, help="0 or more; default: %(default)s")
     evaluate.add_argument("--json", type=Path, metavar="FILE", help="write the numbers here too")
     evaluate.add_argument(
@@ -238,10 +241,16 @@ def evaluate_model(args: argparse.Namespace) -> None:
     if dataset_name is None:
         raise UserError(f"{args.model} does not say what it was trained on: give --dataset_name.")
     classes = args.classes or training.get("classes")
-    result = evaluate(
-        load_pipeline(args.model), dataset_name, classes=classes, evaluator=args.evaluator, seed=args.seed
-    ).to_dict()
-    print(f"{result['protocol']}\n\n{evaluation_table(result['metrics'])}")
+    options = {"classes": classes, "evaluator": args.evaluator, "seed": args.seed}
+    result = evaluate(load_pipeline(args.model), dataset_name, **options).to_dict()
+    if args.baseline:
+        other = evaluate(load_pipeline(args.baseline), dataset_name, **options)
+        facts = read_json(Path(locate(args.baseline)) / "training.json")
+        result["baseline"] = {name: facts.get(name) for name in ("title", "command", "images_seen", "commit")}
+        values = {metric.metric: metric.value for metric in other.metrics}
+        for row in result["metrics"]:
+            row["baseline"] = values.get(row["metric"])
+    print(f"{result['protocol']}\n\n{evaluation_table(result)}")
     text = json.dumps(result, indent=2) + "\n"
     if args.json:
         write_text(text, args.json)

@@ -98,8 +98,7 @@ def write_card(folder: Path, repo_id: str | None = None) -> None:
     if training:
         parts += ["## Training", "```sh", training["command"], "```", table(training_rows(training))]
     if rows:
-        parts += ["## Evaluation", evaluation["protocol"], evaluation_table(rows)]
-    parts += [f"{note}" for note in evaluation.get("notes", [])]
+        parts += ["## Evaluation", evaluation["protocol"], evaluation_table(evaluation)]
     parts += ["## Limits", limits(class_name, training), "## Licence"]
     parts += [f"Weights and code: Apache-2.0. {LICENSES.get(dataset, 'The training data has a licence of its own.')}"]
     cited = [(PAPERS[paper], paper) for paper in training.get("papers", []) if paper in PAPERS]
@@ -130,13 +129,21 @@ def table(rows: list[tuple[str, str]]) -> str:
     return "\n".join(["| | |", "| --- | --- |", *(f"| {a} | {b} |" for a, b in rows)])
 
 
-def evaluation_table(rows: list[dict]) -> str:
-    """The metrics, each beside its floor: what real images score against real ones."""
-    lines = ["| metric | this model | real against real | better |", "| --- | --- | --- | --- |"]
-    for row in rows:
-        floor = "" if row.get("floor") is None else f"{row['floor']:.4g}"
-        lines.append(f"| {row['name']} | {row['value']:.4g} | {floor} | {row['better']} |")
-    return "\n".join(lines)
+def evaluation_table(evaluation: dict) -> str:
+    """The metrics, each beside its floor: what real images score against real ones; and beside a baseline, if measured."""
+    baseline = evaluation.get("baseline")
+    titles = ["metric", "this model", *(["baseline"] if baseline else []), "real against real", "better"]
+    lines = [titles, ["---"] * len(titles)]
+    for row in evaluation["metrics"]:
+        numbers = [row["value"], *([row.get("baseline")] if baseline else []), row.get("floor")]
+        lines.append([row["name"], *("" if x is None else f"{x:.4g}" for x in numbers), row["better"]])
+    text = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    if baseline:
+        text += (
+            f"\n\nThe baseline, {baseline['title']}, has seen {baseline['images_seen']:,} images (commit {baseline['commit']}):"
+            f"\n\n```sh\n{baseline['command']}\n```"
+        )
+    return text
 
 
 def limits(class_name: str, training: dict) -> str:
