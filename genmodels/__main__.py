@@ -115,7 +115,7 @@ def read_headline(card: Path) -> str:
     for model in (metadata or {}).get("model-index", []):
         for result in model.get("results", []):
             for metric in result.get("metrics", []):
-                return f"{metric.get('name', metric['type'])} {metric['value']}"
+                return f"{metric.get('name', metric['type'])} {metric['value']:.4g}"
     return ""
 
 

@@ -189,7 +189,7 @@ def test_version(capsys):
 def test_list_describes_every_model(capsys, saved, tmp_path, monkeypatch):
     for kind in saved:
         shutil.copytree(saved[kind], tmp_path / f"tiny-{kind}")
-    card = {"model-index": [{"results": [{"metrics": [{"type": "fid", "name": "FID", "value": 1.5}]}]}]}
+    card = {"model-index": [{"results": [{"metrics": [{"type": "fid", "name": "FID", "value": 22.84262}]}]}]}
     (tmp_path / "tiny-cgan" / "README.md").write_text(f"---\n{json.dumps(card)}\n---\n# A card\n")
     monkeypatch.setattr(zoo, "ROOT", tmp_path)
     code, out, err = run(capsys, "list")
@@ -197,7 +197,7 @@ def test_list_describes_every_model(capsys, saved, tmp_path, monkeypatch):
     rows = [line.split() for line in out.splitlines()]
     assert rows == [
         ["NAME", "KIND", "IMAGES", "CLASSES", "MEASURED"],
-        ["tiny-cgan", "CGAN", "16x16", "grey", "4", "FID", "1.5"],
+        ["tiny-cgan", "CGAN", "16x16", "grey", "4", "FID", "22.84"],
         ["tiny-dcgan", "DCGAN", "32x32", "colour", "-"],
         ["tiny-vae", "VAE", "28x28", "grey", "-"],
     ]
