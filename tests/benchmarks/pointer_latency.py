@@ -1,10 +1,13 @@
-"""Print how long a picture takes to follow the pointer on the map: `python tests/browser/pointer_latency.py`."""
+"""Print how long a picture takes to follow the pointer on the map: `python tests/benchmarks/pointer_latency.py`."""
 
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 from playwright.sync_api import sync_playwright
+
+sys.path.append(str(Path(__file__).parents[1]))
 from suite_browser import FLAGS, chromium, drag_over_map, percentile, running_app
 
 

@@ -1,4 +1,4 @@
-"""Print how long the first page takes against importing what it stands on: `python tests/browser/first_paint.py`."""
+"""Print how long the first page takes against importing what it stands on: `python tests/benchmarks/first_paint.py`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import statistics
 import subprocess
 import sys
 import time
+from pathlib import Path
 
+sys.path.append(str(Path(__file__).parents[1]))
 from suite_browser import running_app
 
 RUNS = 3
