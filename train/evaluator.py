@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from genmodels.data import load_images
 from genmodels.errors import UserError
 from genmodels.evaluation.classifier import Classifier
+from genmodels.hub import write_card
 from genmodels.training import TrainingRun, add_common_arguments, at_least, in_range, parse_arguments, run_main
 
 # What differs from the flags' defaults.
@@ -121,7 +122,9 @@ def main() -> None:
         run.update(optimizer, loss)
         run.log(loss=loss, accuracy=(scores.argmax(1) == batch["class_labels"]).float().mean())
 
-    run.finish(title="Evaluator")
+    folder = run.finish(title="Evaluator", test_split=args.test_split)
+    if run.accelerator.is_main_process:
+        write_card(folder)
 
 
 if __name__ == "__main__":

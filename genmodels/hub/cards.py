@@ -41,6 +41,45 @@ KINDS = {
     ),
 }
 
+EVALUATOR_CARD = """# {name}
+
+The evaluator of genmodels for {dataset}: a half-width ResNet-9 classifier whose accuracy and features (FID, precision, recall)
+measure generated images. **{accuracy:.2%}** of the {split} split are classified right.
+
+## Use
+
+```python
+import torch
+
+from genmodels import zoo
+from genmodels.evaluation.classifier import Classifier
+
+classifier = Classifier.from_pretrained(str(zoo.model_folder("{name}")))
+pixel_values = torch.zeros(1, {channels}, {size}, {size})
+print(classifier(pixel_values).argmax(1), classifier.features(pixel_values).shape)
+```
+
+## Training
+
+```sh
+{command}
+```
+
+{table}
+
+## Limits
+
+Its features see what tells these classes apart, and little else: FID on them compares only with FID on them.
+
+## Licence
+
+Weights and code: Apache-2.0. {licence}
+
+## Papers
+
+- He, Zhang, Ren, Sun, *Deep Residual Learning for Image Recognition*, 2016, https://arxiv.org/abs/1512.03385
+"""
+
 LICENSES = {
     "ylecun/mnist": "The images of MNIST (LeCun, Cortes, Burges) are distributed under CC BY-SA 3.0.",
     "uoft-cs/cifar10": "CIFAR-10 (Krizhevsky 2009) is distributed for research without a formal licence.",
@@ -60,6 +99,9 @@ def write_card(folder: Path, repo_id: str | None = None) -> None:
         folder: of a saved pipeline, with training.json and, once measured, evaluation.json.
         repo_id: where it will lie on the Hub; by default the folder's own name, which loads it if it is a built-in model.
     """
+    if not (folder / "model_index.json").is_file():
+        write_evaluator_card(folder)
+        return
     class_name = read_json(folder / "model_index.json")["_class_name"]
     training, evaluation = read_json(folder / "training.json"), read_json(folder / "evaluation.json")
     what, tags, call = KINDS[class_name]
@@ -105,6 +147,47 @@ def write_card(folder: Path, repo_id: str | None = None) -> None:
     if cited:
         parts += ["## Papers", "\n".join(f"- {a}, *{t}*, {y}, https://arxiv.org/abs/{n}" for (a, t, y), n in cited)]
     text = "\n\n".join(parts).replace("```sh\n\n", "```sh\n").replace("\n\n```\n\n|", "\n```\n\n|")
+    save_card(folder, data, text)
+
+
+def write_evaluator_card(folder: Path) -> None:
+    """The card of a folder that holds a classifier with its training.json."""
+    config, training = read_json(folder / "config.json"), read_json(folder / "training.json")
+    dataset = training["dataset"]
+    result = EvalResult(
+        task_type="image-classification",
+        dataset_type=dataset or "own-images",
+        dataset_name=dataset or "own images",
+        dataset_split=training["test_split"],
+        metric_type="accuracy",
+        metric_name="accuracy",
+        metric_value=config["test_accuracy"],
+    )
+    data = ModelCardData(
+        license="apache-2.0",
+        library_name="diffusers",
+        pipeline_tag="image-classification",
+        tags=["genmodels", "evaluator"],
+        datasets=[dataset] if dataset else None,
+        model_name=folder.name,
+        eval_results=[result],
+    )
+    text = EVALUATOR_CARD.format(
+        name=folder.name,
+        dataset=dataset or "own images",
+        accuracy=config["test_accuracy"],
+        split=training["test_split"],
+        channels=config["num_channels"],
+        size=config["sample_size"],
+        command=training["command"],
+        table=table(training_rows(training)),
+        licence=LICENSES.get(dataset, "The training data has a licence of its own."),
+    )
+    save_card(folder, data, text.rstrip())
+
+
+def save_card(folder: Path, data: ModelCardData, text: str) -> None:
+    """Write README.md under a temporary name, then rename."""
     partial = folder / ".README.partial"
     ModelCard(f"---\n{data.to_yaml()}\n---\n\n{text}\n").save(partial)
     partial.replace(folder / "README.md")
