@@ -25,7 +25,8 @@ def metadata_of(folder) -> dict:
 
 
 def test_names_are_sorted_and_known():
-    assert sorted(MODELS) == MODELS
+    assert MODELS == ["cgan-mnist", "dcgan-cifar10-frogs", "vae-mnist", "vae-mnist-16"]
+    assert EVALUATORS == ["evaluator-cifar10", "evaluator-mnist"]
     assert zoo.sample_names() == ["zoo:cifar10-frogs-sample", "zoo:mnist-sample"]
     assert all(zoo.model_folder(name).is_dir() for name in [*MODELS, *EVALUATORS])
 
