@@ -14,19 +14,15 @@ TINY = ["--train_batch_size", "16", "--base_channels", "4", "--sample_steps", "4
 SAMPLE = ["--dataset_name", "zoo:mnist-sample"]
 
 
-def launch(script: str, *arguments: str, env=None, processes: int = 1) -> subprocess.CompletedProcess:
+ACCELERATE = ["accelerate.commands.launch", "--quiet", "--cpu", "--num_processes", "1"]
+# accelerate launch starts several CPU processes only through MPI; torchrun sets what accelerate reads as well.
+TWO_PROCESSES = ["torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+
+
+def launch(script: str, *arguments: str, env=None, launcher=ACCELERATE) -> subprocess.CompletedProcess:
     """Run a script as a user would."""
-    command = [
-        sys.executable,
-        "-m",
-        "accelerate.commands.launch",
-        "--quiet",
-        "--cpu",
-        "--num_processes",
-        str(processes),
-    ]
     return subprocess.run(
-        [*command, f"train/{script}.py", *arguments],
+        [sys.executable, "-m", *launcher, f"train/{script}.py", *arguments],
         cwd=REPO,
         env={**(env or os.environ), "PYTHONPATH": str(REPO)},
         capture_output=True,
@@ -93,7 +89,9 @@ def test_resuming_equals_never_having_stopped(tmp_path, script):
 
 
 def test_two_processes_train_one_model(tmp_path):
-    done = launch("cgan", *SAMPLE, *TINY, "--max_train_steps", "3", "--output_dir", str(tmp_path / "run"), processes=2)
+    arguments = [*SAMPLE, *TINY, "--max_train_steps", "3", "--output_dir", str(tmp_path / "run")]
+    env = {**os.environ, "ACCELERATE_USE_CPU": "true"}
+    done = launch("cgan", *arguments, env=env, launcher=TWO_PROCESSES)
     assert done.returncode == 0, done.stderr
     assert json.loads((tmp_path / "run/model/training.json").read_text())["images_seen"] == 96
     assert load_pipeline(tmp_path / "run/model")(1, seed=0).images[0].size == (28, 28)
