@@ -35,7 +35,7 @@ class StrictLoadingMixin:
             model, info = super().from_pretrained(pretrained_model_name_or_path, output_loading_info=True, **kwargs)
         except (SafetensorError, RuntimeError, OSError, ValueError) as error:
             # What follows the first sentence is advice on how to load it all the same.
-            reason = str(error).strip().splitlines()[0].split(". ")[0].rstrip(" .")
+            reason = str(error).strip().splitlines()[0].split(". ")[0].split(" for '")[0].rstrip(" .")
             raise ValueError(
                 f"The model in {where} does not load as {cls.__name__}: {reason}. Download or save it again."
             ) from error
