@@ -20,7 +20,7 @@ MAX_TEXT = 12
 # Classes in the row that one latent goes through: a model may know a thousand.
 MAX_ROW = 10
 PER_CLASS = 10
-FIRST_SEED, FIRST_TEXT = 7, "2026"
+FIRST_SEED, FIRST_TEXT = 10, "2026"
 
 
 def check_text(text, class_names: list[str]) -> str:

@@ -19,7 +19,7 @@ from .widget import widget
 KINDS_SHOWN = (CLASSES, SAMPLES)
 COUNT, COLUMNS = 16, 4
 NEIGHBOURS = 5
-FIRST_SEED = 7
+FIRST_SEED = 0
 SIDES = ("real", "generated")
 
 
