@@ -10,7 +10,8 @@ from pathlib import Path
 
 from ..errors import UserError
 
-MIXED_PRECISIONS = ("auto", "no", "bf16", "fp16")
+# No fp16: gradient penalties overflow in it.
+MIXED_PRECISIONS = ("auto", "no", "bf16")
 
 
 def at_least(low: int) -> Callable[[str], int]:

@@ -84,6 +84,8 @@ class TrainingRun:
             size = self.data.sample_size
             raise UserError(f"The images are {size}x{size}: give --resolution from 16 to 128.")
         self._step = 0
+        # Seconds of training: those before a resume, and when this process began its own.
+        self._seconds_before, self._started = 0.0, time.time()
         self._losses: dict[str, torch.Tensor] = {}
 
     def prepare(
@@ -185,9 +187,6 @@ class TrainingRun:
             if self._step % args.checkpointing_steps == 0 and self._step < args.max_train_steps:
                 self._save()
         bar.close()
-        self._seconds += time.time() - self._started
-
-    _seconds = 0.0
 
     def finish(self, title: str, **facts) -> Path:
         """Save the pipeline with its training facts, and say how to load it.
@@ -242,12 +241,10 @@ class TrainingRun:
                 for name, scheduler in self._schedulers.items()
             },
             "rng": rng,
-            "seconds": self._seconds + time.time() - self._started,
+            "seconds": self._seconds_before + time.time() - self._started,
         }
         if self.device.type == "cuda":
             state["cuda_rng"] = self.accelerator.gather(torch.cuda.get_rng_state().to(self.device)[None]).cpu()
-        if self.accelerator.scaler is not None:
-            state["scaler"] = self.accelerator.scaler.state_dict()
         return state
 
     def _save(self) -> None:
@@ -289,10 +286,8 @@ class TrainingRun:
         torch.set_rng_state(state["rng"][self.accelerator.process_index])
         if "cuda_rng" in state and self.device.type == "cuda":
             torch.cuda.set_rng_state(state["cuda_rng"][self.accelerator.process_index])
-        if "scaler" in state and self.accelerator.scaler is not None:
-            self.accelerator.scaler.load_state_dict(state["scaler"])
         self.data.load_state_dict(state["data"])
-        self._step, self._seconds = state["step"], state["seconds"]
+        self._step, self._seconds_before = state["step"], state["seconds"]
         self.accelerator.print(f"Resuming from {folder}.")
 
     def _write_log(self, bar: tqdm, images_per_second: float) -> None:
@@ -345,7 +340,7 @@ class TrainingRun:
             "steps": self._step,
             "batch_size": args.train_batch_size * self.accelerator.num_processes,
             "images_seen": images,
-            "minutes": round(self._seconds / 60, 1),
+            "minutes": round((self._seconds_before + time.time() - self._started) / 60, 1),
             "processes": self.accelerator.num_processes,
             "device": describe_device(self.device),
             "mixed_precision": self.accelerator.mixed_precision,
@@ -406,9 +401,7 @@ def make_scheduler(
 
 
 def choose_mixed_precision(wanted: str) -> str:
-    """The precision for "auto": bf16 where matrix units have it, else none; raises UserError for fp16 on a CPU."""
-    if wanted == "fp16" and not torch.cuda.is_available():
-        raise UserError("--mixed_precision fp16 needs a GPU: use bf16 or no.")
+    """The precision for "auto": bf16 where the hardware has it, else none."""
     if wanted != "auto":
         return wanted
     if torch.cuda.is_available():
