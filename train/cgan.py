@@ -43,6 +43,10 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
+    if args.label_noise and args.loss != "nonsaturating":
+        raise UserError(
+            "--label_noise moves targets that the relativistic loss does not have: add --loss nonsaturating."
+        )
     require_write_access(args)
     run = TrainingRun(args)
     if run.data.num_classes < 2:

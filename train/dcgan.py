@@ -17,6 +17,7 @@ import argparse
 import torch
 
 from genmodels import DCGANDiscriminator, DCGANGenerator, DCGANPipeline, losses
+from genmodels.errors import UserError
 from genmodels.hub import finish_run, require_write_access
 from genmodels.models.modeling import init_dcgan
 from genmodels.training import TrainingRun, add_common_arguments, at_least, in_range, parse_arguments, run_main
@@ -70,6 +71,14 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
+    if args.label_noise and args.loss != "nonsaturating":
+        raise UserError(
+            "--label_noise moves targets that the relativistic loss does not have: add --loss nonsaturating."
+        )
+    if args.discriminator_norm == "batch" and (args.r1 or args.r2):
+        raise UserError(
+            "The penalties are per image, BatchNorm is not: give --discriminator_norm none, or --r1 0 --r2 0."
+        )
     require_write_access(args)
     run = TrainingRun(args)
 

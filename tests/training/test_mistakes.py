@@ -35,6 +35,8 @@ def start(monkeypatch, capsys):
         ("vae", ["--mixed_precision", "fp16"], "invalid choice: 'fp16'"),
         ("dcgan", ["--classes", "toad"], "has no class 'toad'"),
         ("dcgan", ["--hub_model_id", "alice/x"], "add --push_to_hub"),
+        ("cgan", ["--label_noise", "0.1"], "add --loss nonsaturating"),
+        ("dcgan", ["--discriminator_norm", "batch"], "give --discriminator_norm none"),
         ("cgan", ["--classes", "3"], "needs labels of at least two classes"),
         ("vae", ["--train_batch_size", "20000"], "fewer images than one batch"),
         ("evaluator", ["--push_to_hub"], "push its folder with"),
