@@ -134,7 +134,7 @@ def write_card(folder: Path, repo_id: str | None = None) -> None:
         f"{training.get('title', class_name)}. {what}",
         "![Samples](samples.png)",
         "## Use",
-        f"```python\nfrom genmodels import {class_name}\n\npipe = {class_name}.from_pretrained({name!r})\n"
+        f"```python\nfrom genmodels import {class_name}\n\npipe = {class_name}.from_pretrained({json.dumps(name)})\n"
         f'images = {call}.images\nimages[0].save("sample.png")\n```',
     ]
     if training:
