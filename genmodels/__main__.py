@@ -9,6 +9,8 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
@@ -157,16 +159,23 @@ def read_labels(text: str, class_names: list[str]) -> list[int | str]:
     return [int(x) if x not in class_names and x.removeprefix("-").isdecimal() else x for x in labels]
 
 
-def save_image(image, output: Path) -> None:
-    """Write under a temporary name, then rename: a reader never meets half a file."""
+@contextmanager
+def replacing(output: Path) -> Iterator[Path]:
+    """A temporary name to write to, renamed to `output` in the end: a reader never meets half a file."""
     temporary = output.with_name(f".{output.name}.{os.getpid()}.tmp")
-    options = {"lossless": True} if output.suffix.lower() == ".webp" else {}
     try:
-        image.save(temporary, format=FORMATS[output.suffix.lower()], **options)
+        yield temporary
         os.replace(temporary, output)
     except OSError as error:
         temporary.unlink(missing_ok=True)
         raise UserError(f"{str(output)!r} cannot be written: {error.strerror or error}.") from error
+
+
+def save_image(image, output: Path) -> None:
+    """Write an image in the format that the file's name asks for."""
+    options = {"lossless": True} if output.suffix.lower() == ".webp" else {}
+    with replacing(output) as temporary:
+        image.save(temporary, format=FORMATS[output.suffix.lower()], **options)
 
 
 def sample_model(args: argparse.Namespace) -> None:
@@ -208,17 +217,6 @@ def sample_model(args: argparse.Namespace) -> None:
     print(f"{args.output}: {count} of {args.model}, {sheet.width}x{sheet.height} pixels, seed {args.seed}")
 
 
-def write_text(text: str, output: Path) -> None:
-    """Write under a temporary name, then rename."""
-    temporary = output.with_name(f".{output.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, output)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise UserError(f"{str(output)!r} cannot be written: {error.strerror or error}.") from error
-
-
 def evaluate_model(args: argparse.Namespace) -> None:
     """Measure a model, print each number beside its floor and, if wanted, write them down.
 
@@ -252,10 +250,11 @@ def evaluate_model(args: argparse.Namespace) -> None:
             row["baseline"] = values.get(row["metric"])
     print(f"{result['protocol']}\n\n{evaluation_table(result)}")
     text = json.dumps(result, indent=2) + "\n"
-    if args.json:
-        write_text(text, args.json)
+    outputs = [args.json] if args.json else []
+    for output in [*outputs, *([folder / "evaluation.json"] if args.write_card else [])]:
+        with replacing(output) as temporary:
+            temporary.write_text(text, encoding="utf-8")
     if args.write_card:
-        write_text(text, folder / "evaluation.json")
         write_card(folder)
 
 

@@ -216,3 +216,36 @@ def test_module_runs_as_a_command():
     assert done.returncode == 0
     assert done.stderr == ""
     assert [line.split()[0] for line in done.stdout.splitlines()] == ["NAME", *zoo.model_names()]
+
+
+def test_evaluate_prints_and_writes_the_numbers_beside_a_baseline(capsys, tmp_path):
+    folder = tmp_path / "cgan"
+    shutil.copytree(zoo.model_folder("cgan-mnist"), folder)
+    sample = ["--dataset_name", "zoo:mnist-sample"]
+    outputs = ["--json", tmp_path / "numbers.json", "--write_card"]
+    code, out, _ = run(capsys, "evaluate", folder, *sample, "--baseline", "cgan-mnist", *outputs)
+    assert code == 0
+    written = json.loads((folder / "evaluation.json").read_text())
+    assert written == json.loads((tmp_path / "numbers.json").read_text())
+    metrics = {row["metric"]: row for row in written["metrics"]}
+    assert all(row["baseline"] == row["value"] for row in metrics.values())
+    assert metrics["accuracy"]["value"] > 0.98
+    table = out.split("\n\n", 1)[1].split("\n\n")[0]
+    assert table in (folder / "README.md").read_text()
+    assert "n = 10,000" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["no-such-model"], "There is no model 'no-such-model'"),
+        (["cgan-mnist", "--dataset_name", "zoo:nothing"], "There is no built-in sample 'zoo:nothing'"),
+        (["cgan-mnist", "--dataset_name", "zoo:mnist-sample", "--classes", "ten"], "has no class 'ten'"),
+        (["name/model", "--write_card"], "--write_card writes into a folder"),
+    ],
+)
+def test_evaluate_answers_mistakes_with_one_sentence(capsys, arguments, sentence):
+    code, _, err = run(capsys, "evaluate", *arguments)
+    assert code == 2
+    assert sentence in err
+    assert "Traceback" not in err
