@@ -162,6 +162,17 @@ def test_new_frogs_and_a_pair_of_them(warm_page):
     assert "latents[40], latents[63]" in code.inner_text()
 
 
+@pytest.mark.parametrize(("tab_name", "picture"), [("Samples", ".sheet img"), ("Classes", ".row canvas >> nth=0")])
+def test_truncation_changes_the_pictures(warm_page, tab_name, picture):
+    tab = open_tab(warm_page, tab_name)
+    shown = tab.locator(picture)
+    before = pixels(shown)
+    tab.locator(".psi").fill("0")
+    wait_for_change(warm_page, shown, before)
+    assert tab.locator(".psi-value").inner_text() == "0.00"
+    assert "psi=0" in tab.locator(".code code").inner_text()
+
+
 def test_a_number_is_written(warm_page):
     tab = open_tab(warm_page, "Classes")
     number = tab.locator("img.number")

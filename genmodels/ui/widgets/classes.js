@@ -77,21 +77,7 @@ function setPair() {
   share(+$('.t').value / +$('.t').max);
 }
 
-$('.new').addEventListener('click', () => {
-  state.seed = Math.floor(Math.random() * 100000);
-  seed.value = state.seed;
-  drawAll();
-});
-seed.addEventListener('input', () => {
-  if (!seed.checkValidity() || seed.value === '') return;
-  state.seed = +seed.value;
-  drawAll();
-});
-psi.addEventListener('input', () => {
-  state.psi = +psi.value;
-  $('.psi-value').textContent = state.psi.toFixed(2);
-  drawAll();
-});
+controls(state, drawAll);
 text.addEventListener('input', () => askNumber({ ...common(), text: text.value }));
 
 function choose(label) {

@@ -41,6 +41,26 @@ function latest(call, show, fail = message => notice(message, true)) {
   return (payload, extra) => { next = { payload, extra, since: performance.now() }; pump(); };
 }
 
+// The seed's field, the button for a new one and, where the tab has it, the truncation slider: into `state`, then `draw`.
+function controls(state, draw) {
+  const seed = $('.seed'), psi = $('.psi');
+  $('.new').addEventListener('click', () => {
+    state.seed = Math.floor(Math.random() * 100000);
+    seed.value = state.seed;
+    draw();
+  });
+  seed.addEventListener('input', () => {
+    if (!seed.checkValidity() || seed.value === '') return;
+    state.seed = +seed.value;
+    draw();
+  });
+  psi?.addEventListener('input', () => {
+    state.psi = +psi.value;
+    $('.psi-value').textContent = state.psi.toFixed(2);
+    draw();
+  });
+}
+
 function loadImage(uri) {
   return new Promise((done, failed) => {
     const image = new Image();

@@ -121,16 +121,7 @@ function fit() {
   paintPlot();
 }
 
-$('.new').addEventListener('click', () => {
-  state.seed = Math.floor(Math.random() * 100000);
-  seed.value = state.seed;
-  draw();
-});
-seed.addEventListener('input', () => {
-  if (!seed.checkValidity() || seed.value === '') return;
-  state.seed = +seed.value;
-  draw();
-});
+controls(state, draw);
 
 begin(async first => {
   const firstOf = kind => first[kind] && first[kind].compare;

@@ -57,21 +57,7 @@ function fit() {
   large.style.width = `${wholeMultiple(page.size, 256, 256)}px`;
 }
 
-$('.new').addEventListener('click', () => {
-  state.seed = Math.floor(Math.random() * 100000);
-  seed.value = state.seed;
-  draw();
-});
-seed.addEventListener('input', () => {
-  if (!seed.checkValidity() || seed.value === '') return;
-  state.seed = +seed.value;
-  draw();
-});
-psi.addEventListener('input', () => {
-  state.psi = +psi.value;
-  $('.psi-value').textContent = state.psi.toFixed(2);
-  draw();
-});
+controls(state, draw);
 
 begin(async first => {
   Object.assign(state, { seed: first.sheet.seed, count: first.sheet.count, psi: first.sheet.psi, pair: [first.between.a, first.between.b] });
