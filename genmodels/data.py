@@ -6,8 +6,12 @@ Batches are dicts: `pixel_values` float32 (N, C, H, W) in [-1, 1] and, where the
 from __future__ import annotations
 
 import io
+import itertools
+import os
 import re
-from collections.abc import Iterator, Sequence
+import signal
+import threading
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import datasets
@@ -17,7 +21,7 @@ import torch
 from huggingface_hub import HfApi
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, RepositoryNotFoundError
 from PIL import Image, UnidentifiedImageError
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from . import zoo
 from .errors import UserError
@@ -25,7 +29,9 @@ from .errors import UserError
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 FITS = ("crop", "pad", "stretch")
 # Rows that a worker hands over at once: passing them singly costs more than decoding them.
-CHUNK = 64
+CHUNK = 256
+# Images uint8 (n, C, H, W) and labels int64 (n,).
+Chunk = tuple[torch.Tensor, torch.Tensor]
 
 
 def load_images(
@@ -64,16 +70,23 @@ def load_images(
         random_flip: mirror each image left to right with probability 1/2.
         shuffle_buffer: rows among which a stream is shuffled; 0 keeps the dataset's order.
         seed: of the shuffling. Each epoch has an order of its own.
-        num_workers: processes that read and decode ahead; never more than the dataset has shards.
-        cache_gb: if the decoded images fit into so many GB, epochs after the first come from memory.
-        rank, world_size: this process takes every world_size-th row, from the rank-th on.
+        num_workers: processes that read and decode ahead, at most as many as the dataset has shards; 0 for none.
+        cache_gb: if this process's decoded images fit into so many GB, epochs after the first come from memory.
+        rank, world_size: which of how many processes this is. They share each epoch's rows, and all get equally many.
 
     Raises:
-        UserError: there is no such dataset, split, column or class, no network, or an image does not fit.
+        UserError: there is no such dataset, split, column or class, no network, more workers than shards, or an image
+            does not fit.
     """
     if fit not in FITS:
         raise UserError(f"fit must be one of {', '.join(FITS)}, got {fit!r}.")
     rows = _open(source, split, config_name)
+    if num_workers > max(1, rows.num_shards):
+        shards = f"{rows.num_shards} shard" + ("s" if rows.num_shards > 1 else "")
+        raise UserError(
+            f"--dataloader_num_workers {num_workers}, but {source!r} (split {split}) has {shards}, and each worker needs "
+            f"one of its own: give at most {rows.num_shards}."
+        )
     image_column = _find_column(rows, image_column, datasets.Image, ("image", "img"), source, "--image_column")
     label_column = _find_label(rows, label_column, source)
     names = _class_names(rows, label_column)
@@ -90,7 +103,7 @@ def load_images(
         class_names=[names[i] for i in keep] if keep else names,
         batch_size=batch_size,
         random_flip=random_flip,
-        num_workers=min(num_workers, rows.num_shards),
+        num_workers=num_workers,
         cache_gb=cache_gb,
     )
 
@@ -118,7 +131,7 @@ class ImageStream:
         self.batch_size = batch_size
         self._rows, self._random_flip, self._num_workers = rows, random_flip, num_workers
         self._cache_bytes = cache_gb * 1e9
-        self._cache: tuple[torch.Tensor, torch.Tensor] | None = None
+        self._cache: Chunk | None = None
         self._epoch = self._batch = 0
 
     @property
@@ -153,15 +166,23 @@ class ImageStream:
             self._epoch, self._batch = self._epoch + 1, 0
 
     def once(self) -> Iterator[dict[str, torch.Tensor]]:
-        """All images once, in the dataset's order, the last batch as short as it comes: for evaluation."""
-        images, labels = [], []
-        for chunk_images, chunk_labels in self._chunks(epoch=None):
-            images, labels = [*images, *chunk_images], [*labels, *chunk_labels]
-            while len(images) >= self.batch_size:
-                yield self._to_batch(torch.stack(images[: self.batch_size]), torch.stack(labels[: self.batch_size]))
-                images, labels = images[self.batch_size :], labels[self.batch_size :]
-        if images:
-            yield self._to_batch(torch.stack(images), torch.stack(labels))
+        """All images of this process once, unshuffled, the last batch as short as it comes: for evaluation."""
+        for images, labels in _regroup(self._chunks(epoch=None), self.batch_size):
+            yield self._to_batch(images, labels)
+
+    def sample(self, n: int) -> Chunk:
+        """The first n > 0 images of the first epoch's order: the same in every process, wherever the stream is.
+
+        Neither the stream's position nor any random state changes.
+
+        Returns:
+            Images uint8 (n, C, H, W) and labels int64 (n,), 0 if the data has none; fewer if the dataset is smaller.
+
+        Raises:
+            UserError: an image is unreadable, or the dataset is.
+        """
+        images, labels = self._rows.decode(self._rows.head(n, epoch=0))
+        return torch.from_numpy(images), torch.from_numpy(labels)
 
     def _to_batch(self, images: torch.Tensor, labels: torch.Tensor) -> dict[str, torch.Tensor]:
         if self._random_flip:
@@ -169,7 +190,7 @@ class ImageStream:
         batch = {"pixel_values": images.float() / 127.5 - 1}
         return {**batch, "class_labels": labels} if self.class_names else batch
 
-    def _full_batches(self, epoch: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    def _full_batches(self, epoch: int) -> Iterator[Chunk]:
         """Batches of uint8 images and labels in the order of an epoch: streamed, or permuted in memory."""
         size = self.batch_size
         if epoch > 0 and self._fill_cache():
@@ -179,45 +200,113 @@ class ImageStream:
             for index in order[: len(order) // size * size].split(size):
                 yield images[index], labels[index]
             return
-        images = torch.empty(0, dtype=torch.uint8)
-        labels = torch.empty(0, dtype=torch.int64)
+        chunks = self._chunks(epoch)
+        if epoch == 0 and self._cache is None:
+            chunks = self._remembered(chunks)
+        for images, labels in _regroup(chunks, size):
+            if len(images) == size:
+                yield images, labels
+
+    def _remembered(self, chunks: Iterable[Chunk]) -> Iterator[Chunk]:
+        """The chunks of the first epoch; once all have passed they are the cache, if they fit.
+
+        All processes have equally many rows, so either all of them have a cache or none has.
+        """
         seen, seen_bytes = [], 0
-        for chunk_images, chunk_labels in self._chunks(epoch):
-            if epoch == 0 and self._cache is None and seen_bytes <= self._cache_bytes:
-                seen.append((chunk_images, chunk_labels))
-                seen_bytes += chunk_images.numel()
-            images = torch.cat([images, chunk_images]) if len(images) else chunk_images
-            labels = torch.cat([labels, chunk_labels])
-            while len(images) >= size:
-                yield images[:size], labels[:size]
-                images, labels = images[size:], labels[size:]
-        if seen and seen_bytes <= self._cache_bytes:
+        for images, labels in chunks:
+            seen_bytes += images.numel()
+            if seen_bytes > self._cache_bytes:
+                self._cache_bytes, seen = 0, []
+            else:
+                seen.append((images, labels))
+            yield images, labels
+        if seen:
             self._cache = tuple(torch.cat(part) for part in zip(*seen, strict=True))
 
     def _fill_cache(self) -> bool:
         """Whether the images are in memory; after a resume the first epoch is read again to put them there."""
-        if self._cache is None and self._cache_bytes > 0:
-            for _ in self._full_batches(0):
+        if self._cache is None:
+            batches = self._full_batches(0)
+            while self._cache_bytes > 0 and next(batches, None) is not None:
                 pass
-            if self._cache is None:
-                self._cache_bytes = 0
         return self._cache is not None
 
-    def _chunks(self, epoch: int | None) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Decoded rows, at most CHUNK at a time; in the dataset's order if `epoch` is None."""
+    def _chunks(self, epoch: int | None) -> Iterator[Chunk]:
+        """Decoded rows of this process, at most CHUNK at a time; in the dataset's order if `epoch` is None."""
         self._rows.epoch = epoch
-        options = {"prefetch_factor": 8} if self._num_workers else {}
-        # Errors travel as values: raised in a worker they would arrive as a traceback.
-        # A generator of its own: else every epoch would take a number from the one that training draws its noise from.
-        own = torch.Generator().manual_seed(0)
-        for chunk in DataLoader(self._rows, batch_size=None, num_workers=self._num_workers, generator=own, **options):
+        rank, world_size = self._rows.rank, self._rows.world_size
+        options = {"prefetch_factor": 4, "worker_init_fn": _detach_worker} if self._num_workers else {}
+        loader = DataLoader(
+            self._rows,
+            batch_size=None,
+            # Arrays travel by value. Tensors would each keep a shared file open as long as the cache holds them.
+            collate_fn=_unchanged,
+            num_workers=self._num_workers,
+            # Its own, else every epoch would take a number from the one that training draws its noise from.
+            generator=torch.Generator().manual_seed(0),
+            **options,
+        )
+        rests = []
+        for chunk in loader:
+            # Errors travel as values: raised in a worker they would arrive as a traceback.
             if isinstance(chunk, str):
                 raise UserError(chunk)
-            yield chunk
+            images, labels, is_rest = chunk
+            if is_rest:
+                rests.append((images, labels))
+            else:
+                yield torch.from_numpy(images), torch.from_numpy(labels)
+        if rests:
+            # Every process has the same rests in the same order, and takes its share of the groups they still make.
+            images, labels = (torch.from_numpy(np.concatenate(part)) for part in zip(*rests, strict=True))
+            share = slice(rank, len(images) // world_size * world_size, world_size)
+            yield images[share], labels[share]
+
+
+def _regroup(chunks: Iterable[Chunk], size: int) -> Iterator[Chunk]:
+    """Images and labels in batches of `size`, the last one as short as it comes, from chunks of any length."""
+    rest: list[Chunk] = []
+    for chunk in chunks:
+        images, labels = (torch.cat(part) for part in zip(*rest, chunk, strict=True))
+        whole = len(images) // size * size
+        yield from zip(images[:whole].split(size), labels[:whole].split(size), strict=True)
+        rest = [(images[whole:], labels[whole:])]
+    if rest and len(rest[0][0]):
+        yield rest[0]
+
+
+def _unchanged(chunk):
+    return chunk
+
+
+def _detach_worker(worker_id: int) -> None:
+    """Leave signals to the main process, which finishes its step, saves, and then ends the workers."""
+    # In a session of its own no Ctrl-C in the terminal and no signal to the process group reaches the worker.
+    if hasattr(os, "setsid"):
+        os.setsid()
+    # A forked worker inherits the main process's handlers.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # `pkill -f` finds workers by the command line that they share with the main process.
+    if hasattr(signal, "sigtimedwait"):
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        threading.Thread(target=_end_with_parent, args=[os.getppid()], daemon=True).start()
+
+
+def _end_with_parent(parent: int) -> None:
+    """End this worker when the main process says so, or is killed: writing to a dead process waits forever."""
+    while os.getppid() == parent:
+        received = signal.sigtimedwait({signal.SIGTERM}, 1.0)
+        if received is not None and received.si_pid == parent:
+            break
+    os._exit(0)
 
 
 class _RowStream(IterableDataset):
-    """Rows of a `datasets` stream, filtered, sharded, shuffled, decoded."""
+    """Rows of a `datasets` stream, sharded, filtered, shuffled, shared among processes, decoded.
+
+    A process decodes its own row of each group of world_size rows. A worker's last group, if it is not complete, is the
+    rest: every process decodes all of it.
+    """
 
     sample_size: int
     num_channels: int
@@ -226,54 +315,83 @@ class _RowStream(IterableDataset):
     epoch: int | None = 0
 
     def __init__(self, rows, image_column, label_column, keep, shuffle_buffer, seed, rank, world_size):
-        self.rows, self.image_column, self.label_column, self.keep = rows, image_column, label_column, keep
+        self.rows, self.image_column, self.label_column = rows, image_column, label_column
+        self.numbers = {label: i for i, label in enumerate(keep)} if keep else None
         self.shuffle_buffer, self.seed, self.rank, self.world_size = shuffle_buffer, seed, rank, world_size
-        if keep:
-            wanted = set(keep)
-            self.rows = rows.filter(
-                lambda labels: [label in wanted for label in labels], input_columns=label_column, batched=True
-            )
 
     def first(self, described: str) -> Image.Image:
         """The first image, decoded; raises UserError if there is none."""
+        rows = self.head(1, epoch=None)
+        if not rows:
+            raise UserError(f"There are no images in {described}.")
+        return self._open_image(rows[0][0])
+
+    def head(self, n: int, epoch: int | None) -> list[tuple[dict, int]]:
+        """The first undecoded rows of an epoch's order, as it is without workers."""
         try:
-            row = next(iter(self.rows), None)
+            return list(itertools.islice(self._undecoded(epoch, worker=0, num_workers=1), n))
         except (OSError, HfHubHTTPError) as error:
             raise UserError(f"The dataset cannot be read: {_first_line(error)}") from error
-        if row is None:
-            raise UserError(f"There are no images in {described}.")
-        return self._open_image(row[self.image_column])
 
-    def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor] | str]:
-        rows = self.rows
-        if self.epoch is not None and self.shuffle_buffer:
-            rows = rows.shuffle(seed=self.seed, buffer_size=self.shuffle_buffer)
-            rows.set_epoch(self.epoch)
-        images, labels = [], []
+    def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray, bool] | str]:
+        """Chunks of `decode`, and whether they are the rest; or an error's text, and nothing more."""
+        info = get_worker_info()
+        rows = self._undecoded(self.epoch, info.id if info else 0, info.num_workers if info else 1)
         try:
-            for i, row in enumerate(rows):
-                # Undecoded rows are cheap to pass over, so every process reads all and keeps its share.
-                if i % self.world_size != self.rank:
-                    continue
-                images.append(self._decode(row[self.image_column]))
-                labels.append(self._label(row))
-                if len(images) == CHUNK:
-                    yield torch.from_numpy(np.stack(images)), torch.tensor(labels)
-                    images, labels = [], []
+            own = []
+            while len(group := list(itertools.islice(rows, self.world_size))) == self.world_size:
+                own.append(group[self.rank])
+                if len(own) == CHUNK:
+                    yield *self.decode(own), False
+                    own = []
+            if own:
+                yield *self.decode(own), False
+            if group:
+                yield *self.decode(group), True
         except UserError as error:
             yield str(error)
-            return
         except (OSError, HfHubHTTPError) as error:
             yield f"Reading the dataset broke off: {_first_line(error)}. Resume from the last checkpoint."
-            return
-        if images:
-            yield torch.from_numpy(np.stack(images)), torch.tensor(labels)
 
-    def _label(self, row: dict) -> int:
+    def decode(self, rows: Sequence[tuple[dict, int]]) -> tuple[np.ndarray, np.ndarray]:
+        """Images (n, C, sample_size, sample_size) uint8 and labels (n,) int64 of n > 0 rows."""
+        images, labels = zip(*rows, strict=True)
+        return np.stack([self._decode(image) for image in images]), np.array(labels, dtype=np.int64)
+
+    def _undecoded(self, epoch: int | None, worker: int, num_workers: int) -> Iterator[tuple[dict, int]]:
+        """A worker's rows, as image and label, in the order of an epoch; in the dataset's order if that is None.
+
+        Shuffled here: `datasets` shuffles with threads, after which it sleeps five seconds when a parquet stream ends.
+        """
+        shards = np.arange(self.rows.num_shards)[worker::num_workers]
+        shuffled = epoch is not None and self.shuffle_buffer > 0
+        if shuffled:
+            random = np.random.default_rng((self.seed, epoch, worker))
+            random.shuffle(shards)
+        buffer = []
+        for shard in shards:
+            # In batches: `datasets` takes ten times as long row by row.
+            for batch in self.rows.shard(self.rows.num_shards, int(shard)).iter(CHUNK):
+                rows = zip(batch[self.image_column], self._labels(batch), strict=True)
+                buffer += rows if self.numbers is None else [row for row in rows if row[1] is not None]
+                if not shuffled:
+                    yield from buffer
+                    buffer = []
+                elif len(buffer) >= self.shuffle_buffer:
+                    random.shuffle(buffer)
+                    half = len(buffer) // 2
+                    yield from buffer[half:]
+                    del buffer[half:]
+        if shuffled:
+            random.shuffle(buffer)
+        yield from buffer
+
+    def _labels(self, batch: dict) -> list[int | None]:
+        """Labels by their new numbers; None for a class that is not wanted."""
         if self.label_column is None:
-            return 0
-        label = int(row[self.label_column])
-        return self.keep.index(label) if self.keep else label
+            return [0] * len(batch[self.image_column])
+        labels = batch[self.label_column]
+        return labels if self.numbers is None else [self.numbers.get(label) for label in labels]
 
     def _open_image(self, value: dict) -> Image.Image:
         name = value.get("path") or "an image of the dataset"

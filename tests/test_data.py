@@ -1,5 +1,6 @@
 """Streams: every source gives the same kind of batches, nothing is lost, a position can be resumed, mistakes get a sentence."""
 
+import random
 import subprocess
 import sys
 
@@ -34,21 +35,8 @@ def take(stream, count: int) -> list[dict]:
     return [next(batches) for _ in range(count)]
 
 
-@pytest.fixture(autouse=True)
-def short_shutdown(monkeypatch):
-    """`datasets` sleeps 5 s whenever a stream of parquet files ends; less serves for small local files."""
-    monkeypatch.setattr(datasets.config, "SLEEP_TIME_ON_THREADS_SHUTDOWN", 0.1)
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """A dataset folder in parquet: 100 numbered images, classes even and odd, as one shard."""
-    root = tmp_path_factory.mktemp("numbers")
-    rows = {
-        "picture": [numbered(i) for i in range(100)],
-        "label": [i % 2 for i in range(100)],
-        "big": [i > 49 for i in range(100)],
-    }
+def write_numbers(root, sizes: list[int]) -> str:
+    """A dataset folder of numbered images, classes even and odd, as parquet shards of the given sizes."""
     features = datasets.Features(
         {
             "picture": datasets.Image(),
@@ -56,8 +44,36 @@ def folder(tmp_path_factory):
             "big": datasets.Value("bool"),
         }
     )
-    datasets.Dataset.from_dict(rows, features=features).to_parquet(root / "train-00000-of-00001.parquet")
+    start = 0
+    for shard, size in enumerate(sizes):
+        numbers = range(start, start + size)
+        rows = {
+            "picture": [numbered(i) for i in numbers],
+            "label": [i % 2 for i in numbers],
+            "big": [i > 49 for i in numbers],
+        }
+        name = f"train-{shard:05}-of-{len(sizes):05}.parquet"
+        datasets.Dataset.from_dict(rows, features=features).to_parquet(root / name)
+        start += size
     return str(root)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """100 numbered images in one shard."""
+    return write_numbers(tmp_path_factory.mktemp("numbers"), [100])
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory):
+    """100 numbered images in uneven shards: two workers have 89 and 11, so each has a rest among 2 or 3 processes."""
+    return write_numbers(tmp_path_factory.mktemp("shards"), [50, 11, 39])
+
+
+layouts = pytest.mark.parametrize(
+    ("layout", "num_workers"), [("folder", 0), ("folder", 1), ("shards", 0), ("shards", 2)]
+)
+caches = pytest.mark.parametrize("cache_gb", [0.0, 1.0])
 
 
 @pytest.fixture
@@ -82,38 +98,113 @@ def test_built_in_sample_gives_digits():
     assert (stream.sample_size, stream.num_channels, stream.num_classes) == (28, 1, 10)
 
 
-@pytest.mark.parametrize("num_workers", [0, 2])
-@pytest.mark.parametrize("cache_gb", [0.0, 1.0])
-def test_every_row_once_per_epoch_in_a_new_order(folder, num_workers, cache_gb):
-    stream = load_images(folder, batch_size=10, shuffle_buffer=30, num_workers=num_workers, cache_gb=cache_gb)
-    batches = take(stream, 30)
-    epochs = [numbers(batches[i : i + 10]) for i in (0, 10, 20)]
+@layouts
+@caches
+@pytest.mark.parametrize(("world_size", "batch_size"), [(1, 10), (2, 10), (3, 11), (3, 1)])
+def test_processes_share_every_epoch_without_loss(request, layout, num_workers, cache_gb, world_size, batch_size):
+    options = {"batch_size": batch_size, "shuffle_buffer": 30, "num_workers": num_workers, "cache_gb": cache_gb}
+    per_epoch = 100 // (world_size * batch_size)
+    epochs = [[], [], []]
+    for rank in range(world_size):
+        stream = load_images(request.getfixturevalue(layout), rank=rank, world_size=world_size, **options)
+        batches = stream.forever()
+        for epoch in range(3):
+            epochs[epoch] += numbers([next(batches) for _ in range(per_epoch)])
+            assert stream.state_dict() == {"epoch": epoch, "batch": per_epoch}
+        # The next batch begins an epoch, as in every other process.
+        next(batches)
+        assert stream.state_dict() == {"epoch": 3, "batch": 1}
+        batches.close()
     for epoch in epochs:
-        assert sorted(epoch) == list(range(100))
-    assert epochs[0] != epochs[1] != epochs[2] != list(range(100))
+        assert len(epoch) == len(set(epoch)) == per_epoch * world_size * batch_size
+    assert epochs[0] != epochs[1] != epochs[2] != sorted(epochs[2])
 
 
-@pytest.mark.parametrize("cache_gb", [0.0, 1.0])
-@pytest.mark.parametrize("position", [0, 3, 10, 27])
-def test_a_position_resumes_exactly(folder, cache_gb, position):
+@layouts
+@caches
+@pytest.mark.parametrize("world_size", [1, 3])
+def test_a_position_resumes_exactly(request, layout, num_workers, cache_gb, world_size):
+    options = {"batch_size": 5, "shuffle_buffer": 30, "num_workers": num_workers, "cache_gb": cache_gb, "seed": 5}
+
     def new():
-        return load_images(folder, batch_size=10, shuffle_buffer=30, num_workers=0, cache_gb=cache_gb, seed=5)
+        rank = world_size - 1
+        return load_images(request.getfixturevalue(layout), rank=rank, world_size=world_size, **options)
 
-    whole = [values(batch) for batch in take(new(), 35)]
-    first = new()
-    take(first, position)
-    second = new()
-    second.load_state_dict(first.state_dict())
-    assert [values(batch) for batch in take(second, 35 - position)] == whole[position:]
+    per_epoch = 20 // world_size
+    stream = new()
+    batches, states = stream.forever(), [stream.state_dict()]
+    whole = []
+    for _ in range(3 * per_epoch):
+        whole.append(values(next(batches)))
+        states.append(stream.state_dict())
+    batches.close()
+    for position in (0, 3, per_epoch, per_epoch + 2, 2 * per_epoch + 1):
+        resumed = new()
+        resumed.load_state_dict(states[position])
+        assert [values(batch) for batch in take(resumed, 3 * per_epoch - position)] == whole[position:]
 
 
-def test_processes_share_the_rows(folder):
-    seen = []
-    for rank in range(3):
-        stream = load_images(folder, batch_size=11, num_workers=0, rank=rank, world_size=3, shuffle_buffer=20)
-        seen += numbers(take(stream, 3))
-    # 34, 33 and 33 rows; a rank's rest that fills no batch is left out.
-    assert len(seen) == len(set(seen)) == 99
+def test_more_workers_than_shards_are_refused(folder, shards):
+    message = r"--dataloader_num_workers 2, but .* \(split train\) has 1 shard, .* give at most 1\."
+    with pytest.raises(UserError, match=message):
+        load_images(folder, num_workers=2)
+    with pytest.raises(UserError, match=r"has 3 shards, .* at most 3\."):
+        load_images(shards, num_workers=4)
+
+
+def test_a_cache_that_is_too_small_is_not_used(folder):
+    # 100 images of 256 bytes.
+    streams = [load_images(folder, batch_size=10, num_workers=0, cache_gb=size) for size in (25e-6, 0.0, 26e-6)]
+    too_small, none, enough = [[values(batch) for batch in take(stream, 20)] for stream in streams]
+    assert too_small == none
+    assert too_small[10:] != enough[10:]
+
+
+def test_a_sample_is_the_same_in_every_process_and_leaves_no_trace(folder, shards):
+    def new(rank: int, world_size: int):
+        return load_images(
+            folder, batch_size=10, shuffle_buffer=30, num_workers=0, rank=rank, world_size=world_size, random_flip=True
+        )
+
+    undisturbed = new(1, 2)
+    torch.manual_seed(0)
+    expected = [values(batch) for batch in take(undisturbed, 3)]
+    stream = new(1, 2)
+    torch.manual_seed(0)
+    batches = stream.forever()
+    got = [values(next(batches))]
+    before = (stream.state_dict(), torch.get_rng_state().tolist(), np.random.get_state()[1].tolist(), random.getstate())
+    images, labels = stream.sample(12)
+    after = (stream.state_dict(), torch.get_rng_state().tolist(), np.random.get_state()[1].tolist(), random.getstate())
+    assert before == after
+    assert got + [values(next(batches)) for _ in range(2)] == expected
+    assert (images.dtype, images.shape) == (torch.uint8, (12, 1, 16, 16))
+    assert (labels.dtype, labels.tolist()) == (torch.int64, [i % 2 for i in images[:, 0, 0, 0].tolist()])
+    assert images[:, 0, 0, 0].tolist() == numbers(take(new(0, 1), 2))[:12]
+    assert torch.equal(images, new(0, 2).sample(12)[0])
+    assert len(load_images(shards, num_workers=0).sample(1000)[0]) == 100
+
+
+def test_signals_to_the_process_group_do_not_reach_workers(folder):
+    # The handlers stand for those of training, which finishes its step first.
+    script = f"""
+import os, signal
+from genmodels.data import load_images
+caught = []
+for number in (signal.SIGINT, signal.SIGTERM):
+    signal.signal(number, lambda number, frame: caught.append(number))
+batches = load_images({folder!r}, batch_size=10, num_workers=1, cache_gb=0).forever()
+next(batches)
+os.killpg(0, signal.SIGINT)
+os.killpg(0, signal.SIGTERM)
+for _ in range(30):
+    next(batches)
+print(sorted(map(int, caught)))
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=120, start_new_session=True
+    )
+    assert result.stdout.strip() == "[2, 15]", result.stderr
 
 
 def test_once_keeps_the_order_and_the_short_last_batch(folder):
