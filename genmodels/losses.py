@@ -76,3 +76,8 @@ def gradient_penalty(scores: torch.Tensor, images: torch.Tensor) -> torch.Tensor
     """
     (gradient,) = torch.autograd.grad(scores.sum(), images, create_graph=True)
     return 0.5 * gradient.float().square().flatten(1).sum(1).mean()
+
+
+def pair_accuracy(real_scores: torch.Tensor, fake_scores: torch.Tensor) -> torch.Tensor:
+    """Share of (real, fake) pairs in which the real image scores higher: 1/2 if the discriminator is fooled, 1 if it wins."""
+    return (real_scores > fake_scores).float().mean()

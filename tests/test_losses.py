@@ -139,3 +139,8 @@ def test_gradient_penalty_agrees_with_finite_differences_and_reaches_the_weights
 )
 def test_gradients_are_right(loss):
     assert torch.autograd.gradcheck(loss, torch.randn(4, 3, dtype=torch.float64, requires_grad=True))
+
+
+def test_pair_accuracy_is_the_share_of_pairs_in_order():
+    real, fake = torch.tensor([1.0, 2.0, 3.0, 0.0]), torch.tensor([0.0, 3.0, 1.0, -1.0])
+    assert losses.pair_accuracy(real, fake) == 0.75

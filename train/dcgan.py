@@ -42,6 +42,13 @@ PRESETS = {
     },
 }
 
+# What cures what the monitor may find.
+ADVICE = {
+    "mode collapse": "try --loss relativistic --r1 0.5 --r2 0.5 --discriminator_norm none",
+    "missing classes": "try --loss relativistic --r1 0.5 --r2 0.5 --discriminator_norm none",
+    "discriminator winning": "try --r1 1 --r2 1 --discriminator_norm none, or --dropout 0.3",
+}
+
 
 def parse_args() -> argparse.Namespace:
     """Flags of this script; the shared ones stand in genmodels/training/arguments.py."""
@@ -94,8 +101,8 @@ def main() -> None:
         generator.apply(init_dcgan)
         discriminator.apply(init_dcgan)
     betas = (args.adam_beta1, args.adam_beta2)
-    optimizer_g = torch.optim.Adam(generator.parameters(), lr=args.learning_rate, betas=betas)
-    optimizer_d = torch.optim.Adam(discriminator.parameters(), lr=args.learning_rate, betas=betas)
+    optimizer_g = torch.optim.Adam(generator.parameters(), lr=args.learning_rate, betas=betas, fused=True)
+    optimizer_d = torch.optim.Adam(discriminator.parameters(), lr=args.learning_rate, betas=betas, fused=True)
 
     generator, discriminator = run.prepare(
         models={"generator": generator, "discriminator": discriminator},
@@ -103,39 +110,47 @@ def main() -> None:
         averaged=("generator",),
         make_pipeline=DCGANPipeline,
         draw_samples=lambda pipe: pipe(num_images=64, seed=0).images,
+        advice=ADVICE,
     )
 
-    for batch in run.steps():
-        real = batch["pixel_values"]
+    def draw(count: int) -> torch.Tensor:
+        return generator(torch.randn(count, args.latent_dim, device=run.device))
 
-        # Discriminator: real images score higher than fakes.
+    def discriminator_loss(batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Real images score higher than fakes."""
+        real = batch["pixel_values"]
         with torch.no_grad():
-            fake = generator(torch.randn(len(real), args.latent_dim, device=run.device))
-        real.requires_grad_(args.r1 > 0)
-        fake.requires_grad_(args.r2 > 0)
+            fake = draw(len(real))
+        real, fake = real.requires_grad_(args.r1 > 0), fake.requires_grad_(args.r2 > 0)
         real_scores, fake_scores = discriminator(real), discriminator(fake)
         if args.loss == "relativistic":
-            loss_d = losses.relativistic_discriminator_loss(real_scores, fake_scores)
+            loss = losses.relativistic_discriminator_loss(real_scores, fake_scores)
         else:
-            loss_d = losses.nonsaturating_discriminator_loss(real_scores, fake_scores, args.label_noise)
+            loss = losses.nonsaturating_discriminator_loss(real_scores, fake_scores, args.label_noise)
         penalty = torch.zeros((), device=run.device)
         if args.r1:
             penalty = penalty + args.r1 * losses.gradient_penalty(real_scores, real)
         if args.r2:
             penalty = penalty + args.r2 * losses.gradient_penalty(fake_scores, fake)
-        run.update(optimizer_d, loss_d + penalty)
+        run.log(loss_d=loss, penalty=penalty, accuracy_d=losses.pair_accuracy(real_scores, fake_scores))
+        return loss + penalty
 
-        # Generator: its fakes score higher than those real images.
-        judge = run.unwrap(discriminator).requires_grad_(False)
-        fake_scores = judge(generator(torch.randn(len(real), args.latent_dim, device=run.device)))
+    def generator_loss(batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Fakes score higher than those real images."""
+        real = batch["pixel_values"].detach()
+        fake_scores = discriminator(draw(len(real)))
         if args.loss == "relativistic":
-            loss_g = losses.relativistic_generator_loss(judge(real.detach()), fake_scores)
+            with torch.no_grad():
+                real_scores = discriminator(real)
+            loss = losses.relativistic_generator_loss(real_scores, fake_scores)
         else:
-            loss_g = losses.nonsaturating_generator_loss(fake_scores)
-        run.update(optimizer_g, loss_g)
-        judge.requires_grad_(True)
+            loss = losses.nonsaturating_generator_loss(fake_scores)
+        run.log(loss_g=loss)
+        return loss
 
-        run.log(loss_d=loss_d, loss_g=loss_g, penalty=penalty)
+    for batch in run.steps():
+        run.update(optimizer_d, discriminator_loss, batch)
+        run.update(optimizer_g, generator_loss, batch)
 
     finish_run(run, title=f"DCGAN ({args.preset} recipe)", papers=["1511.06434", "2501.05441"])
 

@@ -47,7 +47,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--learning_rate", type=in_range(0, 10), default=0.1, help="at the peak (default: %(default)s)")
     parser.add_argument("--weight_decay", type=in_range(0, 1), default=5e-4, help="(default: %(default)s)")
     parser.add_argument("--test_split", default="test", help="what its accuracy is measured on (default: %(default)s)")
-    add_common_arguments(parser, output_dir="runs/evaluator-mnist", dataset_name="ylecun/mnist")
+    add_common_arguments(parser, output_dir="runs/evaluator-mnist", dataset_name="ylecun/mnist", draws=False)
     parser.set_defaults(max_train_steps=2400, train_batch_size=128, lr_scheduler="linear", lr_warmup_steps=500)
     return parse_arguments(parser, PRESETS)
 
@@ -99,7 +99,12 @@ def main() -> None:
         base_channels=args.base_channels,
     )
     optimizer = torch.optim.SGD(
-        classifier.parameters(), lr=args.learning_rate, momentum=0.9, nesterov=True, weight_decay=args.weight_decay
+        classifier.parameters(),
+        lr=args.learning_rate,
+        momentum=0.9,
+        nesterov=True,
+        weight_decay=args.weight_decay,
+        fused=True,
     )
 
     def with_accuracy(classifier: Classifier) -> Classifier:
@@ -115,12 +120,16 @@ def main() -> None:
         make_pipeline=with_accuracy,
     )
 
-    for batch in run.steps():
+    def cross_entropy(batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        """-log p(class | image), the image moved at random."""
         images = random_shift(batch["pixel_values"], args.crop_padding)
         scores = model(images.contiguous(memory_format=torch.channels_last))
         loss = F.cross_entropy(scores, batch["class_labels"])
-        run.update(optimizer, loss)
         run.log(loss=loss, accuracy=(scores.argmax(1) == batch["class_labels"]).float().mean())
+        return loss
+
+    for batch in run.steps():
+        run.update(optimizer, cross_entropy, batch)
 
     folder = run.finish(title="Evaluator", test_split=args.test_split)
     if run.accelerator.is_main_process:

@@ -139,6 +139,10 @@ def write_card(folder: Path, repo_id: str | None = None) -> None:
     ]
     if training:
         parts += ["## Training", "```sh", training["command"], "```", table(training_rows(training))]
+    if (folder / "film.webp").is_file():
+        parts += ["The same latents during training:", "![Film of the training](film.webp)"]
+    if training.get("monitor"):
+        parts += [f"The training monitor: {training['monitor']}"]
     if rows:
         parts += ["## Evaluation", evaluation["protocol"], evaluation_table(evaluation)]
     parts += ["## Limits", limits(class_name, training), "## Licence"]
@@ -199,12 +203,22 @@ def training_rows(training: dict) -> list[tuple[str, str]]:
     return [
         ("data", f"{training['dataset'] or 'own images'}, split {training['split']}{classes}"),
         ("steps", f"{training['steps']:,} of {training['batch_size']} images, {training['images_seen']:,} images seen"),
+        *([("weights", selection_of(training["selected"]))] if training.get("selected") else []),
         ("seed", str(training["seed"])),
         ("precision", f"mixed, {training['mixed_precision']}" if training["mixed_precision"] != "no" else "float32"),
         ("hardware", f"{training['device']}, {training['processes']} process(es)"),
         ("time", f"{training['minutes']} minutes"),
         ("code", f"commit {training['commit']}, torch {training['torch']}, {training['date']}"),
     ]
+
+
+def selection_of(selected: dict) -> str:
+    """Which weights of a run these are, and how they were chosen."""
+    return (
+        f"average (EMA) after step {selected['step']:,}, where FID of {selected['n']:,} images against training images was "
+        f"lowest: {selected['fid']:.4g}, recall {selected['recall']:.2f}; after the last step {selected['last_fid']:.4g}, "
+        f"recall {selected['last_recall']:.2f}"
+    )
 
 
 def table(rows: list[tuple[str, str]]) -> str:

@@ -3,15 +3,37 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from ..errors import UserError
+import torch
+from accelerate import Accelerator
 
-# No fp16: gradient penalties overflow in it.
+from ..errors import UserError
+from .checkpoints import find_checkpoint
+from .trackers import check_trackers
+
 MIXED_PRECISIONS = ("auto", "no", "bf16")
+TRACKERS = ("none", "tensorboard", "trackio", "wandb")
+# Errors of a full disk, a used-up quota, or a limit on file sizes.
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# Flags that leave the trained weights and the logged losses as they are.
+WITHOUT_EFFECT = {
+    "checkpointing_steps",
+    "checkpoints_total_limit",
+    "dry_run",
+    "hub_model_id",
+    "logging_steps",
+    "monitor_steps",
+    "output_dir",
+    "push_to_hub",
+    "report_to",
+    "resume_from_checkpoint",
+    "sample_steps",
+}
 
 
 def at_least(low: int) -> Callable[[str], int]:
@@ -41,8 +63,23 @@ def in_range(low: float, high: float) -> Callable[[str], float]:
     return parse
 
 
-def add_common_arguments(parser: argparse.ArgumentParser, *, output_dir: str, dataset_name: str) -> None:
-    """Add the shared flags in groups, with this script's defaults for where it writes and what it reads."""
+def mixed_precision(text: str) -> str:
+    """An argparse type: a precision that training here is sound in."""
+    if text == "fp16":
+        raise argparse.ArgumentTypeError("fp16 overflows in gradient penalties and is slow on CPUs: give bf16 or no")
+    return text
+
+
+def add_common_arguments(
+    parser: argparse.ArgumentParser, *, output_dir: str, dataset_name: str, draws: bool = True
+) -> None:
+    """Add the shared flags in groups, with this script's defaults for where it writes and what it reads.
+
+    Args:
+        parser: the script's own.
+        output_dir, dataset_name: defaults.
+        draws: whether the model draws images; else there are no flags for samples, monitor and validation.
+    """
     data = parser.add_argument_group("data")
     data.add_argument(
         "--dataset_name",
@@ -74,6 +111,12 @@ def add_common_arguments(parser: argparse.ArgumentParser, *, output_dir: str, da
     run.add_argument("--max_train_steps", type=at_least(1), default=10_000, help="(default: %(default)s)")
     run.add_argument("--train_batch_size", type=at_least(2), default=64, help="per process (default: %(default)s)")
     run.add_argument(
+        "--gradient_accumulation_steps",
+        type=at_least(1),
+        default=1,
+        help="batches whose mean gradient makes one step: for more than fits into memory (default: %(default)s)",
+    )
+    run.add_argument(
         "--lr_scheduler",
         choices=("constant", "linear", "cosine", "trapezoid"),
         default="constant",
@@ -85,6 +128,7 @@ def add_common_arguments(parser: argparse.ArgumentParser, *, output_dir: str, da
     )
     run.add_argument(
         "--mixed_precision",
+        type=mixed_precision,
         choices=MIXED_PRECISIONS,
         default="auto",
         help="auto takes bf16 where the hardware has it (default: %(default)s)",
@@ -98,21 +142,41 @@ def add_common_arguments(parser: argparse.ArgumentParser, *, output_dir: str, da
     )
     saving.add_argument("--resume_from_checkpoint", metavar="latest|FOLDER", help="go on from a checkpoint")
     saving.add_argument(
-        "--sample_steps", type=at_least(1), default=500, help="steps between grids (default: %(default)s)"
-    )
-    saving.add_argument(
         "--logging_steps", type=at_least(1), default=20, help="steps between log lines (default: %(default)s)"
     )
     saving.add_argument(
         "--report_to",
-        choices=("none", "tensorboard"),
-        default="tensorboard",
-        help="beside metrics.jsonl (default: %(default)s)",
+        nargs="+",
+        choices=TRACKERS,
+        default=["tensorboard"],
+        help="trackers beside metrics.jsonl; trackio and wandb are packages of their own (default: tensorboard)",
     )
     saving.add_argument(
         "--push_to_hub", action="store_true", help="upload the result; needs HF_TOKEN or `hf auth login`"
     )
     saving.add_argument("--hub_model_id", metavar="NAME/MODEL", help="where to (default: your name and the folder's)")
+    if not draws:
+        parser.set_defaults(sample_steps=0, monitor_steps=0, validation_steps=0)
+        return
+    watching = parser.add_argument_group("samples, monitor and validation")
+    watching.add_argument(
+        "--sample_steps",
+        type=at_least(1),
+        default=500,
+        help="steps between grids, the frames of the film (default: %(default)s)",
+    )
+    watching.add_argument(
+        "--monitor_steps",
+        type=at_least(0),
+        default=250,
+        help="steps between looks for mode collapse, memorising and the like; 0: never (default: %(default)s)",
+    )
+    watching.add_argument(
+        "--validation_steps",
+        type=at_least(0),
+        default=1000,
+        help="steps between measuring FID; the best weights are what is saved. 0: the last ones are (default: %(default)s)",
+    )
 
 
 def parse_arguments(
@@ -131,13 +195,52 @@ def parse_arguments(
         raise UserError(f"--resolution must be from 16 to 128, got {args.resolution}.")
     if args.hub_model_id and not args.push_to_hub:
         raise UserError("--hub_model_id says where to push: add --push_to_hub, or leave it out.")
-    checkpoints = Path(args.output_dir) / "checkpoints"
-    if args.resume_from_checkpoint is None and any(checkpoints.glob("checkpoint-*")):
+    check_trackers(args.report_to)
+    check_output(Path(args.output_dir), args.resume_from_checkpoint)
+    return args
+
+
+def check_output(output_dir: Path, resume_from: str | None) -> None:
+    """Raise UserError if the checkpoint to resume from is missing, or the run would write into the folder of another one."""
+    checkpoints = output_dir / "checkpoints"
+    holds_run = any(checkpoints.glob("checkpoint-*"))
+    if resume_from is not None:
+        folder = find_checkpoint(checkpoints, resume_from)
+        if folder.resolve().parent != checkpoints.resolve() and (holds_run or (output_dir / "model").exists()):
+            raise UserError(
+                f"{output_dir} holds a run that {folder} is no checkpoint of: give another --output_dir to go on from there."
+            )
+    elif holds_run:
         raise UserError(
-            f"{args.output_dir} holds another run: add --resume_from_checkpoint latest to go on with it, or choose another "
+            f"{output_dir} holds another run: add --resume_from_checkpoint latest to go on with it, or choose another "
             "--output_dir."
         )
-    return args
+    elif (output_dir / "model").exists():
+        raise UserError(f"{output_dir} holds a trained model: choose another --output_dir.")
+
+
+def settings_of(args: argparse.Namespace, accelerator: Accelerator) -> dict:
+    """What the result depends on beside the code: flags, precision, threads, library."""
+    settings = {f"--{name}": value for name, value in vars(args).items() if name not in WITHOUT_EFFECT}
+    if args.lr_scheduler == "constant":
+        # It only says where a run ends.
+        del settings["--max_train_steps"]
+    return {
+        **settings,
+        "--mixed_precision": accelerator.mixed_precision,
+        "threads": torch.get_num_threads(),
+        "device": accelerator.device.type,
+        "torch": torch.__version__,
+    }
+
+
+def changed_settings(before: dict, now: dict) -> list[str]:
+    """Each setting that differs between two results of `settings_of`, in words."""
+    return [
+        f"{name} {now.get(name)} (was {before.get(name)})"
+        for name in sorted({*before, *now})
+        if before.get(name) != now.get(name)
+    ]
 
 
 def command_line() -> str:
@@ -161,3 +264,10 @@ def run_main(main: Callable[[], None]) -> None:
         raise SystemExit(f"{Path(sys.argv[0]).name}: error: {error}") from None
     except KeyboardInterrupt:
         raise SystemExit("Stopped; --resume_from_checkpoint latest goes on from the last checkpoint.") from None
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        raise SystemExit(
+            f"{Path(sys.argv[0]).name}: error: {error.strerror} while writing {error.filename or 'to the output folder'}. "
+            "Checkpoints written before are intact: make room, then go on with --resume_from_checkpoint latest."
+        ) from None

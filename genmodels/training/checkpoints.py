@@ -22,11 +22,37 @@ def write_folder_atomically(folder: Path, write) -> None:
     for leftover in (partial, old):
         shutil.rmtree(leftover, ignore_errors=True)
     partial.mkdir(parents=True)
-    write(partial)
+    try:
+        write(partial)
+        for path in [*partial.rglob("*"), partial]:
+            sync(path)
+    except BaseException:
+        # What is left of a failed write would fill a full disk for good.
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
     if folder.exists():
         folder.rename(old)
     partial.rename(folder)
+    sync(folder.parent)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def sync(path: Path) -> None:
+    """Wait until a file's content, or a folder's entries, are on the disk."""
+    if os.name == "nt" and path.is_dir():
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder; while it is being removed it does not have its name any more."""
+    old = folder.with_name(f".{folder.name}.old")
+    folder.rename(old)
+    shutil.rmtree(old)
 
 
 def flatten(state, tensors: dict[str, torch.Tensor], prefix: str):
@@ -52,7 +78,11 @@ def unflatten(spec, tensors: dict[str, torch.Tensor]):
 
 
 def save_checkpoint(folder: Path, state: dict) -> None:
-    """Write nested dicts and lists of tensors and numbers as `folder`, whole or not at all."""
+    """Write nested dicts and lists of tensors and numbers as `folder`, whole or not at all.
+
+    Raises:
+        UserError: it cannot be written, for instance to a full disk.
+    """
 
     def write(partial: Path) -> None:
         tensors: dict[str, torch.Tensor] = {}
@@ -60,11 +90,14 @@ def save_checkpoint(folder: Path, state: dict) -> None:
         # Tied tensors would be refused by safetensors; a copy of each is what a state dict means.
         save_file({name: tensor.clone() for name, tensor in tensors.items()}, partial / TENSORS)
         (partial / VALUES).write_text(json.dumps(spec))
-        for name in (TENSORS, VALUES):
-            with open(partial / name, "rb") as file:
-                os.fsync(file.fileno())
 
-    write_folder_atomically(folder, write)
+    try:
+        write_folder_atomically(folder, write)
+    except (OSError, SafetensorError) as error:
+        raise UserError(
+            f"{folder} could not be saved ({str(error).splitlines()[0]}). Checkpoints written before are intact: make room, then "
+            "go on with --resume_from_checkpoint latest."
+        ) from error
 
 
 def load_checkpoint(folder: Path) -> dict:
@@ -92,8 +125,12 @@ def find_checkpoint(checkpoints: Path, wanted: str) -> Path:
 
 def complete_checkpoints(checkpoints: Path) -> list[Path]:
     """Folders of complete checkpoints, oldest first."""
-    found = [path for path in checkpoints.glob("checkpoint-*") if path.name.split("-")[1].isdigit()]
-    return sorted(found, key=lambda path: int(path.name.split("-")[1]))
+    return sorted((path for path in checkpoints.glob("checkpoint-*") if path.name[11:].isdigit()), key=step_of)
+
+
+def step_of(checkpoint: Path) -> int:
+    """The step at which the checkpoint of this name was written."""
+    return int(checkpoint.name.removeprefix("checkpoint-"))
 
 
 def _names(checkpoints: Path) -> str:

@@ -1,4 +1,4 @@
-"""One training run: devices, optimizers' schedules, averaged weights, logs, samples, checkpoints and the final pipeline."""
+"""One training run: devices, gradients, averaged weights, logs, samples, checkpoints and the final pipeline."""
 
 from __future__ import annotations
 
@@ -7,40 +7,56 @@ import copy
 import json
 import math
 import os
-import subprocess
 import time
 from collections.abc import Callable, Iterator
-from datetime import datetime, timezone
 from pathlib import Path
 
 import torch
-from accelerate import Accelerator, DistributedDataParallelKwargs
-from accelerate.utils import set_seed
+from accelerate import Accelerator
+from accelerate.utils import ProjectConfiguration, set_seed
 from diffusers import DiffusionPipeline
-from diffusers.optimization import get_scheduler
 from PIL import Image
 from torch import nn
-from torch.optim.swa_utils import AveragedModel
 from tqdm.auto import tqdm
 
 from ..data import ImageStream, load_images
 from ..errors import UserError
+from ..evaluation.evaluate import generate
 from ..grid import make_grid
-from .arguments import command_line
+from .arguments import changed_settings, command_line, settings_of
 from .checkpoints import (
     complete_checkpoints,
     find_checkpoint,
     load_checkpoint,
+    remove_folder,
     save_checkpoint,
+    step_of,
     write_folder_atomically,
 )
+from .facts import plan_of, training_facts
+from .film import save_film
+from .monitor import Monitor
+from .optimization import (
+    Average,
+    average_gradients,
+    choose_mixed_precision,
+    make_scheduler,
+    restore_optimizer,
+    split_batch,
+)
+from .stopping import StopSignals
+from .trackers import report_image, start_trackers
+from .validation import Validation, evaluator_for
+
+# Real images that the monitor knows, and fakes it looks at.
+MONITOR_REALS, MONITOR_FAKES = 10_000, 256
 
 
 class TrainingRun:
     """What a training script needs around its algorithm.
 
-    A script opens a run, builds its networks and optimizers, hands them to `prepare`, and loops over `steps()`; between two
-    steps the run averages weights, logs, samples and saves.
+    A script opens a run, builds its networks and optimizers, hands them to `prepare`, and loops over `steps()`, calling
+    `update` for each optimizer; between two steps the run averages weights, logs, samples, watches and saves.
 
     Attributes:
         data: the stream, with `sample_size`, `num_channels` and `class_names`.
@@ -52,21 +68,23 @@ class TrainingRun:
         self.output_dir = Path(args.output_dir)
         self.accelerator = Accelerator(
             mixed_precision=choose_mixed_precision(args.mixed_precision),
-            log_with=None if args.report_to == "none" else args.report_to,
-            project_dir=str(self.output_dir),
-            # Each process's BatchNorm statistics follow its own batches; rank 0's are saved.
-            kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],
+            log_with=[name for name in args.report_to if name != "none"] or None,
+            project_config=ProjectConfiguration(logging_dir=str(self.output_dir / "logs")),
         )
+        refuse_lost_processes(self.accelerator)
         self.device = self.accelerator.device
         if self.device.type == "cpu":
             # accelerate launch leaves one thread to each process; the machine has more.
-            torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // self.accelerator.num_processes))
+            cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+            local_processes = int(os.environ.get("LOCAL_WORLD_SIZE", self.accelerator.num_processes))
+            torch.set_num_threads(max(1, cores // local_processes))
+        # The same weights in every process.
         set_seed(args.seed)
         self.data: ImageStream = load_images(
             args.dataset_name,
             split=args.split,
             config_name=args.dataset_config_name,
-            batch_size=args.train_batch_size,
+            batch_size=args.train_batch_size * args.gradient_accumulation_steps,
             image_column=args.image_column,
             label_column=args.label_column,
             classes=args.classes,
@@ -84,9 +102,15 @@ class TrainingRun:
             size = self.data.sample_size
             raise UserError(f"The images are {size}x{size}: give --resolution from 16 to 128.")
         self._step = 0
-        # Seconds of training: those before a resume, and when this process began its own.
-        self._seconds_before, self._started = 0.0, time.time()
+        # The step this process began at; seconds of training before that; when it began.
+        self._first_step, self._seconds_before, self._started = 0, 0.0, time.time()
         self._losses: dict[str, torch.Tensor] = {}
+        # Sums and counts of the losses since the monitor last looked.
+        self._window: dict[str, list] = {}
+        self._part = 0
+        # The best weights by validation, and the last figures of it.
+        self._best: dict | None = None
+        self._last_validation: dict | None = None
 
     def prepare(
         self,
@@ -96,6 +120,8 @@ class TrainingRun:
         averaged: tuple[str, ...],
         make_pipeline: Callable[..., DiffusionPipeline],
         draw_samples: Callable[[DiffusionPipeline], list[Image.Image]] | None = None,
+        conditional: bool = False,
+        advice: dict[str, str] | None = None,
     ) -> list[nn.Module]:
         """Put networks and optimizers on the device, in their precision, and go to the checkpoint to resume from.
 
@@ -104,89 +130,116 @@ class TrainingRun:
             optimizers: by any name.
             averaged: which networks are saved as an exponential moving average (EMA) of their weights.
             make_pipeline: from the networks, as keyword arguments, to what is saved and later loaded: a pipeline.
-            draw_samples: from a pipeline to the images of the sample grid, the same latents every time; None for no grids.
+            draw_samples: from a pipeline to the images of the sample grid, the same latents every time; None if the
+                networks draw nothing: then there are no grids, no monitor and no choice of the best weights.
+            conditional: whether the pipeline draws images of wanted classes.
+            advice: what the monitor suggests, by kind of finding, in terms of the script's own flags.
 
         Returns:
             The networks to call in the loop, in the order of `models`.
         """
-        self._raw, self._optimizers = models, optimizers
+        self._models, self._optimizers = models, optimizers
         self._make_pipeline, self._draw_samples = make_pipeline, draw_samples
+        self._num_classes = self.data.num_classes if conditional else 0
+        self._advice = advice or {}
+        if self.args.dry_run:
+            self.accelerator.print(plan_of(self.args, self.accelerator, self.data, models))
+            raise SystemExit(0)
         for model in models.values():
             model.to(self.device, memory_format=torch.channels_last)
-        self._averages = {name: average_of(models[name], self.args.ema_decay) for name in averaged}
+        self._averages = {name: Average(models[name], self.args.ema_decay) for name in averaged}
+        # Only mixed precision is accelerate's business here: `update` averages the gradients.
+        prepared = [self.accelerator.prepare_model(model, evaluation_mode=True) for model in models.values()]
+        # Seeds differ from here on: each process draws its own noise.
+        set_seed(self.args.seed, device_specific=True)
+        self._monitor: Monitor | None = None
+        self._monitor_state: dict | None = None
+        self._validation: Validation | None = None
+        if self.args.resume_from_checkpoint:
+            self._resume()
         self._schedulers = {
             name: make_scheduler(
-                self.args.lr_scheduler, optimizer, self.args.lr_warmup_steps, self.args.max_train_steps
+                self.args.lr_scheduler,
+                optimizer,
+                self.args.lr_warmup_steps,
+                self.args.max_train_steps,
+                steps_taken=self._step,
             )
             for name, optimizer in optimizers.items()
         }
-        if self.args.dry_run:
-            self._print_plan()
-            raise SystemExit(0)
-        wrapped = [self.accelerator.prepare_model(model) for model in models.values()]
-        # Seeds differ from here on: each process draws its own noise, from the same initial weights.
-        set_seed(self.args.seed, device_specific=True)
-        if self.args.resume_from_checkpoint:
-            self._resume()
-        return wrapped
+        return prepared
 
     @property
     def done(self) -> bool:
         """Whether the last step has been taken."""
         return self._step >= self.args.max_train_steps
 
-    def unwrap(self, model: nn.Module) -> nn.Module:
-        """The network without the wrapper that synchronizes gradients, for passes that need none of its own."""
-        return self.accelerator.unwrap_model(model)
+    def update(
+        self,
+        optimizer: torch.optim.Optimizer,
+        loss_of: Callable[[dict[str, torch.Tensor]], torch.Tensor],
+        batch: dict[str, torch.Tensor],
+    ) -> None:
+        """One optimizer step down the gradient of `loss_of(batch)`, a mean over the batch.
 
-    def update(self, optimizer: torch.optim.Optimizer, loss: torch.Tensor) -> None:
-        """One optimizer step down the gradient of `loss`."""
+        With --gradient_accumulation_steps the batch is taken in so many parts; with several processes the gradient is the
+        mean over all their batches. Only the optimizer's own parameters get a gradient, whatever else the loss went through.
+        """
+        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
         optimizer.zero_grad(set_to_none=True)
-        self.accelerator.backward(loss)
+        parts = self.args.gradient_accumulation_steps
+        for self._part, part in enumerate(split_batch(batch, parts)):
+            self.accelerator.backward(loss_of(part) / parts, inputs=parameters)
+        average_gradients(self.accelerator, parameters)
         optimizer.step()
 
     def log(self, **losses: torch.Tensor) -> None:
         """Note scalars of this step; they are read, and so waited for, only every --logging_steps steps."""
-        self._losses = losses
+        for name, value in losses.items():
+            value = value.detach().float() / self.args.gradient_accumulation_steps
+            self._losses[name] = self._losses[name] + value if self._part else value
 
     def steps(self) -> Iterator[dict[str, torch.Tensor]]:
         """Batches on the device, one a step, until --max_train_steps; everything between two steps happens here.
 
+        SIGTERM or Ctrl-C end the program after the step, with a checkpoint and exit code 0.
+
         Raises:
-            UserError: a loss is not finite.
+            UserError: a loss or a weight is not finite, or a checkpoint cannot be written.
         """
-        args, main = self.args, self.accelerator.is_main_process
+        main = self.accelerator.is_main_process
         if main:
-            self.output_dir.mkdir(parents=True, exist_ok=True)
-            self._truncate_log()
-        if args.report_to != "none":
-            self.accelerator.init_trackers("logs")
-        bar = tqdm(total=args.max_train_steps, initial=self._step, disable=not main, unit="step", dynamic_ncols=True)
-        self._started, first_step, window, window_step = time.time(), self._step, time.time(), self._step
+            self._clean_output()
+        start_trackers(self.accelerator, self.args, self.output_dir, self._step)
+        if main and self._step == 0:
+            self._save_samples()
+        self._started = self._window_started = time.time()
+        self._window_step = self._step
         batches = self.data.forever()
-        while not self.done:
-            batch = {name: tensor.to(self.device, non_blocking=True) for name, tensor in next(batches).items()}
-            batch["pixel_values"] = batch["pixel_values"].contiguous(memory_format=torch.channels_last)
-            yield batch
-            self._step += 1
-            bar.update()
-            for name, average in self._averages.items():
-                average.update_parameters(self._raw[name])
-            for scheduler in self._schedulers.values():
-                scheduler.step()
-            if self._step % args.logging_steps == 0 or self._step in (first_step + 1, args.max_train_steps):
-                images = (self._step - window_step) * args.train_batch_size * self.accelerator.num_processes
-                rate, window, window_step = images / (time.time() - window), time.time(), self._step
-                self._write_log(bar, rate)
-            if (
-                main
-                and self._draw_samples
-                and (self._step % args.sample_steps == 0 or self._step == args.max_train_steps)
-            ):
-                self._save_samples()
-            if self._step % args.checkpointing_steps == 0 and self._step < args.max_train_steps:
-                self._save()
-        bar.close()
+        with (
+            StopSignals() as stop,
+            tqdm(
+                total=self.args.max_train_steps,
+                initial=self._step,
+                disable=not main,
+                unit="step",
+                dynamic_ncols=True,
+            ) as self._bar,
+        ):
+            while not self.done:
+                batch = {name: tensor.to(self.device, non_blocking=True) for name, tensor in next(batches).items()}
+                batch["pixel_values"] = batch["pixel_values"].contiguous(memory_format=torch.channels_last)
+                yield batch
+                self._after_step()
+                if not self.done and self._must_stop(stop):
+                    self._save()
+                    self.accelerator.end_training()
+                    self._bar.close()
+                    self.accelerator.print(
+                        f"Stopped after step {self._step:,}, with a checkpoint: the same command with "
+                        "--resume_from_checkpoint latest goes on."
+                    )
+                    raise SystemExit(0)
 
     def finish(self, title: str, **facts) -> Path:
         """Save the pipeline with its training facts, and say how to load it.
@@ -198,230 +251,321 @@ class TrainingRun:
         Returns:
             The pipeline's folder.
         """
-        self._save()
+        if self._step > self._first_step:
+            self._save()
         folder = self.output_dir / "model"
         if self.accelerator.is_main_process:
-            pipeline = self.pipeline()
-            facts = {"title": title, **self._facts(), **facts}
+            pipeline = self.pipeline(self._best["networks"] if self._best else None)
+            facts = {
+                "title": title,
+                **training_facts(self.args, self.accelerator, self._step, self._seconds()),
+                **facts,
+            }
+            if self._best:
+                last = self._last_validation
+                facts["selected"] = {
+                    "step": self._best["step"],
+                    **{name: round(self._best[name], 4) for name in ("fid", "recall")},
+                    **{f"last_{name}": round(last[name], 4) for name in ("fid", "recall")},
+                    "n": self._best["n"],
+                }
+            if self._monitor_state:
+                facts["monitor"] = self._watcher().verdict()
 
             def write(partial: Path) -> None:
                 pipeline.save_pretrained(partial, safe_serialization=True)
                 if self._draw_samples:
                     make_grid(self._draw_samples(pipeline)).save(partial / "samples.png")
+                    save_film(self.output_dir / "samples", partial / "film.webp")
                 (partial / "training.json").write_text(json.dumps(facts, indent=2) + "\n")
 
             write_folder_atomically(folder, write)
             kind = type(pipeline).__name__
-            self.accelerator.print(f"Saved {folder}: load it with {kind}.from_pretrained({str(folder)!r}).")
+            chosen = f", the weights after step {self._best['step']:,} with the lowest FID" if self._best else ""
+            self.accelerator.print(f"Saved {folder}{chosen}: load it with {kind}.from_pretrained({str(folder)!r}).")
         self.accelerator.end_training()
         return folder
 
-    def pipeline(self) -> DiffusionPipeline:
-        """The pipeline as it would be saved now: averaged networks where there are any, in evaluation mode."""
+    def pipeline(self, weights: dict[str, dict] | None = None) -> DiffusionPipeline:
+        """The pipeline as it would be saved now: averaged networks where there are any, in evaluation mode.
+
+        Args:
+            weights: other weights for each network, as state dicts.
+        """
         networks = {}
-        for name, model in self._raw.items():
-            source = self._averages[name].module if name in self._averages else model
+        for name, source in self._saved_networks().items():
             network = copy.deepcopy(source).eval().requires_grad_(False)
+            if weights:
+                network.load_state_dict(weights[name])
             networks[name] = network.to(memory_format=torch.contiguous_format)
         return self._make_pipeline(**networks)
+
+    def _saved_networks(self) -> dict[str, nn.Module]:
+        return {
+            name: self._averages[name].module if name in self._averages else model
+            for name, model in self._models.items()
+        }
+
+    def _seconds(self) -> float:
+        return self._seconds_before + time.time() - self._started
+
+    def _after_step(self) -> None:
+        args, main = self.args, self.accelerator.is_main_process
+        self._step += 1
+        self._bar.update()
+        for name, average in self._averages.items():
+            average.update(self._models[name])
+        for scheduler in self._schedulers.values():
+            scheduler.step()
+        for name, value in self._losses.items():
+            total, count = self._window.get(name, (0.0, 0))
+            self._window[name] = [total + value, count + 1]
+        if self._step % args.logging_steps == 0 or self._step in (1, args.max_train_steps):
+            self._write_log()
+        if self._draw_samples:
+            if main and (self._step % args.sample_steps == 0 or self.done):
+                self._save_samples()
+            if args.monitor_steps and self._step % args.monitor_steps == 0:
+                self._watch()
+            if args.validation_steps and (self._step % args.validation_steps == 0 or self.done):
+                self._validate()
+        if self._step % args.checkpointing_steps == 0 and not self.done:
+            self._save()
+
+    def _must_stop(self, stop: StopSignals) -> bool:
+        """Whether a signal has come to any process; several agree on it at every log line, where they wait anyway."""
+        if self.accelerator.num_processes == 1:
+            return stop.requested
+        if self._step % self.args.logging_steps:
+            return False
+        return bool(self.accelerator.reduce(torch.tensor(float(stop.requested), device=self.device), "max"))
+
+    def _read_losses(self) -> dict[str, float]:
+        """The losses of this step, the mean over all processes; raises UserError if they are not finite."""
+        names = sorted(self._losses)
+        # A loss that was not finite in any step since the last reading leaves its sum so.
+        sums = [self._window.get(name, [self._losses[name]])[0] for name in names]
+        values = self.accelerator.reduce(torch.stack([self._losses[name] for name in names] + sums), "mean").tolist()
+        for name, value, total in zip(names, values, values[len(names) :], strict=False):
+            if not math.isfinite(total):
+                self._refuse_to_go_on(f"{name} is {value}" if not math.isfinite(value) else f"{name} was not finite")
+        return dict(zip(names, values, strict=False))
+
+    def _check_weights(self) -> None:
+        for name, model in self._models.items():
+            if not torch.stack([p.detach().sum() for p in model.parameters()]).sum().isfinite():
+                self._refuse_to_go_on(f"A weight of the {name} is not finite")
+
+    def _refuse_to_go_on(self, what: str) -> None:
+        kept = complete_checkpoints(self.output_dir / "checkpoints")
+        last = f"{kept[-1]} is the last good checkpoint; resume from it with" if kept else "Start again with"
+        raise UserError(
+            f"{what} at step {self._step:,}, so training stopped. {last} a lower --learning_rate, or with --mixed_precision no."
+        )
+
+    def _write_log(self) -> None:
+        values = self._read_losses()
+        images = (self._step - self._window_step) * self.data.batch_size * self.accelerator.num_processes
+        rate = images / (time.time() - self._window_started)
+        self._window_started, self._window_step = time.time(), self._step
+        rates = {f"lr_{name}": scheduler.get_last_lr()[0] for name, scheduler in self._schedulers.items()}
+        self._bar.set_postfix({**{k: f"{v:.3f}" for k, v in values.items()}, "img/s": f"{rate:.0f}"})
+        self._append({**values, **rates, "images_per_second": round(rate, 1)})
+
+    def _append(self, figures: dict, group: str | None = None) -> None:
+        """One line of metrics.jsonl, and the same to the trackers."""
+        if self.accelerator.is_main_process:
+            line = {"step": self._step, **({group: figures} if group else figures)}
+            with open(self.output_dir / "metrics.jsonl", "a") as file:
+                file.write(json.dumps(line) + "\n")
+            self.accelerator.log({f"{group}/{k}" if group else k: v for k, v in figures.items()}, self._step)
+
+    def _watcher(self) -> Monitor:
+        if self._monitor is None:
+            images, labels = self.data.sample(MONITOR_REALS)
+            known = (self.data.sample_size, self.data.num_channels) in ((28, 1), (32, 3))
+            self._monitor = Monitor(
+                images,
+                labels,
+                self.data.class_names,
+                evaluator=evaluator_for(self.data.num_channels) if known else None,
+                conditional=self._num_classes > 0,
+                advice=self._advice,
+            )
+            if self._monitor_state:
+                self._monitor.load_state_dict(self._monitor_state)
+        return self._monitor
+
+    def _watch(self) -> None:
+        """Let the monitor look at fakes and at the losses since it last did."""
+        self._read_losses()
+        means = {name: float(total) / count for name, (total, count) in self._window.items()}
+        self._window = {}
+        if not self.accelerator.is_main_process:
+            return
+        fakes, labels = self._draw_fakes(MONITOR_FAKES)
+        figures, findings = self._watcher().check(self._step, fakes, labels, means)
+        self._monitor_state = self._monitor.state_dict()
+        self._append(figures, "monitor")
+        for finding in findings:
+            self._bar.write(f"Monitor, step {self._step:,}: {finding.message}")
+
+    def _draw_fakes(self, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+        # Sampling draws no random numbers from the state that training goes on with.
+        with torch.random.fork_rng(devices=[]):
+            parts = list(generate(self.pipeline(), count, self.args.seed, self._num_classes))
+        images, labels = (torch.cat(part) for part in zip(*parts, strict=True))
+        return images.cpu(), labels.cpu()
+
+    def _validate(self) -> None:
+        """Measure the averaged weights, and keep them if they are the best so far."""
+        if self.accelerator.is_main_process:
+            if self._validation is None:
+                images, _ = self.data.sample(MONITOR_REALS)
+                evaluator = evaluator_for(self.data.num_channels)
+                self._validation = Validation(images, self._num_classes, evaluator, self.args.seed)
+            with torch.random.fork_rng(devices=[]):
+                figures = self._validation.measure(self.pipeline())
+            self._last_validation = figures
+            self._append(figures, "validation")
+            if self._best is None or figures["fid"] < self._best["fid"]:
+                networks = {
+                    name: {key: tensor.cpu().clone() for key, tensor in network.state_dict().items()}
+                    for name, network in self._saved_networks().items()
+                }
+                self._best = {"step": self._step, "n": self._validation.num_images, **figures, "networks": networks}
+        self.accelerator.wait_for_everyone()
 
     def _state(self) -> dict:
         """Everything that the next step depends on."""
         own_rng = torch.get_rng_state().to(self.device)
-        rng = self.accelerator.gather(own_rng[None]).cpu()
         state = {
             "script": Path(command_line().split()[2]).name,
+            "settings": settings_of(self.args, self.accelerator),
             "step": self._step,
             "data": self.data.state_dict(),
-            "models": {name: model.state_dict() for name, model in self._raw.items()},
+            "models": {name: model.state_dict() for name, model in self._models.items()},
             "averages": {name: average.state_dict() for name, average in self._averages.items()},
-            "optimizers": {name: optimizer.state_dict() for name, optimizer in self._optimizers.items()},
-            "schedulers": {
-                name: {k: v for k, v in scheduler.state_dict().items() if k != "lr_lambdas"}
-                for name, scheduler in self._schedulers.items()
-            },
-            "rng": rng,
-            "seconds": self._seconds_before + time.time() - self._started,
+            "optimizers": {name: optimizer.state_dict()["state"] for name, optimizer in self._optimizers.items()},
+            "rng": self.accelerator.gather(own_rng[None]).cpu(),
+            "window": self._window,
+            "monitor": self._monitor_state,
+            "best": self._best,
+            "last_validation": self._last_validation,
+            "seconds": self._seconds(),
         }
         if self.device.type == "cuda":
             state["cuda_rng"] = self.accelerator.gather(torch.cuda.get_rng_state().to(self.device)[None]).cpu()
         return state
 
     def _save(self) -> None:
+        self._check_weights()
+        self._read_losses()
         state = self._state()
         if self.accelerator.is_main_process:
             checkpoints = self.output_dir / "checkpoints"
             save_checkpoint(checkpoints / f"checkpoint-{self._step}", state)
             for old in complete_checkpoints(checkpoints)[: -self.args.checkpoints_total_limit]:
-                for file in old.iterdir():
-                    file.unlink()
-                old.rmdir()
+                remove_folder(old)
         self.accelerator.wait_for_everyone()
 
     def _resume(self) -> None:
-        folder = find_checkpoint(self.output_dir / "checkpoints", self.args.resume_from_checkpoint)
+        checkpoints = self.output_dir / "checkpoints"
+        folder = find_checkpoint(checkpoints, self.args.resume_from_checkpoint)
         state = load_checkpoint(folder)
-        script = Path(command_line().split()[2]).name
-        if state["script"] != script:
-            raise UserError(f"The checkpoint {folder} belongs to {state['script']}, not to {script}.")
-        if state["step"] >= self.args.max_train_steps:
-            raise UserError(
-                f"The checkpoint {folder} is at step {state['step']} already: raise --max_train_steps to go on from there."
-            )
+        self._check_fits(folder, state, checkpoints)
         try:
-            for name, model in self._raw.items():
+            for name, model in self._models.items():
                 model.load_state_dict(state["models"][name])
             for name, average in self._averages.items():
                 average.load_state_dict(state["averages"][name])
             for name, optimizer in self._optimizers.items():
-                optimizer.load_state_dict(state["optimizers"][name])
+                restore_optimizer(optimizer, state["optimizers"][name])
         except (RuntimeError, ValueError, KeyError) as error:
             raise UserError(
                 f"The checkpoint {folder} does not fit these networks: resume with the flags that it was made with."
             ) from error
-        for name, scheduler in self._schedulers.items():
-            scheduler.load_state_dict({**state["schedulers"][name], "lr_lambdas": [None]})
+        rank = self.accelerator.process_index
+        # Cloned, since torch reads from the start of the storage, which is another process's state.
+        torch.set_rng_state(state["rng"][rank].clone())
+        if "cuda_rng" in state and self.device.type == "cuda":
+            torch.cuda.set_rng_state(state["cuda_rng"][rank].clone())
+        self.data.load_state_dict(state["data"])
+        self._window = {name: [total.to(self.device), n] for name, (total, n) in state["window"].items()}
+        self._monitor_state, self._best = state["monitor"], state["best"]
+        self._last_validation = state["last_validation"]
+        self._step = self._first_step = state["step"]
+        self._seconds_before = state["seconds"]
+        self.accelerator.print(f"Resuming from {folder}.")
+        changed = changed_settings(state["settings"], settings_of(self.args, self.accelerator))
+        if changed:
+            self.accelerator.print(
+                f"Settings have changed since that checkpoint, so the result will not be that of one uninterrupted run: "
+                f"{'; '.join(changed)}."
+            )
+
+    def _check_fits(self, folder: Path, state: dict, checkpoints: Path) -> None:
+        script = Path(command_line().split()[2]).name
+        if state.get("script") != script:
+            raise UserError(f"The checkpoint {folder} belongs to {state.get('script')}, not to {script}.")
+        if "settings" not in state:
+            raise UserError(f"The checkpoint {folder} is of an older version of genmodels: start the run anew.")
+        if state["step"] > self.args.max_train_steps:
+            raise UserError(
+                f"The checkpoint {folder} is at step {state['step']} already: raise --max_train_steps to go on from there."
+            )
         if len(state["rng"]) != self.accelerator.num_processes:
             raise UserError(f"The checkpoint {folder} is of {len(state['rng'])} process(es): resume with as many.")
-        torch.set_rng_state(state["rng"][self.accelerator.process_index])
-        if "cuda_rng" in state and self.device.type == "cuda":
-            torch.cuda.set_rng_state(state["cuda_rng"][self.accelerator.process_index])
-        self.data.load_state_dict(state["data"])
-        self._step, self._seconds_before = state["step"], state["seconds"]
-        self.accelerator.print(f"Resuming from {folder}.")
-
-    def _write_log(self, bar: tqdm, images_per_second: float) -> None:
-        values = {name: loss.detach().float().item() for name, loss in self._losses.items()}
-        wrong = [name for name, value in values.items() if not math.isfinite(value)]
-        if wrong:
+        later = [path.name for path in complete_checkpoints(checkpoints) if step_of(path) > state["step"]]
+        if later:
             raise UserError(
-                f"{wrong[0]} is {values[wrong[0]]} at step {self._step}: lower the learning rate, or try --mixed_precision no."
+                f"{self.output_dir} holds later checkpoints ({', '.join(later)}): remove them to go on from {folder}, or give "
+                f"another --output_dir with --resume_from_checkpoint {folder}."
             )
-        rates = {f"lr_{name}": scheduler.get_last_lr()[0] for name, scheduler in self._schedulers.items()}
-        if self.accelerator.is_main_process:
-            bar.set_postfix({**{k: f"{v:.3f}" for k, v in values.items()}, "img/s": f"{images_per_second:.0f}"})
-            line = {"step": self._step, **values, **rates, "images_per_second": round(images_per_second, 1)}
-            with open(self.output_dir / "metrics.jsonl", "a") as file:
-                file.write(json.dumps(line) + "\n")
-        self.accelerator.log({**values, **rates, "images_per_second": images_per_second}, step=self._step)
 
-    def _truncate_log(self) -> None:
-        """Drop log lines of steps that will be taken again."""
+    def _clean_output(self) -> None:
+        """Drop log lines and sample grids of steps that will be taken again, and a line that a kill has cut."""
+        self.output_dir.mkdir(parents=True, exist_ok=True)
         path = self.output_dir / "metrics.jsonl"
         if path.exists():
-            lines = [line for line in path.read_text().splitlines() if json.loads(line)["step"] <= self._step]
+            lines = [line for line in path.read_text().splitlines() if step_in(line) <= self._step]
             partial = path.with_suffix(".partial")
             partial.write_text("".join(f"{line}\n" for line in lines))
             partial.replace(path)
+        for grid in (self.output_dir / "samples").glob("step-*.png"):
+            if int(grid.stem.split("-")[1]) > self._step:
+                grid.unlink()
 
     def _save_samples(self) -> None:
+        if not self._draw_samples:
+            return
         folder = self.output_dir / "samples"
         folder.mkdir(exist_ok=True)
-        # Sampling draws no random numbers from the state that training goes on with.
         with torch.random.fork_rng(devices=[]):
             grid = make_grid(self._draw_samples(self.pipeline()))
-        grid.save(folder / f"step-{self._step:06d}.png")
-        for tracker in self.accelerator.trackers:
-            if tracker.name == "tensorboard":
-                pixels = torch.frombuffer(bytearray(grid.convert("RGB").tobytes()), dtype=torch.uint8)
-                tracker.writer.add_image(
-                    "samples", pixels.view(grid.height, grid.width, 3), self._step, dataformats="HWC"
-                )
-
-    def _facts(self) -> dict:
-        args = self.args
-        images = self._step * args.train_batch_size * self.accelerator.num_processes
-        return {
-            "command": command_line(),
-            "dataset": args.dataset_name if "/" in args.dataset_name and args.dataset_name[0] not in "/.~" else None,
-            "split": args.split,
-            "classes": args.classes,
-            "seed": args.seed,
-            "steps": self._step,
-            "batch_size": args.train_batch_size * self.accelerator.num_processes,
-            "images_seen": images,
-            "minutes": round((self._seconds_before + time.time() - self._started) / 60, 1),
-            "processes": self.accelerator.num_processes,
-            "device": describe_device(self.device),
-            "mixed_precision": self.accelerator.mixed_precision,
-            "commit": git_commit(),
-            "torch": torch.__version__,
-            "date": datetime.now(timezone.utc).strftime("%Y-%m-%d"),
-        }
-
-    def _print_plan(self) -> None:
-        data = self.data
-        classes = f", classes {', '.join(data.class_names)}" if data.class_names else ""
-        plan = {
-            "data": f"{self.args.dataset_name} ({self.args.split}), {data.sample_size}x{data.sample_size}, "
-            f"{data.num_channels} channel(s){classes}",
-            "networks": ", ".join(
-                f"{name} {sum(p.numel() for p in model.parameters()):,} parameters" for name, model in self._raw.items()
-            ),
-            "device": f"{describe_device(self.device)}, {self.accelerator.num_processes} process(es), "
-            f"mixed precision {self.accelerator.mixed_precision}",
-            "steps": f"{self.args.max_train_steps:,} of {self.args.train_batch_size} images",
-            "output": str(self.output_dir),
-        }
-        flags = {name: value for name, value in sorted(vars(self.args).items()) if value is not None}
-        lines = [f"{name:>9}: {value}" for name, value in plan.items()]
-        lines += [
-            "",
-            *(f"  --{name} {value}" for name, value in flags.items()),
-            "",
-            "Dry run: nothing was trained or written.",
-        ]
-        self.accelerator.print("\n".join(lines))
+        target, partial = folder / f"step-{self._step:06d}.png", folder / ".partial.png"
+        grid.save(partial)
+        partial.replace(target)
+        report_image(self.accelerator, target, self._step)
 
 
-def average_of(model: nn.Module, decay: float) -> AveragedModel:
-    """An exponential moving average of weights and BatchNorm statistics, warmed up as (1 + n) / (10 + n)."""
-
-    def lerp(averages: list[torch.Tensor], currents: list[torch.Tensor], num_averaged: torch.Tensor) -> None:
-        if not averages[0].is_floating_point():
-            for average, current in zip(averages, currents, strict=True):
-                average.copy_(current)
-            return
-        n = int(num_averaged)
-        torch._foreach_lerp_(averages, currents, 1 - min(decay, (1 + n) / (10 + n)))
-
-    average = AveragedModel(model, multi_avg_fn=lerp, use_buffers=True)
-    return average.requires_grad_(False)
-
-
-def make_scheduler(
-    name: str, optimizer: torch.optim.Optimizer, warmup_steps: int, total_steps: int
-) -> torch.optim.lr_scheduler.LRScheduler:
-    """diffusers' schedule of that name, or "trapezoid": constant for the first half, then a line to 0."""
-    if name != "trapezoid":
-        return get_scheduler(name, optimizer, num_warmup_steps=warmup_steps, num_training_steps=total_steps)
-    return torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: min(1.0, (step + 1) / (warmup_steps + 1), 2 * (1 - step / total_steps))
-    )
-
-
-def choose_mixed_precision(wanted: str) -> str:
-    """The precision for "auto": bf16 where the hardware has it, else none."""
-    if wanted != "auto":
-        return wanted
-    if torch.cuda.is_available():
-        return "bf16" if torch.cuda.is_bf16_supported() else "no"
-    return "bf16" if torch.cpu._is_avx512_bf16_supported() else "no"
-
-
-def describe_device(device: torch.device) -> str:
-    """What the run computes on, without naming the machine."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {torch.get_num_threads()} thread(s)"
-
-
-def git_commit() -> str | None:
-    """The commit of the code, marked if the tree has changes; None outside a repository."""
-    arguments = {"cwd": Path(__file__).parents[1], "capture_output": True, "text": True}
+def step_in(line: str) -> float:
+    """The step of a line of metrics.jsonl; infinite if the line is cut off."""
     try:
-        head = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], **arguments)
-        changes = subprocess.run(["git", "status", "--porcelain", "--", ".", "../train", ":!ui", ":!zoo"], **arguments)
-    except OSError:
-        return None
-    if head.returncode:
-        return None
-    return head.stdout.strip() + ("+changes" if changes.stdout.strip() else "")
+        return json.loads(line)["step"]
+    except ValueError:
+        return math.inf
+
+
+def refuse_lost_processes(accelerator: Accelerator) -> None:
+    """`accelerate launch --num_processes 2` starts one process on a CPU, without a word; say so.
+
+    Raises:
+        UserError: several processes were asked for, and this one is alone.
+    """
+    launched = "ACCELERATE_MIXED_PRECISION" in os.environ and "MASTER_PORT" in os.environ
+    if launched and "WORLD_SIZE" not in os.environ and accelerator.num_processes == 1:
+        raise UserError(
+            "accelerate launch has started one process of several: on CPUs it needs --multi_gpu all the same, with "
+            "ACCELERATE_USE_CPU=true in front."
+        )

@@ -15,8 +15,6 @@ SAMPLE = ["--dataset_name", "zoo:mnist-sample"]
 
 
 ACCELERATE = ["accelerate.commands.launch", "--quiet", "--cpu", "--num_processes", "1"]
-# accelerate launch starts several CPU processes only through MPI; torchrun sets what accelerate reads as well.
-TWO_PROCESSES = ["torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
 
 
 def launch(script: str, *arguments: str, env=None, launcher=ACCELERATE) -> subprocess.CompletedProcess:
@@ -67,34 +65,6 @@ def test_a_run_ends_with_a_pipeline_that_loads(tmp_path, script, arguments, kind
     training = json.loads((run / "model" / "training.json").read_text())
     assert (training["steps"], training["seed"], training["images_seen"]) == (4, 0, 64)
     assert list((run / "logs").iterdir()), "TensorBoard wrote nothing"
-
-
-@pytest.mark.parametrize("script", ["vae", "cgan"])
-def test_resuming_equals_never_having_stopped(tmp_path, script):
-    common = [*SAMPLE, *TINY, "--checkpointing_steps", "3", "--lr_scheduler", "constant", "--report_to", "none"]
-    whole = launch(script, *common, "--max_train_steps", "6", "--output_dir", str(tmp_path / "whole"))
-    assert whole.returncode == 0, whole.stderr
-    part = ["--output_dir", str(tmp_path / "part")]
-    assert launch(script, *common, *part, "--max_train_steps", "3").returncode == 0
-    resumed = launch(script, *common, *part, "--max_train_steps", "6", "--resume_from_checkpoint", "latest")
-    assert resumed.returncode == 0, resumed.stderr
-    files = sorted(path.relative_to(tmp_path / "whole") for path in (tmp_path / "whole/model").rglob("*.safetensors"))
-    assert len(files) == 2
-    for file in files:
-        assert (tmp_path / "whole" / file).read_bytes() == (tmp_path / "part" / file).read_bytes()
-    whole_log, part_log = without_rate(log_of(tmp_path / "whole")), without_rate(log_of(tmp_path / "part"))
-    assert [line for line in part_log if line["step"] in (2, 6)] == [
-        line for line in whole_log if line["step"] in (2, 6)
-    ]
-
-
-def test_two_processes_train_one_model(tmp_path):
-    arguments = [*SAMPLE, *TINY, "--max_train_steps", "3", "--output_dir", str(tmp_path / "run")]
-    env = {**os.environ, "ACCELERATE_USE_CPU": "true"}
-    done = launch("cgan", *arguments, env=env, launcher=TWO_PROCESSES)
-    assert done.returncode == 0, done.stderr
-    assert json.loads((tmp_path / "run/model/training.json").read_text())["images_seen"] == 96
-    assert load_pipeline(tmp_path / "run/model")(1, seed=0).images[0].size == (28, 28)
 
 
 def test_training_from_the_hub_and_pushing_back(hub, digits_on_hub, tmp_path):

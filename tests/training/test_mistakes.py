@@ -1,10 +1,15 @@
 """A user's mistakes with the training scripts: one sentence each, before any work is done."""
 
+import importlib.util
 import runpy
 import sys
 
 import pytest
 from helpers import REPO
+
+from genmodels.errors import UserError
+from genmodels.training.checkpoints import save_checkpoint
+from genmodels.training.trackers import check_trackers
 
 
 @pytest.fixture
@@ -32,13 +37,18 @@ def start(monkeypatch, capsys):
         ("vae", ["--resolution", "200"], "--resolution must be from 16 to 128, got 200."),
         ("vae", ["--resume_from_checkpoint", "latest"], "There is no checkpoint in"),
         ("vae", ["--dataset_name", "zoo:nothing"], "There is no built-in sample 'zoo:nothing'"),
-        ("vae", ["--mixed_precision", "fp16"], "invalid choice: 'fp16'"),
+        ("vae", ["--mixed_precision", "fp16"], "fp16 overflows in gradient penalties"),
+        ("vae", ["--dataloader_num_workers", "9"], "each worker needs"),
+        ("vae", ["--gradient_accumulation_steps", "0"], "must be an integer of at least 1"),
+        ("vae", ["--resume_from_checkpoint", "no/such/folder"], "There is no checkpoint 'no/such/folder'"),
+        ("vae", ["--report_to", "paper"], "invalid choice: 'paper'"),
         ("dcgan", ["--classes", "toad"], "has no class 'toad'"),
         ("dcgan", ["--hub_model_id", "alice/x"], "add --push_to_hub"),
         ("cgan", ["--label_noise", "0.1"], "add --loss nonsaturating"),
         ("dcgan", ["--discriminator_norm", "batch"], "give --discriminator_norm none"),
         ("cgan", ["--classes", "3"], "needs labels of at least two classes"),
         ("vae", ["--train_batch_size", "20000"], "fewer images than one batch"),
+        ("evaluator", ["--sample_steps", "5"], "unrecognized arguments: --sample_steps"),
         ("evaluator", ["--push_to_hub"], "push its folder with"),
     ],
 )
@@ -51,3 +61,45 @@ def test_a_mistake_gets_one_sentence(start, tmp_path, script, arguments, message
 def test_another_runs_folder_is_not_overwritten(start, tmp_path):
     (tmp_path / "checkpoints" / "checkpoint-10").mkdir(parents=True)
     assert "holds another run: add --resume_from_checkpoint latest" in start("vae", "--output_dir", str(tmp_path))
+
+
+def test_a_trained_model_is_not_overwritten(start, tmp_path):
+    (tmp_path / "model").mkdir()
+    assert "holds a trained model: choose another --output_dir" in start("vae", "--output_dir", str(tmp_path))
+
+
+def checkpoint_of(folder, **state):
+    """A complete checkpoint with these values."""
+    save_checkpoint(folder, state)
+    return folder
+
+
+def test_a_checkpoint_of_another_script_is_refused(start, tmp_path):
+    checkpoint_of(tmp_path / "checkpoints/checkpoint-5", script="cgan.py", settings={}, step=5, rng=[0])
+    text = start("vae", "--output_dir", str(tmp_path), "--resume_from_checkpoint", "latest")
+    assert "belongs to cgan.py, not to vae.py" in text
+
+
+def test_a_checkpoint_of_more_processes_is_refused(start, tmp_path):
+    checkpoint_of(tmp_path / "checkpoints/checkpoint-5", script="vae.py", settings={}, step=5, rng=[0, 0])
+    text = start("vae", "--output_dir", str(tmp_path), "--resume_from_checkpoint", "latest")
+    assert "is of 2 process(es): resume with as many" in text
+
+
+def test_a_run_that_is_over_says_how_to_go_on(start, tmp_path):
+    checkpoint_of(tmp_path / "checkpoints/checkpoint-500", script="vae.py", settings={}, step=500, rng=[0])
+    arguments = ["--output_dir", str(tmp_path), "--resume_from_checkpoint", "latest", "--max_train_steps", "400"]
+    assert "is at step 500 already: raise --max_train_steps" in start("vae", *arguments)
+
+
+def test_another_runs_checkpoint_does_not_mix_with_this_folders(start, tmp_path):
+    checkpoint_of(tmp_path / "mine/checkpoints/checkpoint-5", script="vae.py")
+    other = checkpoint_of(tmp_path / "other/checkpoints/checkpoint-5", script="vae.py")
+    text = start("vae", "--output_dir", str(tmp_path / "mine"), "--resume_from_checkpoint", str(other))
+    assert "is no checkpoint of: give another --output_dir" in text
+
+
+def test_a_tracker_that_is_not_installed_is_named(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match="`python -m pip install wandb`"):
+        check_trackers(["wandb"])

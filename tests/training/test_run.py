@@ -4,30 +4,38 @@ import sys
 
 import pytest
 import torch
+from accelerate import Accelerator
 from torch import nn
 
 from genmodels.training.arguments import command_line
-from genmodels.training.run import average_of, choose_mixed_precision
+from genmodels.training.optimization import (
+    Average,
+    average_gradients,
+    choose_mixed_precision,
+    make_scheduler,
+    restore_optimizer,
+    split_batch,
+)
 
 
 def test_the_average_starts_at_the_weights_and_follows_them():
     model = nn.Sequential(nn.Linear(1, 1, bias=False), nn.BatchNorm1d(1))
-    average = average_of(model, decay=0.9)
+    average = Average(model, decay=0.9)
     nn.init.constant_(model[0].weight, 1.0)
-    average.update_parameters(model)
+    average.update(model)
     assert average.module[0].weight == 1
     nn.init.constant_(model[0].weight, 2.0)
-    average.update_parameters(model)
+    average.update(model)
     # n = 1: the decay is (1 + 1) / (10 + 1).
     assert average.module[0].weight.item() == pytest.approx(2 / 11 * 1 + 9 / 11 * 2)
 
 
 def test_the_average_keeps_batch_statistics_and_their_count():
     model = nn.BatchNorm2d(2)
-    average = average_of(model, decay=0.5)
+    average = Average(model, decay=0.5)
     for _ in range(5):
         model(torch.randn(8, 2, 4, 4) + 3)
-        average.update_parameters(model)
+        average.update(model)
     assert average.module.num_batches_tracked == 5
     assert 0 < average.module.running_mean.mean() <= model.running_mean.mean() + 0.1
 
@@ -43,3 +51,44 @@ def test_the_command_on_the_card_names_no_place_of_this_machine(monkeypatch):
         sys, "argv", ["/somewhere/train/cgan.py", "--dataset_name", "/home/ann/photos", "--classes", "a b"]
     )
     assert command_line() == "accelerate launch train/cgan.py --dataset_name .../photos --classes 'a b'"
+
+
+@pytest.mark.parametrize("name", ["constant", "linear", "cosine", "trapezoid"])
+def test_a_schedule_depends_on_the_step_alone(name):
+    def rates(steps_taken: int) -> list[float]:
+        optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.1)
+        scheduler = make_scheduler(name, optimizer, 3, 20, steps_taken)
+        found = []
+        for _ in range(20 - steps_taken):
+            found.append(optimizer.param_groups[0]["lr"])
+            optimizer.step()
+            scheduler.step()
+        return found
+
+    assert rates(7) == rates(0)[7:]
+
+
+def test_moments_come_back_in_the_layout_of_their_weights():
+    weights = nn.Conv2d(4, 4, 3).to(memory_format=torch.channels_last).weight
+    optimizer = torch.optim.Adam([weights], lr=0.1, fused=True)
+    weights.grad = torch.randn_like(weights)
+    optimizer.step()
+    state = {0: {name: value.clone().contiguous() for name, value in optimizer.state[weights].items()}}
+    other = torch.optim.Adam([weights], lr=0.5, fused=True)
+    restore_optimizer(other, state)
+    assert other.state[weights]["exp_avg"].stride() == weights.stride()
+    assert torch.equal(other.state[weights]["exp_avg"], optimizer.state[weights]["exp_avg"])
+    assert other.param_groups[0]["lr"] == 0.5
+
+
+def test_the_parts_of_a_batch_are_the_batch():
+    batch = {"pixel_values": torch.arange(12.0).view(6, 2), "class_labels": torch.arange(6)}
+    parts = list(split_batch(batch, 3))
+    assert [len(part["class_labels"]) for part in parts] == [2, 2, 2]
+    assert torch.equal(torch.cat([part["pixel_values"] for part in parts]), batch["pixel_values"])
+
+
+def test_one_process_keeps_its_gradients_as_they_are():
+    parameter = nn.Parameter(torch.ones(2))
+    average_gradients(Accelerator(cpu=True), [parameter])
+    assert parameter.grad is None

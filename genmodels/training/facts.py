@@ -1,0 +1,77 @@
+"""What a run says of itself: the plan of a dry run, and the facts that travel with the model."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+from datetime import datetime, timezone
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from torch import nn
+
+from ..data import ImageStream
+from .arguments import command_line
+
+
+def training_facts(args: argparse.Namespace, accelerator: Accelerator, steps: int, seconds: float) -> dict:
+    """What one needs to repeat the run: command, data, seed, steps, hardware, code. No path, no token."""
+    batch_size = args.train_batch_size * args.gradient_accumulation_steps * accelerator.num_processes
+    return {
+        "command": command_line(),
+        "dataset": args.dataset_name if "/" in args.dataset_name and args.dataset_name[0] not in "/.~" else None,
+        "split": args.split,
+        "classes": args.classes,
+        "seed": args.seed,
+        "steps": steps,
+        "batch_size": batch_size,
+        "images_seen": steps * batch_size,
+        "minutes": round(seconds / 60, 1),
+        "processes": accelerator.num_processes,
+        "device": describe_device(accelerator.device),
+        "mixed_precision": accelerator.mixed_precision,
+        "commit": git_commit(),
+        "torch": torch.__version__,
+        "date": datetime.now(timezone.utc).strftime("%Y-%m-%d"),
+    }
+
+
+def plan_of(args: argparse.Namespace, accelerator: Accelerator, data: ImageStream, models: dict[str, nn.Module]) -> str:
+    """What a dry run prints: data, networks, device, and every setting."""
+    classes = f", classes {', '.join(data.class_names)}" if data.class_names else ""
+    accumulated = f", each in {args.gradient_accumulation_steps} parts" if args.gradient_accumulation_steps > 1 else ""
+    plan = {
+        "data": f"{args.dataset_name} ({args.split}), {data.sample_size}x{data.sample_size}, "
+        f"{data.num_channels} channel(s){classes}",
+        "networks": ", ".join(
+            f"{name} {sum(p.numel() for p in model.parameters()):,} parameters" for name, model in models.items()
+        ),
+        "device": f"{describe_device(accelerator.device)}, {accelerator.num_processes} process(es), "
+        f"mixed precision {accelerator.mixed_precision}",
+        "steps": f"{args.max_train_steps:,} of "
+        f"{args.train_batch_size * args.gradient_accumulation_steps * accelerator.num_processes} images{accumulated}",
+        "output": str(args.output_dir),
+    }
+    flags = {name: value for name, value in sorted(vars(args).items()) if value is not None}
+    lines = [f"{name:>9}: {value}" for name, value in plan.items()]
+    lines += ["", *(f"  --{name} {value}" for name, value in flags.items())]
+    return "\n".join([*lines, "", "Dry run: nothing was trained or written."])
+
+
+def describe_device(device: torch.device) -> str:
+    """What the run computes on, without naming the machine."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {torch.get_num_threads()} thread(s)"
+
+
+def git_commit() -> str | None:
+    """The commit of the code, marked if the tree has changes; None outside a repository."""
+    arguments = {"cwd": Path(__file__).parents[1], "capture_output": True, "text": True}
+    try:
+        head = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], **arguments)
+        changes = subprocess.run(["git", "status", "--porcelain", "--", ".", "../train", ":!ui", ":!zoo"], **arguments)
+    except OSError:
+        return None
+    if head.returncode:
+        return None
+    return head.stdout.strip() + ("+changes" if changes.stdout.strip() else "")

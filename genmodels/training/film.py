@@ -1,0 +1,28 @@
+"""The film of a run: what became of the same latents, as an animated WebP."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PIL import Image
+
+MAX_FRAMES = 60
+FRAME_MS, LAST_MS = 150, 2000
+
+
+def frames_of(folder: Path) -> list[Path]:
+    """The sample grids of a run, oldest first; evenly chosen if there are more than a film takes."""
+    paths = sorted(folder.glob("step-*.png"))
+    if len(paths) <= MAX_FRAMES:
+        return paths
+    return [paths[round(i * (len(paths) - 1) / (MAX_FRAMES - 1))] for i in range(MAX_FRAMES)]
+
+
+def save_film(folder: Path, target: Path) -> None:
+    """Write the grids in `folder` as one animated WebP, the last grid held; nothing if there are fewer than two."""
+    frames = [Image.open(path).convert("RGB") for path in frames_of(folder)]
+    if len(frames) > 1:
+        durations = [FRAME_MS] * (len(frames) - 1) + [LAST_MS]
+        frames[0].save(
+            target, save_all=True, append_images=frames[1:], duration=durations, loop=0, quality=80, method=4
+        )

@@ -1,0 +1,130 @@
+"""Several processes train one model: the same weights everywhere, the gradients of one process with the whole batch."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from helpers import REPO
+from safetensors.torch import load_file
+from test_training_scripts import SAMPLE, TINY, launch, log_of, without_rate
+from torch.testing import assert_close
+
+from genmodels.training.checkpoints import complete_checkpoints, load_checkpoint, step_of
+
+DRIVER = str(Path(__file__).parent / "parallel_driver.py")
+# gloo on CPUs: --multi_gpu is how accelerate launch is told to start several processes itself.
+TWO = ["accelerate.commands.launch", "--quiet", "--multi_gpu", "--num_processes", "2"]
+ON_CPU = {
+    **os.environ,
+    "ACCELERATE_USE_CPU": "true",
+    "PYTHONPATH": str(REPO),
+}
+
+
+def run(*command: str) -> subprocess.CompletedProcess:
+    done = subprocess.run(
+        [sys.executable, "-m", *command],
+        cwd=REPO,
+        env=ON_CPU,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        stdin=subprocess.DEVNULL,
+    )
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments"),
+    [
+        ("vae", []),
+        ("dcgan", ["--classes", "3", "4"]),
+        ("dcgan", ["--classes", "3", "4", "--preset", "paper"]),
+        ("cgan", ["--discriminator_channels", "4", "--gradient_accumulation_steps", "2"]),
+        ("evaluator", []),
+    ],
+)
+def test_all_processes_hold_the_same_weights_after_every_step(tmp_path, script, arguments):
+    tiny = [*SAMPLE, *(TINY if script != "evaluator" else [*TINY[:4], "--test_split", "test"]), *arguments]
+    watch = ["--monitor_steps", "2", "--validation_steps", "2"] if script in ("dcgan", "cgan") else []
+    common = ["--max_train_steps", "4", "--report_to", "none", "--output_dir", str(tmp_path / "run")]
+    done = run(*TWO, DRIVER, "weights", f"train/{script}.py", *tiny, *watch, *common)
+    assert done.stdout.count("identical after steps [1, 2, 3, 4]") == 2
+    assert (tmp_path / "run/model/training.json").is_file()
+
+
+@pytest.fixture(scope="module")
+def gradients(tmp_path_factory):
+    """Gradients of the same batch, from one process and from two."""
+    one, two = tmp_path_factory.mktemp("one"), tmp_path_factory.mktemp("two")
+    run("accelerate.commands.launch", "--quiet", "--cpu", "--num_processes", "1", DRIVER, "gradients", str(one))
+    run(*TWO, DRIVER, "gradients", str(two))
+    return load_file(one / "gradients.safetensors"), load_file(two / "gradients.safetensors")
+
+
+@pytest.mark.parametrize("objective", ["wasserstein_gp", "relativistic", "generator"])
+def test_two_processes_find_the_gradients_of_one_with_the_whole_batch(gradients, objective):
+    one, two = gradients
+    names = [name for name in one if name.startswith(f"{objective}.")]
+    assert names
+    assert any(one[name].abs().max() > 1e-3 for name in names)
+    for name in names:
+        assert_close(two[name], one[name], rtol=1e-4, atol=1e-6)
+
+
+def test_batchnorm_uses_the_statistics_of_each_process_alone(gradients):
+    one, two = gradients
+    names = [name.removeprefix("batchnorm.") for name in one if name.startswith("batchnorm.")]
+    for name in names:
+        assert_close(two[f"batchnorm.{name}"], one[f"batchnorm_of_halves.{name}"], rtol=1e-4, atol=1e-6)
+    assert any(not two[f"batchnorm.{name}"].allclose(one[f"batchnorm.{name}"], rtol=1e-2) for name in names)
+
+
+def test_two_processes_resume_exactly(tmp_path):
+    whole, part = tmp_path / "whole", tmp_path / "part"
+    common = [*SAMPLE, *TINY, "--discriminator_channels", "4", "--report_to", "none", "--lr_scheduler", "constant"]
+    # The first part would measure its last step.
+    common += ["--validation_steps", "0"]
+    run(*TWO, "train/cgan.py", *common, "--max_train_steps", "6", "--output_dir", str(whole))
+    run(*TWO, "train/cgan.py", *common, "--max_train_steps", "4", "--output_dir", str(part))
+    resume = ["--max_train_steps", "6", "--resume_from_checkpoint", "latest"]
+    run(*TWO, "train/cgan.py", *common, *resume, "--output_dir", str(part))
+    state = "checkpoints/checkpoint-6/state.safetensors"
+    assert (part / state).read_bytes() == (whole / state).read_bytes()
+    assert without_rate(log_of(part)) == without_rate(log_of(whole))
+
+
+def test_a_launch_that_would_lose_processes_is_refused(tmp_path):
+    lost = ["accelerate.commands.launch", "--quiet", "--cpu", "--num_processes", "2"]
+    done = launch("cgan", *SAMPLE, *TINY, "--output_dir", str(tmp_path / "run"), launcher=lost)
+    assert done.returncode != 0
+    assert "on CPUs it needs --multi_gpu" in done.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_processes_agree_on_the_step_to_stop_after(tmp_path):
+    common = [*SAMPLE, *TINY, "--discriminator_channels", "4", "--report_to", "none", "--sample_steps", "100000"]
+    endless = ["--max_train_steps", "100000", "--checkpointing_steps", "100000", "--output_dir", str(tmp_path)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", *TWO, "train/cgan.py", *common, *endless],
+        cwd=REPO,
+        env=ON_CPU,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "metrics.jsonl").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    process.terminate()
+    out, err = process.communicate(timeout=60)
+    (checkpoint,) = complete_checkpoints(tmp_path / "checkpoints")
+    assert f"Stopped after step {step_of(checkpoint):,}, with a checkpoint" in out, err
+    assert load_checkpoint(checkpoint)["step"] == step_of(checkpoint)
