@@ -57,7 +57,7 @@ def test_a_run_ends_with_a_pipeline_that_loads(tmp_path, script, arguments, kind
     pipeline = load_pipeline(run / "model")
     assert type(pipeline).__name__ == kind
     assert pipeline(2, seed=0).images[0].size == (28, 28)
-    assert [line["step"] for line in log_of(run)] == [1, 2, 4]
+    assert [line["step"] for line in log_of(run) if "images_per_second" in line] == [1, 2, 4]
     assert (run / "samples" / "step-000004.png").is_file()
     card = (run / "model" / "README.md").read_text()
     assert f"{kind}.from_pretrained" in card
