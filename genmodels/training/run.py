@@ -388,7 +388,7 @@ class TrainingRun:
                 images,
                 labels,
                 self.data.class_names,
-                evaluator=evaluator_for(self.data.num_channels) if known else None,
+                evaluator=evaluator_for(self.data.num_channels, self.device) if known else None,
                 conditional=self._num_classes > 0,
                 advice=self._advice,
             )
@@ -422,7 +422,7 @@ class TrainingRun:
         if self.accelerator.is_main_process:
             if self._validation is None:
                 images, _ = self.data.sample(MONITOR_REALS)
-                evaluator = evaluator_for(self.data.num_channels)
+                evaluator = evaluator_for(self.data.num_channels, self.device)
                 self._validation = Validation(images, self._num_classes, evaluator, self.args.seed)
             with torch.random.fork_rng(devices=[]):
                 figures = self._validation.measure(self.pipeline())

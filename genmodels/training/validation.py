@@ -14,15 +14,15 @@ from ..evaluation.metrics import coverage_of, frechet_distance
 NUM_IMAGES = 2048
 
 
-def evaluator_for(num_channels: int) -> Classifier:
+def evaluator_for(num_channels: int, device: torch.device) -> Classifier:
     """The built-in evaluator for grey (1) or colour (3) images of any size; they are resized to its own."""
     name = "evaluator-mnist" if num_channels == 1 else "evaluator-cifar10"
-    return Classifier.from_pretrained(str(zoo.model_folder(name))).eval().requires_grad_(False)
+    return Classifier.from_pretrained(str(zoo.model_folder(name))).eval().requires_grad_(False).to(device)
 
 
 def to_evaluator(images: torch.Tensor, evaluator: Classifier) -> torch.Tensor:
-    """`pixel_values` (N, C, H, W) at the evaluator's size."""
-    size = evaluator.config.sample_size
+    """`pixel_values` (N, C, H, W) on the evaluator's device, at its size."""
+    images, size = images.to(evaluator.device), evaluator.config.sample_size
     if images.shape[-1] == size:
         return images
     return F.interpolate(images, (size, size), mode="bilinear", antialias=True).clamp(-1, 1)
@@ -47,5 +47,5 @@ class Validation:
     def measure(self, pipeline: DiffusionPipeline) -> dict[str, float]:
         """FID and recall of a pipeline's images."""
         fakes = torch.cat([part for part, _ in generate(pipeline, self.num_images, self._seed, self._num_classes)])
-        features = features_of(self._evaluator, to_evaluator(fakes.cpu(), self._evaluator))
+        features = features_of(self._evaluator, to_evaluator(fakes, self._evaluator))
         return {"fid": frechet_distance(features, self._real), "recall": coverage_of(self._real, features)}

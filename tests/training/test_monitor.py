@@ -139,8 +139,9 @@ def test_classes_go_by_name(train, held_out, evaluator):
 
 @pytest.mark.parametrize("names", [[f"kana {k}" for k in range(10)], DIGITS[::-1], []], ids=["other", "wrong", "none"])
 def test_an_evaluator_of_other_classes_is_not_asked(train, held_out, evaluator, names):
-    figures, _ = Monitor(*train, names, evaluator=evaluator).check(1, held_out[0], WANTED, {})
-    assert set(figures) == {"diversity", "nearest_ratio", "copies"}
+    monitor = Monitor(*train, names, evaluator=evaluator, conditional=True)
+    figures, _ = monitor.check(1, held_out[1], WANTED, {})
+    assert set(figures) == {"diversity", "diversity_min", "nearest_ratio", "copies"}
 
 
 @pytest.mark.parametrize("name", ["zoo:mnist-sample", "zoo:cifar10-frogs-sample"])

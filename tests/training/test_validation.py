@@ -1,0 +1,79 @@
+"""The cheap FID tells good images from bad ones, and the weights that it liked best are the ones that are saved."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from helpers import make_pipeline
+from safetensors.torch import load_file
+
+from genmodels import load_pipeline, zoo
+from genmodels.training.checkpoints import load_checkpoint
+from genmodels.training.validation import Validation, evaluator_for
+
+CPU = torch.device("cpu")
+TINY = ["--dataset_name", "zoo:mnist-sample", "--base_channels", "4", "--train_batch_size", "16", "--report_to", "none"]
+
+
+@pytest.fixture(scope="module")
+def digits() -> torch.Tensor:
+    """512 digits, uint8 (N, 1, 28, 28)."""
+    return torch.from_numpy(zoo.load_sample("zoo:mnist-sample").images[:512].copy()).permute(0, 3, 1, 2)
+
+
+def test_a_trained_model_scores_far_better_than_a_random_one(digits):
+    good = load_pipeline("cgan-mnist")
+    bad = load_pipeline("cgan-mnist")
+    for parameter in bad.generator.parameters():
+        torch.nn.init.normal_(parameter, std=0.05)
+    validation = Validation(digits, 10, evaluator_for(1, CPU), seed=0)
+    better, worse = validation.measure(good), validation.measure(bad)
+    assert better["fid"] < worse["fid"] / 10
+    assert better["recall"] > 0.5 > worse["recall"]
+    assert validation.measure(good) == better
+
+
+def test_images_of_any_size_are_measured_at_the_evaluators(digits):
+    colour = digits.expand(-1, 3, -1, -1)[:, :, :16, :16]
+    pipeline = make_pipeline("dcgan")
+    assert pipeline.sample_size != 16
+    figures = Validation(colour[:64], 0, evaluator_for(3, CPU), seed=0).measure(pipeline)
+    assert figures["fid"] > 0
+    assert 0 <= figures["recall"] <= 1
+
+
+def test_the_best_weights_are_saved_and_the_last_go_on(train, tmp_path, monkeypatch):
+    scores = iter([5.0, 2.0, 3.0])
+    monkeypatch.setattr(Validation, "measure", lambda self, pipeline: {"fid": next(scores), "recall": 0.5})
+    steps = [
+        "--max_train_steps",
+        "6",
+        "--validation_steps",
+        "2",
+        "--checkpointing_steps",
+        "4",
+        "--lr_scheduler",
+        "constant",
+    ]
+    train("dcgan", *TINY, *steps, "--classes", "3", "4", "--output_dir", tmp_path)
+    training = json.loads((tmp_path / "model/training.json").read_text())
+    assert (training["steps"], training["selected"]["step"]) == (6, 4)
+    assert (training["selected"]["fid"], training["selected"]["last_fid"]) == (2.0, 3.0)
+
+    saved = load_file(tmp_path / "model/generator/diffusion_pytorch_model.safetensors")
+    at = {step: load_checkpoint(tmp_path / f"checkpoints/checkpoint-{step}") for step in (4, 6)}
+    average = at[4]["averages"]["generator"]["module"]
+    assert all(torch.equal(saved[name], average[name]) for name in saved)
+    last = at[6]["averages"]["generator"]["module"]
+    assert not all(torch.equal(saved[name], last[name]) for name in saved)
+    # The discriminator beside it is the one of the same step.
+    judge = load_file(tmp_path / "model/discriminator/diffusion_pytorch_model.safetensors")
+    assert all(torch.equal(judge[name], at[4]["models"]["discriminator"][name]) for name in judge)
+
+
+def test_without_validation_the_last_weights_are_saved(train, tmp_path):
+    train("vae", *TINY, "--max_train_steps", "3", "--output_dir", tmp_path)
+    training = json.loads((tmp_path / "model/training.json").read_text())
+    assert "selected" not in training
