@@ -18,8 +18,10 @@ SIDE = 16
 # Real images that make each baseline, at most; as many as there are fakes in a check.
 BASELINE = 256
 # A condition is spoken of when it has held in so many checks in a row, and for so many steps. Healthy generators draw
-# nearly the same grey thing for up to 250 steps, and healthy discriminators win for about 100.
+# nearly the same grey thing for up to 250 steps, and their discriminators win for half of that time.
 CHECKS, STEPS = 3, 500
+# Unless it is getting better: a narrow healthy CGAN takes 600 steps to leave its beginning, but doubles in the meantime.
+RISING, SLACK, LOW_IS_BAD = 1.25, 0.02, ("mode collapse", "missing classes", "labels ignored")
 # Distance among fakes over that among real images. Healthy runs end at 0.73 (a VAE with 2 latents) to 1.0, no class of a
 # CGAN below 0.82; CGANs that draw one picture a class end at 0.05 to 0.27.
 COLLAPSED = 0.3
@@ -107,14 +109,16 @@ class Monitor:
         conditional: bool = False,
         advice: dict[str, str] | None = None,
     ):
-        self._images, self._labels, self._class_names = images, labels, list(class_names)
+        # Whole images would be half a gigabyte.
+        self._bank = torch.cat([shrink(block.float() / 127.5 - 1) for block in images.split(BASELINE)])
+        self._images, self._labels, self._class_names = images[:BASELINE].clone(), labels, list(class_names)
         self._evaluator, self._conditional = evaluator, conditional
         self._advice = {**ADVICE, **(advice or {})}
         self.findings: list[Finding] = []
         self._checks = 0
         self._figures: dict[str, float] = {}
-        # By condition: the step since which it holds, and in how many checks.
-        self._streaks: dict[str, list[int]] = {}
+        # By condition: step and number of each check since it holds.
+        self._streaks: dict[str, list[list[float]]] = {}
         self._spoken: list[str] = []
         # Fakes of each class in the last checks, and last all of them.
         self._counts: list[list[int]] = []
@@ -143,7 +147,10 @@ class Monitor:
             holds["missing classes"] = self._missing(fakes, figures)
         if "accuracy_d" in losses:
             accuracy = figures["accuracy_d"] = losses["accuracy_d"]
-            holds["discriminator winning"] = {ALL: accuracy} if accuracy >= WINNING else {}
+            if accuracy >= WINNING:
+                holds["discriminator winning"] = {ALL: accuracy}
+                # A generator that learns nothing learns no labels: one finding is enough.
+                holds.pop("labels ignored", None)
         self._checks += 1
         self._figures = figures
         return dict(figures), self._speak(step, holds)
@@ -154,9 +161,7 @@ class Monitor:
         if not self.findings:
             watched = [kind for figure, kind in WATCHED.items() if figure in self._figures]
             last = ", ".join(f"{name} {value:.2f}" for name, value in self._figures.items())
-            return (
-                f"Watched for {_listed(watched, 'and')}: no sign in {checks}; last figures: {last}." if watched else ""
-            )
+            return f"Watched for {_listed(watched)}: no sign in {checks}; last figures: {last}." if watched else ""
         holding = {key.split(":")[0] for key in self._streaks}
         said = []
         for finding in self.findings:
@@ -183,11 +188,6 @@ class Monitor:
         self.findings = [Finding(**finding) for finding in state["findings"]]
 
     @cached_property
-    def _bank(self) -> torch.Tensor:
-        """(n, D) the training images."""
-        return torch.cat([shrink(block.float() / 127.5 - 1) for block in self._images.split(BASELINE)])
-
-    @cached_property
     def _real_nearest(self) -> float:
         """Median distance of a training image to the nearest other one."""
         # An image is its own nearest neighbour.
@@ -209,17 +209,17 @@ class Monitor:
         if not set(self._class_names) <= set(names) or tuple(self._images.shape[1:]) != shape:
             return None
         numbers = torch.tensor([names.index(name) for name in self._class_names])
-        real, labels = self._images[:BASELINE].float() / 127.5 - 1, self._labels[:BASELINE]
         # The same names may stand for other pictures: digits in print, or on their side.
-        accuracy = _share(self._recognise(real) == numbers[labels])
+        recognised = self._recognise(self._images.float() / 127.5 - 1)
+        accuracy = _share(recognised == numbers[self._labels[: len(recognised)]])
         return (numbers, accuracy) if accuracy >= KNOWN else None
 
     def _recognise(self, pixel_values: torch.Tensor) -> torch.Tensor:
         """The evaluator's class numbers (N,)."""
         # In this layout and these parts, which stay in the processor's cache, it takes half as long.
-        parts = pixel_values.contiguous(memory_format=torch.channels_last).split(64)
+        parts = pixel_values.to(self._evaluator.device).contiguous(memory_format=torch.channels_last).split(64)
         with torch.no_grad():
-            return torch.cat([self._evaluator(part).argmax(1) for part in parts])
+            return torch.cat([self._evaluator(part).argmax(1) for part in parts]).cpu()
 
     def _groups(self, labels: torch.Tensor) -> dict[int, torch.Tensor]:
         """Which images to compare with each other: indices, by class if the model is conditional."""
@@ -270,16 +270,21 @@ class Monitor:
         streaks, new = {}, []
         for kind, numbers in holds.items():
             ripe = []
-            for label in numbers:
+            for label, number in numbers.items():
                 key = f"{kind}:{label}"
-                since, count = self._streaks.get(key, (step, 0))
-                streaks[key] = [since, count + 1]
-                if count + 1 >= CHECKS and step - since >= STEPS and key not in self._spoken:
+                streak = streaks[key] = [*self._streaks.get(key, []), [step, number]]
+                before = [value for at, value in streak if at <= step - STEPS]
+                lasts = (
+                    len(streak) >= CHECKS
+                    and before
+                    and not (kind in LOW_IS_BAD and number > RISING * before[-1] + SLACK)
+                )
+                if lasts and key not in self._spoken:
                     ripe.append(label)
             if ripe:
                 keys = [f"{kind}:{label}" for label in ripe]
                 self._spoken += keys
-                since = max(streaks[key][0] for key in keys)
+                since = max(streaks[key][0][0] for key in keys)
                 text = self._describe(kind, since, {label: numbers[label] for label in ripe})
                 new.append(Finding(kind, since, f"{text}: {kind}; {self._advice[kind]}."))
         self._streaks = streaks
@@ -290,7 +295,7 @@ class Monitor:
         shares = numbers.values()
         low, high = (f"{value:.1%}" if value > 0.98 else f"{value:.0%}" for value in (min(shares), max(shares)))
         names = [self._class_names[label] if self._class_names else str(label) for label in numbers if label != ALL]
-        of = f" of class{'es' if len(names) > 1 else ''} {_listed(names, 'and')}" if names else ""
+        of = f" of class{'es' if len(names) > 1 else ''} {_listed(names)}" if names else ""
         if len(names) > 1 and len(names) == len(self._class_names):
             of = " of all classes"
         return SENTENCES[kind].format(of=of, step=since, share=low if low == high else f"{low} to {high}")
@@ -310,5 +315,5 @@ def _share(values: torch.Tensor) -> float:
     return float(values.double().mean())
 
 
-def _listed(words: list[str], last: str) -> str:
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} {last} {words[-1]}"
+def _listed(words: list[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

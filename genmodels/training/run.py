@@ -413,7 +413,8 @@ class TrainingRun:
     def _draw_fakes(self, count: int) -> tuple[torch.Tensor, torch.Tensor]:
         # Sampling draws no random numbers from the state that training goes on with.
         with torch.random.fork_rng(devices=[]):
-            parts = list(generate(self.pipeline(), count, self.args.seed, self._num_classes))
+            # Other latents each time, so that checks add up.
+            parts = list(generate(self.pipeline(), count, self.args.seed + self._step, self._num_classes))
         images, labels = (torch.cat(part) for part in zip(*parts, strict=True))
         return images.cpu(), labels.cpu()
 
