@@ -247,7 +247,7 @@ class ImageStream:
             **options,
         )
         rests = []
-        for chunk in loader:
+        for chunk in _start(loader):
             # Errors travel as values: raised in a worker they would arrive as a traceback.
             if isinstance(chunk, str):
                 raise UserError(chunk)
@@ -279,6 +279,17 @@ def _unchanged(chunk):
     return chunk
 
 
+def _start(loader: DataLoader) -> Iterator:
+    """The loader's iterator; SIGTERM waits while workers start, who do not mind it from the beginning."""
+    if not hasattr(signal, "pthread_sigmask"):
+        return iter(loader)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    try:
+        return iter(loader)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _detach_worker(worker_id: int) -> None:
     """Leave signals to the main process, which finishes its step, saves, and then ends the workers."""
     # In a session of its own no Ctrl-C in the terminal and no signal to the process group reaches the worker.
@@ -288,7 +299,6 @@ def _detach_worker(worker_id: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # `pkill -f` finds workers by the command line that they share with the main process.
     if hasattr(signal, "sigtimedwait"):
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         threading.Thread(target=_end_with_parent, args=[os.getppid()], daemon=True).start()
 
 

@@ -113,6 +113,7 @@ def test_model_folder_is_as_on_the_hub(name):
     assert {path.suffix for path in folder.rglob("*") if path.is_file()} <= {
         ".json",
         ".safetensors",
+        ".webp",
         ".md",
         ".png",
         ".npz",
