@@ -13,14 +13,23 @@ from helpers import REPO
 from genmodels import zoo
 
 
+@pytest.fixture(autouse=True)
+def no_accelerator():
+    """accelerate keeps its state for the life of a process; each test begins without."""
+    forget_accelerator()
+
+
+def forget_accelerator() -> None:
+    AcceleratorState._reset_state(reset_partial_state=True)
+    GradientState._reset_state()
+
+
 @pytest.fixture
 def train(monkeypatch):
     """Run a script with arguments; SystemExit passes through."""
-    monkeypatch.setattr(datasets.config, "SLEEP_TIME_ON_THREADS_SHUTDOWN", 0.1)
 
     def run(script: str, *arguments: str) -> None:
-        AcceleratorState._reset_state(reset_partial_state=True)
-        GradientState._reset_state()
+        forget_accelerator()
         monkeypatch.setattr(sys, "argv", [f"train/{script}.py", *map(str, arguments)])
         runpy.run_path(str(REPO / "train" / f"{script}.py"), run_name="__main__")
 
