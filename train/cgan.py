@@ -16,7 +16,7 @@ import torch
 
 from genmodels import CGANDiscriminator, CGANGenerator, CGANPipeline, losses
 from genmodels.errors import UserError
-from genmodels.hub import finish_run, require_write_access
+from genmodels.hub.push import finish_run, require_write_access
 from genmodels.training import TrainingRun, add_common_arguments, at_least, in_range, parse_arguments, run_main
 
 # What cures what the monitor may find.

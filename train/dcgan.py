@@ -18,7 +18,7 @@ import torch
 
 from genmodels import DCGANDiscriminator, DCGANGenerator, DCGANPipeline, losses
 from genmodels.errors import UserError
-from genmodels.hub import finish_run, require_write_access
+from genmodels.hub.push import finish_run, require_write_access
 from genmodels.models.modeling import init_dcgan
 from genmodels.training import TrainingRun, add_common_arguments, at_least, in_range, parse_arguments, run_main
 

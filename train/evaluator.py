@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from genmodels.data import load_images
 from genmodels.errors import UserError
 from genmodels.evaluation.classifier import Classifier
-from genmodels.hub import write_card
+from genmodels.hub.cards import write_card
 from genmodels.training import TrainingRun, add_common_arguments, at_least, in_range, parse_arguments, run_main
 
 # What differs from the flags' defaults.

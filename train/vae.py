@@ -14,7 +14,7 @@ import argparse
 import torch
 
 from genmodels import VAEDecoder, VAEEncoder, VAEPipeline, losses
-from genmodels.hub import finish_run, require_write_access
+from genmodels.hub.push import finish_run, require_write_access
 from genmodels.training import TrainingRun, add_common_arguments, at_least, in_range, parse_arguments, run_main
 
 

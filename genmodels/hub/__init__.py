@@ -1,6 +1,4 @@
-"""Model cards and pushing: what turns a pipeline's folder into a repository on the Hub."""
+"""Model cards, pushing, verifying and Spaces: what goes between a folder on disk and the Hub.
 
-from .cards import write_card
-from .push import finish_run, push_folder, require_write_access
-
-__all__ = ["finish_run", "push_folder", "require_write_access", "write_card"]
+Nothing here imports torch when it is loaded, so that a command's mistakes are answered at once.
+"""

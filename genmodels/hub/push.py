@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from huggingface_hub import HfApi
 from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError
 
 from ..errors import UserError
-from ..training import TrainingRun
 from .cards import write_card
+
+if TYPE_CHECKING:
+    from ..training import TrainingRun
 
 
 def require_write_access(args: argparse.Namespace) -> None:

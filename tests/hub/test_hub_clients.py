@@ -21,7 +21,8 @@ from pathlib import Path
 import numpy as np
 from huggingface_hub import HfApi
 from genmodels import load_pipeline
-from genmodels.hub import push_folder, write_card
+from genmodels.hub.cards import write_card
+from genmodels.hub.push import push_folder
 saved, out = sys.argv[1:]
 for kind in ("vae", "dcgan", "cgan"):
     pipe = load_pipeline(f"{saved}/{kind}")
@@ -162,7 +163,7 @@ def test_other_user_can_neither_read_nor_push(hub, pushed, saved, tmp_path):
     read, push, upload = errors_of(
         "genmodels.load_pipeline('alice/secret')",
         f"genmodels.load_pipeline({folder!r}).push_to_hub('alice/vandal')",
-        f"__import__('genmodels.hub').hub.push_folder({folder!r}, 'alice/vandal')",
+        f"__import__('genmodels.hub.push').hub.push.push_folder({folder!r}, 'alice/vandal')",
         env=hub.env(tmp_path, user="bob"),
     )
     assert read[0] == "UserError"
