@@ -53,7 +53,9 @@ def delay_before(attempt: int, error: BaseException) -> float:
     return min(FIRST_DELAY * 2 ** (attempt - 1), LONGEST_DELAY) * random.uniform(0.75, 1.25)
 
 
-def retry(call: Callable[[], T], done: Callable[[BaseException], T | None] | None = None, attempts: int = ATTEMPTS) -> T:
+def retry(
+    call: Callable[[], T], done: Callable[[BaseException], T | None] | None = None, attempts: int = ATTEMPTS
+) -> T:
     """Return `call()`, calling again after transient errors.
 
     Args:
