@@ -28,6 +28,7 @@ EXAMPLES = """examples:
   python -m genmodels sample dcgan-cifar10-frogs --num_images 64 --psi 0.8 --output frogs.png
   python -m genmodels evaluate cgan-mnist
   python -m genmodels evaluate runs/cgan/model --write_card
+  python -m genmodels push-dataset photos your-name/photos --resolution 64 --test_share 0.1
 """
 
 
@@ -61,6 +62,42 @@ def factor(text: str) -> float:
         raise argparse.ArgumentTypeError(f"must be a number, got {text!r}") from None
 
 
+def share(text: str) -> float:
+    """An argparse type: a number of at least 0 and below 1."""
+    value = factor(text)
+    if not 0 <= value < 1:
+        raise argparse.ArgumentTypeError(f"must be a number from 0 to below 1, got {text!r}")
+    return value
+
+
+def add_push_dataset(commands, options: dict) -> None:
+    """Add the subcommand push-dataset."""
+    push = commands.add_parser("push-dataset", help="make a folder of images a dataset on the Hub", **options)
+    push.add_argument(
+        "folder",
+        type=Path,
+        metavar="FOLDER",
+        help="images, or folders of images by class; below train, test, validation if there are such",
+    )
+    push.add_argument("repo_id", metavar="NAME/DATASET", help="your name or an organisation's, a slash, a name")
+    push.add_argument("--private", action="store_true", help="make it private, if it is new")
+    push.add_argument("--replace", action="store_true", help="put it in the place of what that dataset holds")
+    push.add_argument(
+        "--resolution",
+        type=whole_number(16, 1024),
+        metavar="PIXELS",
+        help="publish square PNGs of this size, without metadata; default: the files as they are",
+    )
+    push.add_argument("--fit", choices=("crop", "pad", "stretch"), default="crop", help="how; default: %(default)s")
+    push.add_argument(
+        "--test_share", type=share, default=0.0, help="hold out this share of each class as a test split; default: none"
+    )
+    push.add_argument("--license", metavar="ID", help="of the images, as the Hub calls it, such as cc-by-4.0")
+    push.add_argument(
+        "--keep_metadata", action="store_true", help="publish images even if they say where they were taken (GPS)"
+    )
+
+
 def make_parser() -> argparse.ArgumentParser:
     """The arguments of `python -m genmodels`."""
     options = {"epilog": EXAMPLES, "formatter_class": argparse.RawDescriptionHelpFormatter}
@@ -68,7 +105,7 @@ def make_parser() -> argparse.ArgumentParser:
         prog="python -m genmodels", description="Classic generative models: list, sample and evaluate.", **options
     )
     parser.add_argument("--version", action="version", version=f"genmodels {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="{list,sample,evaluate}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="{list,sample,evaluate,push-dataset}")
     commands.add_parser("list", help="the built-in models and one measured number of each", **options)
     sample = commands.add_parser("sample", help="draw images into one grid", **options)
     sample.add_argument("model", metavar="MODEL", help="a built-in name, a folder, or a Hub id such as name/model")
@@ -105,6 +142,7 @@ def make_parser() -> argparse.ArgumentParser:
     evaluate.add_argument(
         "--write_card", action="store_true", help="write them into the model's folder: evaluation.json and README.md"
     )
+    add_push_dataset(commands, options)
     return parser
 
 
@@ -133,7 +171,7 @@ def describe_model(name: str) -> tuple[str, str, str, str, str]:
     return name, kind, f"{size} {colour}", str(config.get("num_classes", "-")), read_headline(folder / "README.md")
 
 
-def list_models() -> None:
+def list_models(args: argparse.Namespace) -> None:
     """Print a table of the built-in models."""
     rows = [("NAME", "KIND", "IMAGES", "CLASSES", "MEASURED"), *map(describe_model, zoo.model_names())]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -258,14 +296,34 @@ def evaluate_model(args: argparse.Namespace) -> None:
         write_card(folder)
 
 
+def push_dataset_folder(args: argparse.Namespace) -> None:
+    """Push a folder of images as a dataset and say how to train on it.
+
+    Raises:
+        UserError: see `push_dataset`.
+    """
+    from .hub.push_dataset import push_dataset, training_command
+
+    options = {name: getattr(args, name) for name in ("private", "replace", "resolution", "fit", "test_share")}
+    result = push_dataset(
+        args.folder, args.repo_id, license_name=args.license, keep_metadata=args.keep_metadata, **options
+    )
+    print(f"{result.url}\nTrain on it: {training_command(args.repo_id, bool(result.class_names), args.resolution)}")
+
+
+HANDLERS = {
+    "list": list_models,
+    "sample": sample_model,
+    "evaluate": evaluate_model,
+    "push-dataset": push_dataset_folder,
+}
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run one command; returns the exit code: 0, or 2 for a mistake of the user."""
     args = make_parser().parse_args(argv)
     try:
-        if args.command == "list":
-            list_models()
-        else:
-            {"sample": sample_model, "evaluate": evaluate_model}[args.command](args)
+        HANDLERS[args.command](args)
     except UserError as error:
         print(f"python -m genmodels {args.command}: {error}", file=sys.stderr)
         return 2

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 import httpx
+from huggingface_hub.errors import OfflineModeIsEnabled
 
 ATTEMPTS = 6
 FIRST_DELAY, LONGEST_DELAY = 0.5, 60.0
@@ -40,6 +41,9 @@ def is_transient(error: BaseException) -> bool:
     status = status_of(error)
     if status is not None:
         return status in TRANSIENT_STATUS
+    # It is a ConnectionError too, but one that the user wants.
+    if any(isinstance(cause, OfflineModeIsEnabled) for cause in causes_of(error)):
+        return False
     return any(isinstance(cause, httpx.TransportError | ConnectionError | TimeoutError) for cause in causes_of(error))
 
 
