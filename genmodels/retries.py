@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-import httpx
 from huggingface_hub.errors import OfflineModeIsEnabled
 
 ATTEMPTS = 6
@@ -44,7 +43,16 @@ def is_transient(error: BaseException) -> bool:
     # It is a ConnectionError too, but one that the user wants.
     if any(isinstance(cause, OfflineModeIsEnabled) for cause in causes_of(error)):
         return False
-    return any(isinstance(cause, httpx.TransportError | ConnectionError | TimeoutError) for cause in causes_of(error))
+    return any(is_broken_connection(cause) for cause in causes_of(error))
+
+
+def is_broken_connection(error: BaseException) -> bool:
+    """Whether the connection failed before the answer was whole.
+
+    By name, since huggingface_hub speaks through httpx in some versions and through httpx2 in others.
+    """
+    names = {kind.__name__ for kind in type(error).__mro__}
+    return isinstance(error, ConnectionError | TimeoutError) or "TransportError" in names
 
 
 def delay_before(attempt: int, error: BaseException) -> float:
