@@ -9,6 +9,7 @@ import io
 import itertools
 import math
 import random
+import shlex
 import shutil
 import tempfile
 from collections import Counter
@@ -19,6 +20,7 @@ from pathlib import Path
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from ..errors import UserError
+from ..retries import retry
 
 SPLITS = {"train": "train", "test": "test", "validation": "validation", "val": "validation"}
 # One download of a shard should neither take minutes nor be one of thousands.
@@ -301,6 +303,32 @@ def size_category(count: int) -> str:
     return f"{steps[power]}<n<{steps[power + 1]}"
 
 
+def check_place(folder: Path, repo_id: str, replace: bool) -> tuple[str, ...]:
+    """The data files that the dataset on the Hub holds and `folder` does not: none, or those to be replaced.
+
+    Raises:
+        UserError: it holds other data, which was not asked to be replaced.
+    """
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import RepositoryNotFoundError
+
+    from .push import hub_errors, is_same
+
+    with hub_errors(f"Looking for {repo_id} failed"):
+        try:
+            info = retry(lambda: HfApi().dataset_info(repo_id, files_metadata=True))
+        except RepositoryNotFoundError:
+            return ()
+    there = {file.rfilename: file for file in info.siblings or [] if file.rfilename != ".gitattributes"}
+    here = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+    if there and not replace and not (there.keys() == here.keys() and all(is_same(here[n], there[n]) for n in here)):
+        raise UserError(
+            f"{repo_id} is on the Hub already and holds something else: choose another name, or add --replace to put this in "
+            "its place."
+        )
+    return tuple(name for name in there if name.startswith("data/") and name not in here)
+
+
 def push_dataset(
     folder: Path,
     repo_id: str,
@@ -329,7 +357,7 @@ def push_dataset(
     Raises:
         UserError: an image is unreadable, the folder is of no use, you may not write there, or the Hub does not answer.
     """
-    from .push import upload_folder, writable_repo
+    from .push import check_rights, push_folder
 
     splits = find_pictures(folder)
     if test_share and "test" in splits:
@@ -337,7 +365,16 @@ def push_dataset(
     if test_share:
         splits["train"], splits["test"] = hold_out(splits["train"], test_share)
     class_names = sorted({picture.class_name for picture in splits["train"]} - {None})
-    writable_repo(repo_id)
+    check_rights(repo_id, private=private, repo_type="dataset")
+    flags = [
+        *(["--private"] if private else []),
+        *(["--replace"] if replace else []),
+        *(["--resolution", str(resolution), "--fit", fit] if resolution else []),
+        *(["--test_share", f"{test_share:g}"] if test_share else []),
+        *(["--license", license_name] if license_name else []),
+        *(["--keep_metadata"] if keep_metadata else []),
+    ]
+    command = f"python -m genmodels push-dataset {shlex.join([str(folder), repo_id, *flags])}"
     scratch = Path(tempfile.mkdtemp(prefix="genmodels-dataset-"))
     try:
         for split, pictures in splits.items():
@@ -346,7 +383,16 @@ def push_dataset(
             )
             print(f"{split}: {len(pictures):,} images in {shards} shard{'s' if shards > 1 else ''}")
         write_dataset_card(scratch, repo_id, splits, class_names, license_name, resolution)
-        url = upload_folder(scratch, repo_id, repo_type="dataset", private=private, replace=replace)
+        url = push_folder(
+            scratch,
+            repo_id,
+            private=private,
+            repo_type="dataset",
+            title="Upload the dataset",
+            replaced=check_place(scratch, repo_id, replace),
+            source=folder,
+            command=command,
+        )
         return PushedDataset(url, class_names)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
