@@ -254,7 +254,11 @@ def write_dataset_card(
     license_name: str | None,
     resolution: int | None,
 ) -> None:
-    """Write `folder`/README.md: metadata the Hub validates, counts, and how to stream and train on it."""
+    """Write `folder`/README.md: metadata, counts, and how to stream and train on it.
+
+    Raises:
+        UserError: the Hub does not take the metadata, because of an unknown license.
+    """
     from huggingface_hub import DatasetCard, DatasetCardData
 
     count = sum(map(len, splits.values()))
@@ -284,7 +288,15 @@ def write_dataset_card(
         repo_id=repo_id,
         command=training_command(repo_id, bool(class_names), resolution),
     )
-    DatasetCard(f"---\n{data.to_yaml()}\n---\n\n{text}").save(folder / "README.md")
+    card = DatasetCard(f"---\n{data.to_yaml()}\n---\n\n{text}")
+    try:
+        retry(lambda: card.validate(repo_type="dataset"))
+    except ValueError as error:
+        raise UserError(
+            f"The Hub does not take the dataset's card, perhaps for --license {license_name}: give one of "
+            "https://huggingface.co/docs/hub/repositories-licenses, or none."
+        ) from error
+    card.save(folder / "README.md")
 
 
 def training_command(repo_id: str, has_classes: bool, resolution: int | None) -> str:
@@ -377,12 +389,12 @@ def push_dataset(
     command = f"python -m genmodels push-dataset {shlex.join([str(folder), repo_id, *flags])}"
     scratch = Path(tempfile.mkdtemp(prefix="genmodels-dataset-"))
     try:
+        write_dataset_card(scratch, repo_id, splits, class_names, license_name, resolution)
         for split, pictures in splits.items():
             shards = write_shards(
                 pictures, class_names, split, scratch, resolution=resolution, fit=fit, keep_metadata=keep_metadata
             )
             print(f"{split}: {len(pictures):,} images in {shards} shard{'s' if shards > 1 else ''}")
-        write_dataset_card(scratch, repo_id, splits, class_names, license_name, resolution)
         url = push_folder(
             scratch,
             repo_id,

@@ -245,6 +245,7 @@ def test_mistakes_are_known_before_anything_goes_up(hub, photos, tmp_path):
         ([str(photos), "bob/broken"], "bob", "read"),
         ([str(photos), "alice/broken"], None, "hf auth login"),
         ([str(photos / "nothing"), "alice/broken"], "alice", "There is no folder"),
+        ([str(photos), "alice/broken", "--license", "nonsense"], "alice", "perhaps for --license nonsense"),
         ([str(photos), "alice/broken", "--test_share", "2"], "alice", "from 0 to below 1"),
     ):
         done = push(hub, tmp_path, *arguments, user=user)
