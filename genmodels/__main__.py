@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
 
@@ -29,6 +30,7 @@ EXAMPLES = """examples:
   python -m genmodels evaluate cgan-mnist
   python -m genmodels evaluate runs/cgan/model --write_card
   python -m genmodels push runs/cgan/model your-name/cgan-mnist
+  python -m genmodels push-dataset photos your-name/photos --resolution 64 --test_share 0.1
 """
 
 
@@ -62,6 +64,42 @@ def factor(text: str) -> float:
         raise argparse.ArgumentTypeError(f"must be a number, got {text!r}") from None
 
 
+def share(text: str) -> float:
+    """An argparse type: a number of at least 0 and below 1."""
+    value = factor(text)
+    if not 0 <= value < 1:
+        raise argparse.ArgumentTypeError(f"must be a number from 0 to below 1, got {text!r}")
+    return value
+
+
+def add_push_dataset(commands, options: dict) -> None:
+    """Add the subcommand push-dataset."""
+    push = commands.add_parser("push-dataset", help="make a folder of images a dataset on the Hub", **options)
+    push.add_argument(
+        "folder",
+        type=Path,
+        metavar="FOLDER",
+        help="images, or folders of images by class; below train, test, validation if there are such",
+    )
+    push.add_argument("repo_id", metavar="NAME/DATASET", help="your name or an organisation's, a slash, a name")
+    push.add_argument("--private", action="store_true", help="make it private, if it is new")
+    push.add_argument("--replace", action="store_true", help="put it in the place of what that dataset holds")
+    push.add_argument(
+        "--resolution",
+        type=whole_number(16, 1024),
+        metavar="PIXELS",
+        help="publish square PNGs of this size, without metadata; default: the files as they are",
+    )
+    push.add_argument("--fit", choices=("crop", "pad", "stretch"), default="crop", help="how; default: %(default)s")
+    push.add_argument(
+        "--test_share", type=share, default=0.0, help="hold out this share of each class as a test split; default: none"
+    )
+    push.add_argument("--license", metavar="ID", help="of the images, as the Hub calls it, such as cc-by-4.0")
+    push.add_argument(
+        "--keep_metadata", action="store_true", help="publish images even if they say where they were taken (GPS)"
+    )
+
+
 def make_parser() -> argparse.ArgumentParser:
     """The arguments of `python -m genmodels`."""
     options = {"epilog": EXAMPLES, "formatter_class": argparse.RawDescriptionHelpFormatter}
@@ -69,7 +107,7 @@ def make_parser() -> argparse.ArgumentParser:
         prog="python -m genmodels", description="Classic generative models: list, sample, evaluate and push.", **options
     )
     parser.add_argument("--version", action="version", version=f"genmodels {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="{list,sample,evaluate,push}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="{list,sample,evaluate,push,push-dataset}")
     commands.add_parser("list", help="the built-in models and one measured number of each", **options)
     sample = commands.add_parser("sample", help="draw images into one grid", **options)
     sample.add_argument("model", metavar="MODEL", help="a built-in name, a folder, or a Hub id such as name/model")
@@ -107,6 +145,7 @@ def make_parser() -> argparse.ArgumentParser:
         "--write_card", action="store_true", help="write them into the model's folder: evaluation.json and README.md"
     )
     add_push_command(commands, options)
+    add_push_dataset(commands, options)
     return parser
 
 
@@ -120,13 +159,6 @@ def add_push_command(commands: argparse._SubParsersAction, options: dict) -> Non
         "repo_id", metavar="NAME/MODEL", help="where to: your name or your organization's, a slash, a name"
     )
     push.add_argument("--private", action="store_true", help="only you, or the organization, can see it")
-
-
-def push_model(args: argparse.Namespace) -> None:
-    """Push; the token is that of `hf auth login` or HF_TOKEN."""
-    from .hub.push import push_command
-
-    push_command(args)
 
 
 def read_headline(card: Path) -> str:
@@ -154,7 +186,7 @@ def describe_model(name: str) -> tuple[str, str, str, str, str]:
     return name, kind, f"{size} {colour}", str(config.get("num_classes", "-")), read_headline(folder / "README.md")
 
 
-def list_models() -> None:
+def list_models(args: argparse.Namespace) -> None:
     """Print a table of the built-in models."""
     rows = [("NAME", "KIND", "IMAGES", "CLASSES", "MEASURED"), *map(describe_model, zoo.model_names())]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -279,14 +311,22 @@ def evaluate_model(args: argparse.Namespace) -> None:
         write_card(folder)
 
 
+# The commands that are not here are in modules of genmodels.hub, which only they load.
+HOMES = {
+    "push": ("push", "push_command"),
+    "push-dataset": ("push_dataset", "push_dataset_command"),
+}
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run one command; returns the exit code: 0, or 2 for a mistake of the user."""
     args = make_parser().parse_args(argv)
     try:
-        if args.command == "list":
-            list_models()
+        if args.command in HOMES:
+            module, function = HOMES[args.command]
+            getattr(import_module(f"genmodels.hub.{module}"), function)(args)
         else:
-            {"sample": sample_model, "evaluate": evaluate_model, "push": push_model}[args.command](args)
+            {"list": list_models, "sample": sample_model, "evaluate": evaluate_model}[args.command](args)
     except UserError as error:
         print(f"python -m genmodels {args.command}: {error}", file=sys.stderr)
         return 2
