@@ -1,4 +1,4 @@
-"""The command line: `python -m genmodels list`, `sample` and `evaluate`.
+"""The command line: `python -m genmodels list`, `sample`, `evaluate` and `space`.
 
 torch is imported only once there is something to draw, so that `list`, --help and most mistakes are answered at once.
 """
@@ -28,6 +28,8 @@ EXAMPLES = """examples:
   python -m genmodels sample dcgan-cifar10-frogs --num_images 64 --psi 0.8 --output frogs.png
   python -m genmodels evaluate cgan-mnist
   python -m genmodels evaluate runs/cgan/model --write_card
+  python -m genmodels space build suite my-space
+  python -m genmodels space deploy vae your-name/vae
 """
 
 
@@ -65,10 +67,10 @@ def make_parser() -> argparse.ArgumentParser:
     """The arguments of `python -m genmodels`."""
     options = {"epilog": EXAMPLES, "formatter_class": argparse.RawDescriptionHelpFormatter}
     parser = OneLineParser(
-        prog="python -m genmodels", description="Classic generative models: list, sample and evaluate.", **options
+        prog="python -m genmodels", description="Classic generative models: list, sample, evaluate and host.", **options
     )
     parser.add_argument("--version", action="version", version=f"genmodels {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="{list,sample,evaluate}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="{list,sample,evaluate,space}")
     commands.add_parser("list", help="the built-in models and one measured number of each", **options)
     sample = commands.add_parser("sample", help="draw images into one grid", **options)
     sample.add_argument("model", metavar="MODEL", help="a built-in name, a folder, or a Hub id such as name/model")
@@ -105,7 +107,35 @@ def make_parser() -> argparse.ArgumentParser:
     evaluate.add_argument(
         "--write_card", action="store_true", help="write them into the model's folder: evaluation.json and README.md"
     )
+    add_space_command(commands, options)
     return parser
+
+
+def add_space_command(commands, options: dict) -> None:
+    """`space build` and `space deploy`."""
+    space = commands.add_parser("space", help="build a folder for a hosted Space, or deploy it", **options)
+    actions = space.add_subparsers(dest="action", required=True, metavar="{build,deploy}")
+    build = actions.add_parser("build", help="make a folder that runs as a Space", **options)
+    deploy = actions.add_parser("deploy", help="create the Space on the Hub and upload it", **options)
+    for action in (build, deploy):
+        action.add_argument("name", metavar="NAME", help="suite, vae, dcgan, cgan or real-vs-fake")
+    build.add_argument("out", type=Path, metavar="OUT", help="the folder; must not exist yet, or be empty")
+    deploy.add_argument("repo_id", metavar="HUB_ID", help="the Space, such as your-name/vae")
+    for action in (build, deploy):
+        action.add_argument(
+            "--models",
+            metavar="NAMESPACE",
+            help="show models from the Hub instead of the built-in ones: a namespace, or Hub ids with commas between",
+        )
+        action.add_argument("--zero_gpu", action="store_true", help="for ZeroGPU hardware instead of CPU Basic")
+    deploy.add_argument("--private", action="store_true", help="if the Space is new, only you see it")
+
+
+def run_space(args: argparse.Namespace) -> None:
+    """See `genmodels.hub.space`."""
+    from .hub.space import run_command
+
+    run_command(args)
 
 
 def read_headline(card: Path) -> str:
@@ -265,7 +295,7 @@ def main(argv: list[str] | None = None) -> int:
         if args.command == "list":
             list_models()
         else:
-            {"sample": sample_model, "evaluate": evaluate_model}[args.command](args)
+            {"sample": sample_model, "evaluate": evaluate_model, "space": run_space}[args.command](args)
     except UserError as error:
         print(f"python -m genmodels {args.command}: {error}", file=sys.stderr)
         return 2

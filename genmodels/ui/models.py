@@ -131,11 +131,13 @@ class ModelStore:
     def load(self) -> None:
         """Load every model, the first tab's first; what fails leaves its reason in the model."""
         import torch
-        from diffusers.utils.logging import disable_progress_bar
+        from diffusers.utils.logging import disable_progress_bar, set_verbosity_error
 
         from ..pipelines import load_pipeline
 
         disable_progress_bar()
+        # A Space has no accelerate, and hears about it for every network; what matters is checked after loading.
+        set_verbosity_error()
         # One visitor's forward pass may use one core: see the note in this package's __init__.
         torch.set_num_threads(1)
         for model in self.models.values():
