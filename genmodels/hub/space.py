@@ -120,7 +120,9 @@ def build_space(name: str, out: Path, models: str | None = None, zero_gpu: bool 
     if out.is_file() or (out.is_dir() and any(out.iterdir())):
         raise UserError(f"{str(out)!r} is not empty: name a folder that does not exist yet.")
     if not out.absolute().parent.is_dir():
-        raise UserError(f"{str(out)!r} is to lie in {str(out.absolute().parent)!r}, which is not a folder: make it first.")
+        raise UserError(
+            f"{str(out)!r} is to lie in {str(out.absolute().parent)!r}, which is not a folder: make it first."
+        )
     kinds = kinds_of(tabs, KINDS_SHOWN)
     from_hub = {} if models is None else models_on_hub(models, kinds)
     shown = {kind: from_hub.get(kind) or built_in_model(kind) for kind in kinds}

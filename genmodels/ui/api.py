@@ -129,7 +129,9 @@ def add_api(store: ModelStore, tabs: Sequence[str] = models.TABS) -> None:
 
         return answered(run)
 
-    def sample_many(kind: str = next(iter(store.models)), num_images: int = 1000, seed: int = 0, psi: float = 1.0) -> str:
+    def sample_many(
+        kind: str = next(iter(store.models)), num_images: int = 1000, seed: int = 0, psi: float = 1.0
+    ) -> str:
         """Draw up to 1,000 images at once, on a GPU where the Space has one.
 
         Args:

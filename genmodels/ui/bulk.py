@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import time
 
 import gradio as gr
 import numpy as np
@@ -16,6 +17,8 @@ MAX_IMAGES = 1000
 MAX_PSI = 2.0
 # Seconds for which a GPU is asked: most of it is the start of the process, and short jobs get their turn sooner.
 GPU_SECONDS = 20
+# For so long a visitor's job waits for its network.
+WARM_UP_SECONDS = 60
 # The queue's name for jobs that run one at a time.
 QUEUE = "bulk"
 ON_ZERO_GPU = os.environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "t", "true")
@@ -80,25 +83,29 @@ def build(store: ModelStore) -> None:
     def run(kind, count, seed, psi) -> dict:
         kind = one_of(kind, list(names), next(iter(names)))
         count, seed = integer(count, 1, MAX_IMAGES, MAX_IMAGES), integer(seed, 0, MAX_SEED, 0)
+        # A visitor who presses the button while the networks load has only to wait.
+        for _ in range(WARM_UP_SECONDS):
+            if store.models[kind].pipe is not None or store.models[kind].reason is not None:
+                break
+            time.sleep(1)
         images = answered(draw_many, store, kind, count, seed, number(psi, 0.0, MAX_PSI, 1.0))
         picture = sheet(images, columns_of(count))
-        label = f"{count:,} images of {names[kind]}, seed {seed}"
-        return gr.update(value=picture.repeat(3, axis=2) if picture.shape[2] == 1 else picture, label=label, visible=True)
+        return gr.update(value=picture.repeat(3, axis=2) if picture.shape[2] == 1 else picture, visible=True)
 
     with gr.Accordion(f"Up to {MAX_IMAGES:,} images at once", open=False, elem_id="bulk"):
+        choices = [(name, kind) for kind, name in names.items()]
+        kind = gr.Radio(choices, value=choices[0][1], label="Model", visible=len(choices) > 1)
         with gr.Row(equal_height=True):
-            kind = gr.Radio(
-                [(name, kind) for kind, name in names.items()],
-                value=next(iter(names)),
-                label="Model",
-                visible=len(names) > 1,
-            )
             count = gr.Slider(1, MAX_IMAGES, value=MAX_IMAGES, step=1, label="Images")
             seed = gr.Number(value=0, minimum=0, maximum=MAX_SEED, precision=0, label="Seed")
             psi = gr.Slider(0, MAX_PSI, value=1, step=0.05, label="Truncation ψ")
         button = gr.Button("Draw", variant="primary")
         picture = gr.Image(
-            format="png", visible=False, buttons=["download", "fullscreen"], alt_text="The sheet of generated images"
+            format="png",
+            visible=False,
+            show_label=False,
+            buttons=["download", "fullscreen"],
+            alt_text="The sheet of generated images",
         )
     button.click(
         run,
