@@ -7,8 +7,6 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-import httpx
-
 ATTEMPTS = 6
 FIRST_DELAY, LONGEST_DELAY = 0.5, 60.0
 # Too many requests, and what a gateway says when the server behind it does not answer.
@@ -40,7 +38,16 @@ def is_transient(error: BaseException) -> bool:
     status = status_of(error)
     if status is not None:
         return status in TRANSIENT_STATUS
-    return any(isinstance(cause, httpx.TransportError | ConnectionError | TimeoutError) for cause in causes_of(error))
+    return any(is_broken_connection(cause) for cause in causes_of(error))
+
+
+def is_broken_connection(error: BaseException) -> bool:
+    """Whether the connection failed before the answer was whole.
+
+    By name, since huggingface_hub speaks through httpx in some versions and through httpx2 in others.
+    """
+    names = {kind.__name__ for kind in type(error).__mro__}
+    return isinstance(error, ConnectionError | TimeoutError) or "TransportError" in names
 
 
 def delay_before(attempt: int, error: BaseException) -> float:

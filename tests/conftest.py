@@ -18,7 +18,7 @@ os.environ.update(
     HF_HOME=_HOME.name,
     HF_HUB_DISABLE_TELEMETRY="1",
     HF_HUB_DISABLE_PROGRESS_BARS="1",
-    # The tests' Hub speaks plain LFS.
+    # Plain LFS is faster here; test_xet.py goes through hf_xet.
     HF_HUB_DISABLE_XET="1",
     GRADIO_ANALYTICS_ENABLED="False",
 )
@@ -28,14 +28,36 @@ for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_HUB_OFFLINE", "HF_HUB_CAC
 
 @pytest.fixture(scope="session")
 def hub():
-    """A Hub on a free port for the whole run; everything in it is lost at the end."""
-    tokens = {"alice": "hf_alice", "bob": "hf_bob"}
+    """A Hub on a free port for the whole run; everything in it is lost at the end. Set no faults here: see `faulty_hub`."""
+    yield from start_hub()
+
+
+@pytest.fixture(scope="module")
+def own_hub():
+    """A Hub of the test module's own, for faults and for counting requests."""
+    yield from start_hub()
+
+
+@pytest.fixture
+def faulty_hub(own_hub):
+    """`own_hub`, without faults and with an empty log at the beginning of each test."""
+    own_hub.set_faults()
+    own_hub.clear_requests()
+    yield own_hub
+    own_hub.set_faults()
+
+
+def start_hub():
+    """Generator of one running Hub."""
+    roles = {"alice": "alice:write", "bob": "bob:read", "carol": "carol:write", "alice-at-acme": "alice:acme"}
+    tokens = {name: f"hf_{name.replace('-', '')}" for name in roles}
     server = subprocess.Popen(
         [
             sys.executable,
             str(REPO / "tests/hub/hub_server.py"),
-            f"--token={tokens['alice']}=alice:write",
-            f"--token={tokens['bob']}=bob:read",
+            *(f"--token={tokens[name]}={role}" for name, role in roles.items()),
+            "--org=acme=alice:write,bob:write",
+            "--org=museum=alice:read",
         ],
         stdout=subprocess.PIPE,
         text=True,

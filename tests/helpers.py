@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 REPO = Path(__file__).parent.parent
 # Nothing listens on the discard port: a test that forgets to choose a Hub fails at once instead of going outside.
@@ -19,7 +21,8 @@ class Hub:
 
     Attributes:
         endpoint: its address, for HF_ENDPOINT.
-        tokens: user name to token; alice may write, bob may only read.
+        tokens: user name to token; alice and carol may write, bob may only read; "alice-at-acme" is alice's fine-grained
+            token for the organization acme, which she may write in, as opposed to the organization museum.
     """
 
     endpoint: str
@@ -29,6 +32,22 @@ class Hub:
         """The environment of a client process that has its cache in `home`; without a user it has no token."""
         token = {"HF_TOKEN": self.tokens[user]} if user else {}
         return {**os.environ, "HF_ENDPOINT": self.endpoint, "HF_HOME": str(home), **token, **more}
+
+    def _ask(self, method: str, path: str, content=None):
+        data = None if content is None else json.dumps(content).encode()
+        with urlopen(Request(f"{self.endpoint}{path}", data, method=method)) as answer:
+            return json.load(answer)
+
+    def set_faults(self, *rules: dict) -> None:
+        """Make answers fail from now on, in place of earlier rules; tests/hub/faults.py says how."""
+        self._ask("PUT", "/_faults", rules)
+
+    def requests(self) -> list[dict]:
+        """Every request since the log was cleared: "line" is "METHOD /path?query", "status", and the "fault" it met."""
+        return self._ask("GET", "/_requests")
+
+    def clear_requests(self) -> None:
+        self._ask("DELETE", "/_requests")
 
 
 def run_python(*args: str, env: dict[str, str] | None = None, cwd: Path = REPO) -> subprocess.CompletedProcess:

@@ -1,11 +1,12 @@
 """A small Hugging Face Hub in memory: enough of its HTTP API that the unmodified clients (huggingface_hub, datasets,
 diffusers) push to it and load from it through HF_ENDPOINT, on one machine without a network.
 
-    python tests/hub/hub_server.py --token hf_alice=alice:write --token hf_bob=bob:read
+    python tests/hub/hub_server.py --token hf_alice=alice:write --token hf_bob=bob:read --org acme=alice:write,bob:read
 
-Real: repositories of models and datasets, commits, branches and tags, LFS uploads (hash-checked), signed downloads from a
-second host name, byte ranges, private repositories, read and write tokens, a check of the README's metadata.
-Missing: Xet (clients need HF_HUB_DISABLE_XET=1), Spaces, pull requests, paging, the dataset viewer.
+Real: repositories of models, datasets and Spaces, commits with parents, branches and tags, LFS and Xet uploads
+(hash-checked), signed downloads from a second host name, byte ranges, private repositories, organizations, tokens that
+read, write or write in some namespaces only, a check of the README's metadata; faults and a log of requests (see faults.py).
+Missing: pull requests, paging, the dataset viewer; nothing is built or run for a Space.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import uvicorn
+import xet_store
 import yaml
+from faults import Faults
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -33,7 +36,12 @@ from starlette.routing import Route
 
 # What the Hub's own .gitattributes sends to LFS, as far as the tests push it.
 LFS_PATTERNS = ("*.bin", "*.parquet", "*.png", "*.pt", "*.safetensors", "*.zip", "*tfevents*")
-LICENSES = ("apache-2.0", "cc-by-sa-3.0", "mit", "other")
+LICENSES = ("apache-2.0", "cc-by-sa-3.0", "mit", "other", "unknown")
+KINDS = ("models", "datasets", "spaces")
+SPACE_SDKS = ("docker", "gradio", "static", "streamlit")
+SPACE_COLORS = ("blue", "gray", "green", "indigo", "pink", "purple", "red", "yellow")
+# Roles of an organization's members that let them write into its repositories.
+WRITERS = ("admin", "write")
 REPO_NAME = re.compile(r"(?!.*--)(?!.*\.\.)(?!.*\.git$)[A-Za-z0-9_][\w.-]{0,94}\w|\w")
 SECRET = secrets.token_bytes(32)
 
@@ -68,10 +76,17 @@ class File:
         return hashlib.sha1(f"blob {len(blob)}\0".encode() + blob).hexdigest()
 
     def entry(self, path: str) -> dict:
-        """This file in a listing."""
+        """This file in a listing of a tree."""
         row = {"type": "file", "oid": self.oid, "size": len(self.data), "path": path}
         if self.lfs:
             row["lfs"] = {"oid": self.sha256, "size": len(self.data), "pointerSize": len(self.pointer)}
+        return row
+
+    def sibling(self, path: str) -> dict:
+        """This file in what is told of a repository."""
+        row = {"rfilename": path, "size": len(self.data), "blobId": self.oid}
+        if self.lfs:
+            row["lfs"] = {"sha256": self.sha256, "size": len(self.data), "pointerSize": len(self.pointer)}
         return row
 
 
@@ -93,13 +108,18 @@ class Commit:
 class Repo:
     """A repository: its commits, the refs that name them, and the LFS objects that it was given."""
 
-    def __init__(self, kind: str, repo_id: str, private: bool):
-        self.kind, self.id, self.private = kind, repo_id, private
+    def __init__(self, kind: str, repo_id: str, private: bool, sdk: str | None = None):
+        self.kind, self.id, self.private, self.sdk = kind, repo_id, private, sdk
+        self.hardware = "cpu-basic"
         self.commits: dict[str, Commit] = {}
         self.refs: dict[str, str] = {}
         self.lfs: dict[str, bytes] = {}
         attributes = "".join(f"{pattern} filter=lfs diff=lfs merge=lfs -text\n" for pattern in LFS_PATTERNS)
-        self.add(Commit({".gitattributes": File(attributes.encode(), lfs=False)}, "initial commit", None), "main")
+        files = {".gitattributes": File(attributes.encode(), lfs=False)}
+        if kind == "spaces":
+            card = f"---\ntitle: {repo_id.split('/')[1]}\nsdk: {sdk}\n---\n"
+            files["README.md"] = File(card.encode(), lfs=False)
+        self.add(Commit(files, "initial commit", None), "main")
 
     def add(self, commit: Commit, branch: str) -> None:
         self.commits[commit.oid] = commit
@@ -114,8 +134,21 @@ class Repo:
             return self.commits[revision]
         raise HubError(404, f"Invalid rev id: {revision}", "RevisionNotFound")
 
-    def info(self, revision: str) -> dict:
-        """What the clients read as ModelInfo or DatasetInfo."""
+    def history(self, revision: str) -> list[Commit]:
+        """From the named commit back to the first."""
+        commits = [self.at(revision)]
+        while commits[-1].parent:
+            commits.append(self.commits[commits[-1].parent])
+        return commits
+
+    def runtime(self) -> dict:
+        """Of a Space, which never runs here."""
+        card = self.info("main")["cardData"]
+        stage = "STOPPED" if card.get("app_file", "app.py") in self.at("main").files else "NO_APP_FILE"
+        return {"stage": stage, "hardware": {"current": None, "requested": self.hardware}, "storage": None}
+
+    def info(self, revision: str, blobs: bool = False) -> dict:
+        """What the clients read as ModelInfo, DatasetInfo or SpaceInfo."""
         commit = self.at(revision)
         readme = commit.files.get("README.md")
         card = read_metadata(readme.data.decode()) if readme else {}
@@ -136,7 +169,8 @@ class Repo:
             "library_name": card.get("library_name"),
             "pipeline_tag": card.get("pipeline_tag"),
             "cardData": card,
-            "siblings": [{"rfilename": path} for path in commit.files],
+            "sdk": card.get("sdk"),
+            "siblings": [file.sibling(p) if blobs else {"rfilename": p} for p, file in commit.files.items()],
         }
 
 
@@ -146,10 +180,11 @@ class Hub:
     def __init__(self, tokens: dict[str, dict]):
         self.tokens = tokens
         self.repos: dict[tuple[str, str], Repo] = {}
+        self.xet = xet_store.XetStore()
 
 
-def read_metadata(text: str) -> dict:
-    """The YAML block at the head of a card; raises HubError if it is none."""
+def read_metadata(text: str, kind: str = "models") -> dict:
+    """The YAML block at the head of a card; raises HubError if it is none, or not what that kind of repository takes."""
     match = re.match(r"\A---[ \t]*\r?\n(.*?)\r?\n---[ \t]*(?:\r?\n|\Z)", text, re.DOTALL)
     try:
         data = yaml.safe_load(match[1]) if match else {}
@@ -159,6 +194,14 @@ def read_metadata(text: str) -> dict:
         raise HubError(400, "Invalid metadata in README.md: it must be a mapping")
     if data.get("license", "other") not in LICENSES:
         raise HubError(400, f'Invalid metadata in README.md: "license" must be one of {", ".join(LICENSES)}')
+    if kind == "spaces":
+        if data.get("sdk") not in SPACE_SDKS:
+            raise HubError(400, f'Invalid metadata in README.md: "sdk" must be one of {", ".join(SPACE_SDKS)}')
+        for key in ("colorFrom", "colorTo"):
+            if data.get(key, "red") not in SPACE_COLORS:
+                raise HubError(400, f'Invalid metadata in README.md: "{key}" must be one of {", ".join(SPACE_COLORS)}')
+        if len(str(data.get("short_description", ""))) > 60:
+            raise HubError(400, 'Invalid metadata in README.md: "short_description" takes 60 characters at most')
     return data
 
 
@@ -179,16 +222,25 @@ def require_user(request: Request) -> dict:
     return user
 
 
+def may_write(user: dict, repo_id: str) -> bool:
+    """Whether the token may write into the repository, or create it."""
+    owner = repo_id.split("/")[0]
+    if user["role"] == "fineGrained" and not {owner, repo_id} & set(user["scopes"]):
+        return False
+    return user["role"] != "read" and (owner == user["name"] or user["orgs"].get(owner) in WRITERS)
+
+
 def repo_of(request: Request, write: bool = False) -> Repo:
     """The repository that the path names, if the user may read (or write) it."""
     params, user = request.path_params, user_of(request)
-    kind = params.get("kind", "datasets" if request.url.path.startswith("/datasets/") else "models")
-    repo = request.app.state.hub.repos.get((kind, f"{params['ns']}/{params['name']}"))
-    owned = user is not None and user["name"] == params["ns"]
-    if repo is None or (repo.private and not owned):
+    first = request.url.path.split("/")[1]
+    kind, repo_id = params.get("kind", first if first in KINDS else "models"), f"{params['ns']}/{params['name']}"
+    repo = request.app.state.hub.repos.get((kind, repo_id))
+    member = user is not None and params["ns"] in (user["name"], *user["orgs"])
+    if repo is None or (repo.private and not member):
         # To a stranger the Hub does not say whether such a repository exists.
         raise HubError(404 if user else 401, "Repository not found", "RepoNotFound")
-    if write and not (owned and user["role"] == "write"):
+    if write and not (user and may_write(user, repo_id)):
         raise HubError(403, "Forbidden: you need a write token of the owner.")
     return repo
 
@@ -225,14 +277,25 @@ def send_bytes(request: Request, data: bytes, headers: dict[str, str]) -> Respon
 async def whoami(request: Request) -> Response:
     user = require_user(request)
     token = {"displayName": "local", "role": user["role"]}
-    account = {"type": "user", "id": user["name"], "name": user["name"], "fullname": user["name"], "orgs": []}
+    if user["role"] == "fineGrained":
+        types = ["org" if name in user["orgs"] else "model" if "/" in name else "user" for name in user["scopes"]]
+        token["fineGrained"] = {
+            "canReadGatedRepos": False,
+            "global": [],
+            "scoped": [
+                {"entity": {"type": kind, "name": name}, "permissions": ["repo.content.read", "repo.write"]}
+                for kind, name in zip(types, user["scopes"], strict=True)
+            ],
+        }
+    orgs = [{"type": "org", "id": org, "name": org, "roleInOrg": role} for org, role in user["orgs"].items()]
+    account = {"type": "user", "id": user["name"], "name": user["name"], "fullname": user["name"], "orgs": orgs}
     return JSONResponse({**account, "auth": {"type": "access_token", "accessToken": token}})
 
 
 async def validate_yaml(request: Request) -> Response:
     body = await request.json()
     try:
-        read_metadata(body.get("content", ""))
+        read_metadata(body.get("content", ""), (body.get("repoType") or "model") + "s")
     except HubError as error:
         return JSONResponse({"errors": [{"message": error.message}], "warnings": []}, 400)
     return JSONResponse({"errors": [], "warnings": []})
@@ -241,21 +304,71 @@ async def validate_yaml(request: Request) -> Response:
 async def create_repo(request: Request) -> Response:
     user, body, hub = require_user(request), await request.json(), request.app.state.hub
     kind, name, owner = (body.get("type") or "model") + "s", body["name"], body.get("organization") or user["name"]
-    if kind not in ("models", "datasets") or not REPO_NAME.fullmatch(name):
+    if kind not in KINDS or not REPO_NAME.fullmatch(name):
         raise HubError(400, f"Invalid repo: {kind} {name}")
-    if user["role"] != "write" or owner != user["name"]:
-        raise HubError(403, f"You don't have the rights to create a repo under the namespace {owner!r}")
+    if kind == "spaces" and body.get("sdk") not in SPACE_SDKS:
+        raise HubError(400, f'"sdk" must be one of {", ".join(SPACE_SDKS)}')
     repo_id = f"{owner}/{name}"
+    if not may_write(user, repo_id):
+        raise HubError(403, f"You don't have the rights to create a repo under the namespace {owner!r}")
     url = f"{str(request.base_url).rstrip('/')}/{'' if kind == 'models' else f'{kind}/'}{repo_id}"
     if (kind, repo_id) in hub.repos:
         raise HubError(409, "You already created this repo", url=url, name=repo_id)
     private = body.get("visibility") == "private" or bool(body.get("private"))
-    hub.repos[kind, repo_id] = Repo(kind, repo_id, private)
+    hub.repos[kind, repo_id] = Repo(kind, repo_id, private, body.get("sdk"))
     return JSONResponse({"url": url, "name": repo_id, "id": repo_id, "private": private})
 
 
 async def repo_info(request: Request) -> Response:
-    return JSONResponse(repo_of(request).info(request.path_params.get("rev", "main")))
+    blobs = request.query_params.get("blobs", "").lower() in ("1", "true")
+    return JSONResponse(repo_of(request).info(request.path_params.get("rev", "main"), blobs))
+
+
+async def commits(request: Request) -> Response:
+    rows = []
+    for commit in repo_of(request).history(request.path_params["rev"]):
+        row = {"id": commit.oid, "title": commit.title, "message": "", "date": commit.date, "authors": []}
+        rows.append(row)
+    return JSONResponse(rows)
+
+
+async def refs(request: Request) -> Response:
+    repo = repo_of(request)
+
+    def under(head: str) -> list[dict]:
+        named = {ref: oid for ref, oid in repo.refs.items() if ref.startswith(head)}
+        return [{"name": ref[len(head) :], "ref": ref, "targetCommit": oid} for ref, oid in named.items()]
+
+    return JSONResponse({"branches": under("refs/heads/"), "tags": under("refs/tags/"), "converts": []})
+
+
+async def branch(request: Request) -> Response:
+    repo, body, name = repo_of(request, write=True), await request.body(), request.path_params["rev"]
+    if f"refs/heads/{name}" in repo.refs:
+        raise HubError(409, f"Reference already exists: {name}")
+    start = json.loads(body or b"{}").get("startingPoint") or "main"
+    repo.refs[f"refs/heads/{name}"] = repo.at(start).oid
+    return JSONResponse({"success": True})
+
+
+async def delete_repo(request: Request) -> Response:
+    user, body, hub = require_user(request), await request.json(), request.app.state.hub
+    kind, repo_id = (body.get("type") or "model") + "s", f"{body.get('organization') or user['name']}/{body['name']}"
+    if not may_write(user, repo_id):
+        raise HubError(403, "Forbidden: you need a write token of the owner.")
+    if hub.repos.pop((kind, repo_id), None) is None:
+        raise HubError(404, "Repository not found", "RepoNotFound")
+    return JSONResponse({"success": True})
+
+
+async def space_runtime(request: Request) -> Response:
+    return JSONResponse(repo_of(request).runtime())
+
+
+async def space_hardware(request: Request) -> Response:
+    repo = repo_of(request, write=True)
+    repo.hardware = (await request.json())["flavor"]
+    return JSONResponse(repo.runtime())
 
 
 def folders_of(files: dict[str, File]) -> dict[str, str]:
@@ -302,14 +415,17 @@ async def tag(request: Request) -> Response:
 
 
 async def preupload(request: Request) -> Response:
-    """Per file: plain git blob or LFS."""
-    repo_of(request, write=True)
+    """Per file: plain git blob or LFS, and the id of what is there already."""
+    files = repo_of(request, write=True).at(request.path_params["rev"]).files
     rows = []
     for item in (await request.json())["files"]:
         name = item["path"].rsplit("/", 1)[-1]
         lfs = any(fnmatch.fnmatch(name, pattern) for pattern in LFS_PATTERNS)
         binary = b"\0" in base64.b64decode(item.get("sample") or "")
-        rows.append({"path": item["path"], "uploadMode": "lfs" if lfs or binary else "regular", "shouldIgnore": False})
+        row = {"path": item["path"], "uploadMode": "lfs" if lfs or binary else "regular", "shouldIgnore": False}
+        if old := files.get(item["path"]):
+            row["oid"] = old.sha256 if old.lfs else old.oid
+        rows.append(row)
     return JSONResponse({"files": rows})
 
 
@@ -338,24 +454,32 @@ async def commit(request: Request) -> Response:
     repo, branch = repo_of(request, write=True), request.path_params["rev"]
     if f"refs/heads/{branch}" not in repo.refs:
         raise HubError(404, f"Invalid rev id: {branch}", "RevisionNotFound")
+    body = (await request.body()).splitlines()
+    # Nothing is awaited from here on, so that two commits at once follow each other.
     parent, title = repo.at(branch), None
-    files = dict(parent.files)
-    for line in (await request.body()).splitlines():
+    files, xet = dict(parent.files), request.app.state.hub.xet
+    for line in body:
         operation = json.loads(line)
         key, value = operation["key"], operation["value"]
         path = value.get("path", "").strip("/")
         if key == "header":
             title = value["summary"]
+            if not parent.oid.startswith(value.get("parentCommit") or ""):
+                raise HubError(412, "A commit has happened since. Please refresh and try again.")
         elif key == "file":
             files[path] = File(base64.b64decode(value["content"]), lfs=False)
             if path == "README.md":
-                read_metadata(files[path].data.decode())
+                read_metadata(files[path].data.decode(), repo.kind)
         elif key == "lfsFile":
+            if value["oid"] in xet.data:
+                repo.lfs[value["oid"]] = xet.data[value["oid"]]
             if value["oid"] not in repo.lfs:
                 raise HubError(400, f"LFS pointer pointed to a file that does not exist: {path}")
             files[path] = File(repo.lfs[value["oid"]], lfs=True)
         elif key == "deletedFile":
             files.pop(path)
+        elif key == "deletedFolder":
+            files = {name: file for name, file in files.items() if not name.startswith(f"{path}/")}
         else:
             raise HubError(400, f"Unknown operation in commit: {key}")
     new = Commit(files, title, parent.oid)
@@ -375,6 +499,13 @@ async def resolve(request: Request) -> Response:
     headers = {"X-Repo-Commit": at.oid, "X-Linked-Size": str(len(file.data)), "X-Linked-Etag": f'"{etag}"'}
     if file.lfs:
         headers["Location"] = signed(storage_host(request), f"/_cdn/{repo.kind}/{repo.id}/{file.sha256}")
+        if xet := request.app.state.hub.xet.hashes.get(file.sha256):
+            base = str(request.base_url).rstrip("/")
+            route = f"{base}/api/{repo.kind}/{repo.id}/xet-read-token/{at.oid}"
+            headers |= {"X-Xet-Hash": xet, "X-Xet-Refresh-Route": route}
+            headers["Link"] = (
+                f'<{route}>; rel="xet-auth", <{base}/_cas/v1/reconstructions/{xet}>; rel="xet-reconstruction-info"'
+            )
         return PlainTextResponse("Found", 302, headers)
     headers["Location"] = f"/api/resolve-cache/{repo.kind}/{repo.id}/{at.oid}/{urllib.parse.quote(path)}"
     return PlainTextResponse("Temporary Redirect", 307, headers)
@@ -393,6 +524,46 @@ async def cdn(request: Request) -> Response:
     return send_bytes(request, data, {"ETag": f'"{params["sha"]}"'})
 
 
+async def xet_token(request: Request) -> Response:
+    """What a client needs to speak to the chunk store, which is the same server here."""
+    if xet_store.lz4 is None:
+        raise HubError(404, "Xet needs the lz4 package: set HF_HUB_DISABLE_XET=1")
+    repo = repo_of(request, write=request.path_params["mode"] == "write")
+    expires, base = int(datetime.datetime.now().timestamp()) + 3600, str(request.base_url).rstrip("/")
+    cas_url, token = f"{base}/_cas", signed("", f"{repo.kind}/{repo.id}")
+    headers = {"X-Xet-Cas-Url": cas_url, "X-Xet-Access-Token": token, "X-Xet-Token-Expiration": str(expires)}
+    return JSONResponse({"casUrl": cas_url, "accessToken": token, "exp": expires}, headers=headers)
+
+
+async def cas(request: Request) -> Response:
+    """The chunk store. Clients ask for version 2 first; its 404 sends them to version 1."""
+    path, store = request.path_params["path"], request.app.state.hub.xet
+    scope, _, signature = request.headers.get("authorization", "").removeprefix("Bearer ").partition("?")
+    if signature != signed("", scope).partition("?")[2]:
+        raise HubError(401, "Invalid Xet token")
+    if match := re.fullmatch(r"v1/xorbs?/[^/]+/([0-9a-f]{64})", path):
+        known = match[1] in store.xorbs
+        if request.method == "POST":
+            store.xorbs[match[1]] = await request.body()
+            return JSONResponse({"was_inserted": not known})
+        return Response(status_code=200 if known else 404)
+    if path in ("v1/shards", "shards") and request.method == "POST":
+        store.take_shard(await request.body())
+        return JSONResponse({"result": 1})
+    if match := re.fullmatch(r"v1/reconstructions?/([0-9a-f]{64})", path):
+        asked = request.headers.get("range", "")
+        found = store.reconstruction(match[1], asked, lambda xorb: signed(storage_host(request), f"/_xorb/{xorb}"))
+        if found is None:
+            raise HubError(416, "Range not satisfiable")
+        return JSONResponse(found)
+    raise HubError(404, f"Not served: {path}")
+
+
+async def xorb(request: Request) -> Response:
+    check_signed(request)
+    return send_bytes(request, request.app.state.hub.xet.xorbs[request.path_params["hash"]], {})
+
+
 async def answer_error(request: Request, error: HubError) -> Response:
     headers = {"X-Error-Message": error.message.encode("ascii", "replace").decode().replace("\n", " ")}
     if error.code:
@@ -404,16 +575,24 @@ async def answer_error(request: Request, error: HubError) -> Response:
     return JSONResponse({"error": error.message, **error.body}, error.status, headers)
 
 
-def make_app(tokens: dict[str, dict]) -> Starlette:
-    """The server; `tokens` maps a token to {"name": ..., "role": "read" or "write"}."""
+def make_app(tokens: dict[str, dict]) -> Faults:
+    """The server; `tokens` maps a token to its user: name, role ("read", "write", "fineGrained"), the namespaces or
+    repositories that a fine-grained one may write in ("scopes"), and orgs with the role there."""
     repo = "/api/{kind}/{ns}/{name}"
     routes = [
         Route("/api/whoami-v2", whoami),
         Route("/api/validate-yaml", validate_yaml, methods=["POST"]),
         Route("/api/repos/create", create_repo, methods=["POST"]),
+        Route("/api/repos/delete", delete_repo, methods=["DELETE"]),
+        Route("/api/{kind}/{ns}/{name}/runtime", space_runtime),
+        Route("/api/{kind}/{ns}/{name}/hardware", space_hardware, methods=["POST"]),
         Route("/api/resolve-cache/{kind}/{ns}/{name}/{rev}/{path:path}", resolve_cache),
         Route(repo, repo_info),
         Route(f"{repo}/revision/{{rev}}", repo_info),
+        Route(f"{repo}/commits/{{rev}}", commits),
+        Route(f"{repo}/refs", refs),
+        Route(f"{repo}/branch/{{rev}}", branch, methods=["POST"]),
+        Route(f"{repo}/xet-{{mode}}-token/{{rev}}", xet_token),
         Route(f"{repo}/tree/{{rev}}", tree),
         Route(f"{repo}/tree/{{rev}}/{{path:path}}", tree),
         Route(f"{repo}/paths-info/{{rev}}", paths_info, methods=["POST"]),
@@ -422,30 +601,42 @@ def make_app(tokens: dict[str, dict]) -> Starlette:
         Route(f"{repo}/commit/{{rev}}", commit, methods=["POST"]),
         Route("/_lfs/{kind}/{ns}/{name}/{sha}", lfs_put, methods=["PUT"]),
         Route("/_cdn/{kind}/{ns}/{name}/{sha}", cdn),
+        Route("/_cas/{path:path}", cas, methods=["GET", "HEAD", "POST"]),
+        Route("/_xorb/{hash}", xorb),
     ]
-    for prefix in ("", "/datasets"):
+    for prefix in ("", "/datasets", "/spaces"):
         routes += [
             Route(f"{prefix}/{{ns}}/{{name}}.git/info/lfs/objects/batch", lfs_batch, methods=["POST"]),
             Route(f"{prefix}/{{ns}}/{{name}}/resolve/{{rev}}/{{path:path}}", resolve),
         ]
     app = Starlette(routes=routes, exception_handlers={HubError: answer_error})
     app.state.hub = Hub(tokens)
-    return app
+    return Faults(app)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one; the endpoint is printed")
-    parser.add_argument("--token", action="append", default=[], metavar="TOKEN=USER:read|write")
+    parser.add_argument("--token", action="append", default=[], metavar="TOKEN=USER:read|write|SCOPE[,SCOPE]")
+    parser.add_argument("--org", action="append", default=[], metavar="ORG=USER:ROLE[,USER:ROLE]")
     args = parser.parse_args()
+    orgs: dict[str, dict[str, str]] = {}
+    for org, members in (entry.split("=") for entry in args.org):
+        for name, role in (member.split(":") for member in members.split(",")):
+            orgs.setdefault(name, {})[org] = role
     tokens = {}
-    for entry in args.token:
-        token, _, who = entry.partition("=")
-        name, _, role = who.partition(":")
-        tokens[token] = {"name": name, "role": role}
+    for token, who in (entry.split("=") for entry in args.token):
+        name, role = who.split(":")
+        scopes = [] if role in ("read", "write") else role.split(",")
+        tokens[token] = {
+            "name": name,
+            "role": "fineGrained" if scopes else role,
+            "scopes": scopes,
+            "orgs": orgs.get(name, {}),
+        }
     listener = socket.create_server(("127.0.0.1", args.port))
     print(f"http://127.0.0.1:{listener.getsockname()[1]}", flush=True)
-    config = uvicorn.Config(make_app(tokens), log_level="warning", access_log=False)
+    config = uvicorn.Config(make_app(tokens), log_level="critical", access_log=False)
     uvicorn.Server(config).run(sockets=[listener])
 
 

@@ -1,0 +1,108 @@
+"""Answers that go wrong on purpose, on a fixed count rather than by chance, and the log of all requests."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+
+class Faults:
+    """ASGI middleware. A rule is a JSON object:
+
+    match   regex searched in "METHOD /path?query"
+    every   fires at each n-th match (default 1); limit: at most this often; skip: not at the first so many matches
+    action  status    answer `status` (default 503), with Retry-After: `retry_after` if given
+            drop      cut the connection: `when` "before" the request took effect (default), or "after", which loses the
+                      answer, or "half" way through its body
+            corrupt   turn over one byte in the middle of the body
+            truncate  send only half of the body, as if it were whole
+            delay     wait `seconds`
+
+    A request meets one rule at most, beside any number of delays. PUT /_faults sets the rules, GET /_requests tells what was
+    asked since DELETE /_requests.
+    """
+
+    def __init__(self, app: ASGIApp):
+        self.app, self.rules, self.requests = app, [], []
+
+    def pick(self, line: str) -> list[dict]:
+        due = []
+        for rule in self.rules:
+            if re.search(rule["match"], line):
+                rule["seen"] += 1
+                counted = rule["seen"] - rule["skip"]
+                if counted > 0 and counted % rule["every"] == 0 and rule["fired"] != rule["limit"]:
+                    rule["fired"] += 1
+                    due.append(rule)
+        return due
+
+    async def control(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == "/_faults" and scope["method"] == "PUT":
+            body, more = b"", True
+            while more:
+                message = await receive()
+                body, more = body + message.get("body", b""), message.get("more_body", False)
+            defaults = {"every": 1, "limit": None, "skip": 0, "seen": 0, "fired": 0}
+            self.rules = [{**defaults, **rule} for rule in json.loads(body)]
+        elif scope["path"] == "/_requests" and scope["method"] == "DELETE":
+            self.requests = []
+        content = self.rules if scope["path"] == "/_faults" else self.requests
+        await JSONResponse(content)(scope, receive, send)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        if scope["path"] in ("/_faults", "/_requests"):
+            return await self.control(scope, receive, send)
+        query = scope["query_string"].decode()
+        line = f"{scope['method']} {scope['raw_path'].decode()}" + (f"?{query}" if query else "")
+        rules = self.pick(line)
+        entry = {"line": line, "status": None, "fault": None}
+        self.requests.append(entry)
+        for rule in rules:
+            if rule["action"] == "delay":
+                await asyncio.sleep(rule["seconds"])
+        fault = next((rule for rule in rules if rule["action"] != "delay"), None)
+        entry["fault"] = fault and fault["action"]
+        when = fault.get("when", "before") if fault and fault["action"] == "drop" else None
+        start: Message = {}
+
+        async def answer(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                start.update(message)
+                entry["status"] = message["status"]
+                return
+            body = message["body"]
+            if when == "after":
+                return await cut(send)
+            if body and scope["method"] != "HEAD" and fault:
+                middle = len(body) // 2
+                if fault["action"] == "corrupt":
+                    body = body[:middle] + bytes([body[middle] ^ 0xFF]) + body[middle + 1 :]
+                elif fault["action"] == "truncate":
+                    body = body[:middle]
+                    start["headers"] = [h for h in start["headers"] if h[0] != b"content-length"]
+                    start["headers"].append((b"content-length", str(middle).encode()))
+            await send(start)
+            if when == "half":
+                # The rest never comes: returning with the answer unfinished makes the server close the connection.
+                return await send({"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True})
+            await send({**message, "body": body})
+
+        if when == "before":
+            return await cut(send)
+        if fault and fault["action"] == "status":
+            entry["status"] = fault.get("status", 503)
+            headers = {"Retry-After": str(fault["retry_after"])} if "retry_after" in fault else {}
+            body = {"error": f"injected {entry['status']}"}
+            return await JSONResponse(body, entry["status"], headers)(scope, receive, send)
+        await self.app(scope, receive, answer)
+
+
+async def cut(send: Send) -> None:
+    """Close the connection: an answer is begun and never finished."""
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"1000")]})
