@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
+import shlex
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import yaml
-from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+from huggingface_hub import HfApi
+from huggingface_hub.errors import RepositoryNotFoundError
 
 from .. import zoo
 from ..errors import UserError
-from ..retries import retry, status_of
+from ..retries import retry
 from ..ui.models import (
     BUILT_IN,
     CLASS_OF_KIND,
@@ -30,6 +30,7 @@ from ..ui.models import (
     find_models,
     kinds_of,
 )
+from .push import check_rights, hub_errors, push_folder
 
 PACKAGE = Path(__file__).parents[1]
 # The Spaces' own files lie beside the package, in the checkout only.
@@ -176,99 +177,53 @@ def adapt(folder: Path, hub_ids: list[str], zero_gpu: bool) -> None:
     card.write_text(f"---\n{head}---\n{text}", encoding="utf-8")
 
 
-def is_same(path: Path, remote) -> bool:
-    """Whether a file is what the Hub has, by the hash that the Hub keeps of it."""
-    data = path.read_bytes()
-    if remote.size != len(data):
-        return False
-    if remote.lfs is not None:
-        return hashlib.sha256(data).hexdigest() == remote.lfs.sha256
-    return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest() == remote.blob_id
-
-
-def differences(api: HfApi, repo_id: str, folder: Path) -> list[CommitOperationAdd | CommitOperationDelete]:
-    """What makes the Space on the Hub equal to the folder; nothing if it is."""
-    tree = api.list_repo_tree(repo_id, repo_type="space", recursive=True)
-    remote = {entry.path: entry for entry in tree if hasattr(entry, "blob_id")}
-    local = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
-    added = [n for n, path in local.items() if n not in remote or not is_same(path, remote[n])]
-    return [CommitOperationAdd(n, str(local[n])) for n in added] + [
-        CommitOperationDelete(n) for n in sorted(remote.keys() - local.keys() - OWN_FILES_OF_HUB)
-    ]
-
-
 def deploy_space(
     name: str, repo_id: str, models: str | None = None, zero_gpu: bool = False, private: bool = False
 ) -> tuple[str, str]:
     """Create a Space unless it exists, and make it equal to the folder that `build_space` makes, in one commit.
 
-    Transient failures are tried again. A commit whose answer was lost is not made twice: what is there is looked at first.
-
     Args:
-        name, models, zero_gpu: see `build_space`.
+        name, models, zero_gpu: see `build_space`. ZeroGPU hardware is asked for when the Space is created.
         repo_id: "name/space".
-        private: of a new Space.
+        private: whether only its owners can see it.
 
     Returns:
-        The Space's address, and what was uploaded, in words.
+        The Space's address, and what lies there, in words.
 
     Raises:
-        UserError: see `build_space`; or the token may not write there, or the Hub gave up.
+        UserError: see `build_space` and `push.push_folder`; the rights are checked first.
     """
     source_of(name)
-    writable_repo(repo_id)
-    api = HfApi()
-
-    def upload() -> int:
-        operations = differences(api, repo_id, folder)
-        if operations:
-            api.create_commit(repo_id, operations, commit_message=f"Deploy the Space {name}", repo_type="space")
-        return len(operations)
-
+    check_rights(repo_id, private=private, repo_type="space")
+    options = [*(["--models", models] if models else []), *(["--zero_gpu"] if zero_gpu else [])]
+    options += ["--private"] if private else []
+    hardware = {"space_hardware": ZERO_GPU_HARDWARE} if zero_gpu else {}
     with tempfile.TemporaryDirectory(prefix="genmodels-space-") as scratch:
         folder = Path(scratch) / name
         built = build_space(name, folder, models, zero_gpu)
-        hardware = {"space_hardware": ZERO_GPU_HARDWARE} if zero_gpu else {}
+        url = push_folder(
+            folder,
+            repo_id,
+            private=private,
+            repo_type="space",
+            title=f"Deploy the Space {name}",
+            replaced=obsolete_files(repo_id, folder),
+            source=Path(name),
+            command=shlex.join(["python", "-m", "genmodels", "space", "deploy", name, repo_id, *options]),
+            space_sdk="gradio",
+            **hardware,
+        )
+    return url, built
+
+
+def obsolete_files(repo_id: str, folder: Path) -> tuple[str, ...]:
+    """What a Space on the Hub has beyond the folder's files."""
+    with hub_errors(f"Looking at {repo_id} failed"):
         try:
-            url = retry(
-                lambda: api.create_repo(
-                    repo_id, repo_type="space", space_sdk="gradio", private=private, exist_ok=True, **hardware
-                )
-            )
-            changed = retry(upload)
-        except (HfHubHTTPError, HFValidationError, OSError, ValueError) as error:
-            status = status_of(error)
-            raise UserError(
-                f"Deploying to {repo_id} failed ({f'the Hub answered {status}' if status else type(error).__name__}): repeat the "
-                f"command later, `{command_of(name, repo_id, models, zero_gpu, private)}`."
-            ) from error
-    return str(url), f"{built}; {changed} changed" if changed else "nothing has changed"
-
-
-def command_of(name: str, repo_id: str, models: str | None, zero_gpu: bool, private: bool) -> str:
-    """The command line of a deployment."""
-    options = [*(["--models", models] if models else []), *(["--zero_gpu"] if zero_gpu else [])]
-    return " ".join(["python -m genmodels space deploy", name, repo_id, *options, *(["--private"] if private else [])])
-
-
-def writable_repo(repo_id: str) -> str:
-    """`repo_id`, unless the token may not write there.
-
-    Raises:
-        UserError: there is no token, it can only read, or the namespace is somebody else's.
-    """
-    try:
-        user = retry(HfApi().whoami)
-    except (HfHubHTTPError, OSError) as error:
-        raise UserError(
-            f"The Hub does not accept your token, or cannot be reached ({type(error).__name__}): run `hf auth login`."
-        ) from error
-    if user.get("auth", {}).get("accessToken", {}).get("role") == "read":
-        raise UserError("Your token can only read: make one that may write, and run `hf auth login`.")
-    owners = [user["name"], *(org["name"] for org in user.get("orgs", []))]
-    if repo_id.count("/") != 1 or repo_id.split("/")[0] not in owners:
-        raise UserError(f"You cannot deploy to {repo_id!r}: give {' or '.join(owners)}, a slash, a name.")
-    return repo_id
+            there = retry(lambda: HfApi().list_repo_files(repo_id, repo_type="space"))
+        except RepositoryNotFoundError:
+            return ()
+    return tuple(name for name in there if name not in OWN_FILES_OF_HUB and not (folder / name).is_file())
 
 
 def run_command(args) -> None:

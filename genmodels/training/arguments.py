@@ -26,6 +26,8 @@ WITHOUT_EFFECT = {
     "checkpoints_total_limit",
     "dry_run",
     "hub_model_id",
+    "hub_private",
+    "hub_strategy",
     "logging_steps",
     "monitor_steps",
     "output_dir",
@@ -155,6 +157,13 @@ def add_common_arguments(
         "--push_to_hub", action="store_true", help="upload the result; needs HF_TOKEN or `hf auth login`"
     )
     saving.add_argument("--hub_model_id", metavar="NAME/MODEL", help="where to (default: your name and the folder's)")
+    saving.add_argument("--hub_private", action="store_true", help="only you, or the organization, can see it")
+    saving.add_argument(
+        "--hub_strategy",
+        choices=("end", "every_save"),
+        default="end",
+        help="every_save uploads checkpoints too, in the background, to last-checkpoint/ (default: %(default)s)",
+    )
     if not draws:
         parser.set_defaults(sample_steps=0, monitor_steps=0, validation_steps=0)
         return
@@ -193,8 +202,9 @@ def parse_arguments(
     args = parser.parse_args(arguments)
     if args.resolution is not None and not 16 <= args.resolution <= 128:
         raise UserError(f"--resolution must be from 16 to 128, got {args.resolution}.")
-    if args.hub_model_id and not args.push_to_hub:
-        raise UserError("--hub_model_id says where to push: add --push_to_hub, or leave it out.")
+    for flag in ("hub_model_id", "hub_private", "hub_strategy"):
+        if not args.push_to_hub and getattr(args, flag) != parser.get_default(flag):
+            raise UserError(f"--{flag} says where or how to push: add --push_to_hub, or leave it out.")
     check_trackers(args.report_to)
     check_output(Path(args.output_dir), args.resume_from_checkpoint)
     return args
