@@ -151,7 +151,7 @@ def add_space_command(commands, options: dict) -> None:
             help="show models from the Hub instead of the built-in ones: a namespace, or Hub ids with commas between",
         )
         action.add_argument("--zero_gpu", action="store_true", help="for ZeroGPU hardware instead of CPU Basic")
-    deploy.add_argument("--private", action="store_true", help="if the Space is new, only you see it")
+    deploy.add_argument("--private", action="store_true", help="only you, or the organization, can see it")
 
 
 def run_space(args: argparse.Namespace) -> None:

@@ -280,7 +280,7 @@ def upload_changes(
     if additions:
         # Each addition remembers that it is uploaded, so that a new attempt goes on with the rest.
         retry(lambda: api.preupload_lfs_files(repo_id, additions, repo_type=repo_type, free_memory=False))
-    obsolete = [name for name in replaced if any(p == name or (name[-1] == "/" and p.startswith(name)) for p in there)]
+    obsolete = [name for name in replaced if any(p == name or name[-1] == "/" and p.startswith(name) for p in there)]
     return head.sha, [*additions, *map(CommitOperationDelete, obsolete)]
 
 
