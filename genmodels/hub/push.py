@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, get_token
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalTokenNotFoundError, RepositoryNotFoundError
-from huggingface_hub.utils import validate_repo_id
+from huggingface_hub.utils import logging, validate_repo_id
 
 from ..errors import UserError
 from ..retries import ATTEMPTS, delay_before, is_transient, retry, status_of
@@ -131,6 +131,10 @@ def hub_errors(what: str, later: str = "") -> Iterator[None]:
         # RuntimeError is what hf_xet raises.
         if not isinstance(error, HfHubHTTPError | OSError | ValueError | RuntimeError) and not is_transient(error):
             raise
+        if status_of(error) == 401 and not later:
+            raise UserError(
+                "The Hub does not accept your token: run `hf auth login` again, or set HF_TOKEN."
+            ) from error
         raise UserError(f"{what}: {describe(error)}{later or '.'}") from error
 
 
@@ -141,8 +145,6 @@ def describe(error: Exception) -> str:
         if is_transient(error):
             return f"the Hub cannot be reached or breaks the connection ({type(error).__name__})"
         return f"{type(error).__name__}, {str(error).strip().splitlines()[0]}" if str(error) else type(error).__name__
-    if status == 401:
-        return "the Hub does not accept your token: run `hf auth login` again"
     reason = REASON.match(getattr(error, "server_message", None) or "")
     return f"the Hub answered {status}" + (f", {reason[0]!r}" if reason else "")
 
@@ -280,7 +282,7 @@ def upload_changes(
     if additions:
         # Each addition remembers that it is uploaded, so that a new attempt goes on with the rest.
         retry(lambda: api.preupload_lfs_files(repo_id, additions, repo_type=repo_type, free_memory=False))
-    obsolete = [name for name in replaced if any(p == name or name[-1] == "/" and p.startswith(name) for p in there)]
+    obsolete = [name for name in replaced if any(p == name or (name[-1] == "/" and p.startswith(name)) for p in there)]
     return head.sha, [*additions, *map(CommitOperationDelete, obsolete)]
 
 
@@ -395,6 +397,7 @@ def finish_run(run: TrainingRun, title: str, **facts) -> None:
         return
     write_card(folder, args.hub_model_id)
     if args.push_to_hub:
+        logging.set_verbosity_error()
         if run.on_checkpoint:
             # What waits is older than the model.
             run.on_checkpoint.close(newest=False)
@@ -406,4 +409,6 @@ def push_command(args: argparse.Namespace) -> None:
     check_id(args.repo_id)
     check_model_folder(args.folder)
     check_rights(args.repo_id, private=args.private)
+    # The clients' warnings of each new attempt hold signed addresses.
+    logging.set_verbosity_error()
     print(f"Pushed to {push_model(args.folder, args.repo_id, private=args.private)}")

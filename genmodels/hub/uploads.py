@@ -12,6 +12,7 @@ import threading
 import time
 from pathlib import Path
 
+from huggingface_hub.utils import logging
 from tqdm import tqdm
 
 from ..errors import UserError
@@ -149,6 +150,7 @@ def main() -> None:
     args = parser.parse_args()
     if hasattr(os, "nice"):
         os.nice(10)
+    logging.set_verbosity_error()
     name = name_of(args.snapshot)
     try:
         push_folder(
