@@ -183,7 +183,7 @@ def deploy_space(
     """Create a Space unless it exists, and make it equal to the folder that `build_space` makes, in one commit.
 
     Args:
-        name, models, zero_gpu: see `build_space`. ZeroGPU hardware is asked for when the Space is created.
+        name, models, zero_gpu: see `build_space`. With `zero_gpu` the hardware is asked for too.
         repo_id: "name/space".
         private: whether only its owners can see it.
 
@@ -213,7 +213,19 @@ def deploy_space(
             space_sdk="gradio",
             **hardware,
         )
+    if zero_gpu:
+        with hub_errors(
+            f"Asking for ZeroGPU failed, although {url} was uploaded", ": choose it in the Space's settings."
+        ):
+            request_zero_gpu(repo_id)
     return url, built
+
+
+def request_zero_gpu(repo_id: str) -> None:
+    """Ask for ZeroGPU where a Space has other hardware, as one that was there before."""
+    api = HfApi()
+    if retry(lambda: api.get_space_runtime(repo_id)).requested_hardware != ZERO_GPU_HARDWARE:
+        retry(lambda: api.request_space_hardware(repo_id, ZERO_GPU_HARDWARE))
 
 
 def obsolete_files(repo_id: str, folder: Path) -> tuple[str, ...]:
