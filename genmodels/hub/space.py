@@ -84,7 +84,7 @@ def models_on_hub(models: str, kinds: list[str]) -> dict[str, Model]:
             raise UserError(model.reason)
     if not found:
         raise UserError(f"--models {models}: this Space shows a {' or a '.join(CLASS_OF_KIND[k] for k in kinds)}.")
-    return found
+    return {kind: found[kind] for kind in kinds if kind in found}
 
 
 def package_files(models: list[str], samples: list[str]) -> Iterator[Path]:
