@@ -1,4 +1,4 @@
-"""The command line: `python -m genmodels list`, `sample`, `evaluate` and `push`.
+"""The command line: `python -m genmodels list`, `sample`, `evaluate`, `push` and `space`.
 
 torch is imported only once there is something to draw, so that `list`, --help and most mistakes are answered at once.
 """
@@ -31,6 +31,8 @@ EXAMPLES = """examples:
   python -m genmodels evaluate runs/cgan/model --write_card
   python -m genmodels push runs/cgan/model your-name/cgan-mnist
   python -m genmodels push-dataset photos your-name/photos --resolution 64 --test_share 0.1
+  python -m genmodels space build suite my-space
+  python -m genmodels space deploy vae your-name/vae
 """
 
 
@@ -104,10 +106,14 @@ def make_parser() -> argparse.ArgumentParser:
     """The arguments of `python -m genmodels`."""
     options = {"epilog": EXAMPLES, "formatter_class": argparse.RawDescriptionHelpFormatter}
     parser = OneLineParser(
-        prog="python -m genmodels", description="Classic generative models: list, sample, evaluate and push.", **options
+        prog="python -m genmodels",
+        description="Classic generative models: list, sample, evaluate, push and host.",
+        **options,
     )
     parser.add_argument("--version", action="version", version=f"genmodels {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="{list,sample,evaluate,push,push-dataset}")
+    commands = parser.add_subparsers(
+        dest="command", required=True, metavar="{list,sample,evaluate,push,push-dataset,space}"
+    )
     commands.add_parser("list", help="the built-in models and one measured number of each", **options)
     sample = commands.add_parser("sample", help="draw images into one grid", **options)
     sample.add_argument("model", metavar="MODEL", help="a built-in name, a folder, or a Hub id such as name/model")
@@ -146,6 +152,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     add_push_command(commands, options)
     add_push_dataset(commands, options)
+    add_space_command(commands, options)
     return parser
 
 
@@ -159,6 +166,26 @@ def add_push_command(commands: argparse._SubParsersAction, options: dict) -> Non
         "repo_id", metavar="NAME/MODEL", help="where to: your name or your organization's, a slash, a name"
     )
     push.add_argument("--private", action="store_true", help="only you, or the organization, can see it")
+
+
+def add_space_command(commands, options: dict) -> None:
+    """`space build` and `space deploy`."""
+    space = commands.add_parser("space", help="build a folder for a hosted Space, or deploy it", **options)
+    actions = space.add_subparsers(dest="action", required=True, metavar="{build,deploy}")
+    build = actions.add_parser("build", help="make a folder that runs as a Space", **options)
+    deploy = actions.add_parser("deploy", help="create the Space on the Hub and upload it", **options)
+    for action in (build, deploy):
+        action.add_argument("name", metavar="NAME", help="suite, vae, dcgan, cgan or real-vs-fake")
+    build.add_argument("out", type=Path, metavar="OUT", help="the folder; must not exist yet, or be empty")
+    deploy.add_argument("repo_id", metavar="HUB_ID", help="the Space, such as your-name/vae")
+    for action in (build, deploy):
+        action.add_argument(
+            "--models",
+            metavar="NAMESPACE",
+            help="show models from the Hub instead of the built-in ones: a namespace, or Hub ids with commas between",
+        )
+        action.add_argument("--zero_gpu", action="store_true", help="for ZeroGPU hardware instead of CPU Basic")
+    deploy.add_argument("--private", action="store_true", help="only you, or the organization, can see it")
 
 
 def read_headline(card: Path) -> str:
@@ -315,6 +342,7 @@ def evaluate_model(args: argparse.Namespace) -> None:
 HOMES = {
     "push": ("push", "push_command"),
     "push-dataset": ("push_dataset", "push_dataset_command"),
+    "space": ("space", "space_command"),
 }
 
 
