@@ -183,7 +183,7 @@ def create_repo(api: HfApi, repo_id: str, private: bool, repo_type: str, **optio
 
 
 def push_folder(
-    folder: Path,
+    folder: str | Path,
     repo_id: str,
     *,
     private: bool = False,
@@ -215,6 +215,7 @@ def push_folder(
         UserError: a file that must not go up, or the Hub refused or did not answer in the end; the folder is as it was.
     """
     check_id(repo_id)
+    folder = Path(folder)
     files = files_of(folder, path_in_repo)
     check_files(files.values())
     source = source or folder
@@ -372,13 +373,14 @@ def prepared(folder: Path, repo_id: str) -> Iterator[Path]:
         yield copy
 
 
-def push_model(folder: Path, repo_id: str, *, private: bool = False, token: str | None = None) -> str:
+def push_model(folder: str | Path, repo_id: str, *, private: bool = False, token: str | None = None) -> str:
     """Push the folder of a saved pipeline or evaluator, with its card, and return the repository's address.
 
     Raises:
         UserError: the folder is no model, holds what must not go up, or the upload failed; the folder is as it was.
     """
     check_id(repo_id)
+    folder = Path(folder)
     check_model_folder(folder)
     with prepared(folder, repo_id) as copy:
         options = {"replaced": (f"{CHECKPOINT_FOLDER}/",), "source": folder}
