@@ -20,10 +20,12 @@ import yaml
 from gradio_client import Client
 from helpers import REPO, run_python
 from PIL import Image
-from space_server import call, running_space
+from space_server import call, environment_of, running_space
+from suite_browser import free_port
 
 from genmodels.errors import UserError
 from genmodels.hub.space import TABS_OF_SPACE, ZERO_GPU_TORCH, build_space
+from genmodels.ui.space import port_of
 
 SPACES = REPO / "spaces"
 ONLY_FOR_TRAINING = {"accelerate", "datasets", "tensorboard", "torchmetrics"}
@@ -183,6 +185,28 @@ def test_a_space_has_the_endpoints_and_the_bar_of_its_tabs(addresses, name):
     with urllib.request.urlopen(f"{addresses[name]}/config") as answer:
         components = [component["type"] for component in json.load(answer)["components"]]
     assert components.count("tabitem") == (len(TABS_OF_SPACE[name]) if name == "suite" else 0)
+
+
+def test_models_that_are_not_there_end_a_space_with_one_sentence(built, tmp_path):
+    environment = environment_of(tmp_path / "home", free_port(), GENMODELS_MODELS="/no/such/folder")
+    command = [sys.executable, "app.py"]
+    done = subprocess.run(command, cwd=built["cgan"], env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1
+    assert done.stderr == "app.py: --models /no/such/folder: there is no such folder.\n"
+
+
+@pytest.mark.parametrize(
+    ("variables", "port"),
+    [({}, 7860), ({"PORT": "8000"}, 8000), ({"PORT": "8000", "GRADIO_SERVER_PORT": "9000"}, 9000)],
+)
+def test_the_port_is_the_hosts(variables, port):
+    assert port_of(variables) == port
+
+
+def test_a_port_that_is_none_is_refused():
+    for text in ("http", "0", "65536", "-1"):
+        with pytest.raises(UserError, match="from 1 to 65535"):
+            port_of({"PORT": text})
 
 
 @pytest.fixture

@@ -169,12 +169,10 @@ def adapt(folder: Path, hub_ids: list[str], zero_gpu: bool) -> None:
     _, head, text = card.read_text(encoding="utf-8").split("---\n", 2)
     settings = yaml.safe_load(head)
     if hub_ids:
-        settings |= {"models": hub_ids, "preload_from_hub": hub_ids}
+        settings |= {"models": hub_ids, "preload_from_hub": list(hub_ids)}
     if zero_gpu:
         settings |= {"python_version": ZERO_GPU_PYTHON, "suggested_hardware": ZERO_GPU_HARDWARE}
-    # Without aliases: the Hub's reader is not YAML's.
-    dumper = type("PlainDumper", (yaml.SafeDumper,), {"ignore_aliases": lambda self, data: True})
-    head = yaml.dump(settings, Dumper=dumper, sort_keys=False, allow_unicode=True)
+    head = yaml.safe_dump(settings, sort_keys=False, allow_unicode=True)
     card.write_text(f"---\n{head}---\n{text}", encoding="utf-8")
 
 
