@@ -70,20 +70,25 @@ def check_hash(path: Path) -> None:
         kind = "sha256" if len(expected) == 64 else "git SHA-1"
         raise ValueError(
             f"{path} is damaged: its {kind} is {digest.hexdigest()[:12]}..., not {expected[:12]}... as on the Hub; "
-            f"download it again with `{repair_command(path)}`."
+            f"repair it with `{repair_command(path)}` and load it again."
         )
 
 
 def repair_command(path: Path) -> str:
-    """The shell command that replaces a file in the Hub's cache."""
+    """The shell command that replaces a file in the Hub's cache, or makes room for a new download of it."""
     parts = Path(os.path.abspath(path)).parts
     at = max(i for i, part in enumerate(parts) if part == "snapshots")
     repo_id = parts[at - 1].removeprefix("models--").replace("--", "/")
     cache, commit, name = Path(*parts[: at - 1]), parts[at + 1], "/".join(parts[at + 2 :])
-    command = ["hf", "download", repo_id, name, "--revision", commit, "--force-download"]
+    offline = constants.is_offline_mode()
+    if path.is_symlink():
+        command = ["hf", "download", repo_id, name, "--revision", commit, "--force-download"]
+    else:
+        # Without links, a forced download leaves the old file in its place.
+        command, offline = ["hf", "cache", "rm", f"model/{repo_id}", "--yes"], False
     if cache != Path(os.path.abspath(constants.HF_HUB_CACHE)):
         command += ["--cache-dir", str(cache)]
-    return ("HF_HUB_OFFLINE=0 " if constants.is_offline_mode() else "") + shlex.join(command)
+    return ("HF_HUB_OFFLINE=0 " if offline else "") + shlex.join(command)
 
 
 def check_hashes(folder: Path, variant: str | None = None) -> None:

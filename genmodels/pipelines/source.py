@@ -6,7 +6,7 @@ import difflib
 import errno
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -134,7 +134,7 @@ def find_pipeline(name_or_path: str | Path, subfolder: str | None = None, **opti
         if not is_offline(options) and not is_cached(place, filename, options):
             require_pipeline(place, filename, options)
         try:
-            index = Path(retry(lambda: hf_hub_download(place, filename, **options)))
+            index = Path(retry(lambda: whole(hf_hub_download, place, filename, **options)))
         except EntryNotFoundError as error:
             # Something else may have been uploaded over it since.
             if is_offline(options) or isinstance(error, LocalEntryNotFoundError):
@@ -160,7 +160,21 @@ def fetch(source: str, patterns: list[str], **options) -> Path:
         return Path(source)
     options = {key: options[key] for key in HUB_OPTIONS if key in options}
     with hub_errors(source, **options):
-        return Path(retry(lambda: snapshot_download(source, allow_patterns=patterns, **options)))
+        return Path(retry(lambda: whole(snapshot_download, source, allow_patterns=patterns, **options)))
+
+
+class CutShortError(ConnectionError):
+    """A download that ended early, as if it were complete."""
+
+
+def whole(download: Callable[..., str], *args, **kwargs) -> str:
+    """`download(...)` with an error of its own for a file of the wrong size, so that it is tried again."""
+    try:
+        return download(*args, **kwargs)
+    except OSError as error:
+        if "Consistency check failed" in str(error):
+            raise CutShortError(first_sentence(error)) from error
+        raise
 
 
 def is_offline(options: dict) -> bool:
@@ -265,6 +279,8 @@ def explain(name: str, options: dict, error: Exception) -> str:
         return f"{name!r}, revision {revision!r}, is not whole in the cache, and offline: load it once with {how}."
     if has(EntryNotFoundError) and status == 404:
         return f"{name!r}, revision {revision!r}, lacks a file of the pipeline: its owner has to push it again."
+    if has(CutShortError):
+        return f"The files of {name!r} arrive cut short, again and again: check the network, or try later."
     if is_transient(error):
         if status is not None:
             return f"The Hub answers {status} for {name!r}, again and again, and the cache does not have it: try later."
