@@ -288,7 +288,7 @@ def test_damage_on_the_way_is_found(faulty_hub, pushed, tmp_path, action):
     assert re.search(
         rf"`hf download alice/cgan \w+/{WEIGHTS} --revision {pushed['main']} --force-download --cache-dir ", result[1]
     )
-    assert f"--cache-dir '{tmp_path / 'my cache'}'`." in result[1]
+    assert f"--cache-dir '{tmp_path / 'my cache'}'` and load it again." in result[1]
 
 
 def test_every_fifth_request_failing_changes_nothing(faulty_hub, tmp_path):
