@@ -308,7 +308,7 @@ def evaluate_model(args: argparse.Namespace) -> None:
     from .evaluation.evaluate import evaluate
     from .hub.cards import evaluation_table, read_json, write_card
     from .pipelines import load_pipeline
-    from .pipelines.base import locate
+    from .pipelines.source import locate
 
     logging.disable_progress_bar()
     folder = Path(locate(args.model))

@@ -2,21 +2,108 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
+import re
+import shlex
+from pathlib import Path
+
 import torch
 from diffusers.configuration_utils import FrozenDict
+from huggingface_hub import constants, try_to_load_from_cache
 from safetensors import SafetensorError
 from torch import nn
 from torch.nn import functional as F
 
 MIN_SIZE, MAX_SIZE = 16, 128
 LEGAL_CHANNELS = (1, 3)
+WEIGHTS = "diffusion_pytorch_model"
+
+
+def weight_patterns(variant: str | None = None) -> list[str]:
+    """Names of the files, one or several shards and their index, in which a network's weights may lie."""
+    stem = f"{WEIGHTS}.{variant}" if variant else WEIGHTS
+    return [f"{stem}.safetensors", f"{stem}-*.safetensors"]
+
+
+def recorded_hash(path: Path) -> str | None:
+    """The hash that the Hub gave for a file in its cache: sha256, or git's SHA-1 of small files; else None.
+
+    <cache>/models--ns--name/snapshots/<commit>/<file> is a link to .../blobs/<hash>. Where links are not possible,
+    .../trees/<commit>.json lists the hashes.
+    """
+    path = Path(os.path.abspath(path))
+    if path.is_symlink():
+        target = Path(os.readlink(path))
+        found = target.name if target.parent.name == "blobs" else ""
+    else:
+        snapshot = next((parent for parent in path.parents if parent.parent.name == "snapshots"), None)
+        if snapshot is None:
+            return None
+        try:
+            files = json.loads((snapshot.parent.parent / "trees" / f"{snapshot.name}.json").read_text())["files"]
+            entry = files[path.relative_to(snapshot).as_posix()]
+            found = entry.get("lfs_sha256") or entry.get("blob_id") or ""
+        except (OSError, ValueError, LookupError, TypeError, AttributeError):
+            return None
+    return found if re.fullmatch(r"[0-9a-f]{64}|[0-9a-f]{40}", found) else None
+
+
+def check_hash(path: Path) -> None:
+    """Compare a file in the Hub's cache with the hash that the Hub gave for it; other files pass.
+
+    The clients compare sizes only, and those only while they download.
+
+    Raises:
+        ValueError: the file is damaged; the message has the command that repairs it.
+    """
+    expected = recorded_hash(path)
+    if expected is None:
+        return
+    size = os.path.getsize(path)
+    digest = hashlib.sha256() if len(expected) == 64 else hashlib.sha1(b"blob %d\0" % size)
+    with open(path, "rb") as file:
+        while chunk := file.read(2**20):
+            digest.update(chunk)
+    if digest.hexdigest() != expected:
+        kind = "sha256" if len(expected) == 64 else "git SHA-1"
+        raise ValueError(
+            f"{path} is damaged: its {kind} is {digest.hexdigest()[:12]}..., not {expected[:12]}... as on the Hub; "
+            f"repair it with `{repair_command(path)}` and load it again."
+        )
+
+
+def repair_command(path: Path) -> str:
+    """The shell command that replaces a file in the Hub's cache, or makes room for a new download of it."""
+    parts = Path(os.path.abspath(path)).parts
+    at = max(i for i, part in enumerate(parts) if part == "snapshots")
+    repo_id = parts[at - 1].removeprefix("models--").replace("--", "/")
+    cache, commit, name = Path(*parts[: at - 1]), parts[at + 1], "/".join(parts[at + 2 :])
+    offline = constants.is_offline_mode()
+    if path.is_symlink():
+        command = ["hf", "download", repo_id, name, "--revision", commit, "--force-download"]
+    else:
+        # Without links, a forced download leaves the old file in its place.
+        command, offline = ["hf", "cache", "rm", f"model/{repo_id}", "--yes"], False
+    if cache != Path(os.path.abspath(constants.HF_HUB_CACHE)):
+        command += ["--cache-dir", str(cache)]
+    return ("HF_HUB_OFFLINE=0 " if offline else "") + shlex.join(command)
+
+
+def check_hashes(folder: Path, variant: str | None = None) -> None:
+    """`check_hash` for the config and the weights of the network in a folder."""
+    for pattern in ("config.json", *weight_patterns(variant), f"{WEIGHTS}.safetensors.index*.json"):
+        for path in sorted(folder.glob(pattern)):
+            check_hash(path)
 
 
 class StrictLoadingMixin:
-    """Makes a diffusers model (to the left of `ModelMixin`) refuse to load half-loaded weights.
+    """Makes a diffusers model (to the left of `ModelMixin`) refuse to load damaged or half-loaded weights.
 
-    diffusers only warns about a missing tensor and leaves it on the meta device; an unexpected one passes silently. Both
-    mean that the numbers behind the pictures are not those of the card, so here they raise.
+    diffusers only warns about a missing tensor and leaves it on the meta device; an unexpected one passes silently; a
+    flipped bit in the cache is never seen. All mean that the numbers behind the pictures are not those of the card, so
+    here they raise.
     """
 
     @classmethod
@@ -24,21 +111,28 @@ class StrictLoadingMixin:
         """Load as diffusers does, from safetensors only.
 
         Raises:
-            ValueError: the weights have missing, unexpected, wrongly shaped or non-finite tensors; the message names the
-                file and the tensors.
+            ValueError: the weights have missing, unexpected, wrongly shaped or non-finite tensors, or are not what the Hub
+                has; the message names the file and the tensors.
         """
         where = f"{pretrained_model_name_or_path}"
         if kwargs.get("subfolder"):
             where += f"/{kwargs['subfolder']}"
         kwargs["use_safetensors"] = True
+        failure = None
         try:
             model, info = super().from_pretrained(pretrained_model_name_or_path, output_loading_info=True, **kwargs)
         except (SafetensorError, RuntimeError, OSError, ValueError) as error:
+            failure = error
+        # Looked at in any case: that a file is damaged explains best why it does not load.
+        folder = find_folder(pretrained_model_name_or_path, **kwargs)
+        if folder is not None:
+            check_hashes(folder, kwargs.get("variant"))
+        if failure is not None:
             # What follows the first sentence is advice on how to load it all the same.
-            reason = str(error).strip().splitlines()[0].split(". ")[0].split(" for '")[0].rstrip(" .")
+            reason = str(failure).strip().splitlines()[0].split(". ")[0].split(" for '")[0].rstrip(" .")
             raise ValueError(
                 f"The model in {where} does not load as {cls.__name__}: {reason}. Download or save it again."
-            ) from error
+            ) from failure
         problems = [
             f"{word} {', '.join(sorted(map(str, names))[:4])}{' ...' if len(names) > 4 else ''}"
             for word, names in (
@@ -60,6 +154,19 @@ class StrictLoadingMixin:
         # diffusers notes where a model came from; saved again, that would publish a path of the user's machine.
         model._internal_dict = FrozenDict({k: v for k, v in model.config.items() if k != "_name_or_path"})
         return (model, info) if output_loading_info else model
+
+
+def find_folder(name_or_path: str | Path, subfolder: str | None = None, **kwargs) -> Path | None:
+    """The folder on this disk from which diffusers loads a network; None if it is not in the Hub's cache."""
+    if os.path.isdir(name_or_path):
+        return Path(name_or_path, subfolder or "")
+    config = f"{subfolder}/config.json" if subfolder else "config.json"
+    options = {key: kwargs.get(key) for key in ("cache_dir", "revision")}
+    try:
+        path = try_to_load_from_cache(str(name_or_path), config, **options)
+    except ValueError:
+        return None
+    return Path(path).parent if isinstance(path, str) else None
 
 
 def check_image_shape(sample_size: int, num_channels: int) -> int:

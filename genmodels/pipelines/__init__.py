@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..errors import UserError
-from .base import GenerationOutput, ImagePipeline, locate, read_index
+from .base import GenerationOutput, ImagePipeline
 from .gan import CGANPipeline, DCGANPipeline, GANPipeline
+from .source import HUB_OPTIONS, describe_class, find_pipeline
 from .vae import PosteriorOutput, VAEPipeline
 
 __all__ = [
@@ -32,7 +33,9 @@ def load_pipeline(name_or_path: str | Path, **kwargs) -> ImagePipeline:
     Raises:
         UserError: there is no such model, it is not one of ours, or its weights are damaged.
     """
-    class_name = read_index(locate(name_or_path), **kwargs)
-    if class_name not in PIPELINES:
-        raise UserError(f"{str(name_or_path)!r} holds a {class_name}; genmodels loads {', '.join(PIPELINES)}.")
-    return PIPELINES[class_name].from_pretrained(name_or_path, **kwargs)
+    hub_options = {key: kwargs.pop(key) for key in HUB_OPTIONS if key in kwargs}
+    source = find_pipeline(name_or_path, kwargs.pop("subfolder", None), **hub_options)
+    if source.class_name not in PIPELINES:
+        found = describe_class(source.class_name)
+        raise UserError(f"{source.name!r} holds a {found}; genmodels loads {', '.join(PIPELINES)}.")
+    return PIPELINES[source.class_name]._load(source, **kwargs)

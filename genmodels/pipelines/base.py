@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
-import json
+import typing
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,19 +13,19 @@ import torch
 from diffusers import DiffusionPipeline
 from diffusers.configuration_utils import FrozenDict
 from diffusers.utils import BaseOutput
-from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 from PIL import Image
 
-from .. import zoo
 from ..errors import UserError
+from ..models.modeling import weight_patterns
+from .source import HUB_OPTIONS, Source, describe_class, find_pipeline, first_sentence
+from .source import fetch as fetch
+from .source import hub_errors as hub_errors
+from .source import locate as locate
 
 OUTPUT_TYPES = ("pil", "pt", "np")
 MODES = ("slerp", "lerp")
 # Images drawn in one forward pass: bounds the memory of a call, whatever num_images is.
 CHUNK = 256
-INDEX = "model_index.json"
-HUB_OPTIONS = ("revision", "token", "cache_dir", "local_files_only", "force_download")
 
 Images = Image.Image | Sequence[Image.Image] | torch.Tensor | np.ndarray
 
@@ -194,69 +193,16 @@ def to_pixel_values(images: Images, sample_size: int, num_channels: int) -> torc
     return pixel_values if low < 0 else pixel_values * 2 - 1
 
 
-def describe_missing(name: str) -> str:
-    """One sentence for a name that is neither built in, nor a folder, nor a Hub id."""
-    names = zoo.model_names()
-    close = difflib.get_close_matches(name, names, n=1)
-    hint = f"did you mean {close[0]!r}? Built in are" if close else "built in are"
-    return f"There is no model {name!r}: {hint} {', '.join(names)}; or give a folder, or a Hub id such as 'name/model'."
+def require_weights(folder: Path, component: str, variant: str | None) -> None:
+    """Raise ValueError unless the component's folder is there, with weights of this variant.
 
-
-def locate(name_or_path: str | Path) -> str:
-    """A built-in name, a folder or a Hub id, as a folder or a Hub id; raises UserError for anything else."""
-    name = str(name_or_path)
-    if name and Path(name).is_dir():
-        if not (Path(name) / INDEX).is_file():
-            raise UserError(f"The folder {name} has no model_index.json: it does not hold a saved pipeline.")
-        return name
-    built_in = zoo.model_folder(name)
-    if built_in is not None:
-        return str(built_in)
-    if name.count("/") != 1 or name.startswith((".", "/", "~")):
-        raise UserError(describe_missing(name))
-    return name
-
-
-@contextmanager
-def hub_errors(name: str) -> Iterator[None]:
-    """Turn the clients' many errors about one Hub id into one sentence."""
-    try:
-        yield
-    except (HfHubHTTPError, HFValidationError, OSError, ValueError) as error:
-        raise UserError(
-            f"The Hub has no readable model {name!r}, or it cannot be reached: check the id, the network and, if the "
-            f"model is private, HF_TOKEN ({type(error).__name__})."
-        ) from error
-
-
-def fetch(source: str, patterns: list[str], **kwargs) -> Path:
-    """The folder of what `locate` found; files on the Hub that match `patterns` are downloaded, or found in the cache.
-
-    `DiffusionPipeline.download` is of no use here: it takes the module of a component for a file of the repository.
+    diffusers would look for a component's files in the folder above and name that one, and take other weights than those of
+    the variant.
     """
-    if Path(source).is_dir():
-        return Path(source)
-    options = {k: kwargs[k] for k in HUB_OPTIONS if k in kwargs}
-    with hub_errors(source):
-        return Path(snapshot_download(source, allow_patterns=patterns, **options))
-
-
-def read_index(source: str, **kwargs) -> str | None:
-    """The class of the pipeline that `locate` found, from its model_index.json alone.
-
-    Raises:
-        UserError: the Hub has no such model, or the file is missing or damaged.
-    """
-    return read_class_name(fetch(source, [INDEX], **kwargs) / INDEX)
-
-
-def read_class_name(index: Path) -> str | None:
-    """The pipeline class that a model_index.json names; raises UserError if the file is not readable as one."""
-    try:
-        name = json.loads(index.read_text()).get("_class_name")
-    except (OSError, ValueError, AttributeError) as error:
-        raise UserError(f"{index} is not a readable model_index.json: {first_sentence(error)}") from error
-    return name if isinstance(name, str) else None
+    if not (folder / component).is_dir():
+        raise ValueError(f"it lacks the folder {component}. Download or save it again.")
+    if variant and not any(any((folder / component).glob(pattern)) for pattern in weight_patterns(variant)):
+        raise ValueError(f"its {component} has no variant {variant!r}: leave variant out for its plain weights.")
 
 
 class ImagePipeline(DiffusionPipeline):
@@ -266,37 +212,83 @@ class ImagePipeline(DiffusionPipeline):
     def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **kwargs):
         """Load a pipeline.
 
+        Files in the Hub's cache are compared with the hashes that the Hub gave for them. Code that a repository carries is
+        never run: the classes are those of the installed genmodels.
+
         Args:
             pretrained_model_name_or_path: a built-in name (`python -m genmodels list`), a folder that `save_pretrained`
                 wrote, or a Hub id ("name/model").
-            kwargs: as in `DiffusionPipeline.from_pretrained`: `revision`, `token`, `torch_dtype`, `cache_dir`, ...
+            kwargs: `revision` (a branch, tag or commit), `subfolder` where the pipeline lies, `dtype` (or `torch_dtype`) of
+                the weights, `variant` ("fp16" reads diffusion_pytorch_model.fp16.safetensors), `token`, `cache_dir`,
+                `local_files_only`, `force_download`, and the others of `DiffusionPipeline.from_pretrained`.
 
         Raises:
-            UserError: there is no such model, it is another kind of pipeline, or its weights are damaged.
+            UserError: there is no such model, it is another kind of pipeline, or its files are damaged; then the message
+                has the command that repairs them.
         """
-        name, source = str(pretrained_model_name_or_path), locate(pretrained_model_name_or_path)
-        # The index comes first: a wrong id must not download somebody's gigabytes.
-        found = read_index(source, **kwargs)
-        if found != cls.__name__:
+        hub_options = {key: kwargs.pop(key) for key in HUB_OPTIONS if key in kwargs}
+        name, subfolder = pretrained_model_name_or_path, kwargs.pop("subfolder", None)
+        return cls._load(find_pipeline(name, subfolder, **hub_options), **kwargs)
+
+    @classmethod
+    def _load(cls, source: Source, variant: str | None = None, dtype=None, torch_dtype=None, **kwargs):
+        """`from_pretrained` for what `find_pipeline` found."""
+        name = source.name
+        if source.class_name != cls.__name__:
             raise UserError(
-                f"{name!r} holds a {found}, not a {cls.__name__}: load it with {found}.from_pretrained or "
-                "genmodels.load_pipeline."
+                f"{name!r} holds a {describe_class(source.class_name)}, not a {cls.__name__}{source.advice}."
             )
-        folder = fetch(source, ["*.json", "*.safetensors"], **kwargs)
-        # diffusers would look for a component's files in the folder above and name that one.
-        for component, library in json.loads((folder / INDEX).read_text()).items():
-            if isinstance(library, list) and library[0] is not None and not (folder / component).is_dir():
-                raise UserError(f"{name!r} does not load: it lacks the folder {component}. Download or save it again.")
-        kwargs["use_safetensors"] = True
+        if dtype is not None and torch_dtype is not None and dtype != torch_dtype:
+            raise UserError(f"dtype is {dtype} and torch_dtype is {torch_dtype}: give one of them.")
+        dtype = torch_dtype if dtype is None else dtype
+        if not isinstance(dtype, torch.dtype | dict | None):
+            raise UserError(f"dtype must be a torch.dtype such as torch.float16, got {dtype!r}.")
+        source.fetch(variant)
+        # There is no code to trust: see load_config.
+        kwargs.pop("trust_remote_code", None)
         try:
-            pipe = super().from_pretrained(folder, **kwargs)
-        except UserError:
-            raise
+            for component in cls._components_in(source.folder):
+                if component not in kwargs:
+                    require_weights(source.folder, component, variant)
+            pipe = super().from_pretrained(
+                source.folder, variant=variant, torch_dtype=dtype, use_safetensors=True, **kwargs
+            )
         except (ValueError, OSError) as error:
             raise UserError(f"{name!r} does not load: {first_sentence(error)}") from error
         # As in StrictLoadingMixin: saved again, the origin would publish a path of the user's machine.
         pipe._internal_dict = FrozenDict({k: v for k, v in pipe.config.items() if k != "_name_or_path"})
         return pipe
+
+    @classmethod
+    def _components_in(cls, folder: Path) -> list[str]:
+        """The components that lie in a folder, by its model_index.json."""
+        index = cls.load_config(folder)
+        return [component for component in cls._network_classes() if index.get(component, [None])[0] is not None]
+
+    @classmethod
+    def _network_classes(cls) -> dict[str, type]:
+        """Component to class, by the annotations of the constructor."""
+        hints = typing.get_type_hints(cls.__init__)
+        return {
+            name: next(t for t in (*typing.get_args(hint), hint) if isinstance(t, type)) for name, hint in hints.items()
+        }
+
+    @classmethod
+    def load_config(cls, pretrained_model_name_or_path: str | Path, **kwargs) -> dict:
+        """model_index.json with the installed classes in place of the files of code that a repository carries.
+
+        Raises:
+            ValueError: a component is of another class than this pipeline's.
+        """
+        config = super().load_config(pretrained_model_name_or_path, **kwargs)
+        config["_class_name"] = cls.__name__
+        for component, network in cls._network_classes().items():
+            found = config.get(component, [None, None])
+            if not isinstance(found, list) or len(found) != 2 or found[1] not in (None, network.__name__):
+                raise ValueError(f"its {component} is {found!r}, not a {network.__name__}. Download or save it again.")
+            if found[1] is not None:
+                config[component] = [network.__module__, network.__name__]
+        return config
 
     def push_to_hub(self, repo_id: str, *, private: bool = False, token: str | None = None) -> str:
         """Push the pipeline with a card in one commit, trying again while the Hub stutters; returns its address.
@@ -330,8 +322,3 @@ class ImagePipeline(DiffusionPipeline):
         elif not torch.isfinite(latents).all():
             raise ValueError("latents must be finite numbers.")
         return latents.to(self.device, self.dtype)
-
-
-def first_sentence(error: Exception) -> str:
-    """The first line of an error's text: what is left of a page of advice."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -1,0 +1,258 @@
+"""Pushed pipelines carry their code: plain diffusers loads them where genmodels is not installed, and draws the same."""
+
+from __future__ import annotations
+
+import ast
+import json
+import shutil
+import subprocess
+import sys
+from importlib.metadata import distribution
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import make_pipeline
+from huggingface_hub import HfApi
+from packaging.requirements import Requirement
+
+from genmodels import __version__, load_pipeline
+from genmodels.errors import UserError
+from genmodels.hub.standalone import add_code
+
+KINDS = ("vae", "dcgan", "cgan")
+PARTS = {"vae": ("encoder", "decoder"), "dcgan": ("generator", "discriminator"), "cgan": ("generator", "discriminator")}
+NEEDED = ("diffusers", "safetensors", "torch")
+# What the carried code may import beside the standard library: what diffusers itself needs.
+ALLOWED = {"PIL", "diffusers", "huggingface_hub", "numpy", "safetensors", "torch"}
+
+# Every method on the same inputs; `pipe` may be of the package or of the carried code.
+CALLS = {
+    "vae": """
+drawn = pipe(num_images=5, seed=3, output_type="np")
+arrays = [drawn.images, drawn.latents, np.stack(pipe(num_images=2, seed=1).images)]
+posterior = pipe.encode(drawn.images)
+arrays += [posterior.mean, posterior.log_variance, pipe.reconstruct(drawn.images, output_type="np").images]
+arrays += [pipe.traverse(steps=3, output_type="pt").images]
+""",
+    "dcgan": """
+drawn = pipe(num_images=5, seed=3, psi=0.7, output_type="np")
+arrays = [drawn.images, drawn.latents, np.stack(pipe(num_images=2, seed=1).images)]
+arrays += [pipe.interpolate(0, 1, steps=4, output_type="np").images, pipe.discriminate(drawn.images)]
+""",
+    "cgan": """
+drawn = pipe(num_images=5, class_labels=["bee", 0, 3, "dog", 1], seed=3, psi=0.7, output_type="np")
+arrays = [drawn.images, drawn.latents, drawn.class_labels, np.stack(pipe(seed=1, num_images=6).images)]
+arrays += [pipe.interpolate(0, 1, steps=4, class_labels=("ant", "cat"), output_type="np").images]
+arrays += [pipe.discriminate(drawn.images, drawn.class_labels)]
+""",
+}
+LOAD = """
+import sys
+import numpy as np
+from diffusers import DiffusionPipeline
+out, kind, model = sys.argv[1:4]
+pipe = DiffusionPipeline.from_pretrained(model, trust_remote_code=True)
+{calls}
+np.savez(out, *map(np.asarray, arrays))
+assert "genmodels" not in sys.modules
+"""
+
+
+def requirements_of(names: tuple[str, ...]) -> set[str]:
+    """Distributions that these need to run, and themselves."""
+    found: set[str] = set()
+    waiting = list(names)
+    while waiting:
+        name = waiting.pop()
+        if name in found:
+            continue
+        found.add(name)
+        for line in distribution(name).requires or []:
+            requirement = Requirement(line)
+            if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+                waiting.append(requirement.name)
+    return found
+
+
+@pytest.fixture(scope="module")
+def plain_python(tmp_path_factory) -> Path:
+    """The Python of a virtual environment that has only diffusers, torch, safetensors and what they need.
+
+    Links to the installed distributions stand for an installation, which takes minutes; an editable install of genmodels
+    beside them does not leak in.
+    """
+    folder = tmp_path_factory.mktemp("plain") / "venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
+    python = folder / "bin" / "python"
+    code = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    site = Path(subprocess.run([python, "-c", code], capture_output=True, text=True, check=True).stdout.strip())
+    for name in requirements_of(NEEDED):
+        files = distribution(name).files
+        for top in {file.parts[0] for file in files if file.parts[0] not in ("..", "__pycache__")}:
+            source = Path(distribution(name).locate_file(top))
+            # Namespace packages are shared: the first link has them all.
+            if source.exists() and not (site / top).exists():
+                (site / top).symlink_to(source)
+    return python
+
+
+def run_plain(python: Path, code: str, *args, env: dict[str, str], cwd: Path) -> subprocess.CompletedProcess:
+    env = {name: value for name, value in env.items() if name != "PYTHONPATH"}
+    return subprocess.run(
+        [python, "-c", code, *map(str, args)], capture_output=True, text=True, timeout=300, env=env, cwd=cwd
+    )
+
+
+@pytest.fixture(scope="module")
+def carrying(saved, tmp_path_factory) -> dict[str, Path]:
+    """Saved pipelines with their code."""
+    root = tmp_path_factory.mktemp("carrying")
+    for kind in KINDS:
+        shutil.copytree(saved[kind], root / kind)
+        add_code(root / kind)
+    return {kind: root / kind for kind in KINDS}
+
+
+@pytest.fixture(scope="module")
+def pushed(hub, carrying) -> dict[str, str]:
+    """Their Hub ids."""
+    api = HfApi(endpoint=hub.endpoint, token=hub.tokens["alice"])
+    for kind in KINDS:
+        api.create_repo(f"alice/plain-{kind}")
+        api.upload_folder(repo_id=f"alice/plain-{kind}", folder_path=carrying[kind])
+    return {kind: f"alice/plain-{kind}" for kind in KINDS}
+
+
+def files_in(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_the_environment_is_plain(plain_python, hub, tmp_path):
+    code = """
+import importlib.util
+names = ("genmodels", "accelerate", "datasets", "gradio", "torchmetrics", "transformers", "torch", "diffusers", "safetensors")
+print(*[name for name in names if importlib.util.find_spec(name)])
+"""
+    done = run_plain(plain_python, code, env=hub.env(tmp_path), cwd=tmp_path)
+    assert done.stdout.split() == ["torch", "diffusers", "safetensors"], done.stderr
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_plain_diffusers_draws_the_same_pictures(plain_python, hub, pushed, kind, tmp_path):
+    code = LOAD.format(calls=CALLS[kind])
+    env = hub.env(tmp_path / "home", user=None)
+    done = run_plain(plain_python, code, tmp_path / "arrays.npz", kind, pushed[kind], env=env, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    scope = {"np": np, "pipe": make_pipeline(kind)}
+    exec(CALLS[kind], scope)
+    found = np.load(tmp_path / "arrays.npz")
+    assert len(found.files) == len(scope["arrays"]) >= 5
+    for expected, name in zip(scope["arrays"], found.files, strict=True):
+        np.testing.assert_array_equal(found[name], np.asarray(expected))
+
+
+def test_plain_diffusers_asks_for_trust_and_finds_damage(plain_python, hub, pushed, carrying, tmp_path):
+    """Its messages name what to do; and the carried code checks the cache's hashes, too."""
+    code = """
+import sys
+from pathlib import Path
+from diffusers import DiffusionPipeline
+model, folder = sys.argv[1:]
+def attempt(*args, **options):
+    try:
+        print("loaded", type(DiffusionPipeline.from_pretrained(*args, **options)).__name__)
+    except Exception as error:
+        print("refused", str(error).splitlines()[0])
+attempt(model)
+attempt(folder, trust_remote_code=True)
+attempt(folder, trust_remote_code=True)
+attempt(model, trust_remote_code=True)
+(weights,) = Path("home").rglob("snapshots/*/generator/*.safetensors")
+data = bytearray(weights.read_bytes())
+data[-1] ^= 1
+weights.resolve().write_bytes(data)
+attempt(model, trust_remote_code=True)
+"""
+    env = hub.env(tmp_path / "home", user=None)
+    done = run_plain(plain_python, code, pushed["cgan"], carrying["cgan"], env=env, cwd=tmp_path)
+    lines = done.stdout.splitlines()
+    assert len(lines) == 5, done.stderr
+    assert lines[0].startswith("refused ")
+    assert "trust_remote_code=True" in lines[0]
+    assert lines[1:4] == ["loaded CGANPipeline"] * 3
+    assert lines[4].startswith("refused ")
+    assert "is damaged: its sha256 is " in lines[4]
+    assert "`hf download alice/plain-cgan generator/" in lines[4]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_our_own_loading_takes_no_code_from_the_repository(hub, pushed, carrying, kind):
+    before, after = make_pipeline(kind), load_pipeline(carrying[kind])
+    assert type(after) is type(before)
+    for component in PARTS[kind]:
+        assert type(getattr(after, component)) is type(getattr(before, component))
+    expected, images = (pipe(num_images=3, seed=1, output_type="np").images for pipe in (before, after))
+    np.testing.assert_array_equal(images, expected)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_carried_files(saved, carrying, kind):
+    files = files_in(carrying[kind])
+    stem = f"pipeline_{kind}"
+    code = {f"{stem}.py", *(f"{part}/modeling_{kind}_{part}.py" for part in PARTS[kind])}
+    assert files.keys() - files_in(saved[kind]).keys() == code
+    index = json.loads(files["model_index.json"])
+    assert index["_class_name"] == [stem, f"{kind.upper()}Pipeline"]
+    for part in PARTS[kind]:
+        assert index[part] == [f"modeling_{kind}_{part}", f"{kind.upper()}{part.title()}"]
+    for name in code:
+        text = files[name].decode()
+        assert f"of genmodels {__version__}" in text.splitlines()[0]
+        assert "trust_remote_code" not in text
+        assert len(text) < 25_000
+        tree = ast.parse(text)
+        imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+        imported |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+        outside = {module.split(".")[0] for module in imported} - sys.stdlib_module_names
+        assert outside <= ALLOWED, name
+
+
+def test_adding_twice_changes_nothing(carrying, tmp_path):
+    folder = tmp_path / "model"
+    shutil.copytree(carrying["vae"], folder)
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    assert add_code(folder) == []
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+    (folder / "pipeline_vae.py").write_text("old")
+    assert add_code(str(folder)) == [folder / "pipeline_vae.py"]
+    assert files_in(folder) == files_in(carrying["vae"])
+
+
+def test_saving_again_leaves_the_code_out(carrying, saved, tmp_path):
+    load_pipeline(carrying["dcgan"]).save_pretrained(tmp_path)
+    assert files_in(tmp_path) == files_in(saved["dcgan"])
+
+
+def test_a_generator_alone_carries_its_code(tmp_path):
+    pipe = make_pipeline("dcgan")
+    type(pipe)(pipe.generator).save_pretrained(tmp_path)
+    assert [path.name for path in add_code(tmp_path)] == [
+        "pipeline_dcgan.py",
+        "modeling_dcgan_generator.py",
+        "model_index.json",
+    ]
+    again = load_pipeline(tmp_path)
+    assert again.discriminator is None
+    assert len(again(num_images=2, seed=0).images) == 2
+
+
+def test_other_folders_are_left_alone(tmp_path):
+    (tmp_path / "config.json").write_text('{"_class_name": "Classifier"}')
+    assert add_code(tmp_path) == []
+    (tmp_path / "model_index.json").write_text('{"_class_name": "StableDiffusionPipeline"}')
+    assert add_code(tmp_path) == []
+    (tmp_path / "model_index.json").write_text("{")
+    with pytest.raises(UserError, match="is damaged"):
+        add_code(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["config.json", "model_index.json"]
