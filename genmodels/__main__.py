@@ -1,4 +1,4 @@
-"""The command line: `python -m genmodels list`, `sample` and `evaluate`.
+"""The command line: `python -m genmodels list`, `sample`, `evaluate` and `verify`.
 
 torch is imported only once there is something to draw, so that `list`, --help and most mistakes are answered at once.
 """
@@ -28,6 +28,7 @@ EXAMPLES = """examples:
   python -m genmodels sample dcgan-cifar10-frogs --num_images 64 --psi 0.8 --output frogs.png
   python -m genmodels evaluate cgan-mnist
   python -m genmodels evaluate runs/cgan/model --write_card
+  python -m genmodels verify your-name/cgan-mnist
 """
 
 
@@ -65,10 +66,12 @@ def make_parser() -> argparse.ArgumentParser:
     """The arguments of `python -m genmodels`."""
     options = {"epilog": EXAMPLES, "formatter_class": argparse.RawDescriptionHelpFormatter}
     parser = OneLineParser(
-        prog="python -m genmodels", description="Classic generative models: list, sample and evaluate.", **options
+        prog="python -m genmodels",
+        description="Classic generative models: list, sample, evaluate and verify.",
+        **options,
     )
     parser.add_argument("--version", action="version", version=f"genmodels {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="{list,sample,evaluate}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="{list,sample,evaluate,verify}")
     commands.add_parser("list", help="the built-in models and one measured number of each", **options)
     sample = commands.add_parser("sample", help="draw images into one grid", **options)
     sample.add_argument("model", metavar="MODEL", help="a built-in name, a folder, or a Hub id such as name/model")
@@ -96,7 +99,9 @@ def make_parser() -> argparse.ArgumentParser:
     evaluate.add_argument("model", metavar="MODEL", help="a built-in name, a folder, or a Hub id such as name/model")
     evaluate.add_argument("--dataset_name", help="Hub id or folder; default: what the model was trained on")
     evaluate.add_argument("--classes", nargs="+", metavar="NAME", help="default: those the model was trained on")
-    evaluate.add_argument("--evaluator", help="name or folder of a classifier; default: the built-in one of this shape")
+    evaluate.add_argument(
+        "--evaluator", help="name, folder or Hub id of a classifier; default: the built-in one of this shape"
+    )
     evaluate.add_argument(
         "--baseline", metavar="MODEL", help="measure this one too, by the same protocol, for a column beside"
     )
@@ -105,7 +110,17 @@ def make_parser() -> argparse.ArgumentParser:
     evaluate.add_argument(
         "--write_card", action="store_true", help="write them into the model's folder: evaluation.json and README.md"
     )
+    add_verify_command(commands, options)
     return parser
+
+
+def add_verify_command(commands, options: dict) -> None:
+    """`verify`: measure a model again and compare with its card."""
+    verify = commands.add_parser("verify", help="check a model's files and measure its card's numbers again", **options)
+    verify.add_argument("model", metavar="MODEL", help="a Hub id such as name/model, a built-in name, or a folder")
+    verify.add_argument("--revision", help="branch, tag or commit on the Hub; default: main")
+    verify.add_argument("--dataset_name", help="Hub id or folder; default: what the card states")
+    verify.add_argument("--evaluator", help="name, folder or Hub id of a classifier; default: what the card states")
 
 
 def read_headline(card: Path) -> str:
@@ -217,55 +232,18 @@ def sample_model(args: argparse.Namespace) -> None:
     print(f"{args.output}: {count} of {args.model}, {sheet.width}x{sheet.height} pixels, seed {args.seed}")
 
 
-def evaluate_model(args: argparse.Namespace) -> None:
-    """Measure a model, print each number beside its floor and, if wanted, write them down.
-
-    Raises:
-        UserError: no such model, data or evaluator, or a file that cannot be written.
-    """
-    from diffusers.utils import logging
-
-    from .evaluation.evaluate import evaluate
-    from .hub.cards import evaluation_table, read_json, write_card
-    from .pipelines import load_pipeline
-    from .pipelines.base import locate
-
-    logging.disable_progress_bar()
-    folder = Path(locate(args.model))
-    if args.write_card and not folder.is_dir():
-        raise UserError(f"--write_card writes into a folder: download {args.model} first and give its folder.")
-    training = read_json(folder / "training.json")
-    dataset_name = args.dataset_name or training.get("dataset")
-    if dataset_name is None:
-        raise UserError(f"{args.model} does not say what it was trained on: give --dataset_name.")
-    classes = args.classes or training.get("classes")
-    options = {"classes": classes, "evaluator": args.evaluator, "seed": args.seed}
-    result = evaluate(load_pipeline(args.model), dataset_name, **options).to_dict()
-    if args.baseline:
-        other = evaluate(load_pipeline(args.baseline), dataset_name, **options)
-        facts = read_json(Path(locate(args.baseline)) / "training.json")
-        result["baseline"] = {name: facts.get(name) for name in ("title", "command", "images_seen", "commit")}
-        values = {metric.metric: metric.value for metric in other.metrics}
-        for row in result["metrics"]:
-            row["baseline"] = values.get(row["metric"])
-    print(f"{result['protocol']}\n\n{evaluation_table(result)}")
-    text = json.dumps(result, indent=2) + "\n"
-    outputs = [args.json] if args.json else []
-    for output in [*outputs, *([folder / "evaluation.json"] if args.write_card else [])]:
-        with replacing(output) as temporary:
-            temporary.write_text(text, encoding="utf-8")
-    if args.write_card:
-        write_card(folder)
-
-
 def main(argv: list[str] | None = None) -> int:
-    """Run one command; returns the exit code: 0, or 2 for a mistake of the user."""
+    """Run one command; returns the exit code: 0, 1 if `verify` found something wrong, or 2 for a mistake of the user."""
     args = make_parser().parse_args(argv)
     try:
         if args.command == "list":
             list_models()
+        elif args.command == "sample":
+            sample_model(args)
         else:
-            {"sample": sample_model, "evaluate": evaluate_model}[args.command](args)
+            from .hub import verify
+
+            return {"evaluate": verify.evaluate_model, "verify": verify.verify_model}[args.command](args)
     except UserError as error:
         print(f"python -m genmodels {args.command}: {error}", file=sys.stderr)
         return 2
