@@ -26,13 +26,15 @@ BATCH = 500
 KID_SUBSETS, KID_SUBSET_SIZE = 100, 1000
 # Draws per image, and images, of the importance-weighted bound.
 NLL_DRAWS, NLL_IMAGES = 64, 1000
-# How far a repetition may be off, relative and absolute, whichever is more. The same machine repeats every number exactly.
-# Another processor, thread count or torch version differs in a float's last bits, and rarely in a pixel's rounding.
-DISTANCE, SHARE, LIKELIHOOD = (0.01, 0.001), (0.0, 0.003), (0.001, 0.0)
+# How far a repetition may be off, relative and absolute, whichever is more. The same machine and threads repeat every number
+# exactly. Another processor or torch version differs in a float's last bits: without AVX, distances moved by up to 3 in a
+# million and no share moved. The rest is room for other convolution algorithms and for pixels that round the other way.
+DISTANCE, SHARE, LIKELIHOOD = (0.005, 0.0), (0.0, 0.003), (0.001, 0.0)
 TOLERANCES = {
     # Means and products over thousands of features.
     "fid": DISTANCE,
-    "kid": (0.01, 0.0005),
+    # A difference of means, which is near 0 for alike sets.
+    "kid": (0.01, 0.00005),
     "within_class_distance": DISTANCE,
     "nearest_training_distance": DISTANCE,
     # Each image counts as a whole: one that lies on the border of a ball or of a class falls on either side.
