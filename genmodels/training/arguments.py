@@ -13,6 +13,7 @@ import torch
 from accelerate import Accelerator
 
 from ..errors import UserError
+from ..privacy import redact_argument
 from .checkpoints import find_checkpoint
 from .trackers import check_trackers
 
@@ -254,15 +255,13 @@ def changed_settings(before: dict, now: dict) -> list[str]:
 
 
 def command_line() -> str:
-    """The command that started this script, for the card. A token never stands in it: there is no flag for one."""
+    """The command that started this script, for the card, without the user's tokens, paths and hosts."""
     script = Path(sys.argv[0])
     return " ".join(["accelerate launch", f"{script.parent.name}/{script.name}", *map(_quoted, sys.argv[1:])])
 
 
 def _quoted(word: str) -> str:
-    # A local path says nothing to a reader of the card, and may name a person.
-    if word.startswith(("/", "~", "..")) and len(word) > 1:
-        word = f".../{Path(word).name}"
+    word = redact_argument(word)
     return word if re.fullmatch(r"[\w@%+=:,./-]+", word) else "'" + word.replace("'", "'\"'\"'") + "'"
 
 
