@@ -232,6 +232,8 @@ def check_output(output_dir: Path, resume_from: str | None) -> None:
 def settings_of(args: argparse.Namespace, accelerator: Accelerator) -> dict:
     """What the result depends on beside the code: flags, precision, threads, library."""
     settings = {f"--{name}": value for name, value in vars(args).items() if name not in WITHOUT_EFFECT}
+    # They are saved with checkpoints, which may be published.
+    settings["--dataset_name"] = without_folders(args.dataset_name)
     if args.lr_scheduler == "constant":
         # It only says where a run ends.
         del settings["--max_train_steps"]
@@ -259,10 +261,13 @@ def command_line() -> str:
     return " ".join(["accelerate launch", f"{script.parent.name}/{script.name}", *map(_quoted, sys.argv[1:])])
 
 
+def without_folders(word: str) -> str:
+    """A local path's last part: the others say nothing to a reader of the card, and may name a person."""
+    return f".../{Path(word).name}" if word.startswith(("/", "~", "..")) and len(word) > 1 else word
+
+
 def _quoted(word: str) -> str:
-    # A local path says nothing to a reader of the card, and may name a person.
-    if word.startswith(("/", "~", "..")) and len(word) > 1:
-        word = f".../{Path(word).name}"
+    word = without_folders(word)
     return word if re.fullmatch(r"[\w@%+=:,./-]+", word) else "'" + word.replace("'", "'\"'\"'") + "'"
 
 
