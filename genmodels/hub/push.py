@@ -22,7 +22,7 @@ from huggingface_hub.utils import logging, validate_repo_id
 
 from ..errors import UserError
 from ..retries import delay_before, is_transient, retry, status_of
-from .cards import write_card
+from .cards import KINDS, write_card
 
 if TYPE_CHECKING:
     from diffusers import DiffusionPipeline
@@ -94,6 +94,8 @@ def check_token(token: dict, repo_id: str) -> None:
     if token.get("role") == "read":
         raise UserError("Your token can only read: make one that may write at https://huggingface.co/settings/tokens.")
     if token.get("role") == "fineGrained" and "fineGrained" in token:
+        if "repo.write" in (token["fineGrained"].get("global") or []):
+            return
         scopes = token["fineGrained"].get("scoped") or []
         writable = [scope["entity"].get("name") for scope in scopes if "repo.write" in scope["permissions"]]
         if not {repo_id, repo_id.split("/")[0]} & set(writable):
@@ -217,7 +219,7 @@ def push_folder(
     check_id(repo_id)
     folder = Path(folder)
     files = files_of(folder, path_in_repo)
-    check_files(files.values())
+    check_files(files.values(), token or get_token())
     source = source or folder
     again = command or f"python -m genmodels push {shlex.quote(str(source))} {repo_id}{' --private' * private}"
     api = HfApi(token=token)
@@ -243,9 +245,13 @@ def files_of(folder: Path, path_in_repo: str = "") -> dict[str, Path]:
     return files
 
 
-def check_files(paths: Iterable[Path]) -> None:
-    """Raise UserError for a file that nobody should publish: a pickle, a huge text, or one with a token in it."""
-    token = get_token()
+def check_files(paths: Iterable[Path], token: str | None = None) -> None:
+    """Raise UserError for a file that nobody should publish: a pickle, a huge text, or one with a token in it.
+
+    Args:
+        paths: of the files.
+        token: one to look for, beside everything that looks like one.
+    """
     for path in paths:
         if path.suffix in PICKLES:
             raise UserError(
@@ -319,6 +325,10 @@ def check_model_folder(folder: Path) -> None:
     """Raise UserError unless the folder holds a saved pipeline or evaluator whose weights can be read."""
     if (folder / "model_index.json").is_file():
         index = read_index(folder / "model_index.json")
+        kind = index.get("_class_name")
+        # A folder that carries its code names the file too.
+        if (kind[-1] if isinstance(kind, list) else kind) not in KINDS:
+            raise UserError(f"{folder} holds a {kind}: what can be pushed is a {', '.join(KINDS)} or an evaluator.")
         components = [
             name
             for name, value in index.items()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import hashlib
 import re
 import sys
 from collections.abc import Callable
@@ -233,6 +234,10 @@ def check_output(output_dir: Path, resume_from: str | None) -> None:
 def settings_of(args: argparse.Namespace, accelerator: Accelerator) -> dict:
     """What the result depends on beside the code: flags, precision, threads, library."""
     settings = {f"--{name}": value for name, value in vars(args).items() if name not in WITHOUT_EFFECT}
+    # They are saved with checkpoints, which may be published; of another folder the digest is another.
+    public = redact_argument(args.dataset_name)
+    if public != args.dataset_name:
+        settings["--dataset_name"] = f"{public} {hashlib.sha256(args.dataset_name.encode()).hexdigest()[:8]}"
     if args.lr_scheduler == "constant":
         # It only says where a run ends.
         del settings["--max_train_steps"]

@@ -298,9 +298,10 @@ TOKEN_TEXT = "hf_" + "aB3" * 12
         ("model_index.json", '{"_class_name"', "model_index.json is damaged"),
         (
             "model_index.json",
-            '{"_class_name": "X", "critic": ["a", "B"]}',
+            '{"_class_name": "VAEPipeline", "critic": ["a", "B"]}',
             "critic holds no weights: save the model again",
         ),
+        ("model_index.json", '{"_class_name": "XPipeline"}', "holds a XPipeline: what can be pushed is a VAEPipeline"),
     ],
 )
 def test_what_must_not_go_up_is_named(push, api, faulty_hub, saved, tmp_path, name, text, message):
