@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalToken
 from huggingface_hub.utils import logging, validate_repo_id
 
 from ..errors import UserError
-from ..retries import ATTEMPTS, delay_before, is_transient, retry, status_of
+from ..retries import delay_before, is_transient, retry, status_of
 from .cards import write_card
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from ..training import TrainingRun
 
 TITLE = "Upload the model"
+# How often a request is tried: about a minute, since what is pushed took longer to make.
+PATIENCE = 8
+MOVED = "moved"
 # Where training leaves its newest checkpoint with --hub_strategy every_save.
 CHECKPOINT_FOLDER = "last-checkpoint"
 PICKLES = (".bin", ".ckpt", ".joblib", ".pickle", ".pkl", ".pt", ".pth")
@@ -170,7 +174,8 @@ def create_repo(api: HfApi, repo_id: str, private: bool, repo_type: str, **optio
     """Create a repository unless it exists; never push privately meant files to a public one."""
     # None leaves it to the organization's settings.
     url = retry(
-        lambda: api.create_repo(repo_id, private=private or None, repo_type=repo_type, exist_ok=True, **options)
+        lambda: api.create_repo(repo_id, private=private or None, repo_type=repo_type, exist_ok=True, **options),
+        attempts=PATIENCE,
     )
     if private:
         check_still_private(api, repo_id, repo_type)
@@ -178,7 +183,7 @@ def create_repo(api: HfApi, repo_id: str, private: bool, repo_type: str, **optio
 
 
 def push_folder(
-    folder: Path,
+    folder: str | Path,
     repo_id: str,
     *,
     private: bool = False,
@@ -210,6 +215,7 @@ def push_folder(
         UserError: a file that must not go up, or the Hub refused or did not answer in the end; the folder is as it was.
     """
     check_id(repo_id)
+    folder = Path(folder)
     files = files_of(folder, path_in_repo)
     check_files(files.values())
     source = source or folder
@@ -258,30 +264,43 @@ def commit_files(
     api: HfApi, repo_id: str, repo_type: str, files: dict[str, Path], title: str, replaced: tuple[str, ...]
 ) -> None:
     """One commit that makes the files at `main` these; see `push_folder`."""
-    for attempt in range(1, ATTEMPTS + 1):
+    for attempt in range(1, PATIENCE + 1):
         head, operations = upload_changes(api, repo_id, repo_type, files, replaced)
         if not operations:
             return
+        options = {"commit_message": title, "repo_type": repo_type, "parent_commit": head}
+        commit = partial(api.create_commit, repo_id, operations, **options)
         try:
-            api.create_commit(repo_id, operations, commit_message=title, repo_type=repo_type, parent_commit=head)
-            return
-        except Exception as error:
-            # 412: another commit came first. In both cases look again: this one may have been made all the same.
-            if attempt == ATTEMPTS or not (is_transient(error) or status_of(error) == 412):
+            # If the head has moved, the answer of this commit was lost or another one came first: look what is missing.
+            if retry(commit, lambda error, head=head: moved_from(head, api, repo_id, repo_type), PATIENCE) != MOVED:
+                return
+        except HfHubHTTPError as error:
+            # 412: it moved before this commit.
+            if attempt == PATIENCE or status_of(error) != 412:
                 raise
             time.sleep(delay_before(attempt, error))
+    raise UserError(f"{repo_id} changes faster than one can push to it: wait for the other pushes.")
+
+
+def moved_from(head: str, api: HfApi, repo_id: str, repo_type: str) -> str | None:
+    """MOVED if `main` is at another commit, else None."""
+    now = retry(lambda: api.repo_info(repo_id, repo_type=repo_type), attempts=PATIENCE)
+    return None if now.sha == head else MOVED
 
 
 def upload_changes(
     api: HfApi, repo_id: str, repo_type: str, files: dict[str, Path], replaced: tuple[str, ...]
 ) -> tuple[str, list[CommitOperationAdd | CommitOperationDelete]]:
     """The commit at `main`, and what a commit after it has to do; large files are uploaded already."""
-    head = retry(lambda: api.repo_info(repo_id, repo_type=repo_type, files_metadata=True))
+    head = retry(lambda: api.repo_info(repo_id, repo_type=repo_type, files_metadata=True), attempts=PATIENCE)
     there = {file.rfilename: file for file in head.siblings or []}
     additions = [CommitOperationAdd(name, path) for name, path in files.items() if not is_same(path, there.get(name))]
     if additions:
         # Each addition remembers that it is uploaded, so that a new attempt goes on with the rest.
-        retry(lambda: api.preupload_lfs_files(repo_id, additions, repo_type=repo_type, free_memory=False))
+        retry(
+            lambda: api.preupload_lfs_files(repo_id, additions, repo_type=repo_type, free_memory=False),
+            attempts=PATIENCE,
+        )
     obsolete = [name for name in replaced if any(p == name or (name[-1] == "/" and p.startswith(name)) for p in there)]
     return head.sha, [*additions, *map(CommitOperationDelete, obsolete)]
 
@@ -354,13 +373,14 @@ def prepared(folder: Path, repo_id: str) -> Iterator[Path]:
         yield copy
 
 
-def push_model(folder: Path, repo_id: str, *, private: bool = False, token: str | None = None) -> str:
+def push_model(folder: str | Path, repo_id: str, *, private: bool = False, token: str | None = None) -> str:
     """Push the folder of a saved pipeline or evaluator, with its card, and return the repository's address.
 
     Raises:
         UserError: the folder is no model, holds what must not go up, or the upload failed; the folder is as it was.
     """
     check_id(repo_id)
+    folder = Path(folder)
     check_model_folder(folder)
     with prepared(folder, repo_id) as copy:
         options = {"replaced": (f"{CHECKPOINT_FOLDER}/",), "source": folder}
