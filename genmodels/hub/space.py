@@ -43,8 +43,8 @@ TABS_OF_SPACE = {
     "cgan": ("classes",),
     "real-vs-fake": ("real_or_fake",),
 }
-# What ZeroGPU offers: of its versions of torch those that the package is for are 2.8.0, 2.9.1, 2.10.0 and 2.11.0, and of
-# its Pythons, 3.10.13 is too old for the NumPy that is pinned.
+# ZeroGPU documents torch 2.8.0, 2.9.1, 2.10.0, 2.11.0 and, of late, 2.12.1 and 2.13.0, and refuses others; of its two
+# Pythons, 3.10.13 is too old for the NumPy that is pinned.
 ZERO_GPU_TORCH, ZERO_GPU_PYTHON, ZERO_GPU_HARDWARE = "2.11.0", "3.12.12", "zero-a10g"
 # Made by the Hub in every repository.
 OWN_FILES_OF_HUB = {".gitattributes"}
@@ -80,9 +80,6 @@ def models_on_hub(models: str, kinds: list[str]) -> dict[str, Model]:
                 "push a folder first."
             )
     found = {model.kind: model for model in retry(lambda: find_models(models)) if model.kind in kinds}
-    for model in found.values():
-        if model.reason is not None:
-            raise UserError(model.reason)
     if not found:
         raise UserError(f"--models {models}: this Space shows a {' or a '.join(CLASS_OF_KIND[k] for k in kinds)}.")
     return {kind: found[kind] for kind in kinds if kind in found}
@@ -128,6 +125,9 @@ def build_space(name: str, out: Path, models: str | None = None, zero_gpu: bool 
     kinds = kinds_of(tabs, KINDS_SHOWN)
     from_hub = {} if models is None else models_on_hub(models, kinds)
     shown = {kind: from_hub.get(kind) or built_in_model(kind) for kind in kinds}
+    for model in shown.values():
+        if model.reason is not None:
+            raise UserError(model.reason)
     built_in = [BUILT_IN[kind] for kind in kinds if kind not in from_hub]
     samples = sorted({REAL_SAMPLES[shown[kind].num_channels] for kind in kinds_of(tabs, KINDS_COMPARED)})
     hub_ids = [model.name for model in from_hub.values()]
