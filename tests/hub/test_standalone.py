@@ -163,7 +163,7 @@ def attempt(*args, **options):
     try:
         print("loaded", type(DiffusionPipeline.from_pretrained(*args, **options)).__name__)
     except Exception as error:
-        print("refused", str(error).splitlines()[0])
+        print("refused", " ".join(str(error).split()))
 attempt(model)
 attempt(folder, trust_remote_code=True)
 attempt(folder, trust_remote_code=True)
