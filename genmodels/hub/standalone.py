@@ -1,8 +1,8 @@
 """The code that a pushed pipeline carries, so that plain diffusers loads it where genmodels is not installed.
 
-`DiffusionPipeline.from_pretrained("ns/name", trust_remote_code=True)` wants the pipeline's class in one file at the root and
-each network's class in one file beside its weights. These files are cut out of the package's own sources: of every module
-the definitions that the class needs, in their order.
+`DiffusionPipeline.from_pretrained("ns/name")`, told to trust the repository's code, wants the pipeline's class in one file
+at the root and each network's class in one file beside its weights. These files are cut out of the package's own sources:
+of every module the definitions that the class needs, in their order.
 """
 
 from __future__ import annotations

@@ -250,6 +250,8 @@ def read_folder(folder: Path, name: str) -> Model | None:
         raise UserError(
             f"{folder / 'model_index.json'} is not a readable model_index.json: {first_line(error)}"
         ) from error
+    # A repository that loads without the package names its file of code, too.
+    class_name = class_name[-1] if isinstance(class_name, list) and class_name else class_name
     kind = KIND_OF_CLASS.get(class_name) if isinstance(class_name, str) else None
     if kind is None:
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -12,13 +13,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import make_pipeline
+from helpers import REPO, make_pipeline, run_python
 from huggingface_hub import HfApi
 from packaging.requirements import Requirement
 
-from genmodels import __version__, load_pipeline
+from genmodels import __version__, load_pipeline, zoo
 from genmodels.errors import UserError
 from genmodels.hub.standalone import add_code
+from genmodels.ui.models import find_models
 
 KINDS = ("vae", "dcgan", "cgan")
 PARTS = {"vae": ("encoder", "decoder"), "dcgan": ("generator", "discriminator"), "cgan": ("generator", "discriminator")}
@@ -163,7 +165,7 @@ def attempt(*args, **options):
     try:
         print("loaded", type(DiffusionPipeline.from_pretrained(*args, **options)).__name__)
     except Exception as error:
-        print("refused", str(error).splitlines()[0])
+        print("refused", " ".join(str(error).split()))
 attempt(model)
 attempt(folder, trust_remote_code=True)
 attempt(folder, trust_remote_code=True)
@@ -216,6 +218,43 @@ def test_carried_files(saved, carrying, kind):
         imported |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
         outside = {module.split(".")[0] for module in imported} - sys.stdlib_module_names
         assert outside <= ALLOWED, name
+
+
+def test_the_tabs_show_models_that_carry_their_code(carrying, saved):
+    for kind in ("dcgan", "cgan"):
+        (found,) = find_models(str(carrying[kind]))
+        (expected,) = find_models(str(saved[kind]))
+        assert (found.kind, found.config, found.reason) == (expected.kind, expected.config, None)
+
+
+def readme_snippets() -> list[str]:
+    section = (REPO / "README.md").read_text(encoding="utf-8").split("## Load a model")[1].split("\n## ")[0]
+    return re.findall(r"```python\n(.*?)```", section, re.DOTALL)
+
+
+def test_readme_snippets_run(plain_python, hub, tmp_path):
+    """The built-in model, the same from the Hub, and in plain diffusers, whose digits are the built-in model's."""
+    built_in, from_hub, plain = readme_snippets()
+    folder = tmp_path / "cgan-mnist"
+    shutil.copytree(zoo.model_folder("cgan-mnist"), folder)
+    add_code(folder)
+    api = HfApi(endpoint=hub.endpoint, token=hub.tokens["alice"])
+    api.create_repo("alice/cgan-mnist", exist_ok=True)
+    api.upload_folder(repo_id="alice/cgan-mnist", folder_path=folder, ignore_patterns=["README.md"])
+    env = hub.env(tmp_path / "home", user=None)
+    built_in, from_hub, plain = (code.replace("your-name/", "alice/") for code in (built_in, from_hub, plain))
+    save = 'import numpy as np\nnp.save("{}.npy", np.stack(images))\n'
+    draw = "images = pipe(class_labels=[2, 0, 2, 6], seed=0).images\n"
+    done = run_python(
+        "-c", built_in + save.format("built-in") + from_hub + draw + save.format("hub"), env=env, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    done = run_plain(plain_python, plain + save.format("plain"), env=env, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    expected, *others = (np.load(tmp_path / f"{name}.npy") for name in ("built-in", "hub", "plain"))
+    assert (tmp_path / "two.png").is_file()
+    for images in others:
+        np.testing.assert_array_equal(images, expected)
 
 
 def test_adding_twice_changes_nothing(carrying, tmp_path):
