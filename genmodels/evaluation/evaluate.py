@@ -26,9 +26,10 @@ BATCH = 500
 KID_SUBSETS, KID_SUBSET_SIZE = 100, 1000
 # Draws per image, and images, of the importance-weighted bound.
 NLL_DRAWS, NLL_IMAGES = 64, 1000
-# How far a repetition may be off, relative and absolute, whichever is more. The same machine and threads repeat every number
-# exactly. Another processor or torch version differs in a float's last bits: without AVX, distances moved by up to 3 in a
-# million and no share moved. The rest is room for other convolution algorithms and for pixels that round the other way.
+# How far a repetition may be off, relative and absolute, whichever is more. The same machine with as many threads repeats
+# every number exactly. Another thread count, processor or torch version differs in a float's last bits: one thread instead of
+# two, or no AVX, moved distances by up to 3 in a million, and recall by one image of 10,000. The rest is room for other
+# convolution algorithms and for pixels that round the other way.
 DISTANCE, SHARE, LIKELIHOOD = (0.005, 0.0), (0.0, 0.003), (0.001, 0.0)
 TOLERANCES = {
     # Means and products over thousands of features.
