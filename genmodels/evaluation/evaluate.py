@@ -38,10 +38,11 @@ TOLERANCES = {
     "kid": (0.01, 0.00005),
     "within_class_distance": DISTANCE,
     "nearest_training_distance": DISTANCE,
-    # Each image counts as a whole: one that lies on the border of a ball or of a class falls on either side.
+    # Each image counts as a whole: one that lies on the border of a ball, or of a class, falls on either side. Balls of the
+    # k nearest neighbours move with each other, and may be counted over as few as 1,000 images.
     "precision": SHARE,
     "recall": SHARE,
-    "accuracy": SHARE,
+    "accuracy": (0.0, 0.001),
     # Sums over pixels, without a threshold.
     "mse": LIKELIHOOD,
     "negative_elbo": LIKELIHOOD,

@@ -76,7 +76,7 @@ class Linear(torch.nn.Module):
 
     def encode(self, images):
         mean = images.mean((1, 2, 3))[:, None] + 1
-        return PosteriorOutput(mean=mean, log_variance=torch.zeros_like(mean) - 0.5)
+        return PosteriorOutput(mean=mean, log_variance=torch.full_like(mean, 0.5))
 
 
 @pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian"])
@@ -94,7 +94,7 @@ def test_the_importance_weighted_bound_approaches_the_likelihood(likelihood):
     joint = (log_p + torch.distributions.Normal(0, 1).log_prob(z)).exp()
     exact = -float(torch.trapezoid(joint, z).log().mean())
     few, some, many = (importance_weighted_nll(pipeline, images, draws) for draws in (1, 20, 20_000))
-    assert many == pytest.approx(exact, abs=0.01)
+    assert many == pytest.approx(exact, abs=0.02)
     mean = sum(importance_weighted_nll(pipeline, images, 1, seed=s) for s in range(200)) / 200
     # One draw is the negative ELBO: above, on average.
     assert mean > exact + 0.1
