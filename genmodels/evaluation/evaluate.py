@@ -27,9 +27,10 @@ BATCH = 500
 KID_SUBSETS, KID_SUBSET_SIZE = 100, 1000
 # Draws per image, and images, of the importance-weighted bound.
 NLL_DRAWS, NLL_IMAGES = 64, 1000
-# How far a repetition may be off, relative and absolute, whichever is more. The same machine and threads repeat every number
-# exactly. Another processor or torch version differs in a float's last bits: without AVX, distances moved by up to 3 in a
-# million and no share moved. The rest is room for other convolution algorithms and for pixels that round the other way.
+# How far a repetition may be off, relative and absolute, whichever is more. The same machine with as many threads repeats
+# every number exactly. Another thread count, processor or torch version differs in a float's last bits: one thread instead of
+# two, or no AVX, moved distances by up to 3 in a million, and recall by one image of 10,000. The rest is room for other
+# convolution algorithms and for pixels that round the other way.
 DISTANCE, SHARE, LIKELIHOOD = (0.005, 0.0), (0.0, 0.003), (0.001, 0.0)
 TOLERANCES = {
     # Means and products over thousands of features.
@@ -38,10 +39,11 @@ TOLERANCES = {
     "kid": (0.01, 0.00005),
     "within_class_distance": DISTANCE,
     "nearest_training_distance": DISTANCE,
-    # Each image counts as a whole: one that lies on the border of a ball or of a class falls on either side.
+    # Each image counts as a whole: one that lies on the border of a ball, or of a class, falls on either side. Balls of the
+    # k nearest neighbours move with each other, and may be counted over as few as 1,000 images.
     "precision": SHARE,
     "recall": SHARE,
-    "accuracy": SHARE,
+    "accuracy": (0.0, 0.001),
     # Sums over pixels, without a threshold.
     "mse": LIKELIHOOD,
     "negative_elbo": LIKELIHOOD,

@@ -76,8 +76,8 @@ CELEBA = {
 }
 
 TOLERANCE_NOTE = (
-    "What follows a number after ± is its tolerance: the same machine repeats every number exactly; another processor, thread "
-    "count or torch version differs in a float's last bits, which can move a pixel's rounding, a nearest neighbour or a class."
+    "What follows a number after ± is its tolerance: the same machine and thread count repeat every number exactly; others, or "
+    "another torch version, differ in a float's last bits, which can move a pixel's rounding, a nearest neighbour or a class."
 )
 
 

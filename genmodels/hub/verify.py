@@ -13,6 +13,7 @@ from pathlib import Path
 from huggingface_hub import HfApi, ModelCard, snapshot_download
 from huggingface_hub.constants import is_offline_mode
 from huggingface_hub.hf_api import RepoFile
+from yaml import YAMLError
 
 from .. import zoo
 from ..errors import UserError
@@ -153,7 +154,7 @@ def card_differences(folder: Path, stated: dict) -> list[str]:
         return ["there is no README.md."]
     try:
         results = ModelCard.load(card).data.eval_results or []
-    except (ValueError, TypeError, LookupError, AttributeError) as error:
+    except (YAMLError, ValueError, TypeError, LookupError, AttributeError) as error:
         return [f"the metadata of README.md is not readable ({type(error).__name__})."]
     shown = {result.metric_type: result for result in results}
     rows = {row["metric"]: row for row in stated.get("metrics", [])}
