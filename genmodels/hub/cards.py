@@ -185,7 +185,7 @@ def pipeline_parts(folder: Path, index: dict, training: dict, repo_id: str | Non
         parts += [
             "Without genmodels, by the code that the repository carries:",
             f"```python\nfrom diffusers import DiffusionPipeline\n\n"
-            f"pipe = DiffusionPipeline.from_pretrained({name}, trust_remote_code={True})\n{draw}",
+            f"pipe = DiffusionPipeline.from_pretrained({name}, trust_remote_code=True)\n{draw}",
         ]
     return parts, "unconditional-image-generation", tags
 
