@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 TITLE = "Upload the model"
 # How often a request is tried: about a minute, since what is pushed took longer to make.
 PATIENCE = 8
+# Of uploads the clients try each request five times themselves.
+UPLOAD_PATIENCE = 3
 MOVED = "moved"
 # Where training leaves its newest checkpoint with --hub_strategy every_save.
 CHECKPOINT_FOLDER = "last-checkpoint"
@@ -306,7 +308,7 @@ def upload_changes(
         # Each addition remembers that it is uploaded, so that a new attempt goes on with the rest.
         retry(
             lambda: api.preupload_lfs_files(repo_id, additions, repo_type=repo_type, free_memory=False),
-            attempts=PATIENCE,
+            attempts=UPLOAD_PATIENCE,
         )
     obsolete = [name for name in replaced if any(p == name or (name[-1] == "/" and p.startswith(name)) for p in there)]
     return head.sha, [*additions, *map(CommitOperationDelete, obsolete)]
