@@ -38,7 +38,9 @@ def is_transient(error: BaseException) -> bool:
     status = status_of(error)
     if status is not None:
         return status in TRANSIENT_STATUS
-    return any(is_broken_connection(cause) for cause in causes_of(error))
+    names = {type(cause).__name__ for cause in causes_of(error)}
+    # A ConnectionError too, but one that the user asked for.
+    return "OfflineModeIsEnabled" not in names and any(is_broken_connection(cause) for cause in causes_of(error))
 
 
 def is_broken_connection(error: BaseException) -> bool:

@@ -295,11 +295,11 @@ def test_every_fifth_request_failing_changes_nothing(faulty_hub, tmp_path):
     """20 MB of weights, ten times into an empty cache."""
     torch.manual_seed(0)
     pipe = genmodels.DCGANPipeline(
-        genmodels.DCGANGenerator(base_channels=80), genmodels.DCGANDiscriminator(base_channels=80)
+        genmodels.DCGANGenerator(base_channels=120), genmodels.DCGANDiscriminator(base_channels=120)
     )
     pipe.save_pretrained(tmp_path / "model")
     size = sum(path.stat().st_size for path in (tmp_path / "model").rglob("*.safetensors"))
-    assert size > 10e6
+    assert size > 20e6
     upload(faulty_hub, "alice/large", tmp_path / "model")
     faulty_hub.clear_requests()
     faulty_hub.set_faults({"match": "", "action": "status", "status": 503, "every": 5})
