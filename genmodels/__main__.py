@@ -1,4 +1,4 @@
-"""The command line: `python -m genmodels list`, `sample` and `evaluate`.
+"""The command line: `python -m genmodels list`, `sample`, `evaluate` and `push`.
 
 torch is imported only once there is something to draw, so that `list`, --help and most mistakes are answered at once.
 """
@@ -28,6 +28,7 @@ EXAMPLES = """examples:
   python -m genmodels sample dcgan-cifar10-frogs --num_images 64 --psi 0.8 --output frogs.png
   python -m genmodels evaluate cgan-mnist
   python -m genmodels evaluate runs/cgan/model --write_card
+  python -m genmodels push runs/cgan/model your-name/cgan-mnist
 """
 
 
@@ -65,10 +66,10 @@ def make_parser() -> argparse.ArgumentParser:
     """The arguments of `python -m genmodels`."""
     options = {"epilog": EXAMPLES, "formatter_class": argparse.RawDescriptionHelpFormatter}
     parser = OneLineParser(
-        prog="python -m genmodels", description="Classic generative models: list, sample and evaluate.", **options
+        prog="python -m genmodels", description="Classic generative models: list, sample, evaluate and push.", **options
     )
     parser.add_argument("--version", action="version", version=f"genmodels {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="{list,sample,evaluate}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="{list,sample,evaluate,push}")
     commands.add_parser("list", help="the built-in models and one measured number of each", **options)
     sample = commands.add_parser("sample", help="draw images into one grid", **options)
     sample.add_argument("model", metavar="MODEL", help="a built-in name, a folder, or a Hub id such as name/model")
@@ -105,7 +106,27 @@ def make_parser() -> argparse.ArgumentParser:
     evaluate.add_argument(
         "--write_card", action="store_true", help="write them into the model's folder: evaluation.json and README.md"
     )
+    add_push_command(commands, options)
     return parser
+
+
+def add_push_command(commands: argparse._SubParsersAction, options: dict) -> None:
+    """`push FOLDER NAME/MODEL`."""
+    push = commands.add_parser(
+        "push", help="upload a model's folder to the Hub, with its card, in one commit", **options
+    )
+    push.add_argument("folder", type=Path, metavar="FOLDER", help="of a trained model, such as runs/cgan/model")
+    push.add_argument(
+        "repo_id", metavar="NAME/MODEL", help="where to: your name or your organization's, a slash, a name"
+    )
+    push.add_argument("--private", action="store_true", help="only you, or the organization, can see it")
+
+
+def push_model(args: argparse.Namespace) -> None:
+    """Push; the token is that of `hf auth login` or HF_TOKEN."""
+    from .hub.push import push_command
+
+    push_command(args)
 
 
 def read_headline(card: Path) -> str:
@@ -265,7 +286,7 @@ def main(argv: list[str] | None = None) -> int:
         if args.command == "list":
             list_models()
         else:
-            {"sample": sample_model, "evaluate": evaluate_model}[args.command](args)
+            {"sample": sample_model, "evaluate": evaluate_model, "push": push_model}[args.command](args)
     except UserError as error:
         print(f"python -m genmodels {args.command}: {error}", file=sys.stderr)
         return 2

@@ -22,7 +22,8 @@ ALLOWED = {
     "models": set(),
     "losses": set(),
     "zoo": {"errors"},
-    "pipelines": {"models", "zoo", "errors", "retries"},
+    # hub only for push_to_hub, when it is called.
+    "pipelines": {"models", "zoo", "errors", "retries", "hub"},
     "data": {"zoo", "errors", "retries"},
     "evaluation": {"models", "losses", "pipelines", "data", "zoo", "errors"},
     "training": {"data", "models", "pipelines", "evaluation", "zoo", "errors", "grid"},

@@ -17,6 +17,7 @@ import torch
 from genmodels import CGANDiscriminator, CGANGenerator, CGANPipeline, losses
 from genmodels.errors import UserError
 from genmodels.hub.push import finish_run, require_write_access
+from genmodels.hub.uploads import checkpoint_uploads
 from genmodels.training import TrainingRun, add_common_arguments, at_least, in_range, parse_arguments, run_main
 
 # What cures what the monitor may find.
@@ -55,7 +56,7 @@ def main() -> None:
             "--label_noise moves targets that the relativistic loss does not have: add --loss nonsaturating."
         )
     require_write_access(args)
-    run = TrainingRun(args)
+    run = TrainingRun(args, on_checkpoint=checkpoint_uploads(args))
     if run.data.num_classes < 2:
         raise UserError(f"A conditional GAN needs labels of at least two classes; {args.dataset_name!r} has none here.")
 

@@ -19,6 +19,7 @@ import torch
 from genmodels import DCGANDiscriminator, DCGANGenerator, DCGANPipeline, losses
 from genmodels.errors import UserError
 from genmodels.hub.push import finish_run, require_write_access
+from genmodels.hub.uploads import checkpoint_uploads
 from genmodels.models.modeling import init_dcgan
 from genmodels.training import TrainingRun, add_common_arguments, at_least, in_range, parse_arguments, run_main
 
@@ -87,7 +88,7 @@ def main() -> None:
             "The penalties are per image, BatchNorm is not: give --discriminator_norm none, or --r1 0 --r2 0."
         )
     require_write_access(args)
-    run = TrainingRun(args)
+    run = TrainingRun(args, on_checkpoint=checkpoint_uploads(args))
 
     shape = {
         "sample_size": run.data.sample_size,

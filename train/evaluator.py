@@ -15,7 +15,8 @@ from torch.nn import functional as F
 from genmodels.data import load_images
 from genmodels.errors import UserError
 from genmodels.evaluation.classifier import Classifier
-from genmodels.hub.cards import write_card
+from genmodels.hub.push import finish_run, require_write_access
+from genmodels.hub.uploads import checkpoint_uploads
 from genmodels.training import TrainingRun, add_common_arguments, at_least, in_range, parse_arguments, run_main
 
 # What differs from the flags' defaults.
@@ -86,9 +87,8 @@ def measure_accuracy(classifier: Classifier, args: argparse.Namespace, device: t
 
 def main() -> None:
     args = parse_args()
-    if args.push_to_hub:
-        raise UserError("An evaluator is not a pipeline: push its folder with `hf upload` instead of --push_to_hub.")
-    run = TrainingRun(args)
+    require_write_access(args)
+    run = TrainingRun(args, on_checkpoint=checkpoint_uploads(args))
     if run.data.num_classes < 2:
         raise UserError(f"A classifier needs labels of at least two classes; {args.dataset_name!r} has none here.")
     classifier = Classifier(
@@ -131,9 +131,7 @@ def main() -> None:
     for batch in run.steps():
         run.update(optimizer, cross_entropy, batch)
 
-    folder = run.finish(title="Evaluator", test_split=args.test_split)
-    if run.accelerator.is_main_process:
-        write_card(folder)
+    finish_run(run, title="Evaluator", test_split=args.test_split)
 
 
 if __name__ == "__main__":

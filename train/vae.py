@@ -15,6 +15,7 @@ import torch
 
 from genmodels import VAEDecoder, VAEEncoder, VAEPipeline, losses
 from genmodels.hub.push import finish_run, require_write_access
+from genmodels.hub.uploads import checkpoint_uploads
 from genmodels.training import TrainingRun, add_common_arguments, at_least, in_range, parse_arguments, run_main
 
 
@@ -43,7 +44,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     require_write_access(args)
-    run = TrainingRun(args)
+    run = TrainingRun(args, on_checkpoint=checkpoint_uploads(args))
 
     shape = {
         "sample_size": run.data.sample_size,

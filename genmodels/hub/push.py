@@ -1,67 +1,448 @@
-"""Uploading a pipeline's folder, and finding out before training whether that will be allowed."""
+"""Uploading a folder to the Hub in one commit, and finding out first whether that will be allowed."""
 
 from __future__ import annotations
 
 import argparse
+import hashlib
+import json
+import re
+import shlex
+import shutil
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from huggingface_hub import HfApi
-from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError
+from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, get_token
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalTokenNotFoundError, RepositoryNotFoundError
+from huggingface_hub.utils import logging, validate_repo_id
 
 from ..errors import UserError
-from .cards import write_card
+from ..retries import delay_before, is_transient, retry, status_of
+from .cards import KINDS, write_card
+from .standalone import add_code
 
 if TYPE_CHECKING:
+    from diffusers import DiffusionPipeline
+
     from ..training import TrainingRun
+
+TITLE = "Upload the model"
+# How often a request is tried: about a minute, since what is pushed took longer to make.
+PATIENCE = 8
+# Of uploads the clients try each request five times themselves.
+UPLOAD_PATIENCE = 3
+MOVED = "moved"
+# Where training leaves its newest checkpoint with --hub_strategy every_save.
+CHECKPOINT_FOLDER = "last-checkpoint"
+PICKLES = (".bin", ".ckpt", ".joblib", ".pickle", ".pkl", ".pt", ".pth")
+# Weights and pictures; everything else is text, and has no reason to be large.
+BINARIES = (".gif", ".mp4", ".parquet", ".png", ".safetensors", ".webp")
+LARGEST_TEXT = 10 * 2**20
+TOKEN = re.compile(r"\bhf_[A-Za-z0-9]{30,}\b")
+REASON = re.compile(r"[^.\n]{1,200}")
+
+
+def check_rights(repo_id: str, *, private: bool = False, token: str | None = None, repo_type: str = "model") -> None:
+    """Find out, without changing anything, whether the token may push to a repository that may not exist yet.
+
+    Args:
+        repo_id: "name/model", the name being the user's own or an organization's.
+        private: whether it is to be private: then it must not exist as a public one.
+        token: by default the one of `hf auth login` or HF_TOKEN.
+        repo_type: "model", "dataset" or "space".
+
+    Raises:
+        UserError: a malformed id, no token, one that is wrong or may not write there, somebody else's namespace, a public
+            repository in place of a private one, or a Hub that cannot be reached.
+    """
+    check_id(repo_id)
+    user, owner = who_am_i(token), repo_id.split("/")[0]
+    orgs = {org["name"]: org.get("roleInOrg") for org in user.get("orgs", [])}
+    if owner not in (user["name"], *orgs):
+        raise UserError(
+            f"You are {user['name']} on the Hub and cannot push to {repo_id!r}: begin the id with one of "
+            f"{', '.join([user['name'], *orgs])} and a slash."
+        )
+    if orgs.get(owner) == "read":
+        raise UserError(
+            f"You can only read in the organization {owner}: ask for a role that may write, or push to {user['name']}/..."
+        )
+    check_token(user.get("auth", {}).get("accessToken", {}), repo_id)
+    if private:
+        with hub_errors(f"Looking for {repo_id} failed"):
+            check_still_private(HfApi(token=token), repo_id, repo_type)
+
+
+def check_id(repo_id: str) -> None:
+    """Raise UserError unless it is a name, a slash and a name as the Hub takes them."""
+    try:
+        validate_repo_id(repo_id)
+    except HFValidationError:
+        pass
+    else:
+        if repo_id.count("/") == 1:
+            return
+    raise UserError(
+        f"{repo_id!r} is not an id on the Hub: give your name, a slash and a name of letters, digits, -, _ and dots, such as "
+        "your-name/cgan-mnist."
+    )
+
+
+def check_token(token: dict, repo_id: str) -> None:
+    """Raise UserError if a token, as whoami describes it, cannot write to `repo_id`."""
+    if token.get("role") == "read":
+        raise UserError("Your token can only read: make one that may write at https://huggingface.co/settings/tokens.")
+    if token.get("role") == "fineGrained" and "fineGrained" in token:
+        if "repo.write" in (token["fineGrained"].get("global") or []):
+            return
+        scopes = token["fineGrained"].get("scoped") or []
+        writable = [scope["entity"].get("name") for scope in scopes if "repo.write" in scope["permissions"]]
+        if not {repo_id, repo_id.split("/")[0]} & set(writable):
+            raise UserError(
+                f"Your token may not write to {repo_id}, only to {', '.join(filter(None, writable)) or 'no repository'}: add "
+                "it at https://huggingface.co/settings/tokens."
+            )
+
+
+def who_am_i(token: str | None = None) -> dict:
+    """What the Hub says of the token's user, retried; raises UserError if there is no token, or a wrong one."""
+    try:
+        with hub_errors("Asking the Hub who you are failed"):
+            return retry(lambda: HfApi(token=token).whoami())
+    except LocalTokenNotFoundError as error:
+        raise UserError("Pushing needs a token: run `hf auth login`, or set HF_TOKEN.") from error
+
+
+def check_still_private(api: HfApi, repo_id: str, repo_type: str) -> None:
+    """Raise UserError if the repository exists and everybody can read it."""
+    try:
+        public = not retry(lambda: api.repo_info(repo_id, repo_type=repo_type)).private
+    except RepositoryNotFoundError:
+        return
+    if public:
+        raise UserError(
+            f"{repo_id} exists and is public: make it private in its settings on the Hub, or push to another id."
+        )
+
+
+@contextmanager
+def hub_errors(what: str, later: str = "") -> Iterator[None]:
+    """Say in one sentence what the Hub's or the connection's error means; `later` is how to go on."""
+    try:
+        yield
+    except (UserError, LocalTokenNotFoundError):
+        raise
+    except Exception as error:
+        # RuntimeError is what hf_xet raises.
+        if not isinstance(error, HfHubHTTPError | OSError | ValueError | RuntimeError) and not is_transient(error):
+            raise
+        if status_of(error) == 401 and not later:
+            raise UserError(
+                "The Hub does not accept your token: run `hf auth login` again, or set HF_TOKEN."
+            ) from error
+        raise UserError(f"{what}: {describe(error)}{later or '.'}") from error
+
+
+def describe(error: Exception) -> str:
+    """An error of the Hub in a few words, without the addresses that the clients put into theirs."""
+    status = status_of(error)
+    if status is None:
+        if is_transient(error):
+            return f"the Hub cannot be reached or breaks the connection ({type(error).__name__})"
+        return f"{type(error).__name__}, {str(error).strip().splitlines()[0]}" if str(error) else type(error).__name__
+    reason = REASON.match(getattr(error, "server_message", None) or "")
+    return f"the Hub answered {status}" + (f", {reason[0]!r}" if reason else "")
+
+
+def writable_repo(
+    repo_id: str, private: bool = False, *, token: str | None = None, repo_type: str = "model", **options
+) -> str:
+    """Check the rights, create the repository unless it exists, and return its address.
+
+    Args:
+        repo_id, private, token, repo_type: as in `check_rights`.
+        options: further ones of `HfApi.create_repo`, such as `space_sdk`.
+
+    Raises:
+        UserError: as `check_rights`, or the Hub refused.
+    """
+    check_rights(repo_id, private=private, token=token, repo_type=repo_type)
+    with hub_errors(f"Creating {repo_id} failed"):
+        return create_repo(HfApi(token=token), repo_id, private, repo_type, **options)
+
+
+def create_repo(api: HfApi, repo_id: str, private: bool, repo_type: str, **options) -> str:
+    """Create a repository unless it exists; never push privately meant files to a public one."""
+    # None leaves it to the organization's settings.
+    url = retry(
+        lambda: api.create_repo(repo_id, private=private or None, repo_type=repo_type, exist_ok=True, **options),
+        attempts=PATIENCE,
+    )
+    if private:
+        check_still_private(api, repo_id, repo_type)
+    return str(url)
+
+
+def push_folder(
+    folder: str | Path,
+    repo_id: str,
+    *,
+    private: bool = False,
+    token: str | None = None,
+    repo_type: str = "model",
+    path_in_repo: str = "",
+    title: str = TITLE,
+    replaced: tuple[str, ...] = (),
+    source: Path | None = None,
+    command: str | None = None,
+    **options,
+) -> str:
+    """Upload the files of a folder in one commit, or in none if they are all there, and return the repository's address.
+
+    Every request is tried again while the Hub stutters. No commit is made twice: each names the commit that it follows, so
+    that one whose answer was lost either took effect, which is seen, or never will.
+
+    Args:
+        folder: its files whose names begin with a dot, and temporary ones, stay behind.
+        repo_id, private, token, repo_type: as in `check_rights`; the repository is created if need be.
+        path_in_repo: the folder's place there.
+        title: of the commit.
+        replaced: files, or folders with a slash at the end, that the same commit removes if they are there.
+        source: the folder to name if it fails, where `folder` is a copy of it.
+        command: what does the same later, to be named then too; by default `python -m genmodels push`.
+        options: further ones of `HfApi.create_repo`.
+
+    Raises:
+        UserError: a file that must not go up, or the Hub refused or did not answer in the end; the folder is as it was.
+    """
+    check_id(repo_id)
+    folder = Path(folder)
+    files = files_of(folder, path_in_repo)
+    check_files(files.values(), token or get_token())
+    source = source or folder
+    again = command or f"python -m genmodels push {shlex.quote(str(source))} {repo_id}{' --private' * private}"
+    api = HfApi(token=token)
+    with hub_errors(
+        f"Pushing {source} to {repo_id} failed", f"; the folder is complete, push it later with `{again}`."
+    ):
+        url = create_repo(api, repo_id, private, repo_type, **options)
+        commit_files(api, repo_id, repo_type, files, title, replaced)
+    return url
+
+
+def files_of(folder: Path, path_in_repo: str = "") -> dict[str, Path]:
+    """The files to push, by their path in the repository."""
+    head = f"{path_in_repo.strip('/')}/" if path_in_repo else ""
+    files = {}
+    for path in sorted(folder.rglob("*")):
+        parts = path.relative_to(folder).parts
+        hidden = any(part.startswith(".") or part == "__pycache__" for part in parts)
+        if path.is_file() and not hidden and path.suffix not in (".tmp", ".partial", ".pyc"):
+            files[head + "/".join(parts)] = path
+    if not files:
+        raise UserError(f"{folder} holds nothing to push: give the folder of a saved model.")
+    return files
+
+
+def check_files(paths: Iterable[Path], token: str | None = None) -> None:
+    """Raise UserError for a file that nobody should publish: a pickle, a huge text, or one with a token in it.
+
+    Args:
+        paths: of the files.
+        token: one to look for, beside everything that looks like one.
+    """
+    for path in paths:
+        if path.suffix in PICKLES:
+            raise UserError(
+                f"{path} may hold a pickle, which runs code when loaded: remove it, or save as safetensors."
+            )
+        if path.suffix in BINARIES:
+            continue
+        if path.stat().st_size > LARGEST_TEXT:
+            raise UserError(f"{path} is larger than {LARGEST_TEXT // 2**20} MB and no weights or images: remove it.")
+        text = path.read_text(encoding="utf-8", errors="replace")
+        if TOKEN.search(text) or (token and re.search(rf"\b{re.escape(token)}\b", text)):
+            raise UserError(f"{path} contains a token for the Hub: remove it from the file, and revoke it.")
+
+
+def commit_files(
+    api: HfApi, repo_id: str, repo_type: str, files: dict[str, Path], title: str, replaced: tuple[str, ...]
+) -> None:
+    """One commit that makes the files at `main` these; see `push_folder`."""
+    for attempt in range(1, PATIENCE + 1):
+        head, operations = upload_changes(api, repo_id, repo_type, files, replaced)
+        if not operations:
+            return
+        options = {"commit_message": title, "repo_type": repo_type, "parent_commit": head}
+        commit = partial(api.create_commit, repo_id, operations, **options)
+        try:
+            # If the head has moved, the answer of this commit was lost or another one came first: look what is missing.
+            if retry(commit, lambda error, head=head: moved_from(head, api, repo_id, repo_type), PATIENCE) != MOVED:
+                return
+        except HfHubHTTPError as error:
+            # 412: it moved before this commit.
+            if attempt == PATIENCE or status_of(error) != 412:
+                raise
+            time.sleep(delay_before(attempt, error))
+    raise UserError(f"{repo_id} changes faster than one can push to it: wait for the other pushes.")
+
+
+def moved_from(head: str, api: HfApi, repo_id: str, repo_type: str) -> str | None:
+    """MOVED if `main` is at another commit, else None."""
+    now = retry(lambda: api.repo_info(repo_id, repo_type=repo_type), attempts=PATIENCE)
+    return None if now.sha == head else MOVED
+
+
+def upload_changes(
+    api: HfApi, repo_id: str, repo_type: str, files: dict[str, Path], replaced: tuple[str, ...]
+) -> tuple[str, list[CommitOperationAdd | CommitOperationDelete]]:
+    """The commit at `main`, and what a commit after it has to do; large files are uploaded already."""
+    head = retry(lambda: api.repo_info(repo_id, repo_type=repo_type, files_metadata=True), attempts=PATIENCE)
+    there = {file.rfilename: file for file in head.siblings or []}
+    additions = [CommitOperationAdd(name, path) for name, path in files.items() if not is_same(path, there.get(name))]
+    if additions:
+        # Each addition remembers that it is uploaded, so that a new attempt goes on with the rest.
+        retry(
+            lambda: api.preupload_lfs_files(repo_id, additions, repo_type=repo_type, free_memory=False),
+            attempts=UPLOAD_PATIENCE,
+        )
+    obsolete = [name for name in replaced if any(p == name or (name[-1] == "/" and p.startswith(name)) for p in there)]
+    return head.sha, [*additions, *map(CommitOperationDelete, obsolete)]
+
+
+def is_same(path: Path, there) -> bool:
+    """Whether a local file has the content of one that the Hub describes (RepoSibling), or None."""
+    if there is None or there.size != path.stat().st_size:
+        return False
+    data = path.read_bytes()
+    if there.lfs:
+        return hashlib.sha256(data).hexdigest() == there.lfs.sha256
+    return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest() == there.blob_id
+
+
+def check_model_folder(folder: Path) -> None:
+    """Raise UserError unless the folder holds a saved pipeline or evaluator whose weights can be read."""
+    if (folder / "model_index.json").is_file():
+        index = read_index(folder / "model_index.json")
+        kind = index.get("_class_name")
+        # A folder that carries its code names the file too.
+        if (kind[-1] if isinstance(kind, list) else kind) not in KINDS:
+            raise UserError(f"{folder} holds a {kind}: what can be pushed is a {', '.join(KINDS)} or an evaluator.")
+        components = [
+            name
+            for name, value in index.items()
+            if not name.startswith("_") and isinstance(value, list) and value[0] is not None
+        ]
+    elif read_index(folder / "config.json").get("_class_name") == "Classifier":
+        components = ["."]
+    else:
+        raise UserError(
+            f"{folder} is no saved model: give a folder with a model_index.json, as training leaves in model/."
+        )
+    for component in components:
+        weights = sorted((folder / component).glob("*.safetensors"))
+        if not weights:
+            raise UserError(f"{folder / component} holds no weights: save the model again.")
+        for path in weights:
+            check_weights(path)
+
+
+def read_index(path: Path) -> dict:
+    """A JSON object from a file, empty if there is no such file; raises UserError if it is damaged."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    except ValueError as error:
+        raise UserError(f"{path} is damaged ({error}): save the model again.") from error
+    return content if isinstance(content, dict) else {}
+
+
+def check_weights(path: Path) -> None:
+    """Raise UserError unless a safetensors file is whole."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "np"):
+            pass
+    except (SafetensorError, OSError) as error:
+        raise UserError(f"{path} is damaged ({error}): save the model again.") from error
+
+
+@contextmanager
+def prepared(folder: Path, repo_id: str) -> Iterator[Path]:
+    """A copy of a model's folder as it will lie on the Hub, with the card for that address and the code that it carries.
+
+    In a copy, since several pushes of one folder may run at once, and a push is no reason to change a folder.
+    """
+    with tempfile.TemporaryDirectory(prefix="genmodels-push-") as temporary:
+        copy = Path(temporary) / repo_id.split("/")[1]
+        shutil.copytree(folder, copy, ignore=shutil.ignore_patterns(".*", "*.tmp", "*.partial", "__pycache__"))
+        # Without training.json the card is somebody's own.
+        if (copy / "training.json").is_file() or not (copy / "README.md").is_file():
+            write_card(copy, repo_id)
+        add_code(copy)
+        yield copy
+
+
+def push_model(folder: str | Path, repo_id: str, *, private: bool = False, token: str | None = None) -> str:
+    """Push the folder of a saved pipeline or evaluator, with its card, and return the repository's address.
+
+    Raises:
+        UserError: the folder is no model, holds what must not go up, or the upload failed; the folder is as it was.
+    """
+    check_id(repo_id)
+    folder = Path(folder)
+    check_model_folder(folder)
+    with prepared(folder, repo_id) as copy:
+        options = {"replaced": (f"{CHECKPOINT_FOLDER}/",), "source": folder}
+        return push_folder(copy, repo_id, private=private, token=token, **options)
+
+
+def push_pipeline(pipeline: DiffusionPipeline, repo_id: str, *, private: bool = False, token: str | None = None) -> str:
+    """Save a pipeline, push it with a card, and return the repository's address.
+
+    Raises:
+        UserError: the token may not push there, or the upload failed: then the saved folder is kept, and named.
+    """
+    check_rights(repo_id, private=private, token=token)
+    folder = Path(tempfile.mkdtemp(prefix="genmodels-pipeline-"))
+    pipeline.save_pretrained(folder, safe_serialization=True)
+    url = push_model(folder, repo_id, private=private, token=token)
+    shutil.rmtree(folder)
+    return url
 
 
 def require_write_access(args: argparse.Namespace) -> None:
     """With --push_to_hub, complete --hub_model_id and raise UserError unless the token may write there."""
     if not args.push_to_hub or args.dry_run:
         return
-    try:
-        user = HfApi().whoami()
-    except LocalTokenNotFoundError as error:
-        raise UserError("--push_to_hub needs a token: run `hf auth login`, or set HF_TOKEN.") from error
-    except (HfHubHTTPError, OSError) as error:
-        raise UserError(
-            f"The Hub does not accept your token, or cannot be reached ({type(error).__name__}): run `hf auth login` again, or "
-            "leave --push_to_hub out and push the folder later."
-        ) from error
-    if user.get("auth", {}).get("accessToken", {}).get("role") == "read":
-        raise UserError("Your token can only read: make one that may write, or leave --push_to_hub out.")
-    args.hub_model_id = args.hub_model_id or f"{user['name']}/{Path(args.output_dir).resolve().name}"
-    owners = [user["name"], *(org["name"] for org in user.get("orgs", []))]
-    if args.hub_model_id.count("/") != 1 or args.hub_model_id.split("/")[0] not in owners:
-        raise UserError(
-            f"You cannot push to {args.hub_model_id!r}: --hub_model_id takes {', '.join(owners)}, a slash, a name."
-        )
+    if not args.hub_model_id:
+        args.hub_model_id = f"{who_am_i()['name']}/{Path(args.output_dir).resolve().name}"
+    check_rights(args.hub_model_id, private=args.hub_private)
 
 
-def push_folder(folder: Path, repo_id: str) -> str:
-    """Upload a pipeline's folder in one commit and return the repository's address.
-
-    Raises:
-        UserError: the upload failed; the folder is complete on disk.
-    """
-    api = HfApi()
-    try:
-        url = api.create_repo(repo_id, exist_ok=True)
-        api.upload_folder(repo_id=repo_id, folder_path=folder, commit_message="Upload the trained pipeline")
-    except (HfHubHTTPError, OSError, ValueError) as error:
-        raise UserError(
-            f"Pushing {folder} to {repo_id} failed ({type(error).__name__}); the folder is complete: push it later with "
-            f"`hf upload {repo_id} {folder}`."
-        ) from error
-    return str(url)
-
-
-def finish_run(run: TrainingRun, title: str, papers: list[str]) -> None:
-    """Save the pipeline with its card and, with --push_to_hub, upload it."""
-    folder = run.finish(title, papers=papers)
+def finish_run(run: TrainingRun, title: str, **facts) -> None:
+    """Save the model with its card and, with --push_to_hub, upload it; `facts` are for training.json."""
+    folder, args = run.finish(title, **facts), run.args
     if not run.accelerator.is_main_process:
         return
-    write_card(folder, run.args.hub_model_id)
-    if run.args.push_to_hub:
-        print(f"Pushed to {push_folder(folder, run.args.hub_model_id)}")
+    write_card(folder, args.hub_model_id)
+    if args.push_to_hub:
+        logging.set_verbosity_error()
+        if run.on_checkpoint:
+            # What waits is older than the model.
+            run.on_checkpoint.close(newest=False)
+        print(f"Pushed to {push_model(folder, args.hub_model_id, private=args.hub_private)}")
+
+
+def push_command(args: argparse.Namespace) -> None:
+    """`python -m genmodels push`: check the folder, then the rights, then push."""
+    check_id(args.repo_id)
+    check_model_folder(args.folder)
+    check_rights(args.repo_id, private=args.private)
+    # The clients' warnings of each new attempt hold signed addresses.
+    logging.set_verbosity_error()
+    print(f"Pushed to {push_model(args.folder, args.repo_id, private=args.private)}")

@@ -290,6 +290,21 @@ class ImagePipeline(DiffusionPipeline):
                 config[component] = [network.__module__, network.__name__]
         return config
 
+    def push_to_hub(self, repo_id: str, *, private: bool = False, token: str | None = None) -> str:
+        """Push the pipeline with a card in one commit, trying again while the Hub stutters; returns its address.
+
+        Args:
+            repo_id: "name/model", the name being yours or your organization's.
+            private: whether only you, or the organization, can see it.
+            token: by default the one of `hf auth login` or HF_TOKEN.
+
+        Raises:
+            UserError: the token may not push there, or the upload failed: then the saved folder is kept, and named.
+        """
+        from ..hub.push import push_pipeline
+
+        return push_pipeline(self, repo_id, private=private, token=token)
+
     def _to_latents(
         self,
         num_images: int,

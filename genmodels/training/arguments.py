@@ -26,6 +26,8 @@ WITHOUT_EFFECT = {
     "checkpoints_total_limit",
     "dry_run",
     "hub_model_id",
+    "hub_private",
+    "hub_strategy",
     "logging_steps",
     "monitor_steps",
     "output_dir",
@@ -155,6 +157,13 @@ def add_common_arguments(
         "--push_to_hub", action="store_true", help="upload the result; needs HF_TOKEN or `hf auth login`"
     )
     saving.add_argument("--hub_model_id", metavar="NAME/MODEL", help="where to (default: your name and the folder's)")
+    saving.add_argument("--hub_private", action="store_true", help="only you, or the organization, can see it")
+    saving.add_argument(
+        "--hub_strategy",
+        choices=("end", "every_save"),
+        default="end",
+        help="every_save uploads checkpoints too, in the background, to last-checkpoint/ (default: %(default)s)",
+    )
     if not draws:
         parser.set_defaults(sample_steps=0, monitor_steps=0, validation_steps=0)
         return
@@ -193,8 +202,9 @@ def parse_arguments(
     args = parser.parse_args(arguments)
     if args.resolution is not None and not 16 <= args.resolution <= 128:
         raise UserError(f"--resolution must be from 16 to 128, got {args.resolution}.")
-    if args.hub_model_id and not args.push_to_hub:
-        raise UserError("--hub_model_id says where to push: add --push_to_hub, or leave it out.")
+    for flag in ("hub_model_id", "hub_private", "hub_strategy"):
+        if not args.push_to_hub and getattr(args, flag) != parser.get_default(flag):
+            raise UserError(f"--{flag} says where or how to push: add --push_to_hub, or leave it out.")
     check_trackers(args.report_to)
     check_output(Path(args.output_dir), args.resume_from_checkpoint)
     return args
@@ -222,6 +232,8 @@ def check_output(output_dir: Path, resume_from: str | None) -> None:
 def settings_of(args: argparse.Namespace, accelerator: Accelerator) -> dict:
     """What the result depends on beside the code: flags, precision, threads, library."""
     settings = {f"--{name}": value for name, value in vars(args).items() if name not in WITHOUT_EFFECT}
+    # They are saved with checkpoints, which may be published.
+    settings["--dataset_name"] = without_folders(args.dataset_name)
     if args.lr_scheduler == "constant":
         # It only says where a run ends.
         del settings["--max_train_steps"]
@@ -249,10 +261,13 @@ def command_line() -> str:
     return " ".join(["accelerate launch", f"{script.parent.name}/{script.name}", *map(_quoted, sys.argv[1:])])
 
 
+def without_folders(word: str) -> str:
+    """A local path's last part: the others say nothing to a reader of the card, and may name a person."""
+    return f".../{Path(word).name}" if word.startswith(("/", "~", "..")) and len(word) > 1 else word
+
+
 def _quoted(word: str) -> str:
-    # A local path says nothing to a reader of the card, and may name a person.
-    if word.startswith(("/", "~", "..")) and len(word) > 1:
-        word = f".../{Path(word).name}"
+    word = without_folders(word)
     return word if re.fullmatch(r"[\w@%+=:,./-]+", word) else "'" + word.replace("'", "'\"'\"'") + "'"
 
 

@@ -7,6 +7,7 @@ import copy
 import json
 import math
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -63,8 +64,9 @@ class TrainingRun:
         device: where the batches are.
     """
 
-    def __init__(self, args: argparse.Namespace):
-        self.args = args
+    def __init__(self, args: argparse.Namespace, on_checkpoint: Callable[[Path], None] | None = None):
+        """Open a run; `on_checkpoint` is called by the main process with the folder of each checkpoint before the end."""
+        self.args, self.on_checkpoint = args, on_checkpoint
         self.output_dir = Path(args.output_dir)
         self.accelerator = Accelerator(
             mixed_precision=choose_mixed_precision(args.mixed_precision),
@@ -278,6 +280,8 @@ class TrainingRun:
                     make_grid(self._draw_samples(pipeline)).save(partial / "samples.png")
                     save_film(self.output_dir / "samples", partial / "film.webp")
                 (partial / "training.json").write_text(json.dumps(facts, indent=2) + "\n")
+                if (self.output_dir / "metrics.jsonl").exists():
+                    shutil.copyfile(self.output_dir / "metrics.jsonl", partial / "metrics.jsonl")
 
             write_folder_atomically(folder, write)
             kind = type(pipeline).__name__
@@ -466,6 +470,8 @@ class TrainingRun:
         if self.accelerator.is_main_process:
             checkpoints = self.output_dir / "checkpoints"
             save_checkpoint(checkpoints / f"checkpoint-{self._step}", state)
+            if self.on_checkpoint and not self.done:
+                self.on_checkpoint(checkpoints / f"checkpoint-{self._step}")
             for old in complete_checkpoints(checkpoints)[: -self.args.checkpoints_total_limit]:
                 remove_folder(old)
         self.accelerator.wait_for_everyone()

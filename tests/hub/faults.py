@@ -22,8 +22,8 @@ class Faults:
             truncate  send only half of the body, as if it were whole
             delay     wait `seconds`
 
-    A request meets one rule at most, beside any number of delays. PUT /_faults sets the rules, GET /_requests tells what was
-    asked since DELETE /_requests.
+    A request meets the first rule that is due, beside any number of delays. PUT /_faults sets the rules, GET /_requests
+    tells what was asked since DELETE /_requests.
     """
 
     def __init__(self, app: ASGIApp):
@@ -35,7 +35,8 @@ class Faults:
             if re.search(rule["match"], line):
                 rule["seen"] += 1
                 counted = rule["seen"] - rule["skip"]
-                if counted > 0 and counted % rule["every"] == 0 and rule["fired"] != rule["limit"]:
+                free = rule["action"] == "delay" or all(other["action"] == "delay" for other in due)
+                if free and counted > 0 and counted % rule["every"] == 0 and rule["fired"] != rule["limit"]:
                     rule["fired"] += 1
                     due.append(rule)
         return due

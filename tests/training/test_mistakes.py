@@ -49,7 +49,14 @@ def start(monkeypatch, capsys):
         ("cgan", ["--classes", "3"], "needs labels of at least two classes"),
         ("vae", ["--train_batch_size", "20000"], "fewer images than one batch"),
         ("evaluator", ["--sample_steps", "5"], "unrecognized arguments: --sample_steps"),
-        ("evaluator", ["--push_to_hub"], "push its folder with"),
+        ("evaluator", ["--push_to_hub"], "run `hf auth login`"),
+        ("vae", ["--hub_strategy", "every_save"], "--hub_strategy says where or how to push: add --push_to_hub"),
+        ("vae", ["--hub_private"], "add --push_to_hub"),
+        (
+            "vae",
+            ["--push_to_hub", "--hub_model_id", "alice"],
+            "'alice' is not an id on the Hub: give your name, a slash",
+        ),
     ],
 )
 def test_a_mistake_gets_one_sentence(start, tmp_path, script, arguments, message):
