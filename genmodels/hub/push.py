@@ -380,8 +380,8 @@ def prepared(folder: Path, repo_id: str) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="genmodels-push-") as temporary:
         copy = Path(temporary) / repo_id.split("/")[1]
         shutil.copytree(folder, copy, ignore=shutil.ignore_patterns(".*", "*.tmp", "*.partial", "__pycache__"))
-        if (copy / "model_index.json").is_file():
-            add_code(copy)
+        # Before the card, which says how to load it.
+        add_code(copy)
         # Without training.json the card is somebody's own.
         if (copy / "training.json").is_file() or not (copy / "README.md").is_file():
             write_card(copy, repo_id)

@@ -80,7 +80,7 @@ def repair_command(path: Path) -> str:
     at = max(i for i, part in enumerate(parts) if part == "snapshots")
     repo_id = parts[at - 1].removeprefix("models--").replace("--", "/")
     cache, commit, name = Path(*parts[: at - 1]), parts[at + 1], "/".join(parts[at + 2 :])
-    offline = constants.is_offline_mode()
+    offline = constants.HF_HUB_OFFLINE
     if path.is_symlink():
         command = ["hf", "download", repo_id, name, "--revision", commit, "--force-download"]
     else:

@@ -129,25 +129,29 @@ def find_pipeline(name_or_path: str | Path, subfolder: str | None = None, **opti
     if Path(place).is_dir():
         return Source(name, Path(place), read_class_name(Path(place) / INDEX))
     subfolder = check_subfolder(subfolder)
-    filename = f"{subfolder}/{INDEX}" if subfolder else INDEX
-    with hub_errors(name, **options):
-        if not is_offline(options) and not is_cached(place, filename, options):
-            require_pipeline(place, filename, options)
-        try:
-            index = Path(retry(lambda: whole(hf_hub_download, place, filename, **options)))
-        except EntryNotFoundError as error:
-            # Something else may have been uploaded over it since.
-            if is_offline(options) or isinstance(error, LocalEntryNotFoundError):
-                raise
-            require_pipeline(place, filename, options)
-            raise
+    index = fetch_index(place, f"{subfolder}/{INDEX}" if subfolder else INDEX, options)
     try:
         check_hash(index)
     except ValueError as error:
         raise UserError(f"{name!r} does not load: {error}") from error
-    folder = index.parent
     commit = index.parents[len(PurePosixPath(subfolder).parts)].name
-    return Source(name, folder, read_class_name(index), place, commit, subfolder, options)
+    return Source(name, index.parent, read_class_name(index), place, commit, subfolder, options)
+
+
+def fetch_index(repo_id: str, filename: str, options: dict) -> Path:
+    """A repository's model_index.json, downloaded or from the cache; raises UserError if it has none."""
+    offline = is_offline(options)
+    with hub_errors(repo_id, **options):
+        # The client would wait 23 seconds for a Hub that does not answer, and say less about what is there instead.
+        if not offline and not is_cached(repo_id, filename, options):
+            require_pipeline(repo_id, filename, options)
+        try:
+            return Path(retry(lambda: whole(hf_hub_download, repo_id, filename, **options)))
+        except EntryNotFoundError as error:
+            # Something else may have been uploaded over it since.
+            if not offline and not isinstance(error, LocalEntryNotFoundError):
+                require_pipeline(repo_id, filename, options)
+            raise
 
 
 def fetch(source: str, patterns: list[str], **options) -> Path:
@@ -179,7 +183,7 @@ def whole(download: Callable[..., str], *args, **kwargs) -> str:
 
 def is_offline(options: dict) -> bool:
     """Whether the client may ask nobody."""
-    return bool(options.get("local_files_only")) or constants.is_offline_mode()
+    return bool(options.get("local_files_only")) or constants.HF_HUB_OFFLINE
 
 
 def is_cached(repo_id: str, filename: str, options: dict) -> bool:
@@ -275,7 +279,7 @@ def explain(name: str, options: dict, error: Exception) -> str:
     if status == 403:
         return f"Your token may not read {name!r}: ask its owner, or use another with `hf auth login` or HF_TOKEN."
     if is_offline(options) and has(LocalEntryNotFoundError, OfflineModeIsEnabled):
-        how = "HF_HUB_OFFLINE=0" if constants.is_offline_mode() else "local_files_only=False"
+        how = "HF_HUB_OFFLINE=0" if constants.HF_HUB_OFFLINE else "local_files_only=False"
         return f"{name!r}, revision {revision!r}, is not whole in the cache, and offline: load it once with {how}."
     if has(EntryNotFoundError) and status == 404:
         return f"{name!r}, revision {revision!r}, lacks a file of the pipeline: its owner has to push it again."

@@ -113,7 +113,8 @@ def test_revisions_subfolders_precisions_and_variants(faulty_hub, pushed, saved,
         f"pipe = load_pipeline('alice/folders', subfolder='runs/last')\n{SUM}",
         "import torch; result = str(load_pipeline('alice/half', dtype=torch.bfloat16).dtype)",
         "pipe = load_pipeline('alice/half', variant='fp16', torch_dtype=torch.float16); result = str(pipe.dtype)",
-        "pipe = load_pipeline('alice/secret', token='hf_alice', cache_dir='elsewhere'); result = type(pipe).__name__",
+        f"pipe = load_pipeline('alice/secret', token='hf_alice', cache_dir={str(tmp_path / 'elsewhere')!r})\n"
+        "result = type(pipe).__name__",
         env={**faulty_hub.env(tmp_path, user=None), "HF_HUB_CACHE": str(tmp_path / "hub")},
     )
     v1, main = expected(make_pipeline("cgan")), expected(make_pipeline("cgan", seed=1))
@@ -295,11 +296,11 @@ def test_every_fifth_request_failing_changes_nothing(faulty_hub, tmp_path):
     """20 MB of weights, ten times into an empty cache."""
     torch.manual_seed(0)
     pipe = genmodels.DCGANPipeline(
-        genmodels.DCGANGenerator(base_channels=80), genmodels.DCGANDiscriminator(base_channels=80)
+        genmodels.DCGANGenerator(base_channels=120), genmodels.DCGANDiscriminator(base_channels=120)
     )
     pipe.save_pretrained(tmp_path / "model")
     size = sum(path.stat().st_size for path in (tmp_path / "model").rglob("*.safetensors"))
-    assert size > 10e6
+    assert size > 20e6
     upload(faulty_hub, "alice/large", tmp_path / "model")
     faulty_hub.clear_requests()
     faulty_hub.set_faults({"match": "", "action": "status", "status": 503, "every": 5})

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from huggingface_hub import HfApi
 
 import genmodels
 from genmodels import zoo
+from genmodels.hub.standalone import add_code
 from genmodels.training.checkpoints import load_checkpoint
 
 # Waits short enough for tests; what is tried how often stays the same.
@@ -67,6 +69,14 @@ def files_in(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
+def as_pushed(folder: Path) -> dict[str, bytes]:
+    """The files of a model's folder with the code that a push adds to them."""
+    with tempfile.TemporaryDirectory() as temporary:
+        copy = Path(shutil.copytree(folder, Path(temporary) / "copy"))
+        add_code(copy)
+        return files_in(copy)
+
+
 @pytest.mark.parametrize("xet", [False, True], ids=["lfs", "xet"])
 def test_one_commit_holds_everything(push, api, faulty_hub, model, tmp_path, xet):
     (model / ".cache").mkdir()
@@ -76,7 +86,7 @@ def test_one_commit_holds_everything(push, api, faulty_hub, model, tmp_path, xet
     assert (done.returncode, done.stdout) == (0, f"Pushed to {faulty_hub.endpoint}/{repo_id}\n"), done.stderr
     assert any("/_cas/" in request["line"] for request in faulty_hub.requests()) == xet
     assert titles(api, repo_id) == ["initial commit", "Upload the model"]
-    there, here = content(api, repo_id, tmp_path / "cache"), files_in(model)
+    there, here = content(api, repo_id, tmp_path / "cache"), as_pushed(model)
     assert f'from_pretrained("{repo_id}")' in there.pop("README.md").decode()
     # The folder's own card is not touched.
     assert repo_id not in here.pop("README.md").decode()
@@ -210,14 +220,14 @@ def test_pushes_at_once_do_not_mix(faulty_hub, api, model, saved, tmp_path):
     done = run_python("-c", AT_ONCE, str(model), str(saved["vae"]), env=faulty_hub.env(tmp_path / "home"))
     assert done.returncode == 0, done.stderr
     assert titles(api, "alice/twice") == ["initial commit", "Upload the model"]
-    assert content(api, "alice/twice", tmp_path / "cache").keys() == files_in(model).keys()
+    assert content(api, "alice/twice", tmp_path / "cache").keys() == as_pushed(model).keys()
     assert titles(api, "alice/raced") == ["initial commit", "Upload the model", "Upload the model"]
     raced = content(api, "alice/raced", tmp_path / "cache")
     (winner,) = [
-        path for path in (model, saved["vae"]) if files_in(path)["model_index.json"] == raced["model_index.json"]
+        path for path in (model, saved["vae"]) if as_pushed(path)["model_index.json"] == raced["model_index.json"]
     ]
-    same = {name for name, data in files_in(winner).items() if raced[name] == data}
-    assert files_in(winner).keys() - same <= {"README.md"}
+    same = {name for name, data in as_pushed(winner).items() if raced[name] == data}
+    assert as_pushed(winner).keys() - same <= {"README.md"}
 
 
 # Prints, as JSON, what each call says; arguments are JSON lists of id, user's token and further options.
@@ -440,10 +450,12 @@ def test_training_pushes_checkpoints_and_then_the_model(faulty_hub, api, tmp_pat
     assert titles(api, "alice/trained") == ["initial commit", "Upload checkpoint-4", "Upload the model"]
     there = content(api, "alice/trained", tmp_path / "cache")
     expected = {"README.md", "model_index.json", "training.json", "metrics.jsonl", "samples.png", "film.webp"}
+    expected |= {"pipeline_cgan.py"}
     for part in ("generator", "discriminator"):
-        expected |= {f"{part}/config.json", f"{part}/diffusion_pytorch_model.safetensors"}
+        names = ("config.json", "diffusion_pytorch_model.safetensors", f"modeling_cgan_{part}.py")
+        expected |= {f"{part}/{name}" for name in names}
     assert there.keys() == expected
-    assert there.items() - {("README.md", there["README.md"])} <= files_in(run / "model").items()
+    assert there.items() - {("README.md", there["README.md"])} <= as_pushed(run / "model").items()
     for name, data in there.items():
         for secret in (faulty_hub.tokens["alice"], "somebodys-home"):
             assert secret.encode() not in data, name
