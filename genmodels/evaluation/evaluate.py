@@ -141,8 +141,8 @@ def load_classifier(name_or_path: str) -> tuple[Classifier, str]:
     Raises:
         UserError: there is no such evaluator, it is something else, or its weights are damaged.
     """
-    folder = Path(name_or_path)
-    if not folder.is_dir():
+    folder = Path(name_or_path) if Path(name_or_path).is_dir() else zoo.model_folder(name_or_path)
+    if folder is None:
         folder = fetch(locate(name_or_path), ["config.json", "*.safetensors"])
     weights = folder / "diffusion_pytorch_model.safetensors"
     try:
