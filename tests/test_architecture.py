@@ -120,6 +120,7 @@ def loaded_modules(code: str) -> set[str]:
         "import genmodels; dir(genmodels)",
         "from genmodels import zoo; zoo.load_sample('zoo:mnist-sample', 'test')",
         "from genmodels.__main__ import main; assert main(['list']) == 0",
+        "from genmodels.hub import cards, verify",
     ],
 )
 def test_light_paths_load_no_heavy_library(code):

@@ -24,7 +24,7 @@ from .cards import KINDS, evaluation_table, pipeline_class, read_json, write_car
 INDEX = ("model_index.json", "config.json")
 # What the numbers depend on, and what states them.
 FILES = ["README.md", "*.json", "*.safetensors", "*.py"]
-CHECKPOINTS = ["checkpoint*"]
+CHECKPOINTS = ["checkpoint*", "last-checkpoint/*"]
 
 
 @dataclass

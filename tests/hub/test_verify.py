@@ -296,6 +296,21 @@ def test_a_revision_on_the_hub_is_checked_and_measured(hub, published):
     assert [line[: len(FID)] for line in nicer.stdout.splitlines() if "NOT reproduced" in line] == [FID]
 
 
+def test_models_and_evaluators_are_measured_by_hub_id(hub, published, judge, tmp_path):
+    repo_id, home = published
+    api = HfApi(endpoint=hub.endpoint, token=hub.tokens["alice"])
+    api.create_repo("alice/judge")
+    api.upload_folder(repo_id="alice/judge", folder_path=judge)
+    output = tmp_path / "numbers.json"
+    arguments = [repo_id, "--dataset_name", "alice/digits", "--evaluator", "alice/judge", "--json", str(output)]
+    done = run_python("-m", "genmodels", "evaluate", *arguments, env=hub.env(home, user=None))
+    assert done.returncode == 0, done.stderr
+    numbers = json.loads(output.read_text())
+    weights = (judge / "diffusion_pytorch_model.safetensors").read_bytes()
+    assert (numbers["evaluator"], numbers["dataset"]) == ("alice/judge", "alice/digits")
+    assert numbers["evaluator_sha256"] == hashlib.sha256(weights).hexdigest()
+
+
 def test_a_flipped_byte_in_the_cache_is_named_and_repaired(hub, published):
     repo_id, home = published
     cache = {"cache_dir": home / "hub", "endpoint": hub.endpoint, "token": False}
@@ -329,7 +344,8 @@ def test_a_model_of_others_is_named_before_its_weights_come(hub, tmp_path):
     assert not list(tmp_path.rglob("*.safetensors"))
     unknown = verify(hub, tmp_path, "alice/nothing")
     assert (unknown.returncode, unknown.stderr.count("\n")) == (2, 1)
-    assert "The Hub has no readable model 'alice/nothing'" in unknown.stderr
+    assert "The Hub has no " in unknown.stderr
+    assert "model 'alice/nothing'" in unknown.stderr
 
 
 @pytest.mark.parametrize("name", [*zoo.model_names(), "evaluator-mnist", "evaluator-cifar10"])
