@@ -1,4 +1,4 @@
-"""The command line: `python -m genmodels list`, `sample`, `evaluate` and `push`.
+"""The command line: `python -m genmodels list`, `sample`, `evaluate`, `verify`, `push`, `push-dataset` and `space`.
 
 torch is imported only once there is something to draw, so that `list`, --help and most mistakes are answered at once.
 """
@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
 
@@ -21,19 +22,28 @@ MAX_IMAGES = 10_000
 MAX_SEED = 2**63 - 1
 FORMATS = {".png": "PNG", ".webp": "WEBP", ".jpg": "JPEG", ".jpeg": "JPEG"}
 
-EXAMPLES = """examples:
-  python -m genmodels list
-  python -m genmodels sample vae-mnist --output digits.png
-  python -m genmodels sample cgan-mnist --class_labels 2,0,2,6 --seed 7 --output year.png
-  python -m genmodels sample dcgan-cifar10-frogs --num_images 64 --psi 0.8 --output frogs.png
-  python -m genmodels evaluate cgan-mnist
-  python -m genmodels evaluate runs/cgan/model --write_card
-  python -m genmodels push runs/cgan/model your-name/cgan-mnist
-"""
+EXAMPLES = (
+    "python -m genmodels list",
+    "python -m genmodels sample vae-mnist --output digits.png",
+    "python -m genmodels sample cgan-mnist --class_labels 2,0,2,6 --seed 7 --output year.png",
+    "python -m genmodels sample dcgan-cifar10-frogs --num_images 64 --psi 0.8 --output frogs.png",
+    "python -m genmodels evaluate cgan-mnist",
+    "python -m genmodels evaluate runs/cgan/model --write_card",
+    "python -m genmodels verify your-name/cgan-mnist",
+    "python -m genmodels push runs/cgan/model your-name/cgan-mnist",
+    "python -m genmodels push-dataset photos your-name/photos --resolution 64 --test_share 0.1",
+    "python -m genmodels space build suite my-space",
+    "python -m genmodels space deploy vae your-name/vae",
+)
 
 
 class OneLineParser(argparse.ArgumentParser):
-    """Answers a mistake with one sentence instead of the whole usage."""
+    """Answers a mistake with one sentence instead of the whole usage, and --help with the examples of its command."""
+
+    def __init__(self, **options):
+        super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, **options)
+        mine = [example for example in EXAMPLES if f"{example} ".startswith(f"{self.prog} ")]
+        self.epilog = "\n  ".join(["examples:" if len(mine) > 1 else "example:", *mine])
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message} (--help shows what is possible)\n")
@@ -62,16 +72,54 @@ def factor(text: str) -> float:
         raise argparse.ArgumentTypeError(f"must be a number, got {text!r}") from None
 
 
+def share(text: str) -> float:
+    """An argparse type: a number of at least 0 and below 1."""
+    value = factor(text)
+    if not 0 <= value < 1:
+        raise argparse.ArgumentTypeError(f"must be a number from 0 to below 1, got {text!r}")
+    return value
+
+
+def add_push_dataset(commands) -> None:
+    """Add the subcommand push-dataset."""
+    push = commands.add_parser("push-dataset", help="make a folder of images a dataset on the Hub")
+    push.add_argument(
+        "folder",
+        type=Path,
+        metavar="FOLDER",
+        help="images, or folders of images by class; below train, test, validation if there are such",
+    )
+    push.add_argument("repo_id", metavar="NAME/DATASET", help="your name or an organisation's, a slash, a name")
+    push.add_argument("--private", action="store_true", help="make it private, if it is new")
+    push.add_argument("--replace", action="store_true", help="put it in the place of what that dataset holds")
+    push.add_argument(
+        "--resolution",
+        type=whole_number(16, 1024),
+        metavar="PIXELS",
+        help="publish square PNGs of this size, without metadata; default: the files as they are",
+    )
+    push.add_argument("--fit", choices=("crop", "pad", "stretch"), default="crop", help="how; default: %(default)s")
+    push.add_argument(
+        "--test_share", type=share, default=0.0, help="hold out this share of each class as a test split; default: none"
+    )
+    push.add_argument("--license", metavar="ID", help="of the images, as the Hub calls it, such as cc-by-4.0")
+    push.add_argument(
+        "--keep_metadata", action="store_true", help="publish images even if they say where they were taken (GPS)"
+    )
+
+
 def make_parser() -> argparse.ArgumentParser:
     """The arguments of `python -m genmodels`."""
-    options = {"epilog": EXAMPLES, "formatter_class": argparse.RawDescriptionHelpFormatter}
     parser = OneLineParser(
-        prog="python -m genmodels", description="Classic generative models: list, sample, evaluate and push.", **options
+        prog="python -m genmodels",
+        description="Classic generative models: list, sample, evaluate, verify, push and host.",
     )
     parser.add_argument("--version", action="version", version=f"genmodels {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="{list,sample,evaluate,push}")
-    commands.add_parser("list", help="the built-in models and one measured number of each", **options)
-    sample = commands.add_parser("sample", help="draw images into one grid", **options)
+    commands = parser.add_subparsers(
+        dest="command", required=True, metavar="{list,sample,evaluate,verify,push,push-dataset,space}"
+    )
+    commands.add_parser("list", help="the built-in models and one measured number of each")
+    sample = commands.add_parser("sample", help="draw images into one grid")
     sample.add_argument("model", metavar="MODEL", help="a built-in name, a folder, or a Hub id such as name/model")
     sample.add_argument(
         "--num_images",
@@ -93,11 +141,13 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help=f"the grid: a {', '.join(FORMATS)} file in a folder that exists; an old file of that name is replaced",
     )
-    evaluate = commands.add_parser("evaluate", help="measure a model against real images", **options)
+    evaluate = commands.add_parser("evaluate", help="measure a model against real images")
     evaluate.add_argument("model", metavar="MODEL", help="a built-in name, a folder, or a Hub id such as name/model")
     evaluate.add_argument("--dataset_name", help="Hub id or folder; default: what the model was trained on")
     evaluate.add_argument("--classes", nargs="+", metavar="NAME", help="default: those the model was trained on")
-    evaluate.add_argument("--evaluator", help="name or folder of a classifier; default: the built-in one of this shape")
+    evaluate.add_argument(
+        "--evaluator", help="name, folder or Hub id of a classifier; default: the built-in one of this shape"
+    )
     evaluate.add_argument(
         "--baseline", metavar="MODEL", help="measure this one too, by the same protocol, for a column beside"
     )
@@ -106,15 +156,16 @@ def make_parser() -> argparse.ArgumentParser:
     evaluate.add_argument(
         "--write_card", action="store_true", help="write them into the model's folder: evaluation.json and README.md"
     )
-    add_push_command(commands, options)
+    add_verify_command(commands)
+    add_push_command(commands)
+    add_push_dataset(commands)
+    add_space_command(commands)
     return parser
 
 
-def add_push_command(commands: argparse._SubParsersAction, options: dict) -> None:
+def add_push_command(commands) -> None:
     """`push FOLDER NAME/MODEL`."""
-    push = commands.add_parser(
-        "push", help="upload a model's folder to the Hub, with its card, in one commit", **options
-    )
+    push = commands.add_parser("push", help="upload a model's folder to the Hub, with its card, in one commit")
     push.add_argument("folder", type=Path, metavar="FOLDER", help="of a trained model, such as runs/cgan/model")
     push.add_argument(
         "repo_id", metavar="NAME/MODEL", help="where to: your name or your organization's, a slash, a name"
@@ -122,11 +173,33 @@ def add_push_command(commands: argparse._SubParsersAction, options: dict) -> Non
     push.add_argument("--private", action="store_true", help="only you, or the organization, can see it")
 
 
-def push_model(args: argparse.Namespace) -> None:
-    """Push; the token is that of `hf auth login` or HF_TOKEN."""
-    from .hub.push import push_command
+def add_space_command(commands) -> None:
+    """`space build` and `space deploy`."""
+    space = commands.add_parser("space", help="build a folder for a hosted Space, or deploy it")
+    actions = space.add_subparsers(dest="action", required=True, metavar="{build,deploy}")
+    build = actions.add_parser("build", help="make a folder that runs as a Space")
+    deploy = actions.add_parser("deploy", help="create the Space on the Hub and upload it")
+    for action in (build, deploy):
+        action.add_argument("name", metavar="NAME", help="suite, vae, dcgan, cgan or real-vs-fake")
+    build.add_argument("out", type=Path, metavar="OUT", help="the folder; must not exist yet, or be empty")
+    deploy.add_argument("repo_id", metavar="HUB_ID", help="the Space, such as your-name/vae")
+    for action in (build, deploy):
+        action.add_argument(
+            "--models",
+            metavar="NAMESPACE",
+            help="show models from the Hub instead of the built-in ones: a namespace, or Hub ids with commas between",
+        )
+        action.add_argument("--zero_gpu", action="store_true", help="for ZeroGPU hardware instead of CPU Basic")
+    deploy.add_argument("--private", action="store_true", help="only you, or the organization, can see it")
 
-    push_command(args)
+
+def add_verify_command(commands) -> None:
+    """`verify`: measure a model again and compare with its card."""
+    verify = commands.add_parser("verify", help="check a model's files and measure its card's numbers again")
+    verify.add_argument("model", metavar="MODEL", help="a Hub id such as name/model, a built-in name, or a folder")
+    verify.add_argument("--revision", help="branch, tag or commit on the Hub; default: main")
+    verify.add_argument("--dataset_name", help="Hub id or folder; default: what the card states")
+    verify.add_argument("--evaluator", help="name, folder or Hub id of a classifier; default: what the card states")
 
 
 def read_headline(card: Path) -> str:
@@ -154,7 +227,7 @@ def describe_model(name: str) -> tuple[str, str, str, str, str]:
     return name, kind, f"{size} {colour}", str(config.get("num_classes", "-")), read_headline(folder / "README.md")
 
 
-def list_models() -> None:
+def list_models(args: argparse.Namespace) -> None:
     """Print a table of the built-in models."""
     rows = [("NAME", "KIND", "IMAGES", "CLASSES", "MEASURED"), *map(describe_model, zoo.model_names())]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -238,61 +311,33 @@ def sample_model(args: argparse.Namespace) -> None:
     print(f"{args.output}: {count} of {args.model}, {sheet.width}x{sheet.height} pixels, seed {args.seed}")
 
 
-def evaluate_model(args: argparse.Namespace) -> None:
-    """Measure a model, print each number beside its floor and, if wanted, write them down.
-
-    Raises:
-        UserError: no such model, data or evaluator, or a file that cannot be written.
-    """
-    from diffusers.utils import logging
-
-    from .evaluation.evaluate import evaluate
-    from .hub.cards import evaluation_table, read_json, write_card
-    from .pipelines import load_pipeline
-    from .pipelines.source import locate
-
-    logging.disable_progress_bar()
-    folder = Path(locate(args.model))
-    if args.write_card and not folder.is_dir():
-        raise UserError(f"--write_card writes into a folder: download {args.model} first and give its folder.")
-    training = read_json(folder / "training.json")
-    dataset_name = args.dataset_name or training.get("dataset")
-    if dataset_name is None:
-        raise UserError(f"{args.model} does not say what it was trained on: give --dataset_name.")
-    classes = args.classes or training.get("classes")
-    options = {"classes": classes, "evaluator": args.evaluator, "seed": args.seed}
-    result = evaluate(load_pipeline(args.model), dataset_name, **options).to_dict()
-    if args.baseline:
-        other = evaluate(load_pipeline(args.baseline), dataset_name, **options)
-        facts = read_json(Path(locate(args.baseline)) / "training.json")
-        result["baseline"] = {name: facts.get(name) for name in ("title", "command", "images_seen", "commit")}
-        values = {metric.metric: metric.value for metric in other.metrics}
-        for row in result["metrics"]:
-            row["baseline"] = values.get(row["metric"])
-    print(f"{result['protocol']}\n\n{evaluation_table(result)}")
-    text = json.dumps(result, indent=2) + "\n"
-    outputs = [args.json] if args.json else []
-    for output in [*outputs, *([folder / "evaluation.json"] if args.write_card else [])]:
-        with replacing(output) as temporary:
-            temporary.write_text(text, encoding="utf-8")
-    if args.write_card:
-        write_card(folder)
+# The commands that are not here are in modules of genmodels.hub, which only they load.
+HOMES = {
+    "evaluate": ("verify", "evaluate_model"),
+    "verify": ("verify", "verify_model"),
+    "push": ("push", "push_command"),
+    "push-dataset": ("push_dataset", "push_dataset_command"),
+    "space": ("space", "space_command"),
+}
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command; returns the exit code: 0, or 2 for a mistake of the user."""
+    """Run one command; returns the exit code: 0, 1 if `verify` found something wrong, or 2 for a mistake of the user."""
     args = make_parser().parse_args(argv)
     try:
-        if args.command == "list":
-            list_models()
-        else:
-            {"sample": sample_model, "evaluate": evaluate_model, "push": push_model}[args.command](args)
+        if args.command in HOMES:
+            module, function = HOMES[args.command]
+            return getattr(import_module(f"genmodels.hub.{module}"), function)(args) or 0
+        {"list": list_models, "sample": sample_model}[args.command](args)
     except UserError as error:
         print(f"python -m genmodels {args.command}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
         return 130
+    except BrokenPipeError:
+        # The reader, such as head, has seen enough; Python would complain once more when it flushes at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 

@@ -25,11 +25,14 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from . import zoo
 from .errors import UserError
+from .retries import retry
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 FITS = ("crop", "pad", "stretch")
 # Rows that a worker hands over at once: passing them singly costs more than decoding them.
 CHUNK = 256
+# How often the Hub is asked for what a dataset consists of; while it streams, `datasets` tries again itself.
+HUB_ATTEMPTS = 4
 # Images uint8 (n, C, H, W) and labels int64 (n,).
 Chunk = tuple[torch.Tensor, torch.Tensor]
 
@@ -468,7 +471,9 @@ def _open(source: str, split: str, config_name: str | None) -> datasets.Iterable
     else:
         _check_hub(source)
     try:
-        splits = datasets.load_dataset(**arguments, name=config_name, streaming=True)
+        splits = retry(
+            lambda: datasets.load_dataset(**arguments, name=config_name, streaming=True), attempts=HUB_ATTEMPTS
+        )
     except (OSError, HfHubHTTPError) as error:
         raise UserError(f"The dataset {source!r} cannot be read: {_first_line(error)}") from error
     except ValueError as error:
@@ -486,7 +491,7 @@ def _open(source: str, split: str, config_name: str | None) -> datasets.Iterable
 def _check_hub(source: str) -> None:
     """Ask the Hub once whether it has a dataset: load_dataset would try for half a minute before it said no."""
     try:
-        HfApi().dataset_info(source, timeout=15)
+        retry(lambda: HfApi().dataset_info(source, timeout=15), attempts=HUB_ATTEMPTS)
     except (RepositoryNotFoundError, HFValidationError) as error:
         raise UserError(
             f"The Hub has no dataset {source!r} that you may read: check the id and, if it is private, HF_TOKEN."

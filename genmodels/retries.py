@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
+from huggingface_hub.errors import OfflineModeIsEnabled
+
 ATTEMPTS = 6
 FIRST_DELAY, LONGEST_DELAY = 0.5, 60.0
 # Too many requests, and what a gateway says when the server behind it does not answer.
@@ -38,9 +40,10 @@ def is_transient(error: BaseException) -> bool:
     status = status_of(error)
     if status is not None:
         return status in TRANSIENT_STATUS
-    names = {type(cause).__name__ for cause in causes_of(error)}
-    # A ConnectionError too, but one that the user asked for.
-    return "OfflineModeIsEnabled" not in names and any(is_broken_connection(cause) for cause in causes_of(error))
+    # It is a ConnectionError too, but one that the user wants.
+    if any(isinstance(cause, OfflineModeIsEnabled) for cause in causes_of(error)):
+        return False
+    return any(is_broken_connection(cause) for cause in causes_of(error))
 
 
 def is_broken_connection(error: BaseException) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import re
 import subprocess
 from pathlib import Path
 
@@ -18,6 +17,7 @@ ALLOWED = {
     "package": {"models", "pipelines"},
     "errors": set(),
     "retries": set(),
+    "privacy": set(),
     "grid": set(),
     "models": set(),
     "losses": set(),
@@ -25,9 +25,21 @@ ALLOWED = {
     # hub only for push_to_hub, when it is called.
     "pipelines": {"models", "zoo", "errors", "retries", "hub"},
     "data": {"zoo", "errors", "retries"},
-    "evaluation": {"models", "losses", "pipelines", "data", "zoo", "errors"},
-    "training": {"data", "models", "pipelines", "evaluation", "zoo", "errors", "grid"},
-    "hub": {"training", "data", "models", "pipelines", "evaluation", "ui", "zoo", "errors", "retries", "package"},
+    "evaluation": {"models", "losses", "pipelines", "data", "zoo", "errors", "privacy"},
+    "training": {"data", "models", "pipelines", "evaluation", "zoo", "errors", "grid", "privacy"},
+    "hub": {
+        "training",
+        "data",
+        "models",
+        "pipelines",
+        "evaluation",
+        "ui",
+        "zoo",
+        "errors",
+        "retries",
+        "privacy",
+        "package",
+    },
     "ui": {"pipelines", "zoo", "evaluation", "errors", "models"},
     "__main__": {"pipelines", "evaluation", "hub", "zoo", "errors", "grid", "package"},
 }
@@ -125,8 +137,12 @@ def test_lazy_names_all_resolve():
 def test_nothing_unpickles_or_runs_remote_code(path):
     modules = {name.split(".")[0] for name in imports_of(path)}
     assert not modules & {"pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
-    text = path.read_text(encoding="utf-8")
-    assert not re.search(r"\btorch\.load\(|trust_remote_code\s*=\s*True|weights_only\s*=\s*False", text)
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call):
+            options = {option.arg: getattr(option.value, "value", None) for option in node.keywords}
+            assert ast.unparse(node.func) != "torch.load"
+            assert options.get("trust_remote_code") is not True
+            assert options.get("weights_only") is not False
 
 
 def tracked_files() -> list[Path]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 
 import numpy as np
@@ -172,14 +173,22 @@ def test_unknown_model_and_missing_arguments(capsys, tmp_path):
         assert err.count("\n") == 1
 
 
-@pytest.mark.parametrize("command", [(), ("list",), ("sample",)])
-def test_help_shows_examples_and_limits(capsys, command):
-    code, out, err = run(capsys, *command, "--help")
+COMMANDS = ["list", "sample", "evaluate", "verify", "push", "push-dataset", "space", "space build", "space deploy"]
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_help_shows_the_command_s_own_examples(capsys, command):
+    code, out, err = run(capsys, *command.split(), "--help")
     assert (code, err) == (0, "")
-    assert "python -m genmodels sample cgan-mnist --class_labels 2,0,2,6" in out
-    if command == ("sample",):
-        assert "1 to 10000" in out
-        assert ".png" in out
+    shown = re.findall(r"^  python -m genmodels (.+)$", out, re.MULTILINE)
+    assert shown
+    assert all(f"{example} ".startswith(f"{command} ".lstrip()) for example in shown)
+
+
+def test_help_of_sample_says_the_limits(capsys):
+    out = run(capsys, "sample", "--help")[1]
+    assert "1 to 10000" in out
+    assert ".png" in out
 
 
 def test_version(capsys):

@@ -1,47 +1,285 @@
-"""The hosted Space: its settings are whole, its packages are those of the suite, and it starts as it would be uploaded."""
+"""The hosted Spaces: their settings are whole, their folders stand alone, and each answers as it would when hosted."""
 
+from __future__ import annotations
+
+import base64
+import io
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
-import time
-import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 import yaml
-from helpers import REPO
+from gradio_client import Client
+from helpers import REPO, run_python
+from PIL import Image
+from space_server import call, environment_of, running_space
 from suite_browser import free_port
 
-SPACE = REPO / "spaces" / "suite"
+from genmodels.errors import UserError
+from genmodels.hub.space import TABS_OF_SPACE, ZERO_GPU_TORCH, build_space
+from genmodels.ui.space import port_of
+
+SPACES = REPO / "spaces"
+ONLY_FOR_TRAINING = {"accelerate", "datasets", "tensorboard", "torchmetrics"}
+COLOURS = {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}
+SETTINGS = {
+    *("title", "emoji", "colorFrom", "colorTo", "sdk", "sdk_version", "python_version", "app_file", "license"),
+    *("short_description", "tags", "datasets"),
+}
+# Endpoint, arguments, and the size in pixels of the sheet that comes back.
+CALLS = {
+    "suite": [("/write", {"text": "31"}, (56, 28)), ("/sample", {"num_images": 4}, (64, 64))],
+    "vae": [("/decode", {"x": 0.5, "y": -1.0}, (28, 28)), ("/sample_many", {"num_images": 10}, (112, 84))],
+    "dcgan": [("/sample", {"num_images": 9}, (96, 96)), ("/sample_many", {"num_images": 1000}, (1024, 1024))],
+    "cgan": [("/write", {"text": "2026"}, (112, 28)), ("/sample_many", {"num_images": 2}, (56, 28))],
+}
+ZOO_OF_SPACE = {
+    "suite": {"cgan-mnist", "dcgan-cifar10-frogs", "samples", "vae-mnist"},
+    "vae": {"samples", "vae-mnist"},
+    "dcgan": {"dcgan-cifar10-frogs"},
+    "cgan": {"cgan-mnist"},
+    "real-vs-fake": {"cgan-mnist", "dcgan-cifar10-frogs", "samples"},
+}
+# The host installs the Space's requirements, Gradio by the version in the README, and this package.
+INSTALLED_BY_HOST = ["spaces"]
 
 
-def test_settings_match_the_pinned_packages():
-    settings = yaml.safe_load((SPACE / "README.md").read_text(encoding="utf-8").split("---\n")[1])
-    pins = dict(line.split("==") for line in (SPACE / "requirements.txt").read_text().splitlines() if "==" in line)
+def settings_of(folder: Path) -> dict:
+    return yaml.safe_load((folder / "README.md").read_text(encoding="utf-8").split("---\n")[1])
+
+
+def pins_of(file: Path) -> dict[str, str]:
+    lines = [line for line in file.read_text().splitlines() if line and not line.startswith("#")]
+    return dict(line.split("==") for line in lines)
+
+
+def contents_of(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def size_of(uri: str) -> tuple[int, int]:
+    return Image.open(io.BytesIO(base64.b64decode(uri.split(",", 1)[1]))).size
+
+
+def test_every_space_has_a_folder():
+    assert {path.name for path in SPACES.iterdir() if (path / "app.py").is_file()} == set(TABS_OF_SPACE)
+
+
+@pytest.mark.parametrize("name", TABS_OF_SPACE)
+def test_settings_are_whole(name):
+    settings, pins = settings_of(SPACES / name), pins_of(SPACES / name / "requirements.txt")
+    assert set(settings) == SETTINGS
     assert settings["sdk"] == "gradio"
     assert settings["sdk_version"] == pins["gradio"]
-    assert (SPACE / settings["app_file"]).is_file()
+    assert isinstance(settings["python_version"], str)
+    assert (SPACES / name / settings["app_file"]).is_file()
+    assert {settings["colorFrom"], settings["colorTo"]} <= COLOURS
     assert len(settings["short_description"]) <= 60
-    assert (SPACE / "requirements.txt").read_text() == (REPO / "requirements.txt").read_text()
+    assert not settings["emoji"].isascii()
 
 
-def test_the_space_answers_from_a_folder_of_its_own(tmp_path):
-    shutil.copytree(SPACE, tmp_path, dirs_exist_ok=True)
-    shutil.copytree(REPO / "genmodels", tmp_path / "genmodels", ignore=shutil.ignore_patterns("__pycache__"))
-    port = free_port()
-    environment = {**os.environ, "GRADIO_SERVER_PORT": str(port), "PYTHONPATH": ""}
-    server = subprocess.Popen([sys.executable, "app.py"], cwd=tmp_path, env=environment)
-    try:
-        for _ in range(240):
-            try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10) as answer:
-                    assert answer.status == 200
-                    return
-            except (urllib.error.URLError, ConnectionError):
-                assert server.poll() is None, "the Space ended"
-                time.sleep(0.5)
-        pytest.fail("the Space did not answer within two minutes")
-    finally:
-        server.terminate()
-        server.wait()
+@pytest.mark.parametrize("name", TABS_OF_SPACE)
+def test_requirements_are_the_suites_pins_without_those_for_training(name):
+    pins, ours = pins_of(SPACES / name / "requirements.txt"), pins_of(REPO / "requirements.txt")
+    assert pins == {package: version for package, version in ours.items() if package not in ONLY_FOR_TRAINING}
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory) -> dict[str, Path]:
+    root = tmp_path_factory.mktemp("built")
+    for name in TABS_OF_SPACE:
+        build_space(name, root / name)
+    return {name: root / name for name in TABS_OF_SPACE}
+
+
+@pytest.mark.parametrize("name", TABS_OF_SPACE)
+def test_a_folder_holds_what_its_space_shows_and_no_more(built, name):
+    zoo = built[name] / "genmodels" / "zoo"
+    assert {path.name for path in zoo.iterdir() if path.is_dir()} == ZOO_OF_SPACE[name]
+    names = [path.name for path in built[name].rglob("*")]
+    assert "__pycache__" not in names
+    assert not [n for n in names if n.startswith(".") or n.endswith((".tmp", ".pyc"))]
+    assert not {"models", "preload_from_hub"} & set(settings_of(built[name]))
+
+
+def test_building_twice_gives_the_same_bytes(built, tmp_path):
+    build_space("real-vs-fake", tmp_path / "again")
+    assert contents_of(tmp_path / "again") == contents_of(built["real-vs-fake"])
+    assert [path.name for path in tmp_path.iterdir()] == ["again"]
+
+
+def test_the_variant_for_zero_gpu_differs_in_versions_only(built, tmp_path):
+    build_space("cgan", tmp_path / "zero", zero_gpu=True)
+    plain, zero = contents_of(built["cgan"]), contents_of(tmp_path / "zero")
+    assert {name for name in plain if plain[name] != zero.pop(name)} == {"README.md", "requirements.txt"}
+    assert not zero
+    assert pins_of(tmp_path / "zero" / "requirements.txt")["torch"] == ZERO_GPU_TORCH
+    settings = settings_of(tmp_path / "zero")
+    assert settings["suggested_hardware"] == "zero-a10g"
+    assert settings["python_version"].startswith("3.12")
+
+
+def test_mistakes_are_one_sentence_and_leave_nothing(built, tmp_path):
+    (tmp_path / "file").write_text("")
+    for name, out, says in (
+        ("nothing", tmp_path / "out", "There is no Space 'nothing': give one of suite, vae"),
+        ("vae", built["vae"], "is not empty"),
+        ("vae", tmp_path / "file", "is not empty"),
+        ("vae", tmp_path / "no" / "out", "make it first"),
+    ):
+        with pytest.raises(UserError, match=says):
+            build_space(name, out)
+    with pytest.raises(UserError, match="takes its models from the Hub"):
+        build_space("vae", tmp_path / "out", models=str(tmp_path))
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    done = run_python("-m", "genmodels", "space", "build", "vae", str(built["vae"]))
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+
+
+def test_an_empty_folder_may_be_there(built, tmp_path):
+    build_space("cgan", tmp_path)
+    assert contents_of(tmp_path) == contents_of(built["cgan"])
+
+
+def test_an_installed_package_without_the_checkout_says_so(tmp_path):
+    shutil.copytree(REPO / "genmodels", tmp_path / "genmodels", ignore=shutil.ignore_patterns("zoo", "__pycache__"))
+    shutil.copytree(REPO / "genmodels/zoo/samples", tmp_path / "genmodels/zoo/samples")
+    shutil.copy(REPO / "genmodels/zoo/__init__.py", tmp_path / "genmodels/zoo")
+    command = [sys.executable, "-m", "genmodels", "space", "build", "vae", "out"]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2
+    assert "run this in a checkout" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.fixture(scope="module")
+def addresses(built, tmp_path_factory):
+    """Four of the Spaces, each started in a folder and with a home of its own; the fifth has its own test."""
+    homes = tmp_path_factory.mktemp("homes")
+    servers = [running_space(built[name], homes / name) for name in CALLS]
+    with ExitStack() as stack, ThreadPoolExecutor(2) as pool:
+        yield dict(zip(CALLS, pool.map(stack.enter_context, servers), strict=True))
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_a_space_answers(addresses, name):
+    client = Client(addresses[name], verbose=False)
+    for endpoint, arguments, size in CALLS[name]:
+        assert size_of(call(client, endpoint, **arguments)) == size
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_a_space_has_the_endpoints_and_the_bar_of_its_tabs(addresses, name):
+    endpoints = Client(addresses[name], verbose=False).view_api(return_format="dict", print_info=False)
+    of_tab = {"map": "/decode", "samples": "/sample", "classes": "/write", "real_or_fake": "/compare"}
+    assert set(endpoints["named_endpoints"]) == {*(of_tab[tab] for tab in TABS_OF_SPACE[name]), "/sample_many"}
+    with urllib.request.urlopen(f"{addresses[name]}/config") as answer:
+        components = [component["type"] for component in json.load(answer)["components"]]
+    assert components.count("tabitem") == (len(TABS_OF_SPACE[name]) if name == "suite" else 0)
+
+
+def test_models_that_are_not_there_end_a_space_with_one_sentence(built, tmp_path):
+    environment = environment_of(tmp_path / "home", free_port(), GENMODELS_MODELS="/no/such/folder")
+    command = [sys.executable, "app.py"]
+    done = subprocess.run(command, cwd=built["cgan"], env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1
+    assert done.stderr == "app.py: --models /no/such/folder: there is no such folder.\n"
+
+
+@pytest.mark.parametrize(
+    ("variables", "port"),
+    [({}, 7860), ({"PORT": "8000"}, 8000), ({"PORT": "8000", "GRADIO_SERVER_PORT": "9000"}, 9000)],
+)
+def test_the_port_is_the_hosts(variables, port):
+    assert port_of(variables) == port
+
+
+def test_a_port_that_is_none_is_refused():
+    for text in ("http", "0", "65536", "-1"):
+        with pytest.raises(UserError, match="from 1 to 65535"):
+            port_of({"PORT": text})
+
+
+@pytest.fixture
+def fresh_environment(tmp_path):
+    """A virtual environment, removed at the end: pytest would keep its gigabyte."""
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
+    yield str(tmp_path / "venv" / "bin" / "python")
+    shutil.rmtree(tmp_path / "venv")
+
+
+def test_a_space_starts_in_a_fresh_environment(built, fresh_environment, tmp_path):
+    """As the host does: the pinned requirements, Gradio by the version in the README, and no package of this checkout."""
+    folder, python = built["real-vs-fake"], fresh_environment
+    gradio = f"gradio=={settings_of(folder)['sdk_version']}"
+    wanted = ["-r", str(folder / "requirements.txt"), gradio, *INSTALLED_BY_HOST]
+    done = subprocess.run([python, "-m", "pip", "install", "-q", *wanted], capture_output=True, text=True, timeout=600)
+    if done.returncode and not os.environ.get("CI"):
+        pytest.skip(f"pip cannot install: {done.stderr.strip().splitlines()[-1]}")
+    assert done.returncode == 0, done.stderr
+    with running_space(folder, tmp_path / "home", python, SYSTEM="spaces") as url:
+        client = Client(url, verbose=False)
+        answer = call(client, "/compare", kind="samples", seed=3)
+        assert size_of(answer["real"]["sheet"]) == size_of(answer["generated"]["sheet"]) == (128, 128)
+        assert len(answer["real"]["scores"]) == len(answer["generated"]["scores"]) == 16
+        assert 0.5 <= answer["ranked"] <= 1
+        assert size_of(call(client, "/sample_many", kind="classes", num_images=16)) == (112, 112)
+    installed = subprocess.run([python, "-m", "pip", "list"], capture_output=True, text=True, check=True).stdout
+    assert not {line.split()[0] for line in installed.splitlines()[2:]} & {*ONLY_FOR_TRAINING, "genmodels"}
+
+
+# Stands in for the package of that name on ZeroGPU: what is decorated runs in a process of its own, and all that goes there
+# and comes back is pickled.
+SPACES_PACKAGE = """
+import multiprocessing, pickle, sys
+assert "torch" not in sys.modules, "spaces must be imported before torch"
+assert "gradio" not in sys.modules, "spaces must be imported before gradio"
+def GPU(duration):
+    def decorate(function):
+        def work(arguments, answers):
+            answers.send_bytes(pickle.dumps(function(*pickle.loads(arguments))))
+        def run(*arguments):
+            receiver, sender = multiprocessing.Pipe(duplex=False)
+            job = multiprocessing.get_context("fork").Process(target=work, args=(pickle.dumps(arguments), sender))
+            job.start()
+            answer = pickle.loads(receiver.recv_bytes())
+            job.join()
+            print("on the GPU for", duration, "seconds:", function.__name__, *arguments)
+            return answer
+        return run
+    return decorate
+"""
+DRAW = """
+from genmodels.ui import space
+import hashlib
+from genmodels.ui import bulk, models
+store = models.ModelStore(tabs=("classes",))
+store.load()
+images = bulk.draw_many(store, "classes", 300, 5, 0.7)
+print(images.shape, images.dtype, hashlib.sha256(images.tobytes()).hexdigest())
+"""
+
+
+def test_the_bulk_job_runs_where_the_spaces_package_takes_it(built, tmp_path):
+    (tmp_path / "spaces.py").write_text(SPACES_PACKAGE)
+    lines = []
+    for path in ("", str(tmp_path)):
+        environment = {**os.environ, "PYTHONPATH": path}
+        command = [sys.executable, "-c", DRAW]
+        done = subprocess.run(
+            command, cwd=built["cgan"], env=environment, capture_output=True, text=True, timeout=120, check=True
+        )
+        lines.append(done.stdout.splitlines())
+    (plain,), (job, from_job) = lines
+    assert plain == from_job
+    assert plain.startswith("(300, 28, 28, 1) uint8")
+    assert re.fullmatch(r"on the GPU for \d+ seconds: draw cgan-mnist 300 5 0\.7", job)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
+import shutil
 
 import numpy as np
 import pytest
 import yaml
+from helpers import REPO
 
 from genmodels import load_pipeline, zoo
 from genmodels.errors import UserError
 from genmodels.evaluation.classifier import Classifier
+from genmodels.hub.cards import write_card
 
 MODELS = zoo.model_names()
 EVALUATORS = sorted(p.parent.name for p in zoo.ROOT.glob("*/config.json") if p.parent.name not in MODELS)
@@ -85,14 +89,36 @@ def test_evaluator_loads(name):
 
 
 @pytest.mark.parametrize("name", [*MODELS, *EVALUATORS])
-def test_model_card_says_what_was_measured(name):
-    metadata = metadata_of(zoo.model_folder(name))
+def test_model_card_says_what_was_measured_and_how_exactly(name):
+    folder = zoo.model_folder(name)
+    metadata = metadata_of(folder)
     assert metadata["license"]
+    assert metadata["datasets"]
+    evaluation = json.loads((folder / "evaluation.json").read_text())
+    (result,) = [result for model in metadata["model-index"] for result in model["results"]]
+    assert {m["type"]: m["value"] for m in result["metrics"]} == {
+        row["metric"]: row["value"] for row in evaluation["metrics"]
+    }
+    assert result["dataset"]["args"]["n"] == evaluation["n"]
+    for row in evaluation["metrics"]:
+        assert 0 < row["tolerance"] <= max(0.01 * abs(row["value"]), 0.003)
     if name in MODELS:
-        assert metadata["datasets"]
-        metrics = [m for model in metadata["model-index"] for result in model["results"] for m in result["metrics"]]
-        assert metrics
-        assert all(isinstance(metric["value"], int | float) for metric in metrics)
+        assert {"fid", "kid", "precision", "recall"} <= {row["metric"] for row in evaluation["metrics"]}
+        judge = zoo.model_folder(evaluation["evaluator"]) / "diffusion_pytorch_model.safetensors"
+        assert evaluation["evaluator_sha256"] == hashlib.sha256(judge.read_bytes()).hexdigest()
+    else:
+        config = json.loads((folder / "config.json").read_text())
+        assert config["test_accuracy"] == evaluation["metrics"][0]["value"]
+
+
+@pytest.mark.parametrize("name", [*MODELS, *EVALUATORS])
+def test_model_card_is_the_one_that_its_facts_make(name, tmp_path, monkeypatch):
+    monkeypatch.setattr(zoo, "ROOT", tmp_path)
+    folder = tmp_path / name
+    shutil.copytree(REPO / "genmodels" / "zoo" / name, folder)
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    write_card(folder)
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
 
 @pytest.mark.parametrize("name", zoo.sample_names())

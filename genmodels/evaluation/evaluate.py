@@ -2,32 +2,89 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 
 import torch
+from torch.nn import functional as F
 
 from .. import losses, zoo
 from ..data import ImageStream, load_images
 from ..errors import UserError
 from ..pipelines import CGANPipeline, ImagePipeline, VAEPipeline
 from ..pipelines.base import draw_latents
+from ..pipelines.source import fetch, locate
+from ..privacy import public_name
 from .classifier import Classifier
-from .metrics import coverage_of, frechet_distance, nearest_distances, within_class_distance
+from .metrics import coverage_of, frechet_distance, kernel_distance, nearest_distances, within_class_distance
 
 MAX_IMAGES = 10_000
 BATCH = 500
+KID_SUBSETS, KID_SUBSET_SIZE = 100, 1000
+# Draws per image, and images, of the importance-weighted bound.
+NLL_DRAWS, NLL_IMAGES = 64, 1000
+# How far a repetition may be off, relative and absolute, whichever is more. The same machine with as many threads repeats
+# every number exactly. Another thread count, processor or torch version differs in a float's last bits: one thread instead of
+# two, or no AVX, moved distances by up to 3 in a million, and recall by one image of 10,000. The rest is room for other
+# convolution algorithms and for pixels that round the other way.
+DISTANCE, SHARE, LIKELIHOOD = (0.005, 0.0), (0.0, 0.003), (0.001, 0.0)
+TOLERANCES = {
+    # Means and products over thousands of features.
+    "fid": DISTANCE,
+    # A difference of means, which is near 0 for alike sets.
+    "kid": (0.01, 0.00005),
+    "within_class_distance": DISTANCE,
+    "nearest_training_distance": DISTANCE,
+    # Each image counts as a whole: one that lies on the border of a ball, or of a class, falls on either side. Balls of the
+    # k nearest neighbours move with each other, and may be counted over as few as 1,000 images.
+    "precision": SHARE,
+    "recall": SHARE,
+    "accuracy": (0.0, 0.001),
+    # Sums over pixels, without a threshold.
+    "mse": LIKELIHOOD,
+    "negative_elbo": LIKELIHOOD,
+    "kl": LIKELIHOOD,
+    "nll": LIKELIHOOD,
+}
+
+
+def tolerance_of(metric: str, value: float | None) -> float | None:
+    """How far a repeated measurement of `value` may be off; None for no value."""
+    if value is None:
+        return None
+    relative, absolute = TOLERANCES[metric]
+    return max(relative * abs(value), absolute)
 
 
 @dataclass
 class Metric:
-    """One number: what the model scores, what real images score in its place, and which direction is better."""
+    """One number and how to read it.
+
+    Attributes:
+        metric: its short name.
+        name: its name in tables.
+        value: what the model scores.
+        floor: what real images score in its place; None where that has no meaning.
+        better: which direction is.
+        args: its settings beside the protocol's.
+        tolerance, floor_tolerance: how far a repetition of either number may be off.
+    """
 
     metric: str
     name: str
     value: float
     floor: float | None
     better: str
+    args: dict[str, int] = field(default_factory=dict)
+    tolerance: float = field(init=False)
+    floor_tolerance: float | None = field(init=False)
+
+    def __post_init__(self):
+        self.tolerance, self.floor_tolerance = (tolerance_of(self.metric, x) for x in (self.value, self.floor))
 
 
 @dataclass
@@ -35,20 +92,29 @@ class Evaluation:
     """What `evaluate` measured, and how.
 
     Attributes:
-        dataset, split: the real images compared with.
-        n: number of generated images; as many training images make the floor.
-        seed: of the generated images.
-        evaluator: name of the classifier whose features are used.
+        dataset, split, classes: the real images compared with; None for a local folder, and for all classes.
+        train_split: the real images for the floor; None if there is no floor.
+        n: number of generated images, of which as many training images make the floor; of a classifier the images read.
+        n_reference: number of real images compared with.
+        seed: of the generated images; None if none are.
+        evaluator, evaluator_sha256: name of the classifier whose features are used (None for a local folder), and of its
+            weights.
         protocol: all of the above in a sentence or two.
+        torch: the version it was measured with.
         metrics: the numbers.
     """
 
-    dataset: str
+    dataset: str | None
     split: str
+    train_split: str | None
+    classes: list[str] | None
     n: int
-    seed: int
-    evaluator: str
+    n_reference: int
+    seed: int | None
+    evaluator: str | None
+    evaluator_sha256: str | None
     protocol: str
+    torch: str = field(default=torch.__version__)
     metrics: list[Metric] = field(default_factory=list)
 
     def to_dict(self) -> dict:
@@ -65,6 +131,31 @@ def find_evaluator(pipeline: ImagePipeline) -> str:
             f"There is no built-in evaluator for images of {shape}: give the folder of one with --evaluator."
         )
     return name
+
+
+def load_classifier(name_or_path: str) -> tuple[Classifier, str]:
+    """An evaluator and the sha256 of its weights.
+
+    Args:
+        name_or_path: a built-in name, a folder or a Hub id.
+
+    Raises:
+        UserError: there is no such evaluator, it is something else, or its weights are damaged.
+    """
+    folder = Path(name_or_path) if Path(name_or_path).is_dir() else zoo.model_folder(name_or_path)
+    if folder is None:
+        folder = fetch(locate(name_or_path), ["config.json", "*.safetensors"])
+    weights = folder / "diffusion_pytorch_model.safetensors"
+    try:
+        kind = json.loads((folder / "config.json").read_text()).get("_class_name")
+        if kind != "Classifier":
+            raise UserError(f"{name_or_path!r} holds a {kind}, not an evaluator: train one with train/evaluator.py.")
+        classifier = Classifier.from_pretrained(str(folder)).eval()
+        return classifier, hashlib.sha256(weights.read_bytes()).hexdigest()
+    except UserError:
+        raise
+    except (OSError, ValueError) as error:
+        raise UserError(f"{name_or_path!r} does not load as an evaluator: {error}") from error
 
 
 def eight_bit(pixel_values: torch.Tensor) -> torch.Tensor:
@@ -117,7 +208,7 @@ def evaluate(
         pipeline: what to measure.
         dataset_name: what it was trained on, in any form that `load_images` takes.
         classes: the class names it was trained on, if not all.
-        evaluator: name of a built-in evaluator or folder of one; by default the one for images of this shape.
+        evaluator: built-in name, folder or Hub id of one; by default the one for images of this shape.
         reference_split, train_split: the dataset's splits.
         seed: of the generated images, and of the choice of training images for the floor.
 
@@ -125,17 +216,13 @@ def evaluate(
         UserError: no evaluator, no such data, or images of another shape than the pipeline's.
     """
     evaluator = evaluator or find_evaluator(pipeline)
-    classifier = Classifier.from_pretrained(str(zoo.model_folder(evaluator) or evaluator)).eval()
+    classifier, evaluator_sha256 = load_classifier(evaluator)
     shape = {"sample_size": pipeline.sample_size, "num_channels": pipeline.num_channels}
     options = {"classes": classes, "batch_size": BATCH, "num_workers": 0, **shape}
     stream = load_images(dataset_name, split=reference_split, **options)
     reference, _ = load_all(stream)
     train, train_labels = load_all(load_images(dataset_name, split=train_split, **options))
-    # The evaluator's number of each of the stream's classes.
-    class_names = list(classifier.config.class_names or [])
-    numbers = torch.tensor(
-        [class_names.index(c) if c in class_names else i for i, c in enumerate(stream.class_names)] or [0]
-    )
+    numbers = class_numbers(classifier, stream)
 
     n = min(MAX_IMAGES, len(train))
     chosen = torch.randperm(len(train), generator=torch.Generator().manual_seed(seed))[:n]
@@ -151,6 +238,7 @@ def evaluate(
         with torch.no_grad():
             return float((classifier.head(features).argmax(1) == numbers[labels]).double().mean())
 
+    subsets = {"subsets": KID_SUBSETS, "subset_size": min(KID_SUBSET_SIZE, n, len(reference))}
     metrics = [
         Metric(
             "fid",
@@ -158,6 +246,14 @@ def evaluate(
             frechet_distance(fake_features, reference_features),
             frechet_distance(floor_features, reference_features),
             "lower",
+        ),
+        Metric(
+            "kid",
+            f"KID (evaluator features, {subsets['subsets']} subsets of {subsets['subset_size']:,})",
+            kernel_distance(fake_features, reference_features, **subsets, seed=seed),
+            kernel_distance(floor_features, reference_features, **subsets, seed=seed),
+            "lower",
+            subsets,
         ),
         Metric(
             "precision",
@@ -202,19 +298,87 @@ def evaluate(
     ]
     if isinstance(pipeline, VAEPipeline):
         metrics += vae_metrics(pipeline, reference)
-    chosen_classes = f" (classes {', '.join(classes)})" if classes else ""
+    dataset, evaluator = public_name(dataset_name), public_name(evaluator)
     protocol = (
-        f"n = {n:,} generated images (seed {seed}, rounded to 8 bits) against all {len(reference):,} images of {dataset_name}, "
-        f"split {reference_split}{chosen_classes}; real against real puts {n:,} images of split {train_split} in their "
-        f"place. Features are those of {evaluator} ({classifier.config.test_accuracy:.2%} test accuracy); images are not "
-        "resized."
+        f"n = {n:,} generated images (seed {seed}, rounded to 8 bits) against all {len(reference):,} images of "
+        f"{dataset or 'own images'}, split {reference_split}{in_classes(classes)}; real against real puts {n:,} images of "
+        f"split {train_split} in their place. Features are those of {evaluator or 'an evaluator of its own'}"
+        f"{with_accuracy(classifier)}; images are not resized."
     )
-    return Evaluation(dataset_name, reference_split, n, seed, evaluator, protocol, metrics)
+    return Evaluation(
+        dataset=dataset,
+        split=reference_split,
+        train_split=train_split,
+        classes=classes,
+        n=n,
+        n_reference=len(reference),
+        seed=seed,
+        evaluator=evaluator,
+        evaluator_sha256=evaluator_sha256,
+        protocol=protocol,
+        metrics=metrics,
+    )
+
+
+def in_classes(classes: list[str] | None) -> str:
+    """The chosen classes in brackets, if not all."""
+    return f" (classes {', '.join(classes)})" if classes else ""
+
+
+def with_accuracy(classifier: Classifier) -> str:
+    """The evaluator's accuracy in brackets, if it was measured."""
+    accuracy = classifier.config.test_accuracy
+    return "" if accuracy is None else f" ({accuracy:.2%} test accuracy)"
+
+
+def class_numbers(classifier: Classifier, stream: ImageStream) -> torch.Tensor:
+    """The classifier's number of each of the stream's classes, found by name where it has names: (num_classes,) int64."""
+    names = list(classifier.config.class_names or [])
+    return torch.tensor([names.index(c) if c in names else i for i, c in enumerate(stream.class_names)] or [0])
+
+
+@torch.no_grad()
+def evaluate_classifier(
+    classifier: Classifier, dataset_name: str, *, classes: list[str] | None = None, split: str = "test"
+) -> Evaluation:
+    """Measure which share of a split's images a classifier reads right.
+
+    Args:
+        classifier: what to measure.
+        dataset_name, classes: as in `evaluate`.
+        split: of the dataset; not the one it was trained on.
+
+    Raises:
+        UserError: no such data, no labels in it, or images of another shape than the classifier's.
+    """
+    shape = {"sample_size": classifier.config.sample_size, "num_channels": classifier.config.num_channels}
+    stream = load_images(dataset_name, split=split, classes=classes, batch_size=BATCH, num_workers=0, **shape)
+    if not stream.class_names:
+        raise UserError(f"{dataset_name!r} has no labels to measure a classifier by: give another --dataset_name.")
+    numbers = class_numbers(classifier, stream)
+    right = n = 0
+    for batch in stream.once():
+        predicted = classifier(batch["pixel_values"]).argmax(1)
+        right, n = right + int((predicted == numbers[batch["class_labels"]]).sum()), n + len(predicted)
+    dataset = public_name(dataset_name)
+    return Evaluation(
+        dataset=dataset,
+        split=split,
+        train_split=None,
+        classes=classes,
+        n=n,
+        n_reference=n,
+        seed=None,
+        evaluator=None,
+        evaluator_sha256=None,
+        protocol=f"All {n:,} images of {dataset or 'own images'}, split {split}{in_classes(classes)}, not resized.",
+        metrics=[Metric("accuracy", "accuracy", right / n, None, "higher")],
+    )
 
 
 @torch.no_grad()
 def vae_metrics(pipeline: VAEPipeline, images: torch.Tensor) -> list[Metric]:
-    """Reconstruction error and evidence lower bound on real images."""
+    """Reconstruction error and bounds of the likelihood on real images."""
     config = pipeline.decoder.config
     generator = torch.Generator().manual_seed(0)
     error = reconstruction = kl = 0.0
@@ -229,10 +393,55 @@ def vae_metrics(pipeline: VAEPipeline, images: torch.Tensor) -> list[Metric]:
         else:
             reconstruction += share * float(losses.gaussian_nll(logits, chunk, config.sigma))
         kl += share * float(losses.gaussian_kl(posterior.mean, posterior.log_variance))
+    # Evenly through the split: its beginning need not be typical.
+    few = images[torch.linspace(0, len(images) - 1, min(NLL_IMAGES, len(images))).round().long()]
+    draws = {"draws": NLL_DRAWS, "images": len(few)}
     return [
         Metric("mse", "reconstruction error (mean square, brightness in [0, 1])", error, 0.0, "lower"),
         Metric(
             "negative_elbo", f"negative ELBO, {config.likelihood} likelihood (nats)", reconstruction + kl, None, "lower"
         ),
         Metric("kl", "of which KL (nats)", kl, None, "-"),
+        Metric(
+            "nll",
+            f"NLL, importance-weighted bound (K = {NLL_DRAWS}, {len(few):,} of the images, {config.likelihood} likelihood, nats)",
+            importance_weighted_nll(pipeline, few, NLL_DRAWS),
+            None,
+            "lower",
+            draws,
+        ),
     ]
+
+
+@torch.no_grad()
+def importance_weighted_nll(pipeline: VAEPipeline, images: torch.Tensor, draws: int, seed: int = 0) -> float:
+    """Upper bound of -log p(x) in nats per image, tighter than the negative ELBO, which it is for one draw.
+
+    -log 1/K sum_k p(x | z_k) p(z_k) / q(z_k | x), z_k from q(z | x): Burda et al. 2016, https://arxiv.org/abs/1509.00519,
+    equation 8.
+
+    Args:
+        pipeline: its decoder says which likelihood p(x | z) is.
+        images: `pixel_values` (N, C, H, W).
+        draws: K.
+        seed: of the draws.
+    """
+    config = pipeline.decoder.config
+    generator = torch.Generator().manual_seed(seed)
+    bounds = []
+    for chunk in images.split(max(1, BATCH // draws)):
+        posterior = pipeline.encode(chunk)
+        noise = torch.randn(len(chunk), draws, config.latent_dim, generator=generator)
+        latents = posterior.mean[:, None] + (0.5 * posterior.log_variance).exp()[:, None] * noise
+        logits = pipeline.decoder(latents.flatten(0, 1), return_logits=True)
+        repeated = chunk.repeat_interleave(draws, 0)
+        if config.likelihood == "bernoulli":
+            pixels = F.binary_cross_entropy_with_logits(logits, (repeated + 1) / 2, reduction="none")
+        else:
+            error = (repeated - torch.tanh(logits / 2)).square() / (2 * config.sigma**2)
+            pixels = error + math.log(config.sigma * math.sqrt(2 * math.pi))
+        log_likelihood = -pixels.double().flatten(1).sum(1).view(len(chunk), draws)
+        # log p(z) - log q(z | x); the constants of the two Gaussians cancel.
+        log_ratio = 0.5 * (noise.square() - latents.square() + posterior.log_variance[:, None]).double().sum(2)
+        bounds.append(math.log(draws) - (log_likelihood + log_ratio).logsumexp(1))
+    return float(torch.cat(bounds).mean())

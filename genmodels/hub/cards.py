@@ -1,4 +1,7 @@
-"""The README of a model repository, made from what lies in its folder: model_index.json, training.json, evaluation.json."""
+"""The README of a model repository, made from what lies in its folder: model_index.json, training.json, evaluation.json.
+
+Imports neither torch nor diffusers.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +10,39 @@ from pathlib import Path
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
+from .. import zoo
+from ..privacy import HUB_ID, redact, redact_values
+
+# Authors as in BibTeX, title, year.
 PAPERS = {
-    "1312.6114": ("Kingma, Welling", "Auto-Encoding Variational Bayes", 2014),
-    "1406.2661": ("Goodfellow et al.", "Generative Adversarial Networks", 2014),
-    "1411.1784": ("Mirza, Osindero", "Conditional Generative Adversarial Nets", 2014),
+    "1312.6114": (["Kingma, Diederik P.", "Welling, Max"], "Auto-Encoding Variational Bayes", 2014),
+    "1406.2661": (
+        [
+            "Goodfellow, Ian J.",
+            "Pouget-Abadie, Jean",
+            "Mirza, Mehdi",
+            "Xu, Bing",
+            "Warde-Farley, David",
+            "Ozair, Sherjil",
+            "Courville, Aaron",
+            "Bengio, Yoshua",
+        ],
+        "Generative Adversarial Networks",
+        2014,
+    ),
+    "1411.1784": (["Mirza, Mehdi", "Osindero, Simon"], "Conditional Generative Adversarial Nets", 2014),
     "1511.06434": (
-        "Radford, Metz, Chintala",
+        ["Radford, Alec", "Metz, Luke", "Chintala, Soumith"],
         "Unsupervised Representation Learning with Deep Convolutional Generative Adversarial Networks",
         2016,
     ),
+    "1512.03385": (
+        ["He, Kaiming", "Zhang, Xiangyu", "Ren, Shaoqing", "Sun, Jian"],
+        "Deep Residual Learning for Image Recognition",
+        2016,
+    ),
     "2501.05441": (
-        "Huang, Gokaslan, Kuleshov, Tompkin",
+        ["Huang, Yiwen", "Gokaslan, Aaron", "Kuleshov, Volodymyr", "Tompkin, James"],
         "The GAN is dead; long live the GAN! A Modern GAN Baseline",
         2024,
     ),
@@ -27,174 +52,231 @@ KINDS = {
     "VAEPipeline": (
         "An encoder that places images in a continuous latent space and a decoder that draws them back from any point of it.",
         ["vae"],
-        "pipe(num_images=4, seed=0)",
     ),
     "DCGANPipeline": (
         "A generator that draws images from noise by transposed convolutions, with the discriminator that taught it.",
         ["gan", "dcgan"],
-        "pipe(num_images=4, seed=0)",
     ),
     "CGANPipeline": (
         "A generator that draws images of a wanted class from noise, with the discriminator that taught it.",
         ["gan", "conditional-gan"],
-        "pipe(num_images=4, class_labels=[2, 0, 2, 6], seed=0)",
     ),
 }
-
-EVALUATOR_CARD = """# {name}
-
-The evaluator of genmodels for {dataset}: a half-width ResNet-9 classifier whose accuracy and features (FID, precision, recall)
-measure generated images. **{accuracy:.2%}** of the {split} split are classified right.
-
-## Use
-
-```python
-import torch
-
-from genmodels import zoo
-from genmodels.evaluation.classifier import Classifier
-
-classifier = Classifier.from_pretrained(str(zoo.model_folder("{name}")))
-pixel_values = torch.zeros(1, {channels}, {size}, {size})
-print(classifier(pixel_values).argmax(1), classifier.features(pixel_values).shape)
-```
-
-## Training
-
-```sh
-{command}
-```
-
-{table}
-
-## Limits
-
-Its features see what tells these classes apart, and little else: FID on them compares only with FID on them.
-
-## Licence
-
-Weights and code: Apache-2.0. {licence}
-
-## Papers
-
-- He, Zhang, Ren, Sun, *Deep Residual Learning for Image Recognition*, 2016, https://arxiv.org/abs/1512.03385
-"""
 
 LICENSES = {
     "ylecun/mnist": "The images of MNIST (LeCun, Cortes, Burges) are distributed under CC BY-SA 3.0.",
     "uoft-cs/cifar10": "CIFAR-10 (Krizhevsky 2009) is distributed for research without a formal licence.",
-    "flwrlabs/celeba": "CelebA (Liu et al. 2015) is for non-commercial research only, and so is this model.",
+    "zoo:mnist-sample": "The images of MNIST (LeCun, Cortes, Burges) are distributed under CC BY-SA 3.0.",
+    "zoo:cifar10-frogs-sample": "CIFAR-10 (Krizhevsky 2009) is distributed for research without a formal licence.",
 }
+CELEBA = {
+    "license": "other",
+    "license_name": "celeba-non-commercial-research",
+    "license_link": "https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html",
+}
+
+TOLERANCE_NOTE = (
+    "What follows a number after ± is its tolerance: the same machine and thread count repeat every number exactly; others, or "
+    "another torch version, differ in a float's last bits, which can move a pixel's rounding, a nearest neighbour or a class."
+)
 
 
 def read_json(path: Path) -> dict:
     """A JSON file's content, or an empty dict if there is no such file."""
-    return json.loads(path.read_text()) if path.is_file() else {}
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def read_facts(path: Path) -> dict:
+    """A JSON file's content as it may be published; the file itself is mended too, for it is uploaded beside the card."""
+    facts = read_json(path)
+    public = redact_values(facts)
+    if public != facts:
+        write_text(path, json.dumps(public, indent=2) + "\n")
+    return public
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file under a temporary name, then rename: a reader never meets half of it."""
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)
+
+
+def pipeline_class(index: dict) -> str:
+    """The pipeline class that a model_index.json names; in a folder that carries its own code, beside the file it is in."""
+    name = index["_class_name"]
+    return name if isinstance(name, str) else name[1]
 
 
 def write_card(folder: Path, repo_id: str | None = None) -> None:
     """Write `folder`/README.md: metadata the Hub validates, then what the model is, how to load it, how it was made and measured.
 
+    Tokens, local paths and user@host are replaced, not refused: a run that took hours must not fail at its card.
+
     Args:
-        folder: of a saved pipeline, with training.json and, once measured, evaluation.json.
-        repo_id: where it will lie on the Hub; by default the folder's own name, which loads it if it is a built-in model.
+        folder: of a saved pipeline or evaluator, with training.json and, once measured, evaluation.json.
+        repo_id: where it will lie on the Hub. By default the card shows how to load it as the built-in model that it is, or
+            from the folder that the reader is in.
     """
-    if not (folder / "model_index.json").is_file():
-        write_evaluator_card(folder)
-        return
-    class_name = read_json(folder / "model_index.json")["_class_name"]
-    training, evaluation = read_json(folder / "training.json"), read_json(folder / "evaluation.json")
-    what, tags, call = KINDS[class_name]
-    name = repo_id or folder.name
-    dataset = training.get("dataset")
-    rows = evaluation.get("metrics", [])
-    data = ModelCardData(
-        license="apache-2.0",
-        library_name="diffusers",
-        pipeline_tag="unconditional-image-generation",
-        tags=["genmodels", *tags],
-        datasets=[dataset] if dataset else None,
-        model_name=name.split("/")[-1],
-        eval_results=[
-            EvalResult(
-                task_type="unconditional-image-generation",
-                dataset_type=evaluation["dataset"],
-                dataset_name=evaluation["dataset"],
-                dataset_split=evaluation["split"],
-                metric_type=row["metric"],
-                metric_name=row["name"],
-                metric_value=row["value"],
-            )
-            for row in rows
-        ]
-        or None,
+    training, evaluation = read_facts(folder / "training.json"), read_facts(folder / "evaluation.json")
+    index = read_json(folder / "model_index.json")
+    name = (repo_id or folder.resolve().name).split("/")[-1]
+    parts, task, tags = (
+        pipeline_parts(folder, index, training, repo_id)
+        if index
+        else evaluator_parts(folder, training, evaluation, repo_id)
     )
-    parts = [
-        f"# {name.split('/')[-1]}",
-        f"{training.get('title', class_name)}. {what}",
-        "![Samples](samples.png)",
-        "## Use",
-        f"```python\nfrom genmodels import {class_name}\n\npipe = {class_name}.from_pretrained({json.dumps(name)})\n"
-        f'images = {call}.images\nimages[0].save("sample.png")\n```',
-    ]
+    dataset = training.get("dataset")
     if training:
-        parts += ["## Training", "```sh", training["command"], "```", table(training_rows(training))]
+        parts += ["## Training", f"```sh\n{training['command']}\n```", table(training_rows(training))]
     if (folder / "film.webp").is_file():
         parts += ["The same latents during training:", "![Film of the training](film.webp)"]
     if training.get("monitor"):
         parts += [f"The training monitor: {training['monitor']}"]
-    if rows:
+    if evaluation.get("metrics"):
         parts += ["## Evaluation", evaluation["protocol"], evaluation_table(evaluation)]
-    parts += ["## Limits", limits(class_name, training), "## Licence"]
-    parts += [f"Weights and code: Apache-2.0. {LICENSES.get(dataset, 'The training data has a licence of its own.')}"]
-    cited = [(PAPERS[paper], paper) for paper in training.get("papers", []) if paper in PAPERS]
-    if cited:
-        parts += ["## Papers", "\n".join(f"- {a}, *{t}*, {y}, https://arxiv.org/abs/{n}" for (a, t, y), n in cited)]
-    text = "\n\n".join(parts).replace("```sh\n\n", "```sh\n").replace("\n\n```\n\n|", "\n```\n\n|")
-    save_card(folder, data, text)
-
-
-def write_evaluator_card(folder: Path) -> None:
-    """The card of a folder that holds a classifier with its training.json."""
-    config, training = read_json(folder / "config.json"), read_json(folder / "training.json")
-    dataset = training["dataset"]
-    result = EvalResult(
-        task_type="image-classification",
-        dataset_type=dataset or "own-images",
-        dataset_name=dataset or "own images",
-        dataset_split=training["test_split"],
-        metric_type="accuracy",
-        metric_name="accuracy",
-        metric_value=config["test_accuracy"],
-    )
+        if any(row.get("tolerance") is not None for row in evaluation["metrics"]):
+            again = f"`python -m genmodels verify {load_name(folder, repo_id)}` measures again and compares."
+            parts += [f"{TOLERANCE_NOTE} {again}"]
+    parts += ["## Limits", limits(index, training), "## Licence", licence_text(dataset)]
+    papers = [paper for paper in (training.get("papers", []) if index else ["1512.03385"]) if paper in PAPERS]
+    if papers:
+        parts += ["## Citation", "\n".join(map(cite, papers)), f"```bibtex\n{chr(10).join(map(bibtex, papers))}\n```"]
     data = ModelCardData(
-        license="apache-2.0",
+        **(CELEBA if is_celeba(dataset) else {"license": "apache-2.0"}),
         library_name="diffusers",
-        pipeline_tag="image-classification",
-        tags=["genmodels", "evaluator"],
-        datasets=[dataset] if dataset else None,
-        model_name=folder.name,
-        eval_results=[result],
+        pipeline_tag=task,
+        tags=["genmodels", *tags],
+        datasets=[dataset] if dataset and HUB_ID.fullmatch(dataset) else None,
+        model_name=name,
+        eval_results=eval_results(evaluation, task) or None,
     )
-    text = EVALUATOR_CARD.format(
-        name=folder.name,
-        dataset=dataset or "own images",
-        accuracy=config["test_accuracy"],
-        split=training["test_split"],
-        channels=config["num_channels"],
-        size=config["sample_size"],
-        command=training["command"],
-        table=table(training_rows(training)),
-        licence=LICENSES.get(dataset, "The training data has a licence of its own."),
-    )
-    save_card(folder, data, text.rstrip())
+    save_card(folder, data, "\n\n".join([f"# {name}", *parts]))
 
 
 def save_card(folder: Path, data: ModelCardData, text: str) -> None:
-    """Write README.md under a temporary name, then rename."""
-    partial = folder / ".README.partial"
-    ModelCard(f"---\n{data.to_yaml()}\n---\n\n{text}\n").save(partial)
-    partial.replace(folder / "README.md")
+    """Write README.md without anything that must not be published."""
+    write_text(folder / "README.md", redact(str(ModelCard(f"---\n{data.to_yaml()}\n---\n\n{text}\n"))))
+
+
+def load_name(folder: Path, repo_id: str | None) -> str:
+    """What `from_pretrained` takes for this folder: its Hub id, its built-in name, or "." for a reader inside it."""
+    built_in = zoo.model_folder(folder.resolve().name)
+    return repo_id or (folder.resolve().name if built_in and built_in.resolve() == folder.resolve() else ".")
+
+
+def pipeline_parts(folder: Path, index: dict, training: dict, repo_id: str | None) -> tuple[list[str], str, list[str]]:
+    """What a pipeline is and how to load it: paragraphs, the Hub's task, tags."""
+    class_name = pipeline_class(index)
+    what, tags = KINDS[class_name]
+    call = "pipe(num_images=4, seed=0)"
+    if class_name == "CGANPipeline":
+        num_classes = read_json(folder / "generator" / "config.json").get("num_classes", 10)
+        call = f"pipe(num_images=4, class_labels={[label % num_classes for label in (2, 0, 2, 6)]}, seed=0)"
+    name = json.dumps(load_name(folder, repo_id))
+    draw = f'images = {call}.images\nimages[0].save("sample.png")\n```'
+    parts = [
+        f"{training.get('title', class_name)}. {what}",
+        *(["![Samples](samples.png)"] if (folder / "samples.png").is_file() else []),
+        "## Use",
+        f"```python\nfrom genmodels import {class_name}\n\npipe = {class_name}.from_pretrained({name})\n{draw}",
+    ]
+    if not isinstance(index["_class_name"], str):
+        parts += [
+            "Without genmodels, by the code that the repository carries:",
+            f"```python\nfrom diffusers import DiffusionPipeline\n\n"
+            f"pipe = DiffusionPipeline.from_pretrained({name}, trust_remote_code=True)\n{draw}",
+        ]
+    return parts, "unconditional-image-generation", tags
+
+
+def evaluator_parts(
+    folder: Path, training: dict, evaluation: dict, repo_id: str | None
+) -> tuple[list[str], str, list[str]]:
+    """The same of an evaluator."""
+    config = read_json(folder / "config.json")
+    accuracy = evaluation["metrics"][0]["value"] if evaluation.get("metrics") else config.get("test_accuracy")
+    split = evaluation.get("split") or training.get("test_split", "test")
+    measured = "" if accuracy is None else f" **{accuracy:.2%}** of the {split} split are classified right."
+    name = load_name(folder, repo_id)
+    built_in = "/" not in name and name != "."
+    source = f"str(zoo.model_folder({json.dumps(name)}))" if built_in else json.dumps(name)
+    size, channels = config["sample_size"], config["num_channels"]
+    lines = [
+        "import torch",
+        "",
+        *(["from genmodels import zoo"] if built_in else []),
+        "from genmodels.evaluation.classifier import Classifier",
+        "",
+        f"classifier = Classifier.from_pretrained({source})",
+        f"pixel_values = torch.zeros(1, {channels}, {size}, {size})",
+        "print(classifier(pixel_values).argmax(1), classifier.features(pixel_values).shape)",
+    ]
+    parts = [
+        f"The evaluator of genmodels for {training.get('dataset') or 'own images'}: a half-width ResNet-9 classifier whose "
+        f"accuracy and features (FID, KID, precision, recall) measure generated images.{measured}",
+        "## Use",
+        "\n".join(["```python", *lines, "```"]),
+    ]
+    return parts, "image-classification", ["evaluator"]
+
+
+def eval_results(evaluation: dict, task: str) -> list[EvalResult]:
+    """The numbers for the card's model-index, with the protocol as the dataset's arguments and the floor as the metric's."""
+    dataset = evaluation.get("dataset")
+    return [
+        EvalResult(
+            task_type=task,
+            dataset_type=dataset or "own-images",
+            dataset_name=dataset or "own images",
+            dataset_split=evaluation["split"],
+            dataset_args=chosen(
+                evaluation, "train_split", "classes", "n", "n_reference", "seed", "evaluator", "evaluator_sha256"
+            ),
+            metric_type=row["metric"],
+            metric_name=row["name"],
+            metric_value=row["value"],
+            metric_args={**chosen(row, "floor", "tolerance", "floor_tolerance"), **row.get("args", {})} or None,
+        )
+        for row in evaluation.get("metrics", [])
+    ]
+
+
+def chosen(facts: dict, *names: str) -> dict:
+    """The named facts that are known."""
+    return {name: facts[name] for name in names if facts.get(name) is not None}
+
+
+def is_celeba(dataset: str | None) -> bool:
+    return "celeba" in (dataset or "").lower()
+
+
+def licence_text(dataset: str | None) -> str:
+    """The licence of weights and code, and of the data."""
+    if is_celeba(dataset):
+        return (
+            "Code: Apache-2.0. CelebA (Liu et al. 2015) is for non-commercial research only, and so are these weights: "
+            f"{CELEBA['license_link']}"
+        )
+    return f"Weights and code: Apache-2.0. {LICENSES.get(dataset, 'The training data has a licence of its own.')}"
+
+
+def cite(paper: str) -> str:
+    """A paper in one line of Markdown."""
+    authors, title, year = PAPERS[paper]
+    names = [author.split(",")[0] for author in authors]
+    shown = ", ".join(names) if len(names) < 5 else f"{names[0]} et al."
+    return f"- {shown}, *{title}*, {year}, https://arxiv.org/abs/{paper}"
+
+
+def bibtex(paper: str) -> str:
+    """A paper as a BibTeX entry."""
+    authors, title, year = PAPERS[paper]
+    key = f"{authors[0].split(',')[0].lower()}{year}{title.split()[0].split('-')[0].lower()}"
+    return (
+        f"@misc{{{key},\n  title = {{{{{title}}}}},\n  author = {{{' and '.join(authors)}}},\n  year = {{{year}}},\n"
+        f"  eprint = {{{paper}}},\n  archivePrefix = {{arXiv}},\n  url = {{https://arxiv.org/abs/{paper}}}\n}}"
+    )
 
 
 def training_rows(training: dict) -> list[tuple[str, str]]:
@@ -227,13 +309,17 @@ def table(rows: list[tuple[str, str]]) -> str:
 
 
 def evaluation_table(evaluation: dict) -> str:
-    """The metrics, each beside its floor: what real images score against real ones; and beside a baseline, if measured."""
+    """The metrics with their tolerances, each beside its floor, what real images score against real ones, and a baseline."""
     baseline = evaluation.get("baseline")
     titles = ["metric", "this model", *(["baseline"] if baseline else []), "real against real", "better"]
     lines = [titles, ["---"] * len(titles)]
     for row in evaluation["metrics"]:
-        numbers = [row["value"], *([row.get("baseline")] if baseline else []), row.get("floor")]
-        lines.append([row["name"], *("" if x is None else f"{x:.4g}" for x in numbers), row["better"]])
+        numbers = [
+            with_tolerance(row["value"], row.get("tolerance")),
+            *([with_tolerance(row.get("baseline"))] if baseline else []),
+            with_tolerance(row.get("floor"), row.get("floor_tolerance")),
+        ]
+        lines.append([row["name"], *numbers, row["better"]])
     text = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     if baseline:
         text += (
@@ -243,9 +329,18 @@ def evaluation_table(evaluation: dict) -> str:
     return text
 
 
-def limits(class_name: str, training: dict) -> str:
-    """What not to expect."""
+def with_tolerance(value: float | None, tolerance: float | None = None) -> str:
+    """A number for a table, with how far a repetition may be off if that is known; empty if there is none."""
+    return ("" if value is None else f"{value:.4g}") + ("" if tolerance is None else f" ± {tolerance:.2g}")
+
+
+def limits(index: dict, training: dict) -> str:
+    """What not to expect; `index` is empty for an evaluator."""
+    if not index:
+        return "Its features see what tells these classes apart, and little else: FID on them compares only with FID on them."
     blurred = " Its images are blurrier than real ones, as those of every VAE with a per-pixel likelihood."
     return "It draws only what its training images show, at their size." + (
-        blurred if class_name == "VAEPipeline" else " A share of its images is malformed: the table says how far it is."
+        blurred
+        if pipeline_class(index) == "VAEPipeline"
+        else " A share of its images is malformed: the table says how far it is."
     )

@@ -373,17 +373,18 @@ def check_weights(path: Path) -> None:
 
 @contextmanager
 def prepared(folder: Path, repo_id: str) -> Iterator[Path]:
-    """A copy of a model's folder as it will lie on the Hub, with the card for that address and the code that it carries.
+    """A copy of a model's folder as it will lie on the Hub, with the code that plain diffusers needs and the card.
 
     In a copy, since several pushes of one folder may run at once, and a push is no reason to change a folder.
     """
     with tempfile.TemporaryDirectory(prefix="genmodels-push-") as temporary:
         copy = Path(temporary) / repo_id.split("/")[1]
         shutil.copytree(folder, copy, ignore=shutil.ignore_patterns(".*", "*.tmp", "*.partial", "__pycache__"))
+        if (copy / "model_index.json").is_file():
+            add_code(copy)
         # Without training.json the card is somebody's own.
         if (copy / "training.json").is_file() or not (copy / "README.md").is_file():
             write_card(copy, repo_id)
-        add_code(copy)
         yield copy
 
 

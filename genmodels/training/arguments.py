@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import hashlib
 import re
 import sys
 from collections.abc import Callable
@@ -13,6 +14,7 @@ import torch
 from accelerate import Accelerator
 
 from ..errors import UserError
+from ..privacy import redact_argument
 from .checkpoints import find_checkpoint
 from .trackers import check_trackers
 
@@ -232,8 +234,10 @@ def check_output(output_dir: Path, resume_from: str | None) -> None:
 def settings_of(args: argparse.Namespace, accelerator: Accelerator) -> dict:
     """What the result depends on beside the code: flags, precision, threads, library."""
     settings = {f"--{name}": value for name, value in vars(args).items() if name not in WITHOUT_EFFECT}
-    # They are saved with checkpoints, which may be published.
-    settings["--dataset_name"] = without_folders(args.dataset_name)
+    # They are saved with checkpoints, which may be published; of another folder the digest is another.
+    public = redact_argument(args.dataset_name)
+    if public != args.dataset_name:
+        settings["--dataset_name"] = f"{public} {hashlib.sha256(args.dataset_name.encode()).hexdigest()[:8]}"
     if args.lr_scheduler == "constant":
         # It only says where a run ends.
         del settings["--max_train_steps"]
@@ -256,18 +260,13 @@ def changed_settings(before: dict, now: dict) -> list[str]:
 
 
 def command_line() -> str:
-    """The command that started this script, for the card. A token never stands in it: there is no flag for one."""
+    """The command that started this script, for the card, without the user's tokens, paths and hosts."""
     script = Path(sys.argv[0])
     return " ".join(["accelerate launch", f"{script.parent.name}/{script.name}", *map(_quoted, sys.argv[1:])])
 
 
-def without_folders(word: str) -> str:
-    """A local path's last part: the others say nothing to a reader of the card, and may name a person."""
-    return f".../{Path(word).name}" if word.startswith(("/", "~", "..")) and len(word) > 1 else word
-
-
 def _quoted(word: str) -> str:
-    word = without_folders(word)
+    word = redact_argument(word)
     return word if re.fullmatch(r"[\w@%+=:,./-]+", word) else "'" + word.replace("'", "'\"'\"'") + "'"
 
 

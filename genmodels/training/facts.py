@@ -12,6 +12,7 @@ from accelerate import Accelerator
 from torch import nn
 
 from ..data import ImageStream
+from ..privacy import public_name
 from .arguments import command_line
 
 
@@ -20,7 +21,7 @@ def training_facts(args: argparse.Namespace, accelerator: Accelerator, steps: in
     batch_size = args.train_batch_size * args.gradient_accumulation_steps * accelerator.num_processes
     return {
         "command": command_line(),
-        "dataset": args.dataset_name if "/" in args.dataset_name and args.dataset_name[0] not in "/.~" else None,
+        "dataset": public_name(args.dataset_name),
         "split": args.split,
         "classes": args.classes,
         "seed": args.seed,

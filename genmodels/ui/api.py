@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import gradio as gr
 
 from ..errors import UserError
-from . import classes, map, samples
-from .inputs import MAX_SEED
-from .models import MAP, ModelStore, NotReadyError
-from .pictures import png_uri
+from . import bulk, classes, map, models, real_or_fake, samples
+from .inputs import MAX_SEED, answered
+from .models import MAP, ModelStore
+from .pictures import png_uri, sheet_uri
 
 MAX_IMAGES = 64
 MAX_PSI = 2.0
+# What a caller of `compare` gets of each side.
+SCORED = ("sheet", "scores", "labels")
 
 
 def bounded(name: str, value: float, low: float, high: float) -> float:
@@ -43,18 +46,9 @@ def counted(name: str, value: int, low: int, high: int) -> int:
     return int(value)
 
 
-def answered(function, *arguments):
-    """The function's result; what a caller did wrong, or a model that is still loading, as `gr.Error`."""
-    try:
-        return function(*arguments)
-    except NotReadyError:
-        raise gr.Error("The models are still loading: try again in a few seconds.", print_exception=False) from None
-    except UserError as error:
-        raise gr.Error(str(error), print_exception=False) from None
-
-
-def add_api(store: ModelStore) -> None:
-    """Add the public endpoints to the Blocks under construction."""
+def add_api(store: ModelStore, tabs: Sequence[str] = models.TABS) -> None:
+    """Add the public endpoints of these tabs to the Blocks under construction."""
+    comparer = real_or_fake.Comparer(store)
 
     def sample(num_images: int = 16, seed: int = 0, psi: float = 1.0) -> str:
         """Draw images with the unconditional GAN.
@@ -112,5 +106,54 @@ def add_api(store: ModelStore) -> None:
 
         return answered(run)
 
-    for function in (sample, write, decode):
-        gr.api(function, api_name=function.__name__)
+    def compare(kind: str = "classes", seed: int = 0) -> dict:
+        """Let the discriminator score 16 real test images and 16 generated ones.
+
+        Args:
+            kind: "classes", the conditional GAN, or "samples", the unconditional one.
+            seed: 0 to 2147483647; chooses the images of both sides.
+
+        Returns:
+            "real" (null where the package has no real images that fit) and "generated", each with "sheet", a contact sheet
+            as a PNG data URI, "scores", higher for more real, and "labels"; "ranked", the share of pairs of a real and a
+            generated image in which the real one scores higher.
+        """
+
+        def run() -> dict:
+            if kind not in real_or_fake.KINDS:
+                raise UserError(f"kind must be one of {', '.join(real_or_fake.KINDS)}.")
+            answer = comparer.compare(kind, counted("seed", seed, 0, MAX_SEED))
+            sides = {side: answer[side] and {key: answer[side][key] for key in SCORED} for side in real_or_fake.SIDES}
+            return {**sides, "ranked": answer.get("ranked")}
+
+        return answered(run)
+
+    def sample_many(
+        kind: str = next(iter(store.models)), num_images: int = 1000, seed: int = 0, psi: float = 1.0
+    ) -> str:
+        """Draw up to 1,000 images at once, on a GPU where the Space has one.
+
+        Args:
+            kind: "map", the VAE, "samples", the unconditional GAN, or "classes", the conditional one, which draws its
+                classes in turn; one that the page shows.
+            num_images: 1 to 1000.
+            seed: 0 to 2147483647; the same seed gives the same images.
+            psi: truncation, 0 to 2.
+
+        Returns:
+            One contact sheet as a PNG data URI, as square as can be, in reading order.
+        """
+
+        def run() -> str:
+            if kind not in store.models:
+                raise UserError(f"kind must be one of {', '.join(store.models)}.")
+            arguments = counted("seed", seed, 0, MAX_SEED), float(bounded("psi", psi, 0, MAX_PSI))
+            images = bulk.draw_many(store, kind, counted("num_images", num_images, 1, bulk.MAX_IMAGES), *arguments)
+            return sheet_uri(images, bulk.columns_of(len(images)))
+
+        return answered(run)
+
+    of_tab = {"samples": sample, "classes": write, "map": decode, "real_or_fake": compare}
+    for tab in tabs:
+        gr.api(of_tab[tab], api_name=of_tab[tab].__name__)
+    gr.api(sample_many, api_name="sample_many", concurrency_limit=1, concurrency_id=bulk.QUEUE)

@@ -14,7 +14,6 @@ from .models import CLASSES, ModelStore
 from .pictures import FRAMES, sheet_uri, to_bytes
 from .widget import widget
 
-KINDS_SHOWN = (CLASSES,)
 MAX_PSI = 1.5
 MAX_TEXT = 12
 # Classes in the row that one latent goes through: a model may know a thousand.

@@ -8,6 +8,8 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import gradio as gr
+
 from ..errors import UserError
 from .models import NotReadyError
 
@@ -47,6 +49,16 @@ def point(value: Any, limit: float) -> list[float]:
     """
     pair = list(value[:2]) if isinstance(value, list | tuple) else []
     return [round(number(v, -limit, limit, 0.0), 2) for v in [*pair, 0.0, 0.0][:2]]
+
+
+def answered(function, *arguments):
+    """The function's result; what a caller did wrong, or a model that is still loading, as `gr.Error`."""
+    try:
+        return function(*arguments)
+    except NotReadyError:
+        raise gr.Error("The models are still loading: try again in a few seconds.", print_exception=False) from None
+    except UserError as error:
+        raise gr.Error(str(error), print_exception=False) from None
 
 
 def server_function(function: Callable[[dict], dict]) -> Callable[[Any], dict]:

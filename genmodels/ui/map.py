@@ -19,7 +19,6 @@ from .models import MAP, Model, ModelStore, RealImages
 from .pictures import FRAMES, raw, sheet_uri, to_bytes
 from .widget import widget
 
-KINDS_SHOWN = (MAP,)
 # Pixels of the atlas from side to side, about: as wide as the page shows it.
 ATLAS_PIXELS = 504
 MIN_LIMIT, MAX_LIMIT = 2.0, 6.0

@@ -8,7 +8,7 @@ import logging
 import re
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,6 +24,10 @@ BUILT_IN = {MAP: "vae-mnist", SAMPLES: "dcgan-cifar10-frogs", CLASSES: "cgan-mni
 KIND_OF_CLASS = {"VAEPipeline": MAP, "DCGANPipeline": SAMPLES, "CGANPipeline": CLASSES}
 CLASS_OF_KIND = {kind: name for name, kind in KIND_OF_CLASS.items()}
 COMPONENT = {MAP: "decoder", SAMPLES: "generator", CLASSES: "generator"}
+# What each tab shows, and beside which of it stand real images.
+KINDS_SHOWN = {"map": (MAP,), "samples": (SAMPLES,), "classes": (CLASSES,), "real_or_fake": (CLASSES, SAMPLES)}
+KINDS_COMPARED = {"map": (MAP,), "samples": (), "classes": (), "real_or_fake": (CLASSES, SAMPLES)}
+TABS = tuple(KINDS_SHOWN)
 # Larger numbers in a config are damage: no network of the suite goes beyond 128 pixels.
 MAX_SIDE, MAX_CLASSES = 1024, 10_000
 # The map is a plane.
@@ -98,21 +102,21 @@ class RealImages:
 
 
 class ModelStore:
-    """The three models and the real images beside them.
+    """The models of the chosen tabs and the real images beside them.
 
     Args:
-        models: what to use instead of the built-in models: a pipeline folder, a folder of them, a built-in name, a Hub id
-            or a Hub namespace.
+        models: what to use instead of the built-in models: a pipeline folder, a folder of them, a built-in name, a Hub id,
+            several of these with commas between, or a Hub namespace.
+        tabs: which tabs will be shown, of `TABS`; no model that they do not need is loaded.
 
     Raises:
         UserError: `models` leads to no usable model.
     """
 
-    def __init__(self, models: str | None = None):
-        self.models = {kind: built_in_model(kind) for kind in KINDS}
-        if models is not None:
-            for model in find_models(models):
-                self.models[model.kind] = model
+    def __init__(self, models: str | None = None, tabs: Sequence[str] = TABS):
+        found = {} if models is None else {model.kind: model for model in find_models(models)}
+        self.models = {kind: found.get(kind) or built_in_model(kind) for kind in kinds_of(tabs, KINDS_SHOWN)}
+        self._compared = kinds_of(tabs, KINDS_COMPARED)
         self._real: dict[str, RealImages | None] = {}
         self._real_lock = threading.Lock()
         self._first_pages: dict[str, dict] = {}
@@ -127,11 +131,13 @@ class ModelStore:
     def load(self) -> None:
         """Load every model, the first tab's first; what fails leaves its reason in the model."""
         import torch
-        from diffusers.utils.logging import disable_progress_bar
+        from diffusers.utils.logging import disable_progress_bar, set_verbosity_error
 
         from ..pipelines import load_pipeline
 
         disable_progress_bar()
+        # A Space has no accelerate, and hears about it for every network; what matters is checked after loading.
+        set_verbosity_error()
         # One visitor's forward pass may use one core: see the note in this package's __init__.
         torch.set_num_threads(1)
         for model in self.models.values():
@@ -148,8 +154,8 @@ class ModelStore:
                 model.reason = f"{model.name!r} does not load: {first_line(error)}"
             if model.reason is not None:
                 print(model.reason, file=sys.stderr)
-        for kind, model in self.models.items():
-            if model.pipe is not None:
+        for kind in self._compared:
+            if self.models[kind].pipe is not None:
                 self.real_images(kind)
 
     def pipe(self, kind: str):
@@ -179,6 +185,11 @@ class ModelStore:
             if kind not in self._real:
                 self._real[kind] = load_real_images(self.models[kind])
             return self._real[kind]
+
+
+def kinds_of(tabs: Sequence[str], kinds: dict[str, tuple[str, ...]]) -> list[str]:
+    """The kinds that `kinds` names for any of the tabs, in the order of `KINDS`."""
+    return [kind for kind in KINDS if any(kind in kinds[tab] for tab in tabs)]
 
 
 def load_real_images(model: Model) -> RealImages | None:
@@ -265,6 +276,8 @@ def find_models(models: str) -> list[Model]:
     folder = Path(models)
     if folder.is_dir():
         found = find_in_folder(folder)
+    elif "," in models:
+        found = [model for part in models.split(",") for model in find_models(part.strip())]
     elif folder.exists():
         raise UserError(
             f"--models {models}: that is a file; give a folder of saved pipelines, a Hub id or a namespace."

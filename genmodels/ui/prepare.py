@@ -6,10 +6,9 @@ import sys
 
 from .. import zoo
 from ..errors import UserError
-from . import classes, first_page, map, real_or_fake, samples
-from .models import KINDS, ModelStore, weights_digest
-
-TABS = {"map": map, "samples": samples, "classes": classes, "real_or_fake": real_or_fake}
+from . import first_page
+from .models import KINDS_SHOWN, ModelStore, weights_digest
+from .suite import TABS
 
 
 def main() -> int:
@@ -17,7 +16,7 @@ def main() -> int:
     store = ModelStore()
     store.load()
     failed = any(model.reason for model in store.models.values())
-    for tab, module in TABS.items():
+    for tab, (_, _, module) in TABS.items():
         try:
             page = module.first_page(store)
         except UserError as error:
@@ -26,8 +25,8 @@ def main() -> int:
             continue
         page["weights"] = {
             model.name: weights_digest(zoo.model_folder(model.name))
-            for model in (store.models[kind] for kind in KINDS)
-            if model.kind in module.KINDS_SHOWN and model.reason is None
+            for model in store.models.values()
+            if model.kind in KINDS_SHOWN[tab] and model.reason is None
         }
         first_page.write(tab, page)
         print(f"{tab}: {sum(f.stat().st_size for f in (first_page.FOLDER / tab).iterdir()):,} bytes")

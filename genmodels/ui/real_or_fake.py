@@ -12,11 +12,11 @@ from ..errors import UserError
 from . import first_page as files
 from . import snippets
 from .inputs import MAX_SEED, integer, one_of, server_function
-from .models import CLASSES, SAMPLES, Model, ModelStore, RealImages
+from .models import CLASSES, KINDS_SHOWN, Model, ModelStore, RealImages
 from .pictures import sheet_uri, to_bytes
 from .widget import widget
 
-KINDS_SHOWN = (CLASSES, SAMPLES)
+KINDS = KINDS_SHOWN["real_or_fake"]
 COUNT, COLUMNS = 16, 4
 NEIGHBOURS = 5
 FIRST_SEED = 0
@@ -140,7 +140,7 @@ def first_page(store: ModelStore) -> dict:
     """What the tab shows before any click, for each of the models that work."""
     comparer = Comparer(store)
     page = {}
-    for kind in KINDS_SHOWN:
+    for kind in KINDS:
         try:
             answer = comparer.compare(kind, FIRST_SEED)
             near = comparer.neighbours(kind, "generated", 0, FIRST_SEED) if answer["real"] else None
@@ -158,7 +158,7 @@ def functions(store: ModelStore) -> list[Callable]:
     comparer = Comparer(store)
 
     def chosen(payload: dict) -> tuple[str, int]:
-        return one_of(payload.get("kind"), KINDS_SHOWN, CLASSES), integer(payload.get("seed"), 0, MAX_SEED, 0)
+        return one_of(payload.get("kind"), KINDS, CLASSES), integer(payload.get("seed"), 0, MAX_SEED, 0)
 
     @server_function
     def start(payload: dict) -> dict:
@@ -179,7 +179,7 @@ def functions(store: ModelStore) -> list[Callable]:
 
 def build(store: ModelStore) -> gr.HTML:
     """The tab's contents."""
-    models = {kind: store.models[kind] for kind in KINDS_SHOWN}
+    models = {kind: store.models[kind] for kind in KINDS}
     built_in = all(model.built_in for model in models.values())
     page = {
         "kinds": [

@@ -13,7 +13,6 @@ from .models import SAMPLES, ModelStore
 from .pictures import FRAMES, sheet_uri, to_bytes
 from .widget import widget
 
-KINDS_SHOWN = (SAMPLES,)
 COUNTS = (16, 36, 64)
 # The range of truncation that the page offers; the pipeline takes 0 to 2.
 MAX_PSI = 1.5

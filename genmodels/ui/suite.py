@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import gradio as gr
 
 from ..errors import UserError
-from . import classes, map, real_or_fake, samples
+from . import bulk, classes, map, models, real_or_fake, samples
 from .api import add_api
-from .models import ModelStore
 from .widget import read
 
-TITLE = "genmodels: classic generative models, alive"
-TABS = {"Map": map, "Samples": samples, "Classes": classes, "Real or fake?": real_or_fake}
+NAME, TITLE = "genmodels", "Classic generative models, alive under your hands."
+# A tab's name, what stands above it when it is alone, and its module; the keys are those of `models.TABS`.
+TABS = {
+    "map": ("Map", "The latent map of a variational autoencoder, alive under your hands.", map),
+    "samples": ("Samples", "A generative adversarial network, alive under your hands.", samples),
+    "classes": ("Classes", "A conditional generative adversarial network, alive under your hands.", classes),
+    "real_or_fake": ("Real or fake?", "What a discriminator takes for real.", real_or_fake),
+}
 # Events that run at once, and that wait: more than that is told to come back.
 CONCURRENCY, QUEUE_SIZE = 4, 64
 # The semibold file that comes with Gradio holds only a few glyphs; the bold one is whole.
@@ -27,16 +34,27 @@ def theme() -> gr.themes.Base:
     )
 
 
-def build(store: ModelStore) -> gr.Blocks:
-    """The suite's page; its networks may still be on their way."""
-    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(CACHE_SECONDS, CACHE_SECONDS)) as demo:
-        gr.HTML(read("header.html"), elem_id="suite-header")
-        with gr.Tabs(elem_id="suite-tabs"):
-            for name, tab in TABS.items():
-                # Rendered at once though hidden, so that every tab has its picture when it is opened.
-                with gr.Tab(name, id=name, render_children=True):
-                    tab.build(store)
-        add_api(store)
+def build(store: models.ModelStore, tabs: Sequence[str] = models.TABS) -> gr.Blocks:
+    """The page; its networks may still be on their way.
+
+    Args:
+        store: made for these tabs, or for more.
+        tabs: which tabs the page has, of `TABS`, in this order; a single one is shown without a bar of tabs.
+    """
+    title = TITLE if len(tabs) > 1 else TABS[tabs[0]][1]
+    page_title = f"{NAME}: {title[0].lower()}{title[1:].rstrip('.')}"
+    with gr.Blocks(title=page_title, analytics_enabled=False, delete_cache=(CACHE_SECONDS, CACHE_SECONDS)) as demo:
+        gr.HTML(read("header.html").replace("<!-- title -->", title), elem_id="suite-header")
+        if len(tabs) == 1:
+            TABS[tabs[0]][2].build(store)
+        else:
+            with gr.Tabs(elem_id="suite-tabs"):
+                for name, _, module in (TABS[tab] for tab in tabs):
+                    # Rendered at once though hidden, so that every tab has its picture when it is opened.
+                    with gr.Tab(name, id=name, render_children=True):
+                        module.build(store)
+        bulk.build(store)
+        add_api(store, tabs)
     return demo.queue(default_concurrency_limit=CONCURRENCY, max_size=QUEUE_SIZE)
 
 

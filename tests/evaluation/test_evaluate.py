@@ -1,5 +1,7 @@
 """The evaluation of a pipeline on the built-in sample: what it reports, with its floor, and that it can be repeated."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from helpers import make_pipeline
@@ -7,25 +9,39 @@ from helpers import make_pipeline
 from genmodels import CGANGenerator, CGANPipeline, VAEDecoder, VAEEncoder, VAEPipeline, zoo
 from genmodels.errors import UserError
 from genmodels.evaluation.classifier import Classifier
-from genmodels.evaluation.evaluate import MAX_IMAGES, eight_bit, evaluate, find_evaluator, generate
+from genmodels.evaluation.evaluate import (
+    MAX_IMAGES,
+    eight_bit,
+    evaluate,
+    evaluate_classifier,
+    find_evaluator,
+    generate,
+    importance_weighted_nll,
+    load_classifier,
+    tolerance_of,
+)
+from genmodels.pipelines import PosteriorOutput
 
 
 @pytest.fixture(scope="module")
 def evaluation():
     torch.manual_seed(0)
     generator = CGANGenerator(base_channels=4, class_names=[str(i) for i in range(10)])
-    return evaluate(CGANPipeline(generator.eval()), "zoo:mnist-sample")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("genmodels.evaluation.evaluate.KID_SUBSETS", 10)
+        return evaluate(CGANPipeline(generator.eval()), "zoo:mnist-sample")
 
 
 def test_quality_never_stands_without_diversity(evaluation):
     metrics = {metric.metric: metric for metric in evaluation.metrics}
-    assert {"fid", "precision", "recall", "accuracy", "within_class_distance"} <= set(metrics)
+    assert {"fid", "kid", "precision", "recall", "accuracy", "within_class_distance"} <= set(metrics)
     assert all(metric.floor is not None for metric in metrics.values())
 
 
 def test_noise_scores_far_from_its_floor(evaluation):
     metrics = {metric.metric: metric for metric in evaluation.metrics}
     assert metrics["fid"].value > 50 * metrics["fid"].floor
+    assert metrics["kid"].value > 50 * abs(metrics["kid"].floor)
     assert metrics["accuracy"].value < 0.5 < 0.99 < metrics["accuracy"].floor
     assert metrics["recall"].value < 0.1 < metrics["recall"].floor
 
@@ -36,13 +52,81 @@ def test_the_protocol_says_n_split_and_seed(evaluation):
         assert fact in evaluation.protocol
 
 
-def test_a_vae_reports_its_bound():
+def test_a_vae_reports_its_bounds(monkeypatch):
+    monkeypatch.setattr("genmodels.evaluation.evaluate.KID_SUBSETS", 10)
+    monkeypatch.setattr("genmodels.evaluation.evaluate.NLL_IMAGES", 50)
     torch.manual_seed(0)
     pipeline = VAEPipeline(VAEEncoder(base_channels=4).eval(), VAEDecoder(base_channels=4).eval())
     metrics = {metric.metric: metric.value for metric in evaluate(pipeline, "zoo:mnist-sample").metrics}
     # Untrained, every pixel is near 1/2: 784 ln 2 nats, and a mean square error of about 0.2.
     assert metrics["negative_elbo"] == pytest.approx(543, rel=0.1)
     assert 0.15 < metrics["mse"] < 0.35
+    assert metrics["nll"] == pytest.approx(543, rel=0.1)
+
+
+class Linear(torch.nn.Module):
+    """The smallest VAE: one latent, every pixel N(tanh(z / 2), sigma^2); and a posterior that is off."""
+
+    def __init__(self, likelihood: str):
+        super().__init__()
+        self.config = SimpleNamespace(likelihood=likelihood, sigma=0.5, latent_dim=1)
+
+    def forward(self, latents, return_logits):
+        return latents[:, :, None, None].expand(-1, 1, 2, 2)
+
+    def encode(self, images):
+        mean = images.mean((1, 2, 3))[:, None] + 1
+        return PosteriorOutput(mean=mean, log_variance=torch.full_like(mean, 0.5))
+
+
+@pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian"])
+def test_the_importance_weighted_bound_approaches_the_likelihood(likelihood):
+    network = Linear(likelihood)
+    pipeline = SimpleNamespace(decoder=network, encode=network.encode)
+    images = torch.tensor([[-1.0, 1, 1, 0.5], [-1, -1, -1, -0.2]]).view(2, 1, 2, 2)
+    # log p(x) by quadrature over the one latent.
+    z = torch.linspace(-8, 8, 4001, dtype=torch.float64)
+    x = images.double().flatten(1)[:, None]
+    if likelihood == "bernoulli":
+        log_p = ((x + 1) / 2 * z.sigmoid().log()[:, None] + (1 - x) / 2 * (-z).sigmoid().log()[:, None]).sum(-1)
+    else:
+        log_p = torch.distributions.Normal(torch.tanh(z / 2)[:, None], 0.5).log_prob(x).sum(-1)
+    joint = (log_p + torch.distributions.Normal(0, 1).log_prob(z)).exp()
+    exact = -float(torch.trapezoid(joint, z).log().mean())
+    few, some, many = (importance_weighted_nll(pipeline, images, draws) for draws in (1, 20, 20_000))
+    assert many == pytest.approx(exact, abs=0.02)
+    mean = sum(importance_weighted_nll(pipeline, images, 1, seed=s) for s in range(200)) / 200
+    # One draw is the negative ELBO: above, on average.
+    assert mean > exact + 0.1
+    assert few == importance_weighted_nll(pipeline, images, 1)
+    assert abs(some - exact) < 0.5
+
+
+def test_tolerances_are_there_for_every_metric(evaluation):
+    for metric in evaluation.metrics:
+        assert metric.tolerance == tolerance_of(metric.metric, metric.value)
+        assert metric.floor_tolerance == tolerance_of(metric.metric, metric.floor)
+    assert tolerance_of("fid", 10.0) == pytest.approx(0.05)
+    assert tolerance_of("recall", 0.5) == 0.003
+    assert tolerance_of("mse", None) is None
+
+
+def test_a_classifier_is_measured_on_the_split():
+    classifier, sha256 = load_classifier("evaluator-mnist")
+    measured = evaluate_classifier(classifier, "zoo:mnist-sample", split="test")
+    (accuracy,) = measured.metrics
+    assert (measured.n, measured.split, measured.seed, measured.evaluator) == (2000, "test", None, None)
+    sample = zoo.load_sample("zoo:mnist-sample", "test")
+    images = torch.from_numpy(sample.images).permute(0, 3, 1, 2).float() / 127.5 - 1
+    with torch.no_grad():
+        right = classifier(images).argmax(1) == torch.tensor(sample.labels)
+    assert accuracy.value == float(right.double().mean())
+    chosen = evaluate_classifier(classifier, "zoo:mnist-sample", split="test", classes=["7", "3"])
+    keep = torch.from_numpy((sample.labels == 3) | (sample.labels == 7))
+    # The stream numbers the chosen classes anew; the classifier does not.
+    assert chosen.n == int(keep.sum())
+    assert chosen.metrics[0].value == float(right[keep].double().mean())
+    assert len(sha256) == 64
 
 
 def test_generated_classes_are_balanced_and_seeded():

@@ -3,8 +3,17 @@
 import pytest
 import torch
 from torchmetrics.image.fid import FrechetInceptionDistance
+from torchmetrics.image.kid import KernelInceptionDistance
 
-from genmodels.evaluation.metrics import coverage_of, frechet_distance, nearest_distances, within_class_distance
+from genmodels import zoo
+from genmodels.evaluation.evaluate import features_of, load_classifier
+from genmodels.evaluation.metrics import (
+    coverage_of,
+    frechet_distance,
+    kernel_distance,
+    nearest_distances,
+    within_class_distance,
+)
 
 
 def normal(n: int, dim: int, seed: int, mean: float = 0.0, scale: float = 1.0) -> torch.Tensor:
@@ -38,9 +47,83 @@ def test_fid_agrees_with_torchmetrics():
     assert frechet_distance(a.flatten(1), b.flatten(1)) == pytest.approx(float(other.compute()), rel=1e-3)
 
 
-def test_too_few_images_are_refused():
-    with pytest.raises(ValueError, match="at least 2"):
-        frechet_distance(normal(1, 4, 0), normal(10, 4, 0))
+@pytest.mark.parametrize("distance", [frechet_distance, kernel_distance])
+def test_too_few_images_are_refused(distance):
+    for a, b in ((normal(1, 4, 0), normal(10, 4, 0)), (normal(10, 4, 0), normal(10, 5, 0))):
+        with pytest.raises(ValueError, match="at least 2"):
+            distance(a, b)
+
+
+@pytest.mark.filterwarnings("ignore:Metric .* will save all extracted features")
+def test_both_distances_agree_with_torchmetrics_on_the_evaluator_itself():
+    evaluator, _ = load_classifier("evaluator-mnist")
+    images = (
+        torch.from_numpy(zoo.load_sample("zoo:mnist-sample", "test").images).permute(0, 3, 1, 2).float() / 127.5 - 1
+    )
+    a, b = images[:300], images[300:600].flip(-1)
+
+    class Features(torch.nn.Module):
+        num_features = 128
+
+        def forward(self, pixel_values):
+            return evaluator.features(pixel_values)
+
+    features = [features_of(evaluator, x) for x in (a, b)]
+    # torchmetrics keeps FID's images as bytes only for its own network.
+    fid = FrechetInceptionDistance(feature=Features(), input_img_size=(1, 28, 28)).set_dtype(torch.float64)
+    kid = KernelInceptionDistance(feature=Features(), subsets=1, subset_size=300)
+    for metric in (fid, kid):
+        metric.inception.requires_grad_(False)
+        metric.update(a, real=False)
+        metric.update(b, real=True)
+    with torch.no_grad():
+        assert frechet_distance(*features) == pytest.approx(float(fid.compute()), rel=1e-3)
+        assert kernel_distance(*features) == pytest.approx(float(kid.compute()[0]), rel=1e-3)
+
+
+def polynomial_mmd(a: torch.Tensor, b: torch.Tensor) -> float:
+    """The unbiased estimate written out: means over all pairs of different images."""
+
+    def kernel(x, y):
+        return (x.double() @ y.double().T / x.shape[1] + 1) ** 3
+
+    def mean_of_pairs(x):
+        return float((kernel(x, x).sum() - kernel(x, x).diagonal().sum()) / (len(x) * (len(x) - 1)))
+
+    return mean_of_pairs(a) + mean_of_pairs(b) - 2 * float(kernel(a, b).mean())
+
+
+def test_kernel_distance_is_the_written_out_formula():
+    a, b = normal(80, 6, 0), normal(80, 6, 1, mean=0.5)
+    # One subset of all images: no choice is left.
+    assert kernel_distance(a, b, subsets=1, subset_size=80) == pytest.approx(polynomial_mmd(a, b), rel=1e-9)
+
+
+def test_kernel_distance_of_shifted_gaussians_has_a_closed_form():
+    # One dimension, N(0, 1) and N(m, 1): E k(x, y) = E (xy + 1)^3 over independent x, y is the sum over j of
+    # binomial(3, j) E x^j E y^j, so the distance is the sum of binomial(3, j) (E x^j - E y^j)^2.
+    m = 1.5
+    expected = 3 * m**2 + 3 * (m**2) ** 2 + (m**3 + 3 * m) ** 2
+    a, b = normal(20_000, 1, 0), normal(20_000, 1, 1, mean=m)
+    assert kernel_distance(a, b, subset_size=2000) == pytest.approx(expected, rel=0.05)
+
+
+def test_kernel_distance_of_equal_sources_is_near_zero_and_unbiased():
+    a, b = normal(4000, 8, 0), normal(4000, 8, 1)
+    assert abs(kernel_distance(a, b)) < 0.003
+    assert kernel_distance(a, b + 1) > 1
+    small = [kernel_distance(normal(50, 8, 2 * i), normal(50, 8, 2 * i + 1), subsets=1) for i in range(200)]
+    assert abs(sum(small) / len(small)) < 3 * torch.tensor(small).std() / len(small) ** 0.5
+
+
+def test_kernel_distance_is_seeded_and_leaves_the_random_state_alone():
+    a, b = normal(300, 4, 0), normal(300, 4, 1, mean=1)
+    torch.manual_seed(7)
+    expected = torch.rand(3)
+    torch.manual_seed(7)
+    first, again, other = (kernel_distance(a, b, subsets=5, subset_size=50, seed=s) for s in (1, 1, 2))
+    assert first == again != other
+    assert torch.equal(torch.rand(3), expected)
 
 
 def test_precision_and_recall_tell_collapse_from_noise():

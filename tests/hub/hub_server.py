@@ -316,7 +316,15 @@ async def create_repo(request: Request) -> Response:
         raise HubError(409, "You already created this repo", url=url, name=repo_id)
     private = body.get("visibility") == "private" or bool(body.get("private"))
     hub.repos[kind, repo_id] = Repo(kind, repo_id, private, body.get("sdk"))
+    hub.repos[kind, repo_id].hardware = body.get("hardware") or "cpu-basic"
     return JSONResponse({"url": url, "name": repo_id, "id": repo_id, "private": private})
+
+
+async def list_models(request: Request) -> Response:
+    """The public models of one author."""
+    author, hub = request.query_params.get("author"), request.app.state.hub
+    found = [r for (kind, _), r in hub.repos.items() if kind == "models" and r.id.split("/")[0] == author]
+    return JSONResponse([repo.info("main") for repo in found if not repo.private])
 
 
 async def repo_info(request: Request) -> Response:
@@ -582,6 +590,7 @@ def make_app(tokens: dict[str, dict]) -> Faults:
     routes = [
         Route("/api/whoami-v2", whoami),
         Route("/api/validate-yaml", validate_yaml, methods=["POST"]),
+        Route("/api/models", list_models),
         Route("/api/repos/create", create_repo, methods=["POST"]),
         Route("/api/repos/delete", delete_repo, methods=["DELETE"]),
         Route("/api/{kind}/{ns}/{name}/runtime", space_runtime),

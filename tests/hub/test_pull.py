@@ -113,7 +113,8 @@ def test_revisions_subfolders_precisions_and_variants(faulty_hub, pushed, saved,
         f"pipe = load_pipeline('alice/folders', subfolder='runs/last')\n{SUM}",
         "import torch; result = str(load_pipeline('alice/half', dtype=torch.bfloat16).dtype)",
         "pipe = load_pipeline('alice/half', variant='fp16', torch_dtype=torch.float16); result = str(pipe.dtype)",
-        f"pipe = load_pipeline('alice/secret', token='hf_alice', cache_dir={str(tmp_path / 'elsewhere')!r}); result = type(pipe).__name__",
+        f"pipe = load_pipeline('alice/secret', token='hf_alice', cache_dir={str(tmp_path / 'elsewhere')!r})\n"
+        "result = type(pipe).__name__",
         env={**faulty_hub.env(tmp_path, user=None), "HF_HUB_CACHE": str(tmp_path / "hub")},
     )
     v1, main = expected(make_pipeline("cgan")), expected(make_pipeline("cgan", seed=1))

@@ -9,8 +9,7 @@ import pytest
 
 from genmodels import zoo
 from genmodels.ui import first_page
-from genmodels.ui.models import BUILT_IN, weights_digest
-from genmodels.ui.prepare import TABS
+from genmodels.ui.models import BUILT_IN, KINDS_SHOWN, TABS, weights_digest
 
 MAX_BYTES = 1_500_000
 
@@ -19,9 +18,7 @@ MAX_BYTES = 1_500_000
 def test_prepared_from_the_weights_in_the_package(tab):
     page = first_page.read(tab)
     assert page is not None, "run python -m genmodels.ui.prepare"
-    assert set(page["weights"]) == {BUILT_IN[kind] for kind in TABS[tab].KINDS_SHOWN}, (
-        "run python -m genmodels.ui.prepare"
-    )
+    assert set(page["weights"]) == {BUILT_IN[kind] for kind in KINDS_SHOWN[tab]}, "run python -m genmodels.ui.prepare"
     for name, digest in page["weights"].items():
         assert digest == weights_digest(zoo.model_folder(name)), "run python -m genmodels.ui.prepare"
 

@@ -35,6 +35,22 @@ def test_numbers_need_digit_classes(odd_store):
     assert "no classes 0 to 9" in write({"text": "12"})["message"]
 
 
+def test_a_store_for_some_tabs_has_their_models_only(usual_models):
+    both = ",".join(str(usual_models / kind) for kind in ("dcgan", "cgan"))
+    store = ModelStore(both, tabs=("real_or_fake",))
+    assert {kind: model.name for kind, model in store.models.items()} == {
+        SAMPLES: str(usual_models / "dcgan"),
+        CLASSES: str(usual_models / "cgan"),
+    }
+    store = ModelStore(str(usual_models), tabs=("samples",))
+    store.load()
+    assert list(store.models) == [SAMPLES]
+    # The tab shows no real images, and thousands of them would be read for nothing.
+    assert not store._real
+    demo = build(store, ("samples",))
+    assert "tabs" not in [block.get_block_name() for block in demo.blocks.values()]
+
+
 def test_kinds_that_are_not_found_stay_built_in(usual_models):
     store = ModelStore(str(usual_models / "dcgan"))
     assert store.models[SAMPLES].name == str(usual_models / "dcgan")

@@ -122,6 +122,8 @@ function fit() {
 }
 
 controls(state, draw);
+// Alone on a page, the tab is painted before its font has come.
+document.fonts.ready.then(paintPlot);
 
 begin(async first => {
   const firstOf = kind => first[kind] && first[kind].compare;

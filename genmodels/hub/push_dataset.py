@@ -1,0 +1,420 @@
+"""An image folder as a dataset on the Hub: parquet shards that the training scripts stream, with a card.
+
+`datasets` and torch are imported only once there is something to read, so that mistakes are answered at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import itertools
+import math
+import random
+import shlex
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+
+from ..errors import UserError
+from ..retries import retry
+
+SPLITS = {"train": "train", "test": "test", "validation": "validation", "val": "validation"}
+# One download of a shard should neither take minutes nor be one of thousands.
+SHARD_BYTES = 256 * 2**20
+# Below so many images another shard, and with it another worker, gains nothing.
+SHARD_IMAGES, USUAL_SHARDS = 1000, 8
+ROW_GROUP = 100
+
+CARD = """# {name}
+
+{count:,} images{classes_text}, pushed with genmodels.
+
+{table}
+
+## Use
+
+```python
+import datasets
+
+rows = datasets.load_dataset("{repo_id}", split="train", streaming=True)
+print(next(iter(rows)))
+```
+
+Train on it:
+
+```sh
+{command}
+```
+"""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One image file: where it lies, and the name of its class, None without classes."""
+
+    path: Path
+    class_name: str | None
+
+
+@dataclass(frozen=True)
+class PushedDataset:
+    """What `push_dataset` made: its address, and the names of its classes."""
+
+    url: str
+    class_names: list[str]
+
+
+def find_pictures(folder: Path) -> dict[str, list[Picture]]:
+    """The image files of a folder by split, in the order of their names.
+
+    Folders named train, test, validation or val at the top are splits; the next level of folders is classes.
+
+    Raises:
+        UserError: there is no such folder, it holds no images, or some images lie in class folders and others beside them.
+    """
+    if not folder.is_dir():
+        raise UserError(f"There is no folder {str(folder)!r}: push-dataset takes a folder of images.")
+    tops = [path for path in sorted(folder.iterdir()) if path.is_dir() and not path.name.startswith(".")]
+    has_splits = bool(tops) and all(path.name.lower() in SPLITS for path in tops) and not _images_in(folder, deep=False)
+    roots: dict[str, Path] = {}
+    for path in tops if has_splits else [folder]:
+        split = SPLITS[path.name.lower()] if has_splits else "train"
+        if split in roots:
+            raise UserError(f"{str(folder)!r} has the split {split} twice, {roots[split].name} and {path.name}.")
+        roots[split] = path
+    found = {split: _pictures_in(root) for split, root in roots.items()}
+    if not found.get("train"):
+        from ..data import IMAGE_SUFFIXES
+
+        raise UserError(
+            f"{str(folder)!r} holds no images to train on ({', '.join(IMAGE_SUFFIXES)}): give a folder of images, or of "
+            "folders by class."
+        )
+    labelled = {split: {picture.class_name for picture in pictures} - {None} for split, pictures in found.items()}
+    names = labelled["train"]
+    for split, others in labelled.items():
+        if bool(others) != bool(names) or not others <= names:
+            unknown = f"the classes {', '.join(sorted(others - names))}, which train lacks" if others else "no classes"
+            raise UserError(f"The split {split} of {str(folder)!r} has {unknown}: every split needs those of train.")
+    return {split: pictures for split, pictures in found.items() if pictures}
+
+
+def _images_in(folder: Path, deep: bool) -> list[Path]:
+    from ..data import IMAGE_SUFFIXES
+
+    paths = folder.rglob("*") if deep else folder.iterdir()
+    return sorted(
+        path
+        for path in paths
+        if path.suffix.lower() in IMAGE_SUFFIXES
+        and path.is_file()
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    )
+
+
+def _pictures_in(root: Path) -> list[Picture]:
+    """The images below `root`; the first level of folders names classes."""
+    beside = _images_in(root, deep=False)
+    inside = [path for path in _images_in(root, deep=True) if path.parent != root]
+    if beside and inside:
+        raise UserError(
+            f"{str(root)!r} holds {len(beside)} images beside folders of images, first {beside[0].name!r}: move them into a "
+            "class folder, or the folders' images up."
+        )
+    return [Picture(path, path.relative_to(root).parts[0]) for path in inside] or [Picture(p, None) for p in beside]
+
+
+def hold_out(pictures: list[Picture], share: float) -> tuple[list[Picture], list[Picture]]:
+    """Part of each class, chosen at random with a fixed seed: the others, and a test split of at least one image a class.
+
+    Raises:
+        UserError: a class has too few images to leave one on both sides.
+    """
+    chosen = set()
+    for name in sorted({picture.class_name for picture in pictures}, key=str):
+        members = [picture for picture in pictures if picture.class_name == name]
+        count = max(1, round(share * len(members)))
+        if count >= len(members):
+            raise UserError(
+                f"--test_share {share:g} leaves no training image of {len(members)}"
+                + (f" in class {name!r}" if name else "")
+                + ": give a smaller share or more images."
+            )
+        chosen |= set(random.Random(0).sample(members, count))
+    return [p for p in pictures if p not in chosen], [p for p in pictures if p in chosen]
+
+
+def read_picture(picture: Picture, resolution: int | None, fit: str, keep_metadata: bool) -> bytes:
+    """The bytes to publish: the file's own, or the image as a square PNG of `resolution` pixels without metadata.
+
+    Raises:
+        UserError: it cannot be read as an image, or would publish the place where it was taken.
+    """
+    from ..data import make_square
+
+    try:
+        data = picture.path.read_bytes()
+        image = Image.open(io.BytesIO(data))
+        image.load()
+        tells_place = bool(image.getexif().get_ifd(ExifTags.IFD.GPSInfo))
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise UserError(
+            f"{str(picture.path)!r} cannot be read as an image ({reason}): repair or remove it; nothing was pushed."
+        ) from error
+    if resolution is None:
+        if tells_place and not keep_metadata:
+            raise UserError(
+                f"{str(picture.path)!r} says where it was taken (GPS): --resolution SIZE publishes images without metadata, "
+                "--keep_metadata publishes it as it is; nothing was pushed."
+            )
+        return data
+    # The camera's note on which side is up goes with the metadata.
+    image = ImageOps.exif_transpose(image)
+    if image.mode not in ("L", "RGB"):
+        image = image.convert("L" if image.mode in ("1", "I;16", "I", "F", "LA") else "RGB")
+    out = io.BytesIO()
+    make_square(image, resolution, fit).save(out, format="PNG")
+    return out.getvalue()
+
+
+def write_shards(
+    pictures: list[Picture],
+    class_names: list[str],
+    split: str,
+    folder: Path,
+    *,
+    resolution: int | None = None,
+    fit: str = "crop",
+    keep_metadata: bool = False,
+) -> int:
+    """Write `folder`/data/<split>-00000-of-0000N.parquet with the columns `image` and, with classes, `label`.
+
+    Rows are in a random order, with a fixed seed: in that of the folder each shard would hold a class or two, and a stream's
+    shuffle buffer would not mix them. The same folder gives the same bytes.
+
+    Returns:
+        The number of shards.
+
+    Raises:
+        UserError: see `read_picture`.
+    """
+    import datasets
+
+    features = {"image": datasets.Image()}
+    if class_names:
+        features["label"] = datasets.ClassLabel(names=class_names)
+    schema = datasets.Features(features).arrow_schema
+    pictures = random.Random(0).sample(pictures, len(pictures))
+    size = sum(picture.path.stat().st_size for picture in pictures)
+    if resolution is not None:
+        # Before it is known how well they compress: at most three bytes a pixel.
+        size = min(size, 3 * resolution**2 * len(pictures))
+    shards = max(1, math.ceil(size / SHARD_BYTES), min(USUAL_SHARDS, len(pictures) // SHARD_IMAGES))
+    shards = min(shards, len(pictures))
+    (folder / "data").mkdir(exist_ok=True)
+    for shard in range(shards):
+        _write_shard(
+            folder / "data" / f"{split}-{shard:05d}-of-{shards:05d}.parquet",
+            schema,
+            _rows(pictures[shard::shards], class_names, resolution, fit, keep_metadata),
+        )
+    return shards
+
+
+def _rows(
+    pictures: list[Picture], class_names: list[str], resolution: int | None, fit: str, keep_metadata: bool
+) -> Iterator[dict]:
+    for picture in pictures:
+        data = read_picture(picture, resolution, fit, keep_metadata)
+        name = picture.path.name if resolution is None else f"{picture.path.stem}.png"
+        label = {"label": class_names.index(picture.class_name)} if class_names else {}
+        yield {"image": {"bytes": data, "path": name}, **label}
+
+
+def _write_shard(path: Path, schema, rows: Iterator[dict]) -> None:
+    """A parquet file, row group by row group: memory holds one of them."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    with parquet.ParquetWriter(path, schema) as writer:
+        while group := list(itertools.islice(rows, ROW_GROUP)):
+            writer.write_table(pa.Table.from_pylist(group, schema=schema))
+
+
+def write_dataset_card(
+    folder: Path,
+    repo_id: str,
+    splits: dict[str, list[Picture]],
+    class_names: list[str],
+    license_name: str | None,
+    resolution: int | None,
+) -> None:
+    """Write `folder`/README.md: metadata, counts, and how to stream and train on it.
+
+    Raises:
+        UserError: the Hub does not take the metadata, because of an unknown license.
+    """
+    from huggingface_hub import DatasetCard, DatasetCardData
+
+    count = sum(map(len, splits.values()))
+    tasks = ["unconditional-image-generation", *(["image-classification"] if class_names else [])]
+    data = DatasetCardData(
+        license=license_name,
+        pretty_name=repo_id.split("/")[-1],
+        tags=["genmodels", "image"],
+        task_categories=tasks,
+        size_categories=[size_category(count)],
+        configs=[
+            {
+                "config_name": "default",
+                "data_files": [{"split": split, "path": f"data/{split}-*.parquet"} for split in splits],
+            }
+        ],
+    )
+    totals = {split: Counter(picture.class_name for picture in pictures) for split, pictures in splits.items()}
+    lines = [["class" if class_names else "", *splits], ["---"] * (1 + len(splits))]
+    lines += [[name, *(f"{totals[split][name]:,}" for split in splits)] for name in class_names]
+    lines += [["all", *(f"{len(pictures):,}" for pictures in splits.values())]]
+    text = CARD.format(
+        name=repo_id.split("/")[-1],
+        count=count,
+        classes_text=f" in {len(class_names)} classes" if class_names else "",
+        table="\n".join(f"| {' | '.join(line)} |" for line in lines),
+        repo_id=repo_id,
+        command=training_command(repo_id, bool(class_names), resolution),
+    )
+    card = DatasetCard(f"---\n{data.to_yaml()}\n---\n\n{text}")
+    try:
+        retry(lambda: card.validate(repo_type="dataset"))
+    except ValueError as error:
+        raise UserError(
+            f"The Hub does not take the dataset's card, perhaps for --license {license_name}: give one of "
+            "https://huggingface.co/docs/hub/repositories-licenses, or none."
+        ) from error
+    card.save(folder / "README.md")
+
+
+def training_command(repo_id: str, has_classes: bool, resolution: int | None) -> str:
+    """How to train on the dataset: the conditional GAN if there are classes to condition on."""
+    script = "cgan" if has_classes else "dcgan"
+    # Images that were not made square here may be of any size.
+    return f"accelerate launch train/{script}.py --dataset_name {repo_id}" + ("" if resolution else " --resolution 64")
+
+
+def size_category(count: int) -> str:
+    """The Hub's name for a dataset of `count` rows: "n<1K", "1K<n<10K", ..."""
+    if count < 1000:
+        return "n<1K"
+    steps = ("1K", "10K", "100K", "1M", "10M", "100M", "1B")
+    power = min(int(math.log10(count)) - 3, len(steps) - 2)
+    return f"{steps[power]}<n<{steps[power + 1]}"
+
+
+def check_place(folder: Path, repo_id: str, replace: bool) -> tuple[str, ...]:
+    """The data files that the dataset on the Hub holds and `folder` does not: none, or those to be replaced.
+
+    Raises:
+        UserError: it holds other data, which was not asked to be replaced.
+    """
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import RepositoryNotFoundError
+
+    from .push import hub_errors, is_same
+
+    with hub_errors(f"Looking for {repo_id} failed"):
+        try:
+            info = retry(lambda: HfApi().dataset_info(repo_id, files_metadata=True))
+        except RepositoryNotFoundError:
+            return ()
+    there = {file.rfilename: file for file in info.siblings or [] if file.rfilename != ".gitattributes"}
+    here = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
+    if there and not replace and not (there.keys() == here.keys() and all(is_same(here[n], there[n]) for n in here)):
+        raise UserError(
+            f"{repo_id} is on the Hub already and holds something else: choose another name, or add --replace to put this in "
+            "its place."
+        )
+    return tuple(name for name in there if name.startswith("data/") and name not in here)
+
+
+def push_dataset(
+    folder: Path,
+    repo_id: str,
+    *,
+    private: bool = False,
+    replace: bool = False,
+    resolution: int | None = None,
+    fit: str = "crop",
+    test_share: float = 0.0,
+    license_name: str | None = None,
+    keep_metadata: bool = False,
+) -> PushedDataset:
+    """Turn a folder of images into a dataset on the Hub, in one commit.
+
+    Args:
+        folder: images, or folders by class; below train, test and validation if there are such.
+        repo_id: "name/dataset".
+        private: make the repository private if it is new.
+        replace: put the new data in the place of what the dataset holds.
+        resolution: publish square PNGs of so many pixels, without metadata; by default the files as they are.
+        fit: how they become square, as in `load_images`.
+        test_share: if there is no test split, make one of this share of each class.
+        license_name: of the images, as the Hub calls it, such as "cc-by-4.0".
+        keep_metadata: publish images that say where they were taken.
+
+    Raises:
+        UserError: an image is unreadable, the folder is of no use, you may not write there, or the Hub does not answer.
+    """
+    from .push import check_rights, push_folder
+
+    splits = find_pictures(folder)
+    if test_share and "test" in splits:
+        raise UserError(f"{str(folder)!r} has a test split already: leave --test_share out.")
+    if test_share:
+        splits["train"], splits["test"] = hold_out(splits["train"], test_share)
+    class_names = sorted({picture.class_name for picture in splits["train"]} - {None})
+    check_rights(repo_id, private=private, repo_type="dataset")
+    flags = [
+        *(["--private"] if private else []),
+        *(["--replace"] if replace else []),
+        *(["--resolution", str(resolution), "--fit", fit] if resolution else []),
+        *(["--test_share", f"{test_share:g}"] if test_share else []),
+        *(["--license", license_name] if license_name else []),
+        *(["--keep_metadata"] if keep_metadata else []),
+    ]
+    command = f"python -m genmodels push-dataset {shlex.join([str(folder), repo_id, *flags])}"
+    scratch = Path(tempfile.mkdtemp(prefix="genmodels-dataset-"))
+    try:
+        write_dataset_card(scratch, repo_id, splits, class_names, license_name, resolution)
+        for split, pictures in splits.items():
+            shards = write_shards(
+                pictures, class_names, split, scratch, resolution=resolution, fit=fit, keep_metadata=keep_metadata
+            )
+            print(f"{split}: {len(pictures):,} images in {shards} shard{'s' if shards > 1 else ''}")
+        url = push_folder(
+            scratch,
+            repo_id,
+            private=private,
+            repo_type="dataset",
+            title="Upload the dataset",
+            replaced=check_place(scratch, repo_id, replace),
+            source=folder,
+            command=command,
+        )
+        return PushedDataset(url, class_names)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def push_dataset_command(args: argparse.Namespace) -> None:
+    """`python -m genmodels push-dataset`: push, and say how to train on it."""
+    options = {name: getattr(args, name) for name in ("private", "replace", "resolution", "fit", "test_share")}
+    result = push_dataset(
+        args.folder, args.repo_id, license_name=args.license, keep_metadata=args.keep_metadata, **options
+    )
+    print(f"{result.url}\nTrain on it: {training_command(args.repo_id, bool(result.class_names), args.resolution)}")

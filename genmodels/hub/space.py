@@ -1,0 +1,247 @@
+"""Hosted Spaces: a folder that stands alone, and the way onto the Hub."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import shlex
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import yaml
+from huggingface_hub import HfApi
+from huggingface_hub.errors import RepositoryNotFoundError
+
+from .. import zoo
+from ..errors import UserError
+from ..retries import retry
+from ..ui.models import (
+    BUILT_IN,
+    CLASS_OF_KIND,
+    KINDS_COMPARED,
+    KINDS_SHOWN,
+    REAL_SAMPLES,
+    TABS,
+    Model,
+    built_in_model,
+    find_models,
+    kinds_of,
+)
+from .push import check_rights, hub_errors, push_folder
+
+PACKAGE = Path(__file__).parents[1]
+# The Spaces' own files lie beside the package, in the checkout only.
+SPACES = PACKAGE.parent / "spaces"
+TABS_OF_SPACE = {
+    "suite": TABS,
+    "vae": ("map",),
+    "dcgan": ("samples",),
+    "cgan": ("classes",),
+    "real-vs-fake": ("real_or_fake",),
+}
+# ZeroGPU documents torch 2.8.0, 2.9.1, 2.10.0, 2.11.0 and, of late, 2.12.1 and 2.13.0, and refuses others; of its two
+# Pythons, 3.10.13 is too old for the NumPy that is pinned.
+ZERO_GPU_TORCH, ZERO_GPU_PYTHON, ZERO_GPU_HARDWARE = "2.11.0", "3.12.12", "zero-a10g"
+# Made by the Hub in every repository.
+OWN_FILES_OF_HUB = {".gitattributes"}
+
+
+def source_of(name: str) -> Path:
+    """The folder with a Space's own files.
+
+    Raises:
+        UserError: there is no such Space, or this is an installed package without the checkout.
+    """
+    if name not in TABS_OF_SPACE:
+        raise UserError(f"There is no Space {name!r}: give one of {', '.join(TABS_OF_SPACE)}.")
+    folder = SPACES / name
+    if not (folder / "README.md").is_file():
+        raise UserError(
+            f"The Spaces' own files are not part of an installed package, and {folder} does not exist: run this in a checkout "
+            "of the repository."
+        )
+    return folder
+
+
+def models_on_hub(models: str, kinds: list[str]) -> dict[str, Model]:
+    """The models of a Hub namespace, or of Hub ids with commas between, that a Space can show, by their kind.
+
+    Raises:
+        UserError: it is no such name, the Hub has no model that fits, or it cannot be reached.
+    """
+    for part in models.split(","):
+        if Path(part).exists() or zoo.model_folder(part) is not None:
+            raise UserError(
+                f"--models {part}: a Space takes its models from the Hub, so give a namespace or a Hub id such as name/model; "
+                "push a folder first."
+            )
+    found = {model.kind: model for model in retry(lambda: find_models(models)) if model.kind in kinds}
+    if not found:
+        raise UserError(f"--models {models}: this Space shows a {' or a '.join(CLASS_OF_KIND[k] for k in kinds)}.")
+    return {kind: found[kind] for kind in kinds if kind in found}
+
+
+def package_files(models: list[str], samples: list[str]) -> Iterator[Path]:
+    """The package's files, relative to the folder above it, sorted; of the zoo only the named models and image samples."""
+    kept = {zoo.ROOT / name for name in models} | {zoo.sample_folder(name) for name in samples}
+    for path in sorted(PACKAGE.rglob("*")):
+        relative = path.relative_to(PACKAGE.parent)
+        hidden = any(part.startswith(".") or part == "__pycache__" for part in relative.parts)
+        if hidden or not path.is_file():
+            continue
+        if not path.is_relative_to(zoo.ROOT) or path.parent == zoo.ROOT or kept & set(path.parents):
+            yield relative
+
+
+def build_space(name: str, out: Path, models: str | None = None, zero_gpu: bool = False) -> str:
+    """Make a folder that runs as a Space: its own files, the package, and the zoo models that it shows.
+
+    The same arguments make the same bytes.
+
+    Args:
+        name: of `TABS_OF_SPACE`.
+        out: where; must not exist, or be an empty folder.
+        models: a Hub namespace, or Hub ids with commas between: these models are loaded from the Hub, and their weights
+            left out of the folder; kinds that it lacks stay built in.
+        zero_gpu: pin the versions that ZeroGPU offers.
+
+    Returns:
+        What was made, in words.
+
+    Raises:
+        UserError: no such Space or models, or the folder cannot be written.
+    """
+    source, tabs = source_of(name), TABS_OF_SPACE[name]
+    if out.is_file() or (out.is_dir() and any(out.iterdir())):
+        raise UserError(f"{str(out)!r} is not empty: name a folder that does not exist yet.")
+    if not out.absolute().parent.is_dir():
+        raise UserError(
+            f"{str(out)!r} is to lie in {str(out.absolute().parent)!r}, which is not a folder: make it first."
+        )
+    kinds = kinds_of(tabs, KINDS_SHOWN)
+    from_hub = {} if models is None else models_on_hub(models, kinds)
+    shown = {kind: from_hub.get(kind) or built_in_model(kind) for kind in kinds}
+    for model in shown.values():
+        if model.reason is not None:
+            raise UserError(model.reason)
+    built_in = [BUILT_IN[kind] for kind in kinds if kind not in from_hub]
+    samples = sorted({REAL_SAMPLES[shown[kind].num_channels] for kind in kinds_of(tabs, KINDS_COMPARED)})
+    hub_ids = [model.name for model in from_hub.values()]
+
+    temporary = out.absolute().with_name(f".{out.absolute().name}.{os.getpid()}.tmp")
+    try:
+        temporary.mkdir()
+        for path in sorted(source.iterdir()):
+            if path.is_file() and not path.name.startswith("."):
+                shutil.copyfile(path, temporary / path.name)
+        for relative in package_files(built_in, samples):
+            (temporary / relative).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(PACKAGE.parent / relative, temporary / relative)
+        adapt(temporary, hub_ids, zero_gpu)
+        os.replace(temporary, out)
+    except OSError as error:
+        raise UserError(f"{str(out)!r} cannot be written: {error.strerror or error}.") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    files = [path for path in out.rglob("*") if path.is_file()]
+    size = sum(path.stat().st_size for path in files) / 1e6
+    parts = [f"{', '.join(hub_ids)} from the Hub"] if hub_ids else []
+    parts += [f"{', '.join(built_in)} inside"] if built_in else []
+    return f"{len(files)} files, {size:.1f} MB, {' and '.join(parts)}"
+
+
+def adapt(folder: Path, hub_ids: list[str], zero_gpu: bool) -> None:
+    """Write into a Space's own files what differs from how they lie in the repository."""
+    if hub_ids:
+        app = folder / "app.py"
+        call = re.compile(r"^serve\((.*)\)$", re.MULTILINE)
+        argument = f"models={json.dumps(','.join(hub_ids))}"
+        app.write_text(call.sub(lambda m: f"serve({', '.join(filter(None, [m[1], argument]))})", app.read_text()))
+    if zero_gpu:
+        requirements = folder / "requirements.txt"
+        pins = re.sub(r"^torch==.*$", f"torch=={ZERO_GPU_TORCH}", requirements.read_text(), flags=re.MULTILINE)
+        requirements.write_text(pins)
+    card = folder / "README.md"
+    _, head, text = card.read_text(encoding="utf-8").split("---\n", 2)
+    settings = yaml.safe_load(head)
+    if hub_ids:
+        settings |= {"models": hub_ids, "preload_from_hub": list(hub_ids)}
+    if zero_gpu:
+        settings |= {"python_version": ZERO_GPU_PYTHON, "suggested_hardware": ZERO_GPU_HARDWARE}
+    head = yaml.safe_dump(settings, sort_keys=False, allow_unicode=True)
+    card.write_text(f"---\n{head}---\n{text}", encoding="utf-8")
+
+
+def deploy_space(
+    name: str, repo_id: str, models: str | None = None, zero_gpu: bool = False, private: bool = False
+) -> tuple[str, str]:
+    """Create a Space unless it exists, and make it equal to the folder that `build_space` makes, in one commit.
+
+    Args:
+        name, models, zero_gpu: see `build_space`. With `zero_gpu` the hardware is asked for too.
+        repo_id: "name/space".
+        private: whether only its owners can see it.
+
+    Returns:
+        The Space's address, and what lies there, in words.
+
+    Raises:
+        UserError: see `build_space` and `push.push_folder`; the rights are checked first.
+    """
+    source_of(name)
+    check_rights(repo_id, private=private, repo_type="space")
+    options = [*(["--models", models] if models else []), *(["--zero_gpu"] if zero_gpu else [])]
+    options += ["--private"] if private else []
+    hardware = {"space_hardware": ZERO_GPU_HARDWARE} if zero_gpu else {}
+    with tempfile.TemporaryDirectory(prefix="genmodels-space-") as scratch:
+        folder = Path(scratch) / name
+        built = build_space(name, folder, models, zero_gpu)
+        url = push_folder(
+            folder,
+            repo_id,
+            private=private,
+            repo_type="space",
+            title=f"Deploy the Space {name}",
+            replaced=obsolete_files(repo_id, folder),
+            source=Path(name),
+            command=shlex.join(["python", "-m", "genmodels", "space", "deploy", name, repo_id, *options]),
+            space_sdk="gradio",
+            **hardware,
+        )
+    if zero_gpu:
+        with hub_errors(
+            f"Asking for ZeroGPU failed, although {url} was uploaded", ": choose it in the Space's settings."
+        ):
+            request_zero_gpu(repo_id)
+    return url, built
+
+
+def request_zero_gpu(repo_id: str) -> None:
+    """Ask for ZeroGPU where a Space has other hardware, as one that was there before."""
+    api = HfApi()
+    if retry(lambda: api.get_space_runtime(repo_id)).requested_hardware != ZERO_GPU_HARDWARE:
+        retry(lambda: api.request_space_hardware(repo_id, ZERO_GPU_HARDWARE))
+
+
+def obsolete_files(repo_id: str, folder: Path) -> tuple[str, ...]:
+    """What a Space on the Hub has beyond the folder's files."""
+    with hub_errors(f"Looking at {repo_id} failed"):
+        try:
+            there = retry(lambda: HfApi().list_repo_files(repo_id, repo_type="space"))
+        except RepositoryNotFoundError:
+            return ()
+    return tuple(name for name in there if name not in OWN_FILES_OF_HUB and not (folder / name).is_file())
+
+
+def space_command(args: argparse.Namespace) -> None:
+    """`python -m genmodels space build` and `space deploy`, their arguments parsed."""
+    if args.action == "build":
+        built = build_space(args.name, args.out, args.models, args.zero_gpu)
+        print(f"{args.out}: {built}; try it with `cd {args.out} && python app.py`")
+    else:
+        url, done = deploy_space(args.name, args.repo_id, args.models, args.zero_gpu, args.private)
+        print(f"{url}: {done}")

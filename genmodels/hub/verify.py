@@ -1,0 +1,347 @@
+"""Measuring a model for its card, and finding out whether what a card says is so."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from huggingface_hub import HfApi, ModelCard, snapshot_download
+from huggingface_hub.constants import is_offline_mode
+from huggingface_hub.hf_api import RepoFile
+from yaml import YAMLError
+
+from .. import zoo
+from ..errors import UserError
+from ..privacy import HUB_ID
+from ..retries import is_transient, retry
+from .cards import KINDS, evaluation_table, pipeline_class, read_json, write_card, write_text
+
+INDEX = ("model_index.json", "config.json")
+# What the numbers depend on, and what states them.
+FILES = ["README.md", "*.json", "*.safetensors", "*.py"]
+CHECKPOINTS = ["checkpoint*"]
+
+
+@dataclass
+class Model:
+    """A model on this disk, and where it came from.
+
+    Attributes:
+        name: what the user called it.
+        folder: where its files are.
+        repo_id: its Hub id; None for a built-in one or a folder.
+        commit: of the Hub's repository.
+        files: the Hub's list of the commit's files; None if the Hub could not be asked.
+    """
+
+    name: str
+    folder: Path
+    repo_id: str | None = None
+    commit: str | None = None
+    files: list[RepoFile] | None = None
+
+
+def fetch_model(name: str, revision: str | None = None) -> Model:
+    """Find a model of the suite, pipeline or evaluator, downloading what `verify` needs if it is on the Hub.
+
+    Args:
+        name: a built-in name, a folder or a Hub id.
+        revision: branch, tag or commit on the Hub.
+
+    Raises:
+        UserError: there is no such model, it is none of ours, or the Hub cannot be reached.
+    """
+    folder = Path(name) if Path(name).is_dir() else zoo.model_folder(name)
+    if folder is not None:
+        if revision is not None:
+            raise UserError(f"--revision is for models on the Hub, and {name!r} lies on this disk: leave it out.")
+        check_kind(folder, name)
+        return Model(name, folder)
+    from ..pipelines.source import hub_errors, locate
+
+    if not HUB_ID.fullmatch(name):
+        locate(name)
+    with hub_errors(name, revision=revision):
+        commit, files = list_files(name, revision)
+        options = {"revision": commit or revision, "ignore_patterns": CHECKPOINTS}
+        folder = Path(retry(lambda: snapshot_download(name, allow_patterns=list(INDEX), **options)))
+    # What it is, is known before its weights are downloaded.
+    check_kind(folder, name)
+    with hub_errors(name, revision=revision):
+        folder = Path(retry(lambda: snapshot_download(name, allow_patterns=FILES, **options)))
+    return Model(name, folder, name, commit or folder.name, files)
+
+
+def check_kind(folder: Path, name: str) -> None:
+    """Raise UserError unless a folder holds a pipeline or an evaluator of ours."""
+    for file in INDEX:
+        try:
+            index = read_json(folder / file)
+            kind = pipeline_class(index) if "_class_name" in index else ", ".join(index.get("architectures") or [])
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            raise UserError(f"{name!r} has no readable {file}: download or save it again.") from error
+        if kind in (KINDS if file == INDEX[0] else ["Classifier"]):
+            return
+        if index:
+            kind = kind or "model of another library"
+            raise UserError(f"{name!r} holds a {kind}; genmodels measures {', '.join(KINDS)} and its evaluators.")
+    raise UserError(f"{name!r} has neither {INDEX[0]} nor {INDEX[1]}: it does not hold a saved model.")
+
+
+def list_files(repo_id: str, revision: str | None) -> tuple[str | None, list[RepoFile] | None]:
+    """The commit that a revision names and its files with their hashes; None for both if the Hub cannot be reached."""
+    if is_offline_mode():
+        return None, None
+    api = HfApi()
+
+    def ask() -> tuple[str, list[RepoFile]]:
+        commit = api.model_info(repo_id, revision=revision).sha
+        entries = api.list_repo_tree(repo_id, revision=commit, recursive=True)
+        return commit, [entry for entry in entries if isinstance(entry, RepoFile)]
+
+    try:
+        return retry(ask, attempts=4)
+    except Exception as error:
+        if is_transient(error):
+            return None, None
+        raise
+
+
+def hash_of(path: Path, known: str) -> str:
+    """A file's hash of the kind that `known` is: sha256, or the id that git gives to a file (40 digits)."""
+    data = path.read_bytes()
+    return (
+        hashlib.sha256(data).hexdigest()
+        if len(known) == 64
+        else hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
+    )
+
+
+def check_files(model: Model) -> tuple[int, list[str]]:
+    """Compare a downloaded model's files with the hashes that the Hub has for them.
+
+    Without an answer of the Hub, the hashes are those by which its cache names the files.
+
+    Returns:
+        How many files were checked, and a sentence for each that is not as on the Hub.
+    """
+    paths = sorted(path for path in model.folder.rglob("*") if path.is_file())
+    if model.files is not None:
+        known = {file.path: file.lfs.sha256 if file.lfs else file.blob_id for file in model.files}
+    else:
+        named = {path.relative_to(model.folder).as_posix(): path.resolve().name for path in paths}
+        known = {path: name for path, name in named.items() if re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", name)}
+    wrong, checked = [], 0
+    for path in paths:
+        name = path.relative_to(model.folder).as_posix()
+        if name in known:
+            checked += 1
+            found = hash_of(path, known[name])
+            if found != known[name]:
+                wrong.append(f"{name} is damaged: its hash is {found[:12]}..., on the Hub {known[name][:12]}...")
+    return checked, wrong
+
+
+def card_differences(folder: Path, stated: dict) -> list[str]:
+    """Where README.md and evaluation.json, or an evaluator's config, do not say the same, in words."""
+    card = folder / "README.md"
+    if not card.is_file():
+        return ["there is no README.md."]
+    try:
+        results = ModelCard.load(card).data.eval_results or []
+    except (YAMLError, ValueError, TypeError, LookupError, AttributeError) as error:
+        return [f"the metadata of README.md is not readable ({type(error).__name__})."]
+    shown = {result.metric_type: result for result in results}
+    rows = {row["metric"]: row for row in stated.get("metrics", [])}
+    found = [f"README.md states {name}, evaluation.json does not." for name in shown.keys() - rows.keys()]
+    for name, row in rows.items():
+        if name not in shown:
+            found.append(f"evaluation.json states {name}, the metadata of README.md does not.")
+            continue
+        result = shown[name]
+        pairs = [("", result.metric_value, row["value"])]
+        pairs += [
+            (f" {key}", value, row.get(key))
+            for key, value in (result.metric_args or {}).items()
+            if key in ("floor", "tolerance", "floor_tolerance")
+        ]
+        pairs += [
+            (f", {key}", value, stated.get(key))
+            for key, value in {"split": result.dataset_split, **(result.dataset_args or {})}.items()
+        ]
+        found += [
+            f"README.md states {name}{what} {in_card}, evaluation.json {in_json}."
+            for what, in_card, in_json in pairs
+            if not same(in_card, in_json)
+        ]
+    text = card.read_text(encoding="utf-8")
+    if rows and evaluation_table(stated) not in text:
+        found.append("the table of README.md does not show the numbers of evaluation.json.")
+    accuracy = read_json(folder / "config.json").get("test_accuracy")
+    if accuracy is not None and "accuracy" in rows and not same(accuracy, rows["accuracy"]["value"]):
+        found.append(f"config.json states accuracy {accuracy}, evaluation.json {rows['accuracy']['value']}.")
+    return found
+
+
+def same(a, b) -> bool:
+    """Whether two stated values are equal, up to how a number is written."""
+    numbers = isinstance(a, int | float) and isinstance(b, int | float)
+    return math.isclose(a, b, rel_tol=1e-9, abs_tol=1e-12) if numbers else a == b
+
+
+def read_stated(model: Model) -> dict:
+    """The content of evaluation.json.
+
+    Raises:
+        UserError: there are no numbers, or not in a form that can be measured again.
+    """
+    measure = "`python -m genmodels evaluate FOLDER --write_card` measures a model and writes its card."
+    try:
+        stated = read_json(model.folder / "evaluation.json")
+        rows = stated.get("metrics", [])
+        usable = all(isinstance(row["metric"] + row["name"], str) and math.isfinite(row["value"]) for row in rows)
+        usable = usable and (not rows or {"split", "seed", "protocol"} <= stated.keys())
+    except (ValueError, LookupError, TypeError, AttributeError):
+        usable = False
+    if not usable:
+        raise UserError(f"The evaluation.json of {model.name} is not readable as one: {measure}")
+    if not rows:
+        raise UserError(f"{model.name} states no numbers with a protocol to measure them by: {measure}")
+    return stated
+
+
+def verify_model(args: argparse.Namespace) -> int:
+    """Check a model's files, measure it again as its card says, and print per number whether it was reproduced.
+
+    Returns:
+        0 if everything was as stated, else 1.
+
+    Raises:
+        UserError: no such model, nothing to verify, or no data or evaluator to do it with.
+    """
+    model = fetch_model(args.model, args.revision)
+    if model.repo_id is None:
+        print(f"{model.name}: not from the Hub, so there are no hashes to check; that it loads is checked.")
+    else:
+        checked, wrong = check_files(model)
+        source = "the Hub" if model.files is not None else "the cache, as the Hub cannot be reached"
+        print(f"{model.name}, commit {model.commit[:12]}: {checked} files checked against the hashes of {source}.")
+        if wrong:
+            revision = f" --revision {args.revision}" if args.revision else ""
+            print("\n".join(wrong))
+            print(f"NOT verified. `hf download {model.repo_id}{revision} --force-download` downloads it again.")
+            return 1
+    stated = read_stated(model)
+    differences = card_differences(model.folder, stated)
+    for difference in differences:
+        print(f"The card contradicts itself: {difference}")
+
+    silence_libraries()
+    from ..evaluation.reproduce import compare, load_model, measure_again, protocol_differences
+
+    try:
+        loaded = load_model(model.folder)
+    except UserError as error:
+        print(f"NOT verified: {error}")
+        return 1
+    print(f"Measuring again: {stated['protocol']}", flush=True)
+    measured = measure_again(loaded, stated, args.dataset_name, args.evaluator)
+    changed = protocol_differences(stated, measured)
+    for change in changed:
+        print(f"The protocol is not as stated: {change}.")
+    numbers = compare(stated, measured)
+    rows = [("METRIC", "STATED", "MEASURED", "TOLERANCE", "")]
+    for number in numbers:
+        again = "-" if number.measured is None else f"{number.measured:.6g}"
+        verdict = "reproduced" if number.reproduced else "NOT reproduced"
+        rows.append((number.name, f"{number.stated:.6g}", again, f"{number.tolerance:.2g}", verdict))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    if stated.get("baseline"):
+        print("The baseline's column is not measured again: its weights are not in this model.")
+    good = sum(number.reproduced for number in numbers)
+    contradictions = len(differences) + len(changed)
+    verdict = "verified" if good == len(numbers) and not contradictions else "NOT verified"
+    said = f", {contradictions} contradiction(s) in the card" if contradictions else ""
+    print(f"{model.name}: {good} of {len(numbers)} numbers reproduced{said}: {verdict}.")
+    return 0 if verdict == "verified" else 1
+
+
+def evaluate_model(args: argparse.Namespace) -> int:
+    """Measure a model, print each number beside its floor and, if wanted, write them down.
+
+    Raises:
+        UserError: no such model, data or evaluator, or a file that cannot be written.
+    """
+    if args.write_card and not (Path(args.model).is_dir() or zoo.model_folder(args.model)):
+        raise UserError(f"--write_card writes into a folder: download {args.model} first and give its folder.")
+    model = fetch_model(args.model)
+    training, old = (read_json(model.folder / name) for name in ("training.json", "evaluation.json"))
+    dataset_name = args.dataset_name or training.get("dataset")
+    if dataset_name is None:
+        raise UserError(f"{args.model} does not say what it was trained on: give --dataset_name.")
+
+    silence_libraries()
+    from ..evaluation.classifier import Classifier
+    from ..evaluation.evaluate import evaluate, evaluate_classifier
+    from ..evaluation.reproduce import load_model
+
+    classes = args.classes or training.get("classes")
+    loaded = load_model(model.folder)
+    if isinstance(loaded, Classifier):
+        if args.evaluator or args.baseline:
+            raise UserError(f"{args.model} is an evaluator itself: leave --evaluator and --baseline out.")
+        split = training.get("test_split", "test")
+        result = evaluate_classifier(loaded, dataset_name, classes=classes, split=split).to_dict()
+    else:
+        options = {"classes": classes, "evaluator": args.evaluator, "seed": args.seed}
+        result = evaluate(loaded, dataset_name, **options).to_dict()
+        if args.baseline:
+            baseline = fetch_model(args.baseline)
+            other = evaluate(load_model(baseline.folder), dataset_name, **options)
+            facts = read_json(baseline.folder / "training.json")
+            result["baseline"] = {name: facts.get(name) for name in ("title", "command", "images_seen", "commit")}
+            values = {metric.metric: metric.value for metric in other.metrics}
+            for row in result["metrics"]:
+                row["baseline"] = values.get(row["metric"])
+        else:
+            keep_baseline(result, old)
+    print(f"{result['protocol']}\n\n{evaluation_table(result)}")
+    text = json.dumps(result, indent=2) + "\n"
+    outputs = [args.json] if args.json else []
+    for output in [*outputs, *([model.folder / "evaluation.json"] if args.write_card else [])]:
+        try:
+            write_text(output, text)
+        except OSError as error:
+            raise UserError(f"{str(output)!r} cannot be written: {error.strerror or error}.") from error
+    if args.write_card:
+        write_card(model.folder)
+    return 0
+
+
+def keep_baseline(result: dict, old: dict) -> None:
+    """Carry the baseline of an earlier evaluation.json over, if it was measured by the same protocol."""
+    protocol = ("dataset", "split", "n", "seed", "evaluator")
+    if not old.get("baseline") or any(result[name] != old.get(name) for name in protocol):
+        return
+    if old.get("evaluator_sha256", result["evaluator_sha256"]) != result["evaluator_sha256"]:
+        return
+    result["baseline"] = old["baseline"]
+    values = {row["metric"]: row["baseline"] for row in old["metrics"] if row.get("baseline") is not None}
+    for row in result["metrics"]:
+        if row["metric"] in values:
+            row["baseline"] = values[row["metric"]]
+
+
+def silence_libraries() -> None:
+    """What goes wrong is said in one sentence here, not in the libraries' warnings before it."""
+    from diffusers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()

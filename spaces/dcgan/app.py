@@ -1,0 +1,5 @@
+"""The samples of a DCGAN as a Space."""
+
+from genmodels.ui.space import serve
+
+serve("samples")

@@ -1,0 +1,340 @@
+"""`python -m genmodels evaluate` and `verify`: numbers that hold are reproduced, and whatever does not hold is found."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from helpers import REPO, make_pipeline, run_python
+from huggingface_hub import HfApi, snapshot_download
+from PIL import Image
+
+from genmodels import zoo
+from genmodels.__main__ import main
+from genmodels.evaluation.classifier import Classifier
+from genmodels.hub.cards import read_json, write_card
+from genmodels.hub.verify import Model, card_differences, check_files, fetch_model, keep_baseline
+
+FID = "FID (evaluator features)"
+
+
+def run(capsys, *args) -> tuple[int, str, str]:
+    """Exit code, standard output and standard error of one command."""
+    code = main(list(map(str, args)))
+    return code, *capsys.readouterr()
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory) -> Path:
+    """A folder of digits: 200 to train on and 60 to test on, by class."""
+    root = tmp_path_factory.mktemp("digits")
+    sample = zoo.load_sample("zoo:mnist-sample")
+    for i, (image, label) in enumerate(zip(sample.images[:260], sample.labels[:260], strict=True)):
+        folder = root / ("train" if i < 200 else "test") / str(label)
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image[..., 0]).save(folder / f"{i:03}.png")
+    return root
+
+
+@pytest.fixture(scope="module")
+def vae(saved, digits, tmp_path_factory) -> Path:
+    """A VAE with a card that was measured on `digits`; copy before changing it."""
+    folder = tmp_path_factory.mktemp("measured") / "vae"
+    shutil.copytree(saved["vae"], folder)
+    assert main(["evaluate", str(folder), "--dataset_name", str(digits), "--seed", "5", "--write_card"]) == 0
+    return folder
+
+
+@pytest.fixture
+def copy(vae, tmp_path) -> Path:
+    return Path(shutil.copytree(vae, tmp_path / "vae"))
+
+
+def change_json(path: Path, change) -> None:
+    """Apply `change` to a JSON file's content."""
+    data = json.loads(path.read_text())
+    change(data)
+    path.write_text(json.dumps(data))
+
+
+def test_evaluation_says_all_that_a_repetition_needs(vae):
+    evaluation = read_json(vae / "evaluation.json")
+    weights = (zoo.model_folder("evaluator-mnist") / "diffusion_pytorch_model.safetensors").read_bytes()
+    assert evaluation["evaluator_sha256"] == hashlib.sha256(weights).hexdigest()
+    facts = {
+        "split": "test",
+        "train_split": "train",
+        "n": 200,
+        "n_reference": 60,
+        "seed": 5,
+        "evaluator": "evaluator-mnist",
+    }
+    assert facts.items() <= evaluation.items()
+    metrics = {row["metric"]: row for row in evaluation["metrics"]}
+    assert {"fid", "kid", "precision", "recall", "mse", "negative_elbo", "kl", "nll"} <= set(metrics)
+    assert metrics["kid"]["args"] == {"subsets": 100, "subset_size": 60}
+    assert metrics["nll"]["args"] == {"draws": 64, "images": 60}
+    assert all(0 < row["tolerance"] < 0.02 * max(1, abs(row["value"])) for row in metrics.values())
+    # The folder of the data is the measurer's own.
+    assert evaluation["dataset"] is None
+    assert "own images, split test" in evaluation["protocol"]
+
+
+def test_numbers_that_hold_are_reproduced_exactly(capsys, vae, digits):
+    code, out, err = run(capsys, "verify", vae, "--dataset_name", digits)
+    assert (code, err) == (0, "")
+    rows = [line for line in out.splitlines() if line.endswith("reproduced")]
+    stated = read_json(vae / "evaluation.json")["metrics"]
+    assert len(rows) == sum((row["value"] is not None) + (row["floor"] is not None) for row in stated)
+    assert all("NOT" not in row and row.split()[-4] == row.split()[-3] for row in rows)
+    assert out.splitlines()[-1] == f"{vae}: {len(rows)} of {len(rows)} numbers reproduced: verified."
+    assert "no hashes to check" in out
+
+
+@pytest.mark.parametrize(("metric", "field"), [("fid", "value"), ("recall", "floor"), ("nll", "value")])
+def test_a_wrong_number_is_found(capsys, copy, digits, metric, field):
+    def plant(data):
+        (row,) = (row for row in data["metrics"] if row["metric"] == metric)
+        row[field] = row[field] * 1.02 + 0.004
+        # A card cannot excuse it either.
+        row["tolerance"] = row["floor_tolerance"] = 1e6
+
+    change_json(copy / "evaluation.json", plant)
+    write_card(copy)
+    code, out, _ = run(capsys, "verify", copy, "--dataset_name", digits)
+    assert code == 1
+    wrong = [line for line in out.splitlines() if line.endswith("NOT reproduced")]
+    names = {"fid": FID, "recall": "recall (k = 3), real against real", "nll": "NLL, importance-weighted bound"}
+    assert len(wrong) == 1
+    assert wrong[0].startswith(names[metric])
+    assert out.splitlines()[-1].endswith("numbers reproduced: NOT verified.")
+
+
+def test_other_weights_under_the_same_card_are_found(capsys, copy, digits):
+    pipeline = make_pipeline("vae", seed=1)
+    pipeline.save_pretrained(copy)
+    code, out, _ = run(capsys, "verify", copy, "--dataset_name", digits)
+    assert code == 1
+    assert out.count("NOT reproduced") >= 5
+    # Real against real does not depend on them.
+    assert any(line.endswith(" reproduced") and "real against real" in line for line in out.splitlines())
+
+
+def test_a_card_that_contradicts_itself_is_reported(capsys, copy, digits):
+    stated = read_json(copy / "evaluation.json")
+    assert card_differences(copy, stated) == []
+    fid = stated["metrics"][0]
+    readme = copy / "README.md"
+    text = readme.read_text()
+    readme.write_text(text.replace(f"value: {fid['value']}", "value: 0.5"))
+    assert card_differences(copy, stated) == [f"README.md states fid 0.5, evaluation.json {fid['value']}."]
+    code, out, _ = run(capsys, "verify", copy, "--dataset_name", digits)
+    assert code == 1
+    assert "The card contradicts itself: README.md states fid 0.5" in out
+    assert "1 contradiction(s) in the card: NOT verified." in out
+    assert "NOT reproduced" not in out
+    for old, new, said in (
+        ("| FID (evaluator features) | ", "| FID (evaluator features) | 0.1", "the table of README.md does not show"),
+        ("seed: 5", "seed: 6", "README.md states fid, seed 6, evaluation.json 5"),
+        ("- type: recall", "- type: fame", "evaluation.json states recall, the metadata of README.md does not"),
+        ("model-index:", "model-index: [", "the metadata of README.md is not readable"),
+    ):
+        assert old in text
+        readme.write_text(text.replace(old, new))
+        assert any(said in difference for difference in card_differences(copy, stated)), said
+
+
+def test_another_protocol_than_stated_is_reported(capsys, copy, digits):
+    change_json(copy / "evaluation.json", lambda data: data.update(n=50_000))
+    write_card(copy)
+    code, out, _ = run(capsys, "verify", copy, "--dataset_name", digits)
+    assert code == 1
+    assert "The protocol is not as stated: n is 200, stated 50000." in out
+
+
+def test_another_evaluator_than_stated_is_refused(capsys, copy, digits):
+    change_json(copy / "evaluation.json", lambda data: data.update(evaluator_sha256="0" * 64))
+    write_card(copy)
+    code, _, err = run(capsys, "verify", copy, "--dataset_name", digits)
+    assert code == 2
+    assert "has other weights" in err
+    assert err.count("\n") == 1
+
+
+def test_what_cannot_be_verified_is_one_sentence(capsys, saved, vae, digits, tmp_path):
+    no_numbers = Path(shutil.copytree(saved["vae"], tmp_path / "no-numbers"))
+    broken = Path(shutil.copytree(vae, tmp_path / "broken"))
+    (broken / "evaluation.json").write_text("{")
+    foreign = tmp_path / "foreign"
+    foreign.mkdir()
+    (foreign / "config.json").write_text(json.dumps({"architectures": ["BertModel"]}))
+    (tmp_path / "empty").mkdir()
+    for arguments, said in (
+        ([no_numbers], "states no numbers with a protocol"),
+        ([broken], "is not readable as one"),
+        ([vae], "give their folder with --dataset_name"),
+        ([foreign], "holds a BertModel; genmodels measures VAEPipeline"),
+        ([tmp_path / "empty"], "has neither model_index.json nor config.json"),
+        ([vae, "--revision", "v1"], "--revision is for models on the Hub"),
+        (["no-such-model"], "There is no model 'no-such-model'"),
+    ):
+        code, _, err = run(capsys, "verify", *arguments)
+        assert (code, err.count("\n")) == (2, 1), arguments
+        assert said in err
+
+
+def test_damaged_weights_of_a_folder_are_not_verified(capsys, copy, digits):
+    weights = copy / "decoder" / "diffusion_pytorch_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+    code, out, _ = run(capsys, "verify", copy, "--dataset_name", digits)
+    assert code == 1
+    assert "NOT verified: " in out
+    assert "does not load" in out
+
+
+@pytest.fixture(scope="module")
+def judge(digits, tmp_path_factory) -> Path:
+    """An untrained evaluator with a card that was measured on `digits`."""
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("measured") / "judge"
+    Classifier(base_channels=4, class_names=[str(i) for i in range(10)]).save_pretrained(folder)
+    assert main(["evaluate", str(folder), "--dataset_name", str(digits), "--write_card"]) == 0
+    return folder
+
+
+def test_evaluators_are_measured_and_verified_too(capsys, judge, digits, tmp_path):
+    evaluation = read_json(judge / "evaluation.json")
+    (row,) = evaluation["metrics"]
+    assert (row["metric"], evaluation["n"], evaluation["split"]) == ("accuracy", 60, "test")
+    assert row["value"] * 60 == pytest.approx(round(row["value"] * 60))
+    code, out, _ = run(capsys, "verify", judge, "--dataset_name", digits)
+    assert (code, out.splitlines()[-1]) == (0, f"{judge}: 1 of 1 numbers reproduced: verified.")
+    copy = Path(shutil.copytree(judge, tmp_path / "judge"))
+    change_json(copy / "config.json", lambda config: config.update(test_accuracy=0.999))
+    code, out, _ = run(capsys, "verify", copy, "--dataset_name", digits)
+    assert code == 1
+    assert "config.json states accuracy 0.999" in out
+
+
+def test_an_evaluator_judges_others_but_is_none_of_them(capsys, judge, vae, digits, tmp_path):
+    output = tmp_path / "numbers.json"
+    code, out, _ = run(capsys, "evaluate", vae, "--dataset_name", digits, "--evaluator", judge, "--json", output)
+    assert code == 0
+    # Whose folder it is, is nobody's business.
+    assert json.loads(output.read_text())["evaluator"] is None
+    assert str(judge) not in out + output.read_text()
+    for arguments, said in (
+        ([judge, "--evaluator", "evaluator-mnist"], "is an evaluator itself"),
+        ([vae, "--evaluator", vae], "does not load as an evaluator"),
+        ([vae, "--evaluator", "evaluator-mnst"], "There is no model 'evaluator-mnst'"),
+    ):
+        code, _, err = run(capsys, "evaluate", *arguments, "--dataset_name", digits)
+        assert (code, err.count("\n")) == (2, 1)
+        assert said in err
+
+
+def test_a_baseline_is_kept_while_the_protocol_is_the_same():
+    protocol = {"dataset": "a/b", "split": "test", "n": 10, "seed": 0, "evaluator": "e"}
+    old = {**protocol, "baseline": {"title": "Old"}, "metrics": [{"metric": "fid", "baseline": 3.0}, {"metric": "kid"}]}
+
+    def result(**changes):
+        rows = [{"metric": "fid"}, {"metric": "kid"}]
+        return {**protocol, "evaluator_sha256": "0", "metrics": rows, **changes}
+
+    same, other = result(), result(seed=1)
+    keep_baseline(same, old)
+    keep_baseline(other, old)
+    assert (same["baseline"], same["metrics"]) == (
+        {"title": "Old"},
+        [{"metric": "fid", "baseline": 3.0}, {"metric": "kid"}],
+    )
+    assert other == result(seed=1)
+
+
+@pytest.fixture(scope="module")
+def published(hub, saved, digits_on_hub, tmp_path_factory) -> tuple[str, Path]:
+    """The id of a VAE on the Hub that was measured on digits from the Hub, and a cache to verify it from."""
+    folder, home = tmp_path_factory.mktemp("published") / "vae", tmp_path_factory.mktemp("home")
+    shutil.copytree(saved["vae"], folder)
+    done = run_python(
+        "-m", "genmodels", "evaluate", str(folder), "--dataset_name", digits_on_hub, "--write_card", env=hub.env(home)
+    )
+    assert done.returncode == 0, done.stderr
+    repo_id, api = "alice/measured", HfApi(endpoint=hub.endpoint, token=hub.tokens["alice"])
+    write_card(folder, repo_id)
+    api.create_repo(repo_id)
+    api.upload_folder(repo_id=repo_id, folder_path=folder)
+    api.create_tag(repo_id, tag="v1")
+    # After the tag, a number was made nicer, in all places where it stands.
+    change_json(
+        folder / "evaluation.json", lambda data: data["metrics"][0].update(value=data["metrics"][0]["value"] / 2)
+    )
+    write_card(folder, repo_id)
+    api.upload_folder(repo_id=repo_id, folder_path=folder)
+    return repo_id, home
+
+
+def verify(hub, home: Path, *arguments: str) -> subprocess.CompletedProcess:
+    """Run `verify` as a stranger would, without a token."""
+    return run_python("-m", "genmodels", "verify", *arguments, env=hub.env(home, user=None))
+
+
+def test_a_revision_on_the_hub_is_checked_and_measured(hub, published):
+    repo_id, home = published
+    honest, nicer = verify(hub, home, repo_id, "--revision", "v1"), verify(hub, home, repo_id)
+    assert (honest.returncode, honest.stderr) == (0, "")
+    assert "7 files checked against the hashes of the Hub." in honest.stdout
+    assert honest.stdout.splitlines()[-1].endswith("numbers reproduced: verified.")
+    assert nicer.returncode == 1
+    assert [line[: len(FID)] for line in nicer.stdout.splitlines() if "NOT reproduced" in line] == [FID]
+
+
+def test_a_flipped_byte_in_the_cache_is_named_and_repaired(hub, published):
+    repo_id, home = published
+    cache = {"cache_dir": home / "hub", "endpoint": hub.endpoint, "token": False}
+    snapshot = Path(snapshot_download(repo_id, revision="v1", ignore_patterns=".gitattributes", **cache))
+    blob = (snapshot / "decoder/diffusion_pytorch_model.safetensors").resolve()
+    data = bytearray(blob.read_bytes())
+    data[-1] ^= 1
+    blob.write_bytes(data)
+    done = verify(hub, home, repo_id, "--revision", "v1")
+    assert done.returncode == 1
+    assert "decoder/diffusion_pytorch_model.safetensors is damaged" in done.stdout
+    # Without the Hub, the cache's own names tell it too.
+    checked, wrong = check_files(Model(repo_id, snapshot, repo_id))
+    assert checked == 7
+    assert [sentence.split(" is damaged")[0] for sentence in wrong] == ["decoder/diffusion_pytorch_model.safetensors"]
+    command = done.stdout.split("`")[1]
+    assert command == f"hf download {repo_id} --revision v1 --force-download"
+    hf = [str(Path(sys.executable).with_name("hf")), *shlex.split(command)[1:]]
+    subprocess.run(hf, env=hub.env(home, user=None), cwd=REPO, check=True, capture_output=True)
+    assert verify(hub, home, repo_id, "--revision", "v1").returncode == 0
+
+
+def test_a_model_of_others_is_named_before_its_weights_come(hub, tmp_path):
+    api = HfApi(endpoint=hub.endpoint, token=hub.tokens["alice"])
+    api.create_repo("alice/bert")
+    for name, data in (("config.json", b'{"architectures": ["BertModel"]}'), ("model.safetensors", b"0" * 1000)):
+        api.upload_file(repo_id="alice/bert", path_in_repo=name, path_or_fileobj=data)
+    done = verify(hub, tmp_path, "alice/bert")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "'alice/bert' holds a BertModel; genmodels measures" in done.stderr
+    assert not list(tmp_path.rglob("*.safetensors"))
+    unknown = verify(hub, tmp_path, "alice/nothing")
+    assert (unknown.returncode, unknown.stderr.count("\n")) == (2, 1)
+    assert "The Hub has no readable model 'alice/nothing'" in unknown.stderr
+
+
+@pytest.mark.parametrize("name", [*zoo.model_names(), "evaluator-mnist", "evaluator-cifar10"])
+def test_cards_of_the_zoo_do_not_contradict_themselves(name):
+    folder = fetch_model(name).folder
+    stated = read_json(folder / "evaluation.json")
+    assert stated["metrics"]
+    assert card_differences(folder, stated) == []

@@ -1,0 +1,67 @@
+"""Start a built Space as Spaces does, and call it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from gradio_client import Client
+from gradio_client.exceptions import AppError
+from suite_browser import fetch, free_port
+
+START_SECONDS = 180
+
+
+def environment_of(home: Path, port: int, **more: str) -> dict[str, str]:
+    """What a hosted process has: a home of its own, and nothing of this one's but where programs lie."""
+    home.mkdir(exist_ok=True)
+    return {
+        "PATH": os.environ["PATH"],
+        "LANG": "C.UTF-8",
+        "HOME": str(home),
+        "PYTHONPATH": "",
+        "PORT": str(port),
+        "SPACE_ID": "alice/space",
+        "HF_HUB_OFFLINE": "1",
+        **more,
+    }
+
+
+@contextmanager
+def running_space(folder: Path, home: Path, python: str = sys.executable, **more: str) -> Iterator[str]:
+    """`python app.py` in a built folder; yields its address once the page is there."""
+    port = free_port()
+    log = home.with_suffix(".log")
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [python, "app.py"], cwd=folder, env=environment_of(home, port, **more), stdout=output, stderr=output
+        )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        deadline = time.monotonic() + START_SECONDS
+        while fetch(url) is None:
+            if process.poll() is not None:
+                raise AssertionError(f"the Space ended with {process.returncode}: {log.read_text()}")
+            assert time.monotonic() < deadline, f"the Space did not answer: {log.read_text()}"
+            time.sleep(0.1)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def call(client: Client, endpoint: str, **arguments):
+    """A public endpoint's answer, asked for again while the networks load."""
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            return client.predict(**arguments, api_name=endpoint)
+        except AppError as error:
+            if "still loading" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.5)
