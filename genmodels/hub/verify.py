@@ -10,8 +10,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from huggingface_hub import HfApi, ModelCard, snapshot_download
-from huggingface_hub.constants import is_offline_mode
+from huggingface_hub import HfApi, ModelCard, constants, snapshot_download
 from huggingface_hub.hf_api import RepoFile
 from yaml import YAMLError
 
@@ -95,7 +94,7 @@ def check_kind(folder: Path, name: str) -> None:
 
 def list_files(repo_id: str, revision: str | None) -> tuple[str | None, list[RepoFile] | None]:
     """The commit that a revision names and its files with their hashes; None for both if the Hub cannot be reached."""
-    if is_offline_mode():
+    if constants.HF_HUB_OFFLINE:
         return None, None
     api = HfApi()
 

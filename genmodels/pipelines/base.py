@@ -18,9 +18,6 @@ from PIL import Image
 from ..errors import UserError
 from ..models.modeling import weight_patterns
 from .source import HUB_OPTIONS, Source, describe_class, find_pipeline, first_sentence
-from .source import fetch as fetch
-from .source import hub_errors as hub_errors
-from .source import locate as locate
 
 OUTPUT_TYPES = ("pil", "pt", "np")
 MODES = ("slerp", "lerp")

@@ -98,13 +98,14 @@ def loaded(hub, pushed, tmp_path_factory):
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("way", ["class", "name"])
 def test_loaded_pipelines_draw_the_same_pictures(pushed, loaded, kind, way):
-    np.testing.assert_array_equal(np.load(loaded[0] / f"{kind}-{way}.npy"), np.load(pushed / f"{kind}.npy"))
+    # Not to the last bit: where a process happens to place its weights decides in which order products are added.
+    np.testing.assert_allclose(np.load(loaded[0] / f"{kind}-{way}.npy"), np.load(pushed / f"{kind}.npy"), atol=1e-5)
 
 
 def test_revision_chooses_the_commit(pushed, loaded):
     main = np.load(loaded[0] / "dcgan-main.npy")
-    np.testing.assert_array_equal(main, np.load(pushed / "dcgan-main.npy"))
-    assert not np.array_equal(main, np.load(pushed / "dcgan.npy"))
+    np.testing.assert_allclose(main, np.load(pushed / "dcgan-main.npy"), atol=1e-5)
+    assert not np.allclose(main, np.load(pushed / "dcgan.npy"), atol=1e-3)
 
 
 @pytest.mark.parametrize("kind", KINDS)

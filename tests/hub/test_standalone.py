@@ -151,7 +151,10 @@ def test_plain_diffusers_draws_the_same_pictures(plain_python, hub, pushed, kind
     found = np.load(tmp_path / "arrays.npz")
     assert len(found.files) == len(scope["arrays"]) >= 5
     for expected, name in zip(scope["arrays"], found.files, strict=True):
-        np.testing.assert_array_equal(found[name], np.asarray(expected))
+        expected = np.asarray(expected)
+        # Where a process happens to place its weights decides about last bits, and so, rarely, about a pixel's rounding.
+        tolerance = 1 if expected.dtype == np.uint8 else 1e-4
+        np.testing.assert_allclose(found[name].astype(float), expected.astype(float), rtol=0, atol=tolerance)
 
 
 def test_plain_diffusers_asks_for_trust_and_finds_damage(plain_python, hub, pushed, carrying, tmp_path):
@@ -253,7 +256,7 @@ def test_readme_snippets_run(plain_python, hub, tmp_path):
     expected, *others = (np.load(tmp_path / f"{name}.npy") for name in ("built-in", "hub", "plain"))
     assert (tmp_path / "two.png").is_file()
     for images in others:
-        np.testing.assert_array_equal(images, expected)
+        np.testing.assert_allclose(images.astype(int), expected.astype(int), rtol=0, atol=1)
 
 
 def test_adding_twice_changes_nothing(carrying, tmp_path):
