@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import re
 import shlex
@@ -23,6 +22,7 @@ from huggingface_hub.utils import logging, validate_repo_id
 from ..errors import UserError
 from ..retries import delay_before, is_transient, retry, status_of
 from .cards import KINDS, write_card
+from .hashes import hash_of
 from .standalone import add_code
 
 if TYPE_CHECKING:
@@ -318,10 +318,8 @@ def is_same(path: Path, there) -> bool:
     """Whether a local file has the content of one that the Hub describes (RepoSibling), or None."""
     if there is None or there.size != path.stat().st_size:
         return False
-    data = path.read_bytes()
-    if there.lfs:
-        return hashlib.sha256(data).hexdigest() == there.lfs.sha256
-    return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest() == there.blob_id
+    known = there.lfs.sha256 if there.lfs else there.blob_id
+    return hash_of(path, known) == known
 
 
 def check_model_folder(folder: Path) -> None:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import math
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +17,7 @@ from ..errors import UserError
 from ..privacy import HUB_ID
 from ..retries import is_transient, retry
 from .cards import KINDS, evaluation_table, pipeline_class, read_json, write_card, write_text
+from .hashes import hash_of
 
 INDEX = ("model_index.json", "config.json")
 # What the numbers depend on, and what states them.
@@ -111,16 +110,6 @@ def list_files(repo_id: str, revision: str | None) -> tuple[str | None, list[Rep
         raise
 
 
-def hash_of(path: Path, known: str) -> str:
-    """A file's hash of the kind that `known` is: sha256, or the id that git gives to a file (40 digits)."""
-    data = path.read_bytes()
-    return (
-        hashlib.sha256(data).hexdigest()
-        if len(known) == 64
-        else hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
-    )
-
-
 def check_files(model: Model) -> tuple[int, list[str]]:
     """Compare a downloaded model's files with the hashes that the Hub has for them.
 
@@ -133,8 +122,10 @@ def check_files(model: Model) -> tuple[int, list[str]]:
     if model.files is not None:
         known = {file.path: file.lfs.sha256 if file.lfs else file.blob_id for file in model.files}
     else:
-        named = {path.relative_to(model.folder).as_posix(): path.resolve().name for path in paths}
-        known = {path: name for path, name in named.items() if re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", name)}
+        from ..models.modeling import recorded_hash
+
+        found = {path.relative_to(model.folder).as_posix(): recorded_hash(path) for path in paths}
+        known = {name: digest for name, digest in found.items() if digest is not None}
     wrong, checked = [], 0
     for path in paths:
         name = path.relative_to(model.folder).as_posix()
