@@ -159,14 +159,13 @@ class AutoencoderPipeline(EncoderDecoderPipeline):
         decoder: latents to images.
 
     Example:
-        >>> import torch
-        >>> from genmodels import AutoencoderDecoder, AutoencoderEncoder, AutoencoderPipeline
-        >>> pipe = AutoencoderPipeline(AutoencoderEncoder(latent_dim=4), AutoencoderDecoder(latent_dim=4))
-        >>> images = torch.zeros(100, 1, 28, 28)
+        >>> from genmodels import AutoencoderPipeline
+        >>> pipe = AutoencoderPipeline.from_pretrained("autoencoder-mnist")
+        >>> images = pipe(num_images=100, seed=0).images
         >>> pipe.encode(images).shape
-        torch.Size([100, 4])
-        >>> len(pipe.compress(images, bits=6))  # 32 bytes of header, then 4 * 6 bits for each image
-        332
+        torch.Size([100, 2])
+        >>> len(pipe.compress(images, bits=6))  # 32 bytes of header, then 2 * 6 bits for each image
+        182
     """
 
     def __init__(self, encoder: AutoencoderEncoder, decoder: AutoencoderDecoder):

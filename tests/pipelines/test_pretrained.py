@@ -87,7 +87,7 @@ def test_unknown_names(saved, tmp_path, monkeypatch):
     for kind in KINDS:
         shutil.copytree(saved[kind], tmp_path / f"{kind}-tiny")
     monkeypatch.setattr(zoo, "ROOT", tmp_path)
-    tail = " cgan-tiny, dcgan-tiny, vae-tiny; or give a folder, or a Hub id such as 'name/model'."
+    tail = " autoencoder-tiny, cgan-tiny, dcgan-tiny, vae-tiny; or give a folder, or a Hub id such as 'name/model'."
     for load in (load_pipeline, genmodels.CGANPipeline.from_pretrained):
         assert refused(load, "cgan-tny") == (
             f"There is no model 'cgan-tny': did you mean 'cgan-tiny'? Built in are{tail}"
