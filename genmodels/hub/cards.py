@@ -193,7 +193,12 @@ def pipeline_parts(folder: Path, index: dict, training: dict, repo_id: str | Non
         what = "An encoder that sees noisy images through a bottleneck and a decoder that draws them clean."
         tags = [*tags, "denoising"]
     name = json.dumps(load_name(folder, repo_id))
-    draw = f'images = {call}.images\nimages[0].save("sample.png")\n```'
+    lines = [f"images = {call}.images", 'images[0].save("sample.png")']
+    if class_name == "AutoencoderPipeline":
+        lines += ["# Images of its size go in: yours, or those."]
+        lines += ["clean = pipe.denoise(images).images"] if denoises else ["again = pipe.reconstruct(images).images"]
+        lines += ["small = pipe.compress(images, bits=8)", "restored = pipe.decompress(small).images"]
+    draw = "\n".join([*lines, "```"])
     parts = [
         f"{training.get('title', class_name)}. {what}",
         *(["![Samples](samples.png)"] if (folder / "samples.png").is_file() else []),
@@ -206,11 +211,6 @@ def pipeline_parts(folder: Path, index: dict, training: dict, repo_id: str | Non
             f"```python\nfrom diffusers import DiffusionPipeline\n\n"
             f"pipe = DiffusionPipeline.from_pretrained({name}, trust_remote_code=True)\n{draw}",
         ]
-    if class_name == "AutoencoderPipeline":
-        uses = ["again = pipe.reconstruct(images).images", "small = pipe.compress(images)"]
-        uses += ["restored = pipe.decompress(small).images"]
-        uses += ["clean = pipe.denoise(images).images"] if denoises else []
-        parts += ["With images of its size, such as those:", "\n".join(["```python", *uses, "```"])]
     return parts, "image-to-image" if denoises else "unconditional-image-generation", tags
 
 
