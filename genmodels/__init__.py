@@ -1,4 +1,4 @@
-"""Classic generative models, live: VAE, DCGAN and conditional GAN, one `from_pretrained` away.
+"""Classic generative models, live: autoencoder, VAE, DCGAN and conditional GAN, one `from_pretrained` away.
 
 Names resolve on first use, so that `import genmodels` alone loads neither torch nor diffusers.
 """
@@ -8,6 +8,9 @@ from importlib import import_module
 __version__ = "0.1.0"
 
 _HOMES = {
+    "AutoencoderDecoder": "genmodels.models",
+    "AutoencoderEncoder": "genmodels.models",
+    "AutoencoderPipeline": "genmodels.pipelines",
     "CGANDiscriminator": "genmodels.models",
     "CGANGenerator": "genmodels.models",
     "CGANPipeline": "genmodels.pipelines",

@@ -8,6 +8,14 @@ import torch
 from torch.nn import functional as F
 
 
+def mean_squared_error(decoded: torch.Tensor, pixel_values: torch.Tensor) -> torch.Tensor:
+    """1/(CHW) ||x - x'||^2, x and x' being brightness from 0 to 1: what an autoencoder minimises.
+
+    Hinton, Salakhutdinov 2006, https://doi.org/10.1126/science.1127647; both arguments are `pixel_values` (N, C, H, W).
+    """
+    return ((decoded - pixel_values) / 2).square().mean()
+
+
 def gaussian_kl(mean: torch.Tensor, log_variance: torch.Tensor) -> torch.Tensor:
     """KL(N(mean, exp(log_variance)) || N(0, I)), in nats per image.
 

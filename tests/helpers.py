@@ -58,15 +58,24 @@ def run_python(*args: str, env: dict[str, str] | None = None, cwd: Path = REPO) 
     )
 
 
+def family_of(kind: str) -> str:
+    """How class names of a kind of `make_pipeline` begin: "Autoencoder" or "VAE", "DCGAN", "CGAN"."""
+    return kind.title() if kind == "autoencoder" else kind.upper()
+
+
 def make_pipeline(kind: str, seed: int = 0):
-    """A pipeline of tiny networks with random weights: "vae", "dcgan" or "cgan"."""
+    """A pipeline of tiny networks with random weights: "autoencoder", "vae", "dcgan" or "cgan"."""
     import torch
 
     import genmodels
 
     torch.manual_seed(seed)
+    shape = {"latent_dim": 3, "base_channels": 4, "hidden_dim": 16}
+    if kind == "autoencoder":
+        return genmodels.AutoencoderPipeline(
+            genmodels.AutoencoderEncoder(**shape), genmodels.AutoencoderDecoder(**shape)
+        )
     if kind == "vae":
-        shape = {"latent_dim": 3, "base_channels": 4, "hidden_dim": 16}
         return genmodels.VAEPipeline(genmodels.VAEEncoder(**shape), genmodels.VAEDecoder(**shape))
     if kind == "dcgan":
         return genmodels.DCGANPipeline(

@@ -206,6 +206,7 @@ def test_list_describes_every_model(capsys, saved, tmp_path, monkeypatch):
     rows = [line.split() for line in out.splitlines()]
     assert rows == [
         ["NAME", "KIND", "IMAGES", "CLASSES", "MEASURED"],
+        ["tiny-autoencoder", "Autoencoder", "28x28", "grey", "-"],
         ["tiny-cgan", "CGAN", "16x16", "grey", "4", "FID", "22.84"],
         ["tiny-dcgan", "DCGAN", "32x32", "colour", "-"],
         ["tiny-vae", "VAE", "28x28", "grey", "-"],

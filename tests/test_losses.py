@@ -22,6 +22,13 @@ def softplus(x: float) -> float:
     return math.log1p(math.exp(x))
 
 
+def test_mean_squared_error_is_of_brightness():
+    # White for black is an error of 1, grey for black one of 1/2.
+    images = -torch.ones(2, 1, 1, 2)
+    decoded = torch.tensor([[1.0, -1.0], [0.0, -1.0]]).view(2, 1, 1, 2)
+    assert losses.mean_squared_error(decoded, images).item() == pytest.approx((1 + 0.25) / 4)
+
+
 def test_gaussian_kl_is_the_distance_to_the_prior():
     assert losses.gaussian_kl(torch.zeros(3, 2), torch.zeros(3, 2)) == 0
     # 1/2 (1 + 1 - 1 - 0) + 1/2 (0 + 4 - 1 - log 4)

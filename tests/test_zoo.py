@@ -29,7 +29,14 @@ def metadata_of(folder) -> dict:
 
 
 def test_names_are_sorted_and_known():
-    assert MODELS == ["cgan-mnist", "dcgan-cifar10-frogs", "vae-mnist", "vae-mnist-16"]
+    assert MODELS == [
+        "autoencoder-mnist",
+        "cgan-mnist",
+        "dcgan-cifar10-frogs",
+        "denoiser-mnist",
+        "vae-mnist",
+        "vae-mnist-16",
+    ]
     assert EVALUATORS == ["evaluator-cifar10", "evaluator-mnist"]
     assert zoo.sample_names() == ["zoo:cifar10-frogs-sample", "zoo:mnist-sample"]
     assert all(zoo.model_folder(name).is_dir() for name in [*MODELS, *EVALUATORS])
@@ -73,7 +80,8 @@ def test_unknown_samples_are_named_with_the_known_ones(name, split):
 @pytest.mark.parametrize("name", MODELS)
 def test_model_loads_and_draws(name):
     pipe = load_pipeline(name)
-    assert type(pipe).__name__.lower().startswith(name.split("-")[0])
+    kind = name.split("-")[0].replace("denoiser", "autoencoder")
+    assert type(pipe).__name__.lower().startswith(kind)
     images = pipe(num_images=8, seed=0, output_type="np").images
     assert images.shape == (8, pipe.sample_size, pipe.sample_size, pipe.num_channels)
     assert np.isfinite(images).all()

@@ -15,15 +15,25 @@ from torch.nn import functional as F
 from .. import losses, zoo
 from ..data import ImageStream, load_images
 from ..errors import UserError
-from ..pipelines import CGANPipeline, ImagePipeline, VAEPipeline
+from ..pipelines import (
+    AutoencoderPipeline,
+    CGANPipeline,
+    EncoderDecoderPipeline,
+    ImagePipeline,
+    VAEPipeline,
+    add_noise,
+)
 from ..pipelines.base import draw_latents
 from ..pipelines.source import fetch, locate
 from ..privacy import public_name
 from .classifier import Classifier
 from .metrics import coverage_of, frechet_distance, kernel_distance, nearest_distances, within_class_distance
+from .reconstruction import PCA, median_filter, psnr
 
 MAX_IMAGES = 10_000
 BATCH = 500
+# Bits of each number of a compressed latent.
+COMPRESSION_BITS = 8
 KID_SUBSETS, KID_SUBSET_SIZE = 100, 1000
 # Draws per image, and images, of the importance-weighted bound.
 NLL_DRAWS, NLL_IMAGES = 64, 1000
@@ -46,9 +56,16 @@ TOLERANCES = {
     "accuracy": (0.0, 0.001),
     # Sums over pixels, without a threshold.
     "mse": LIKELIHOOD,
+    "mse_pca": LIKELIHOOD,
+    "mse_compressed": LIKELIHOOD,
+    "psnr": LIKELIHOOD,
+    "psnr_noisy": LIKELIHOOD,
+    "psnr_median": LIKELIHOOD,
     "negative_elbo": LIKELIHOOD,
     "kl": LIKELIHOOD,
     "nll": LIKELIHOOD,
+    # Counted, not measured.
+    "compression_ratio": (1e-6, 0.0),
 }
 
 
@@ -270,7 +287,7 @@ def evaluate(
             "higher",
         ),
     ]
-    if stream.class_names and not isinstance(pipeline, VAEPipeline):
+    if stream.class_names and not isinstance(pipeline, EncoderDecoderPipeline):
         metrics += [
             Metric(
                 "accuracy",
@@ -298,6 +315,9 @@ def evaluate(
     ]
     if isinstance(pipeline, VAEPipeline):
         metrics += vae_metrics(pipeline, reference)
+    if isinstance(pipeline, AutoencoderPipeline):
+        # First what it is made for.
+        metrics = [*autoencoder_metrics(pipeline, reference, train, seed), *metrics]
     dataset, evaluator = public_name(dataset_name), public_name(evaluator)
     protocol = (
         f"n = {n:,} generated images (seed {seed}, rounded to 8 bits) against all {len(reference):,} images of "
@@ -410,6 +430,62 @@ def vae_metrics(pipeline: VAEPipeline, images: torch.Tensor) -> list[Metric]:
             "lower",
             draws,
         ),
+    ]
+
+
+@torch.no_grad()
+def autoencoder_metrics(
+    pipeline: AutoencoderPipeline, images: torch.Tensor, train: torch.Tensor, seed: int
+) -> list[Metric]:
+    """Reconstruction error beside that of PCA, compression, and of a denoiser what it removes of noise with this seed."""
+    bits = {"bits": COMPRESSION_BITS}
+
+    def mean_square(decoded: torch.Tensor) -> float:
+        return float(losses.mean_squared_error(decoded.double(), images.double()))
+
+    pca = PCA(train, pipeline.latent_dim)
+    of, size = "reconstruction error", f"{pipeline.latent_dim} numbers"
+    metrics = [
+        Metric(
+            "mse",
+            f"{of} (mean square, brightness in [0, 1])",
+            mean_square(pipeline.reconstruct(images, "pt").images),
+            0.0,
+            "lower",
+        ),
+        Metric("mse_pca", f"{of} of PCA, {size} too", mean_square(pca.reconstruct(images)), 0.0, "-"),
+        Metric(
+            "mse_compressed",
+            f"{of} through {COMPRESSION_BITS}-bit latents",
+            mean_square(pipeline.decompress(pipeline.compress(images, **bits), "pt").images),
+            0.0,
+            "lower",
+            bits,
+        ),
+        Metric(
+            "compression_ratio",
+            f"compression ratio (8-bit pixels to {COMPRESSION_BITS}-bit latents)",
+            pipeline.compression_ratio(**bits),
+            None,
+            "-",
+            bits,
+        ),
+    ]
+    if not pipeline.noise:
+        return metrics
+    noisy = eight_bit(add_noise(images, pipeline.noise, torch.Generator().manual_seed(seed)))
+    std = f"noise of standard deviation {pipeline.noise:g}"
+    return [
+        Metric(
+            "psnr",
+            f"PSNR of denoised images ({std}, dB)",
+            psnr(pipeline.denoise(noisy, "pt").images, images),
+            None,
+            "higher",
+        ),
+        Metric("psnr_noisy", "PSNR of the noisy images (dB)", psnr(noisy, images), None, "-"),
+        Metric("psnr_median", "PSNR after a 3x3 median filter (dB)", psnr(median_filter(noisy), images), None, "-"),
+        *metrics,
     ]
 
 

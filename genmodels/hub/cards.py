@@ -13,8 +13,18 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from .. import zoo
 from ..privacy import HUB_ID, redact, redact_values
 
-# Authors as in BibTeX, title, year.
+# By arXiv id, or DOI of what is older: authors as in BibTeX, title, year.
 PAPERS = {
+    "10.1126/science.1127647": (
+        ["Hinton, Geoffrey E.", "Salakhutdinov, Ruslan R."],
+        "Reducing the Dimensionality of Data with Neural Networks",
+        2006,
+    ),
+    "10.1145/1390156.1390294": (
+        ["Vincent, Pascal", "Larochelle, Hugo", "Bengio, Yoshua", "Manzagol, Pierre-Antoine"],
+        "Extracting and Composing Robust Features with Denoising Autoencoders",
+        2008,
+    ),
     "1312.6114": (["Kingma, Diederik P.", "Welling, Max"], "Auto-Encoding Variational Bayes", 2014),
     "1406.2661": (
         [
@@ -49,6 +59,10 @@ PAPERS = {
 }
 
 KINDS = {
+    "AutoencoderPipeline": (
+        "An encoder that presses images through a bottleneck and a decoder that draws them again from what is left.",
+        ["autoencoder"],
+    ),
     "VAEPipeline": (
         "An encoder that places images in a continuous latent space and a decoder that draws them back from any point of it.",
         ["vae"],
@@ -130,7 +144,8 @@ def write_card(folder: Path, repo_id: str | None = None) -> None:
     if training:
         parts += ["## Training", f"```sh\n{training['command']}\n```", table(training_rows(training))]
     if (folder / "film.webp").is_file():
-        parts += ["The same latents during training:", "![Film of the training](film.webp)"]
+        what = "noisy images" if "denoising" in tags else "latents"
+        parts += [f"The same {what} during training:", "![Film of the training](film.webp)"]
     if training.get("monitor"):
         parts += [f"The training monitor: {training['monitor']}"]
     if evaluation.get("metrics"):
@@ -173,8 +188,17 @@ def pipeline_parts(folder: Path, index: dict, training: dict, repo_id: str | Non
     if class_name == "CGANPipeline":
         num_classes = read_json(folder / "generator" / "config.json").get("num_classes", 10)
         call = f"pipe(num_images=4, class_labels={[label % num_classes for label in (2, 0, 2, 6)]}, seed=0)"
+    denoises = bool(read_json(folder / "encoder" / "config.json").get("noise"))
+    if denoises:
+        what = "An encoder that sees noisy images through a bottleneck and a decoder that draws them clean."
+        tags = [*tags, "denoising"]
     name = json.dumps(load_name(folder, repo_id))
-    draw = f'images = {call}.images\nimages[0].save("sample.png")\n```'
+    lines = [f"images = {call}.images", 'images[0].save("sample.png")']
+    if class_name == "AutoencoderPipeline":
+        lines += ["# Images of its size go in: yours, or those."]
+        lines += ["clean = pipe.denoise(images).images"] if denoises else ["again = pipe.reconstruct(images).images"]
+        lines += ["small = pipe.compress(images, bits=8)", "restored = pipe.decompress(small).images"]
+    draw = "\n".join([*lines, "```"])
     parts = [
         f"{training.get('title', class_name)}. {what}",
         *(["![Samples](samples.png)"] if (folder / "samples.png").is_file() else []),
@@ -187,7 +211,7 @@ def pipeline_parts(folder: Path, index: dict, training: dict, repo_id: str | Non
             f"```python\nfrom diffusers import DiffusionPipeline\n\n"
             f"pipe = DiffusionPipeline.from_pretrained({name}, trust_remote_code=True)\n{draw}",
         ]
-    return parts, "unconditional-image-generation", tags
+    return parts, "image-to-image" if denoises else "unconditional-image-generation", tags
 
 
 def evaluator_parts(
@@ -266,16 +290,22 @@ def cite(paper: str) -> str:
     authors, title, year = PAPERS[paper]
     names = [author.split(",")[0] for author in authors]
     shown = ", ".join(names) if len(names) < 5 else f"{names[0]} et al."
-    return f"- {shown}, *{title}*, {year}, https://arxiv.org/abs/{paper}"
+    return f"- {shown}, *{title}*, {year}, {address_of(paper)}"
+
+
+def address_of(paper: str) -> str:
+    """Where a paper is found by its arXiv id or DOI."""
+    return f"https://doi.org/{paper}" if paper.startswith("10.") else f"https://arxiv.org/abs/{paper}"
 
 
 def bibtex(paper: str) -> str:
     """A paper as a BibTeX entry."""
     authors, title, year = PAPERS[paper]
     key = f"{authors[0].split(',')[0].lower()}{year}{title.split()[0].split('-')[0].lower()}"
+    source = f"doi = {{{paper}}}" if paper.startswith("10.") else f"eprint = {{{paper}}},\n  archivePrefix = {{arXiv}}"
     return (
         f"@misc{{{key},\n  title = {{{{{title}}}}},\n  author = {{{' and '.join(authors)}}},\n  year = {{{year}}},\n"
-        f"  eprint = {{{paper}}},\n  archivePrefix = {{arXiv}},\n  url = {{https://arxiv.org/abs/{paper}}}\n}}"
+        f"  {source},\n  url = {{{address_of(paper)}}}\n}}"
     )
 
 
@@ -338,9 +368,10 @@ def limits(index: dict, training: dict) -> str:
     """What not to expect; `index` is empty for an evaluator."""
     if not index:
         return "Its features see what tells these classes apart, and little else: FID on them compares only with FID on them."
-    blurred = " Its images are blurrier than real ones, as those of every VAE with a per-pixel likelihood."
-    return "It draws only what its training images show, at their size." + (
-        blurred
-        if pipeline_class(index) == "VAEPipeline"
-        else " A share of its images is malformed: the table says how far it is."
-    )
+    beside = {
+        "AutoencoderPipeline": " Latents lie in clusters with gaps between: what it draws from N(0, I), the closest Gaussian, "
+        "need not look like any training image, and nothing in its training promises more.",
+        "VAEPipeline": " Its images are blurrier than real ones, as those of every VAE with a per-pixel likelihood.",
+    }
+    malformed = " A share of its images is malformed: the table says how far it is."
+    return "It draws only what its training images show, at their size." + beside.get(pipeline_class(index), malformed)

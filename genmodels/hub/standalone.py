@@ -23,9 +23,12 @@ PACKAGE = Path(__file__).parent.parent
 INDEX = "model_index.json"
 # Classes and the modules that define them.
 HOMES = {
+    "AutoencoderPipeline": "pipelines.autoencoder",
     "VAEPipeline": "pipelines.vae",
     "DCGANPipeline": "pipelines.gan",
     "CGANPipeline": "pipelines.gan",
+    "AutoencoderEncoder": "models.autoencoder",
+    "AutoencoderDecoder": "models.autoencoder",
     "VAEEncoder": "models.vae",
     "VAEDecoder": "models.vae",
     "DCGANGenerator": "models.dcgan",

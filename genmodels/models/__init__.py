@@ -1,7 +1,17 @@
 """Networks and nothing else: one file per family."""
 
+from .autoencoder import AutoencoderDecoder, AutoencoderEncoder
 from .cgan import CGANDiscriminator, CGANGenerator
 from .dcgan import DCGANDiscriminator, DCGANGenerator
 from .vae import VAEDecoder, VAEEncoder
 
-__all__ = ["CGANDiscriminator", "CGANGenerator", "DCGANDiscriminator", "DCGANGenerator", "VAEDecoder", "VAEEncoder"]
+__all__ = [
+    "AutoencoderDecoder",
+    "AutoencoderEncoder",
+    "CGANDiscriminator",
+    "CGANGenerator",
+    "DCGANDiscriminator",
+    "DCGANGenerator",
+    "VAEDecoder",
+    "VAEEncoder",
+]

@@ -4,14 +4,12 @@ https://arxiv.org/abs/1312.6114.
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import torch
 from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
 from torch import nn
 
-from .dcgan import widths
+from .autoencoder import decoder_trunk, encoder_trunk
 from .modeling import (
     StrictLoadingMixin,
     check_image_shape,
@@ -51,12 +49,7 @@ class VAEEncoder(StrictLoadingMixin, ModelMixin, ConfigMixin):
         super().__init__()
         self.inner_size = check_image_shape(sample_size, num_channels)
         check_positive(latent_dim=latent_dim, base_channels=base_channels, hidden_dim=hidden_dim)
-        channels = [num_channels, *widths(self.inner_size, base_channels)]
-        layers: list[nn.Module] = []
-        for before, after in pairwise(channels):
-            layers += [nn.Conv2d(before, after, 4, stride=2, padding=1), nn.SiLU()]
-        layers += [nn.Flatten(), nn.Linear(channels[-1] * 16, hidden_dim), nn.SiLU()]
-        self.layers = nn.Sequential(*layers)
+        self.layers = encoder_trunk(self.inner_size, num_channels, base_channels, hidden_dim)
         self.mean = nn.Linear(hidden_dim, latent_dim)
         self.log_variance = nn.Linear(hidden_dim, latent_dim)
 
@@ -99,13 +92,7 @@ class VAEDecoder(StrictLoadingMixin, ModelMixin, ConfigMixin):
             raise ValueError(f"likelihood must be one of {', '.join(LIKELIHOODS)}, got {likelihood!r}.")
         if not sigma > 0 or not beta >= 0:
             raise ValueError(f"sigma must be positive and beta at least 0, got sigma={sigma!r}, beta={beta!r}.")
-        channels = widths(inner_size, base_channels)[::-1]
-        layers: list[nn.Module] = [nn.Linear(latent_dim, hidden_dim), nn.SiLU()]
-        layers += [nn.Linear(hidden_dim, channels[0] * 16), nn.SiLU(), nn.Unflatten(1, (channels[0], 4, 4))]
-        for before, after in pairwise(channels):
-            layers += [nn.ConvTranspose2d(before, after, 4, stride=2, padding=1), nn.SiLU()]
-        layers += [nn.ConvTranspose2d(channels[-1], num_channels, 4, stride=2, padding=1)]
-        self.layers = nn.Sequential(*layers)
+        self.layers = decoder_trunk(latent_dim, inner_size, num_channels, base_channels, hidden_dim)
 
     def forward(self, latents: torch.Tensor, return_logits: bool = False) -> torch.Tensor:
         """(N, latent_dim) latents to the mean image, `pixel_values` (N, num_channels, sample_size, sample_size) in

@@ -5,23 +5,27 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..errors import UserError
+from .autoencoder import AutoencoderPipeline, EncoderDecoderPipeline, add_noise
 from .base import GenerationOutput, ImagePipeline
 from .gan import CGANPipeline, DCGANPipeline, GANPipeline
 from .source import HUB_OPTIONS, describe_class, find_pipeline
 from .vae import PosteriorOutput, VAEPipeline
 
 __all__ = [
+    "AutoencoderPipeline",
     "CGANPipeline",
     "DCGANPipeline",
+    "EncoderDecoderPipeline",
     "GANPipeline",
     "GenerationOutput",
     "ImagePipeline",
     "PosteriorOutput",
     "VAEPipeline",
+    "add_noise",
     "load_pipeline",
 ]
 
-PIPELINES = {cls.__name__: cls for cls in (VAEPipeline, DCGANPipeline, CGANPipeline)}
+PIPELINES = {cls.__name__: cls for cls in (AutoencoderPipeline, VAEPipeline, DCGANPipeline, CGANPipeline)}
 
 
 def load_pipeline(name_or_path: str | Path, **kwargs) -> ImagePipeline:

@@ -17,7 +17,7 @@ from genmodels.hub.cards import write_card
 from genmodels.privacy import public_name, redact, redact_argument
 from genmodels.training.arguments import command_line
 
-KINDS = ("vae", "dcgan", "cgan")
+KINDS = ("autoencoder", "vae", "dcgan", "cgan")
 TRAINING = {
     "title": "A model of the tests",
     "command": "accelerate launch train/cgan.py --max_train_steps 20",
@@ -117,6 +117,28 @@ def test_citation_is_bibtex_of_the_papers(saved, tmp_path):
     assert "author = {Kingma, Diederik P. and Welling, Max}" in entries["kingma2014auto"]
     assert "eprint = {1312.6114}" in entries["kingma2014auto"]
     assert block.count("{") == block.count("}")
+
+
+def test_card_of_a_denoiser_says_that_it_is_one(saved, tmp_path):
+    papers = ["10.1145/1390156.1390294"]
+    folder = make_folder(saved, "autoencoder", tmp_path, {**TRAINING, "papers": papers}, None)
+    (folder / "film.webp").touch()
+    write_card(folder)
+    plain = ModelCard.load(folder / "README.md")
+    assert "pipe.reconstruct(images)" in plain.text
+    assert "pipe.denoise" not in plain.text
+    assert (plain.data.pipeline_tag, "denoising" in plain.data.tags) == ("unconditional-image-generation", False)
+    config = folder / "encoder" / "config.json"
+    config.write_text(json.dumps({**json.loads(config.read_text()), "noise": 0.5}))
+    write_card(folder)
+    card = ModelCard.load(folder / "README.md")
+    assert (card.data.pipeline_tag, "denoising" in card.data.tags) == ("image-to-image", True)
+    for words in ("pipe.denoise(images)", "sees noisy images", "The same noisy images during training", "gaps between"):
+        assert words in card.text, words
+    # A paper without an arXiv id is cited by its DOI.
+    assert "- Vincent, Larochelle, Bengio, Manzagol, *Extracting" in card.text
+    assert "doi = {10.1145/1390156.1390294},\n  url = {https://doi.org/10.1145/1390156.1390294}" in card.text
+    assert "eprint" not in card.text
 
 
 @pytest.mark.parametrize("dataset", ["flwrlabs/celeba", "someone/CelebA-faces"])

@@ -11,7 +11,7 @@ from helpers import DEAD_ENDPOINT, run_python
 from huggingface_hub import HfApi
 from PIL import Image
 
-KINDS = ("vae", "dcgan", "cgan")
+KINDS = ("autoencoder", "vae", "dcgan", "cgan")
 
 # Pushes one pipeline of each kind and leaves its pictures in a folder; moves "main" of the DCGAN past a tag; pushes a
 # folder with a card, as training does at its end.
@@ -24,7 +24,7 @@ from genmodels import load_pipeline
 from genmodels.hub.cards import write_card
 from genmodels.hub.push import push_folder
 saved, out = sys.argv[1:]
-for kind in ("vae", "dcgan", "cgan"):
+for kind in ("autoencoder", "vae", "dcgan", "cgan"):
     pipe = load_pipeline(f"{saved}/{kind}")
     pipe.push_to_hub(f"alice/{kind}")
     np.save(f"{out}/{kind}.npy", pipe(num_images=5, seed=3, output_type="np").images)
@@ -46,9 +46,10 @@ import sys
 import numpy as np
 import genmodels
 out = sys.argv[1]
-for kind in ("vae", "dcgan", "cgan"):
+for kind in ("autoencoder", "vae", "dcgan", "cgan"):
     options = {"revision": "v1"} if kind == "dcgan" else {}
-    by_class = getattr(genmodels, kind.upper() + "Pipeline").from_pretrained(f"alice/{kind}", **options)
+    family = {"autoencoder": "Autoencoder"}.get(kind, kind.upper())
+    by_class = getattr(genmodels, family + "Pipeline").from_pretrained(f"alice/{kind}", **options)
     by_name = genmodels.load_pipeline(f"alice/{kind}", **options)
     assert type(by_class) is type(by_name)
     for way, pipe in (("class", by_class), ("name", by_name)):
@@ -111,7 +112,7 @@ def test_revision_chooses_the_commit(pushed, loaded):
 @pytest.mark.parametrize("kind", KINDS)
 def test_weights_on_the_hub_are_safetensors_only(hub, pushed, kind):
     files = HfApi(endpoint=hub.endpoint).list_repo_files(f"alice/{kind}")
-    components = ("encoder", "decoder") if kind == "vae" else ("generator", "discriminator")
+    components = ("encoder", "decoder") if kind in ("autoencoder", "vae") else ("generator", "discriminator")
     assert {f for f in files if f.endswith(".safetensors")} == {
         f"{component}/diffusion_pytorch_model.safetensors" for component in components
     }

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import REPO, make_pipeline, run_python
+from helpers import REPO, family_of, make_pipeline, run_python
 from huggingface_hub import HfApi
 from packaging.requirements import Requirement
 
@@ -22,14 +22,25 @@ from genmodels.errors import UserError
 from genmodels.hub.standalone import add_code
 from genmodels.ui.models import find_models
 
-KINDS = ("vae", "dcgan", "cgan")
-PARTS = {"vae": ("encoder", "decoder"), "dcgan": ("generator", "discriminator"), "cgan": ("generator", "discriminator")}
+KINDS = ("autoencoder", "vae", "dcgan", "cgan")
+PARTS = {
+    "autoencoder": ("encoder", "decoder"),
+    "vae": ("encoder", "decoder"),
+    "dcgan": ("generator", "discriminator"),
+    "cgan": ("generator", "discriminator"),
+}
 NEEDED = ("diffusers", "safetensors", "torch")
 # What the carried code may import beside the standard library: what diffusers itself needs.
 ALLOWED = {"PIL", "diffusers", "huggingface_hub", "numpy", "safetensors", "torch"}
 
 # Every method on the same inputs; `pipe` may be of the package or of the carried code.
 CALLS = {
+    "autoencoder": """
+drawn = pipe(num_images=5, seed=3, output_type="np")
+arrays = [drawn.images, drawn.latents, np.stack(pipe(num_images=2, seed=1).images), pipe.encode(drawn.images)]
+small = pipe.compress(drawn.images, bits=6)
+arrays += [np.frombuffer(small, np.uint8), pipe.decompress(small, "np").images, pipe.whiten(drawn.images).encode(drawn.images)]
+""",
     "vae": """
 drawn = pipe(num_images=5, seed=3, output_type="np")
 arrays = [drawn.images, drawn.latents, np.stack(pipe(num_images=2, seed=1).images)]
@@ -208,9 +219,9 @@ def test_carried_files(saved, carrying, kind):
     code = {f"{stem}.py", *(f"{part}/modeling_{kind}_{part}.py" for part in PARTS[kind])}
     assert files.keys() - files_in(saved[kind]).keys() == code
     index = json.loads(files["model_index.json"])
-    assert index["_class_name"] == [stem, f"{kind.upper()}Pipeline"]
+    assert index["_class_name"] == [stem, f"{family_of(kind)}Pipeline"]
     for part in PARTS[kind]:
-        assert index[part] == [f"modeling_{kind}_{part}", f"{kind.upper()}{part.title()}"]
+        assert index[part] == [f"modeling_{kind}_{part}", f"{family_of(kind)}{part.title()}"]
     for name in code:
         text = files[name].decode()
         assert f"of genmodels {__version__}" in text.splitlines()[0]

@@ -16,7 +16,7 @@ from helpers import REPO, make_pipeline, run_python
 from huggingface_hub import HfApi, snapshot_download
 from PIL import Image
 
-from genmodels import zoo
+from genmodels import AutoencoderDecoder, AutoencoderEncoder, AutoencoderPipeline, zoo
 from genmodels.__main__ import main
 from genmodels.evaluation.classifier import Classifier
 from genmodels.hub.cards import read_json, write_card
@@ -96,6 +96,26 @@ def test_numbers_that_hold_are_reproduced_exactly(capsys, vae, digits):
     assert all("NOT" not in row and row.split()[-4] == row.split()[-3] for row in rows)
     assert out.splitlines()[-1] == f"{vae}: {len(rows)} of {len(rows)} numbers reproduced: verified."
     assert "no hashes to check" in out
+
+
+def test_a_denoiser_is_measured_and_verified(capsys, digits, tmp_path):
+    folder, shape = tmp_path / "denoiser", {"latent_dim": 3, "base_channels": 4, "hidden_dim": 16}
+    torch.manual_seed(0)
+    pipeline = AutoencoderPipeline(AutoencoderEncoder(noise=0.5, **shape), AutoencoderDecoder(**shape))
+    pipeline.save_pretrained(folder)
+    assert run(capsys, "evaluate", folder, "--dataset_name", digits, "--write_card")[0] == 0
+    stated = [row["metric"] for row in read_json(folder / "evaluation.json")["metrics"]]
+    assert stated[:6] == ["psnr", "psnr_noisy", "psnr_median", "mse", "mse_pca", "mse_compressed"]
+    assert "| PSNR after a 3x3 median filter (dB) |" in (folder / "README.md").read_text()
+    code, out, _ = run(capsys, "verify", folder, "--dataset_name", digits)
+    assert code == 0
+    assert out.splitlines()[-1].endswith("numbers reproduced: verified.")
+    # Of another noise than the card's.
+    config = folder / "encoder" / "config.json"
+    config.write_text(json.dumps({**read_json(config), "noise": 0.4}))
+    code, out, _ = run(capsys, "verify", folder, "--dataset_name", digits)
+    assert code == 1
+    assert [line for line in out.splitlines() if "PSNR of the noisy images" in line and "NOT reproduced" in line]
 
 
 @pytest.mark.parametrize(("metric", "field"), [("fid", "value"), ("recall", "floor"), ("nll", "value")])
@@ -180,7 +200,7 @@ def test_what_cannot_be_verified_is_one_sentence(capsys, saved, vae, digits, tmp
         ([no_numbers], "states no numbers with a protocol"),
         ([broken], "is not readable as one"),
         ([vae], "give their folder with --dataset_name"),
-        ([foreign], "holds a BertModel; genmodels measures VAEPipeline"),
+        ([foreign], "holds a BertModel; genmodels measures AutoencoderPipeline"),
         ([tmp_path / "empty"], "has neither model_index.json nor config.json"),
         ([vae, "--revision", "v1"], "--revision is for models on the Hub"),
         (["no-such-model"], "There is no model 'no-such-model'"),

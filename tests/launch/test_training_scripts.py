@@ -43,6 +43,8 @@ def without_rate(lines: list[dict]) -> list[dict]:
 @pytest.mark.parametrize(
     ("script", "arguments", "kind"),
     [
+        ("autoencoder", [], "AutoencoderPipeline"),
+        ("autoencoder", ["--noise", "0.5", "--latent_dim", "5"], "AutoencoderPipeline"),
         ("vae", [], "VAEPipeline"),
         ("vae", ["--likelihood", "gaussian", "--beta", "4", "--latent_dim", "5"], "VAEPipeline"),
         ("dcgan", ["--classes", "3"], "DCGANPipeline"),

@@ -14,6 +14,8 @@ from genmodels.evaluation.classifier import Classifier
 
 NAMES = {"num_classes": 3, "class_names": ["ant", "bee", "cat"]}
 NETWORKS = {
+    models.AutoencoderEncoder: {"latent_dim": 3, "base_channels": 2, "hidden_dim": 8, "noise": 0.5},
+    models.AutoencoderDecoder: {"latent_dim": 3, "base_channels": 2, "hidden_dim": 8},
     models.VAEEncoder: {"latent_dim": 3, "base_channels": 2, "hidden_dim": 8},
     models.VAEDecoder: {"latent_dim": 3, "base_channels": 2, "hidden_dim": 8, "likelihood": "gaussian", "beta": 4.0},
     models.DCGANGenerator: {"sample_size": 16, "latent_dim": 3, "base_channels": 2, "kernel_size": 6},

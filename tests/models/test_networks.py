@@ -26,6 +26,12 @@ class Family:
 
 
 FAMILIES = {
+    "autoencoder": Family(
+        models.AutoencoderDecoder,
+        models.AutoencoderEncoder,
+        {"latent_dim": 5, "base_channels": 2, "hidden_dim": 8},
+        {"latent_dim": 5, "base_channels": 2, "hidden_dim": 8},
+    ),
     "vae": Family(
         models.VAEDecoder,
         models.VAEEncoder,
@@ -77,6 +83,8 @@ def test_shapes_and_ranges(kind, size, channels):
         mean, log_variance = verdict
         assert mean.shape == log_variance.shape == (3, 5)
         assert not torch.equal(mean, log_variance)
+    elif kind == "autoencoder":
+        assert verdict.shape == (3, 5)
     else:
         assert verdict.shape == (3,)
 
@@ -88,7 +96,11 @@ def test_one_training_step_moves_every_tensor(kind, size):
     labels, real = labels_for(kind, 6), torch.rand(6, 1, size, size) * 2 - 1
     before = {(n, k): v.clone() for n, net in enumerate((source, judge)) for k, v in net.named_parameters()}
     optimizers = [torch.optim.Adam(net.parameters(), lr=0.01) for net in (source, judge)]
-    if kind == "vae":
+    if kind == "autoencoder":
+        losses.mean_squared_error(source(judge(real)), real).backward()
+        for optimizer in optimizers:
+            optimizer.step()
+    elif kind == "vae":
         mean, log_variance = judge(real)
         latents = mean + (0.5 * log_variance).exp() * torch.randn_like(mean)
         loss = losses.bernoulli_nll(source(latents, return_logits=True), real) + losses.gaussian_kl(mean, log_variance)
@@ -227,6 +239,12 @@ def test_wrong_kernel_and_norm(kind, role):
 def test_wrong_dropout(kind, dropout):
     with pytest.raises(ValueError, match="dropout must be at least 0 and below 1, got"):
         FAMILIES[kind].judge(dropout=dropout, **FAMILIES[kind].judge_args)
+
+
+def test_wrong_noise():
+    for wrong in (-0.1, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match="noise must be a number of at least 0, got"):
+            models.AutoencoderEncoder(noise=wrong)
 
 
 def test_wrong_likelihood():

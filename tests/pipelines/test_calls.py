@@ -1,4 +1,4 @@
-"""What the pipelines promise about seeds, latents, labels and forms of images; all three at tiny width."""
+"""What the pipelines promise about seeds, latents, labels and forms of images; all kinds at tiny width."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from PIL import Image
 from genmodels import DCGANPipeline
 from genmodels.pipelines.base import draw_latents, interpolate_latents
 
-KINDS = ("vae", "dcgan", "cgan")
+KINDS = ("autoencoder", "vae", "dcgan", "cgan")
 STEP = 2 / 255  # one 8-bit step of pixel_values
 
 
@@ -22,6 +22,12 @@ def pipes():
 
 @pytest.fixture(params=KINDS)
 def pipe(request, pipes):
+    return pipes[request.param]
+
+
+@pytest.fixture(params=["autoencoder", "vae"])
+def coder(request, pipes):
+    """What has an encoder and a decoder."""
     return pipes[request.param]
 
 
@@ -141,13 +147,13 @@ class TestForms:
 
         def judge(x):
             if hasattr(pipe, "encode"):
-                return pipe.encode(x).mean
+                return pipe._latents_of(x)
             return pipe.discriminate(x, *([[0, 1, 2]] if hasattr(pipe, "num_classes") else []))
 
         exact = output_type in ("pt", "np")
         torch.testing.assert_close(judge(images), judge(reference), atol=1e-5 if exact else 0.02, rtol=0)
         if output_type == "pil":
-            one = pipe.encode(images[0]).mean if hasattr(pipe, "encode") else None
+            one = pipe._latents_of(images[0]) if hasattr(pipe, "encode") else None
             assert one is None or torch.equal(one, judge(images)[:1]) or (one - judge(images)[:1]).abs().max() < 1e-5
 
     def test_grey_and_colour_pictures_are_converted(self, vae, dcgan):
@@ -228,14 +234,14 @@ class TestInterpolation:
         with pytest.raises(ValueError, match="seed must be an integer of at least 0, got -1"):
             dcgan.interpolate(-1, 1)
 
-    def test_vae_walks_from_image_to_image(self, vae):
-        a, b = vae(num_images=2, seed=0).images
-        path = vae.interpolate(a, b, steps=4, output_type="pt")
-        torch.testing.assert_close(path.latents[0], vae.encode(a).mean[0])
-        torch.testing.assert_close(path.latents[-1], vae.encode(b).mean[0])
-        torch.testing.assert_close(path.images[-1:], vae.reconstruct(b, output_type="pt").images)
+    def test_coders_walk_from_image_to_image(self, coder):
+        a, b = coder(num_images=2, seed=0).images
+        path = coder.interpolate(a, b, steps=4, output_type="pt")
+        torch.testing.assert_close(path.latents[0], coder._latents_of(a)[0])
+        torch.testing.assert_close(path.latents[-1], coder._latents_of(b)[0])
+        torch.testing.assert_close(path.images[-1:], coder.reconstruct(b, output_type="pt").images)
         with pytest.raises(ValueError, match="interpolate needs exactly one image at each end"):
-            vae.interpolate([a, b], a)
+            coder.interpolate([a, b], a)
 
 
 class TestTruncation:
@@ -355,7 +361,7 @@ class TestLabels:
             pipe(class_labels="x")
 
 
-class TestVAE:
+class TestCoders:
     def test_posterior_samples_spread_around_the_mean(self, vae):
         posterior = vae.encode(vae(num_images=2, seed=0).images)
         assert posterior.mean.shape == posterior.log_variance.shape == (2, 3)
@@ -364,32 +370,32 @@ class TestVAE:
         torch.testing.assert_close(draws.std(0), (0.5 * posterior.log_variance).exp(), atol=0.2, rtol=0)
         assert torch.equal(draws[0], posterior.sample(torch.Generator().manual_seed(0)))
 
-    def test_reconstruction_is_the_decoded_mean(self, vae):
-        images = vae(num_images=2, seed=0, output_type="pt").images
-        expected = vae.decode(vae.encode(images).mean, output_type="pt").images
-        assert torch.equal(vae.reconstruct(images, output_type="pt").images, expected)
+    def test_reconstruction_decodes_what_was_encoded(self, coder):
+        images = coder(num_images=2, seed=0, output_type="pt").images
+        expected = coder.decode(coder._latents_of(images), output_type="pt").images
+        assert torch.equal(coder.reconstruct(images, output_type="pt").images, expected)
 
-    def test_traverse_reads_like_a_map(self, vae):
+    def test_traverse_reads_like_a_map(self, coder):
         base = torch.tensor([0.0, 0.0, 0.7])
-        output = vae.traverse(axes=(0, 1), steps=3, limit=2.0, latents=base)
+        output = coder.traverse(axes=(0, 1), steps=3, limit=2.0, latents=base)
         corners = {0: (-2, 2), 2: (2, 2), 6: (-2, -2), 8: (2, -2), 4: (0, 0)}
         for i, (x, y) in corners.items():
             torch.testing.assert_close(output.latents[i], torch.tensor([x, y, 0.7]))
-        swapped = vae.traverse(axes=(2, 0), steps=2, limit=1.0)
+        swapped = coder.traverse(axes=(2, 0), steps=2, limit=1.0)
         assert swapped.latents.tolist() == [[1, 0, -1], [1, 0, 1], [-1, 0, -1], [-1, 0, 1]]
         assert len(output.images) == 9
 
-    def test_wrong_traverses(self, vae):
+    def test_wrong_traverses(self, coder):
         for axes in ((0, 0), (0, 3), (-1, 0), (0, 1, 2), (0, 1, 0), (0,), (0.0, 1)):
             with pytest.raises(ValueError, match="axes must be two different numbers from 0 to 2, got"):
-                vae.traverse(axes=axes)
+                coder.traverse(axes=axes)
         for limit in (0, -1, float("inf"), float("nan")):
             with pytest.raises(ValueError, match="limit must be a positive number, got"):
-                vae.traverse(limit=limit)
+                coder.traverse(limit=limit)
         with pytest.raises(ValueError, match="steps must be an integer of at least 2, got 1"):
-            vae.traverse(steps=1)
+            coder.traverse(steps=1)
         with pytest.raises(ValueError, match=r"A latent has 3 numbers, got shape \(1,\)"):
-            vae.traverse(latents=torch.zeros(1))
+            coder.traverse(latents=torch.zeros(1))
 
 
 @pytest.mark.filterwarnings("ignore:.torch_dtype. is deprecated:FutureWarning")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers import DEAD_ENDPOINT, make_pipeline
+from helpers import DEAD_ENDPOINT, family_of, make_pipeline
 from safetensors.torch import load_file, save_file
 
 import genmodels
@@ -17,11 +17,11 @@ from genmodels import zoo
 from genmodels.errors import UserError
 from genmodels.pipelines import PIPELINES, load_pipeline
 
-KINDS = ("vae", "dcgan", "cgan")
+KINDS = ("autoencoder", "vae", "dcgan", "cgan")
 
 
 def class_of(kind: str):
-    return PIPELINES[f"{kind.upper()}Pipeline"]
+    return PIPELINES[f"{family_of(kind)}Pipeline"]
 
 
 def refused(load, *args, **kwargs) -> str:
@@ -46,7 +46,7 @@ def test_saved_pipelines_draw_the_same_pictures(saved, kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_folders_hold_safetensors_and_json_only(saved, kind, tmp_path):
     load_pipeline(saved[kind]).save_pretrained(tmp_path)
-    components = {"vae": ("decoder", "encoder")}.get(kind, ("discriminator", "generator"))
+    components = ("decoder", "encoder") if kind in ("autoencoder", "vae") else ("discriminator", "generator")
     files = sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file())
     assert files == sorted(
         ["model_index.json"]
@@ -71,7 +71,8 @@ def test_wrong_kind(saved):
 def test_foreign_pipeline(tmp_path):
     (tmp_path / "model_index.json").write_text('{"_class_name": "StableDiffusionPipeline"}')
     assert refused(load_pipeline, tmp_path) == (
-        f"'{tmp_path}' holds a StableDiffusionPipeline (diffusers); genmodels loads VAEPipeline, DCGANPipeline, CGANPipeline."
+        f"'{tmp_path}' holds a StableDiffusionPipeline (diffusers); genmodels loads AutoencoderPipeline, VAEPipeline, "
+        "DCGANPipeline, CGANPipeline."
     )
 
 
@@ -86,7 +87,7 @@ def test_unknown_names(saved, tmp_path, monkeypatch):
     for kind in KINDS:
         shutil.copytree(saved[kind], tmp_path / f"{kind}-tiny")
     monkeypatch.setattr(zoo, "ROOT", tmp_path)
-    tail = " cgan-tiny, dcgan-tiny, vae-tiny; or give a folder, or a Hub id such as 'name/model'."
+    tail = " autoencoder-tiny, cgan-tiny, dcgan-tiny, vae-tiny; or give a folder, or a Hub id such as 'name/model'."
     for load in (load_pipeline, genmodels.CGANPipeline.from_pretrained):
         assert refused(load, "cgan-tny") == (
             f"There is no model 'cgan-tny': did you mean 'cgan-tiny'? Built in are{tail}"

@@ -52,13 +52,14 @@ def log_of(run) -> list[dict]:
 @pytest.mark.parametrize(
     ("script", "arguments"),
     [
+        ("autoencoder", ["--noise", "0.3", *WATCH]),
         ("vae", WATCH),
         ("dcgan", ["--classes", "1", "0", "7", "3", *WATCH]),
         ("dcgan", ["--preset", "paper", "--classes", "1", "0", "7", "3", *WATCH]),
         ("cgan", ["--discriminator_channels", "4", *WATCH]),
         ("evaluator", ["--lr_warmup_steps", "2"]),
     ],
-    ids=["vae", "dcgan", "dcgan-paper", "cgan", "evaluator"],
+    ids=["denoiser", "vae", "dcgan", "dcgan-paper", "cgan", "evaluator"],
 )
 def test_a_stopped_run_ends_where_an_unbroken_one_does(
     train, two_shards, tmp_path, capsys, stop_at, script, arguments, num_workers, accumulation
