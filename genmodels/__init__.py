@@ -1,4 +1,4 @@
-"""Classic generative models, live: VAE, DCGAN and conditional GAN, one `from_pretrained` away.
+"""Classic generative models, live: from the VAE over GAN and WGAN to the conditional GAN, one `from_pretrained` away.
 
 Names resolve on first use, so that `import genmodels` alone loads neither torch nor diffusers.
 """
@@ -17,6 +17,10 @@ _HOMES = {
     "VAEDecoder": "genmodels.models",
     "VAEEncoder": "genmodels.models",
     "VAEPipeline": "genmodels.pipelines",
+    "VanillaGANDiscriminator": "genmodels.models",
+    "VanillaGANGenerator": "genmodels.models",
+    "VanillaGANPipeline": "genmodels.pipelines",
+    "WGANPipeline": "genmodels.pipelines",
     "load_pipeline": "genmodels.pipelines",
 }
 

@@ -24,10 +24,14 @@ INDEX = "model_index.json"
 # Classes and the modules that define them.
 HOMES = {
     "VAEPipeline": "pipelines.vae",
+    "VanillaGANPipeline": "pipelines.gan",
     "DCGANPipeline": "pipelines.gan",
+    "WGANPipeline": "pipelines.gan",
     "CGANPipeline": "pipelines.gan",
     "VAEEncoder": "models.vae",
     "VAEDecoder": "models.vae",
+    "VanillaGANGenerator": "models.gan",
+    "VanillaGANDiscriminator": "models.gan",
     "DCGANGenerator": "models.dcgan",
     "DCGANDiscriminator": "models.dcgan",
     "CGANGenerator": "models.cgan",

@@ -2,6 +2,16 @@
 
 from .cgan import CGANDiscriminator, CGANGenerator
 from .dcgan import DCGANDiscriminator, DCGANGenerator
+from .gan import VanillaGANDiscriminator, VanillaGANGenerator
 from .vae import VAEDecoder, VAEEncoder
 
-__all__ = ["CGANDiscriminator", "CGANGenerator", "DCGANDiscriminator", "DCGANGenerator", "VAEDecoder", "VAEEncoder"]
+__all__ = [
+    "CGANDiscriminator",
+    "CGANGenerator",
+    "DCGANDiscriminator",
+    "DCGANGenerator",
+    "VAEDecoder",
+    "VAEEncoder",
+    "VanillaGANDiscriminator",
+    "VanillaGANGenerator",
+]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ..errors import UserError
 from .base import GenerationOutput, ImagePipeline
-from .gan import CGANPipeline, DCGANPipeline, GANPipeline
+from .gan import CGANPipeline, DCGANPipeline, GANPipeline, VanillaGANPipeline, WGANPipeline
 from .source import HUB_OPTIONS, describe_class, find_pipeline
 from .vae import PosteriorOutput, VAEPipeline
 
@@ -18,10 +18,12 @@ __all__ = [
     "ImagePipeline",
     "PosteriorOutput",
     "VAEPipeline",
+    "VanillaGANPipeline",
+    "WGANPipeline",
     "load_pipeline",
 ]
 
-PIPELINES = {cls.__name__: cls for cls in (VAEPipeline, DCGANPipeline, CGANPipeline)}
+PIPELINES = {cls.__name__: cls for cls in (VAEPipeline, VanillaGANPipeline, DCGANPipeline, WGANPipeline, CGANPipeline)}
 
 
 def load_pipeline(name_or_path: str | Path, **kwargs) -> ImagePipeline:
