@@ -59,7 +59,7 @@ def run_python(*args: str, env: dict[str, str] | None = None, cwd: Path = REPO) 
 
 
 def make_pipeline(kind: str, seed: int = 0):
-    """A pipeline of tiny networks with random weights: "vae", "dcgan" or "cgan"."""
+    """A pipeline of tiny networks with random weights: "vae", "gan", "dcgan", "wgan" or "cgan"."""
     import torch
 
     import genmodels
@@ -68,6 +68,16 @@ def make_pipeline(kind: str, seed: int = 0):
     if kind == "vae":
         shape = {"latent_dim": 3, "base_channels": 4, "hidden_dim": 16}
         return genmodels.VAEPipeline(genmodels.VAEEncoder(**shape), genmodels.VAEDecoder(**shape))
+    if kind == "gan":
+        return genmodels.VanillaGANPipeline(
+            genmodels.VanillaGANGenerator(latent_dim=8, hidden_dims=[16, 24]),
+            genmodels.VanillaGANDiscriminator(hidden_dims=[16]),
+        )
+    if kind == "wgan":
+        return genmodels.WGANPipeline(
+            genmodels.DCGANGenerator(latent_dim=8, base_channels=4),
+            genmodels.DCGANDiscriminator(base_channels=4, norm="none"),
+        )
     if kind == "dcgan":
         return genmodels.DCGANPipeline(
             genmodels.DCGANGenerator(latent_dim=8, base_channels=4), genmodels.DCGANDiscriminator(base_channels=4)

@@ -53,26 +53,18 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--preset", choices=tuple(PRESETS), default="deep", help="the recipe (default: %(default)s)")
     model = parser.add_argument_group("model")
-    dims = {"type": at_least(1), "nargs": "+", "metavar": "WIDTH"}
+    dims = {"type": at_least(1), "nargs": "+", "metavar": "HIDDEN"}
     slope = in_range(0, 0.9)
     model.add_argument("--latent_dim", type=at_least(1), default=100, help="(default: %(default)s)")
-    model.add_argument(
-        "--generator_dims", default=[256, 512, 1024], help="hidden layers (default: %(default)s)", **dims
-    )
-    model.add_argument(
-        "--generator_slope", type=slope, default=0.2, help="of LeakyReLU; 0: ReLU (default: %(default)s)"
-    )
+    model.add_argument("--generator_dims", default=[256, 512, 1024], help="(default: %(default)s)", **dims)
+    model.add_argument("--generator_slope", type=slope, default=0.2, help="0 is ReLU (default: %(default)s)")
     model.add_argument("--generator_norm", choices=("batch", "none"), default="batch", help="(default: %(default)s)")
-    model.add_argument("--discriminator_dims", default=[1024, 512, 256], help="the same (default: %(default)s)", **dims)
+    model.add_argument("--discriminator_dims", default=[1024, 512, 256], help="(default: %(default)s)", **dims)
     model.add_argument("--dropout", type=slope, default=0.3, help="in the discriminator (default: %(default)s)")
     loss = parser.add_argument_group("objective")
-    loss.add_argument(
-        "--loss", choices=("minimax", "nonsaturating"), default="nonsaturating", help="of G (default: %(default)s)"
-    )
+    loss.add_argument("--loss", choices=("minimax", "nonsaturating"), default="nonsaturating", help="of the generator")
     share = {"type": in_range(0, 0.5)}
-    loss.add_argument(
-        "--label_smoothing", default=0.1, help="real labels are 1 less this (default: %(default)s)", **share
-    )
+    loss.add_argument("--label_smoothing", default=0.1, help="of real images only (default: %(default)s)", **share)
     loss.add_argument("--label_flips", default=0.0, help="share of labels that are wrong (default: 0)", **share)
     loss.add_argument("--optimizer", choices=("adam", "sgd"), default="adam", help="(default: %(default)s)")
     loss.add_argument("--learning_rate", type=in_range(0, 1), default=2e-4, help="(default: %(default)s)")
@@ -148,8 +140,8 @@ def main() -> None:
     for batch in run.steps():
         if args.optimizer == "sgd":
             low, high = MOMENTUM
-            for group in [group for optimizer in optimizers.values() for group in optimizer.param_groups]:
-                group["momentum"] = low + (high - low) * min(1.0, run.step / args.momentum_steps)
+            for optimizer in optimizers.values():
+                optimizer.param_groups[0]["momentum"] = low + (high - low) * min(1.0, run.step / args.momentum_steps)
         run.update(optimizers["discriminator"], discriminator_loss, batch)
         run.update(optimizers["generator"], generator_loss, batch)
 

@@ -134,9 +134,10 @@ class VanillaGANPipeline(UnconditionalGANPipeline):
         discriminator: images to scores; optional, only `discriminate` needs it.
 
     Example:
-        >>> from genmodels import VanillaGANDiscriminator, VanillaGANGenerator, VanillaGANPipeline
-        >>> pipe = VanillaGANPipeline(VanillaGANGenerator(), VanillaGANDiscriminator())
-        >>> pipe(num_images=4, seed=0).images[0].size
+        >>> from genmodels import VanillaGANPipeline
+        >>> pipe = VanillaGANPipeline.from_pretrained("gan-mnist")
+        >>> images = pipe(num_images=4, seed=0).images
+        >>> images[0].size
         (28, 28)
     """
 
@@ -173,10 +174,10 @@ class WGANPipeline(UnconditionalGANPipeline):
         discriminator: the critic, a DCGAN's discriminator without a sigmoid behind it; optional, only `discriminate` needs it.
 
     Example:
-        >>> from genmodels import DCGANDiscriminator, DCGANGenerator, WGANPipeline
-        >>> pipe = WGANPipeline(DCGANGenerator(), DCGANDiscriminator(norm="none"))
-        >>> scores = pipe.discriminate(pipe(num_images=4, seed=0).images)
-        >>> scores.shape
+        >>> from genmodels import WGANPipeline
+        >>> pipe = WGANPipeline.from_pretrained("wgan-gp-mnist")
+        >>> images = pipe(num_images=4, seed=0).images
+        >>> pipe.discriminate(images).shape
         torch.Size([4])
     """
 
