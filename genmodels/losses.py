@@ -50,8 +50,7 @@ def nonsaturating_discriminator_loss(
 
     With `label_noise` s, each target moves by U(0, s) towards the other one: noisy labels, one of the DCGAN tricks. With
     `label_smoothing` s the target of real images alone is 1 - s: one-sided label smoothing, Salimans et al. 2016,
-    https://arxiv.org/abs/1606.03498, section 3.4. Each target t becomes 1 - t with
-    probability `label_flips`.
+    https://arxiv.org/abs/1606.03498, section 3.4. With `label_flips` p, each target t is 1 - t with probability p.
     """
     real_targets = 1 - label_smoothing - label_noise * torch.rand_like(real_scores)
     fake_targets = label_noise * torch.rand_like(fake_scores)

@@ -145,7 +145,8 @@ def main() -> None:
         run.update(optimizers["discriminator"], discriminator_loss, batch)
         run.update(optimizers["generator"], generator_loss, batch)
 
-    finish_run(run, title=f"Vanilla GAN ({args.preset} recipe)", papers=["1406.2661", "1606.03498"])
+    papers = ["1406.2661", *(["1606.03498"] if args.label_smoothing else [])]
+    finish_run(run, title=f"Vanilla GAN ({args.preset} recipe)", papers=papers)
 
 
 if __name__ == "__main__":

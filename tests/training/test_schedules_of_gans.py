@@ -16,7 +16,7 @@ WGAN = [*QUIET, "--base_channels", "4", "--max_train_steps", "3"]
 
 @pytest.fixture
 def updates(monkeypatch) -> list[dict]:
-    """Each update of a run: at which step, of how many weights, by what, with which momentum, on which images."""
+    """Each update of a run: at which step, by which optimizer, with which momentum, on which images."""
     update, seen = TrainingRun.update, []
 
     def note(run, optimizer, loss_of, batch):
@@ -56,6 +56,12 @@ def test_the_critic_takes_its_steps_on_images_of_their_own(train, two_shards, tm
     images = torch.cat([update["images"] for update in updates if update["name"] == "critic"])
     # The three steps of two batches of 16 are the whole epoch of 96 images, each once.
     assert len(images.flatten(1).unique(dim=0)) == len(images) == 96
+
+
+def test_the_plan_counts_the_images_of_all_critic_steps(train, two_shards, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        train("wgan", "--dataset_name", two_shards, *WGAN, "--critic_steps", "2", "--dry_run", "--output_dir", tmp_path)
+    assert "3 of 32 images" in capsys.readouterr().out
 
 
 def test_clipping_bounds_every_weight_of_the_critic_and_the_penalty_none(train, two_shards, tmp_path):
