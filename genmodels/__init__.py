@@ -1,4 +1,4 @@
-"""Classic generative models, live: autoencoder, VAE, DCGAN and conditional GAN, one `from_pretrained` away.
+"""Classic generative models, live: autoencoder and VAE, GAN and WGAN, DCGAN and conditional GAN, one `from_pretrained` away.
 
 Names resolve on first use, so that `import genmodels` alone loads neither torch nor diffusers.
 """
@@ -20,6 +20,10 @@ _HOMES = {
     "VAEDecoder": "genmodels.models",
     "VAEEncoder": "genmodels.models",
     "VAEPipeline": "genmodels.pipelines",
+    "VanillaGANDiscriminator": "genmodels.models",
+    "VanillaGANGenerator": "genmodels.models",
+    "VanillaGANPipeline": "genmodels.pipelines",
+    "WGANPipeline": "genmodels.pipelines",
     "load_pipeline": "genmodels.pipelines",
 }
 

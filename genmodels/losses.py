@@ -1,8 +1,12 @@
-"""Objectives as pure functions: tensors in, scalar out. Scores are logits, (N,); every scalar is a mean over the batch."""
+"""Objectives as pure functions: tensors in, scalar out. Scores are logits, (N,); every scalar is a mean over the batch.
+
+`clip_weights`, which changes weights, is the exception.
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import torch
 from torch.nn import functional as F
@@ -44,14 +48,25 @@ def gaussian_nll(logits: torch.Tensor, pixel_values: torch.Tensor, sigma: float)
 
 
 def nonsaturating_discriminator_loss(
-    real_scores: torch.Tensor, fake_scores: torch.Tensor, label_noise: float = 0.0
+    real_scores: torch.Tensor,
+    fake_scores: torch.Tensor,
+    label_noise: float = 0.0,
+    label_smoothing: float = 0.0,
+    label_flips: float = 0.0,
 ) -> torch.Tensor:
     """-E log D(x) - E log(1 - D(G(z))): Goodfellow et al. 2014, https://arxiv.org/abs/1406.2661, equation 1.
 
-    With `label_noise` s, each target moves by U(0, s) towards the other one: noisy labels, one of the DCGAN tricks.
+    With `label_noise` s, each target moves by U(0, s) towards the other one: noisy labels, one of the DCGAN tricks. With
+    `label_smoothing` s the target of real images alone is 1 - s: one-sided label smoothing, Salimans et al. 2016,
+    https://arxiv.org/abs/1606.03498, section 3.4. With `label_flips` p, each target t is 1 - t with probability p.
     """
-    real_targets = 1 - label_noise * torch.rand_like(real_scores)
+    real_targets = 1 - label_smoothing - label_noise * torch.rand_like(real_scores)
     fake_targets = label_noise * torch.rand_like(fake_scores)
+    if label_flips:
+        real_targets, fake_targets = (
+            torch.where(torch.rand_like(targets) < label_flips, 1 - targets, targets)
+            for targets in (real_targets, fake_targets)
+        )
     return F.binary_cross_entropy_with_logits(real_scores, real_targets) + F.binary_cross_entropy_with_logits(
         fake_scores, fake_targets
     )
@@ -60,6 +75,14 @@ def nonsaturating_discriminator_loss(
 def nonsaturating_generator_loss(fake_scores: torch.Tensor) -> torch.Tensor:
     """-E log D(G(z)): section 3 of https://arxiv.org/abs/1406.2661."""
     return F.softplus(-fake_scores).mean()
+
+
+def minimax_generator_loss(fake_scores: torch.Tensor) -> torch.Tensor:
+    """E log(1 - D(G(z))): equation 1 of https://arxiv.org/abs/1406.2661 as it stands, minimised by the generator.
+
+    It saturates: where the discriminator is sure of a fake, its gradient vanishes.
+    """
+    return -F.softplus(fake_scores).mean()
 
 
 def relativistic_discriminator_loss(real_scores: torch.Tensor, fake_scores: torch.Tensor) -> torch.Tensor:
@@ -84,6 +107,48 @@ def gradient_penalty(scores: torch.Tensor, images: torch.Tensor) -> torch.Tensor
     """
     (gradient,) = torch.autograd.grad(scores.sum(), images, create_graph=True)
     return 0.5 * gradient.float().square().flatten(1).sum(1).mean()
+
+
+def wasserstein_critic_loss(real_scores: torch.Tensor, fake_scores: torch.Tensor) -> torch.Tensor:
+    """E D(G(z)) - E D(x): Arjovsky et al. 2017, https://arxiv.org/abs/1701.07875, equation 2, negated to be minimised.
+
+    The mean of -y D over images labelled y = +1 (real) and -1 (fake), without a sigmoid. Its negative estimates the Wasserstein
+    distance between real and generated images, times the critic's Lipschitz constant.
+    """
+    return fake_scores.mean() - real_scores.mean()
+
+
+def wasserstein_generator_loss(fake_scores: torch.Tensor) -> torch.Tensor:
+    """-E D(G(z)): the generator's side of `wasserstein_critic_loss`, theorem 3 of https://arxiv.org/abs/1701.07875."""
+    return -fake_scores.mean()
+
+
+def random_interpolates(real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
+    """u x + (1 - u) G(z) with u from U(0, 1) for each pair of images, requiring grad: where `lipschitz_penalty` is taken.
+
+    Gulrajani et al. 2017, https://arxiv.org/abs/1704.00028, algorithm 1. Both arguments are (N, C, H, W).
+    """
+    weights = torch.rand(len(real), 1, 1, 1, device=real.device, dtype=real.dtype)
+    return torch.lerp(fake, real, weights).detach().requires_grad_()
+
+
+def lipschitz_penalty(scores: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
+    """E (||d scores / d images|| - 1)^2: https://arxiv.org/abs/1704.00028, equation 3 (there times lambda).
+
+    `images` must require grad and `scores` must depend on each image alone (no BatchNorm). Add it to the critic's loss before the
+    one backward pass.
+    """
+    (gradient,) = torch.autograd.grad(scores.sum(), images, create_graph=True)
+    # The norm has no derivative at 0.
+    norm = (gradient.float().square().flatten(1).sum(1) + 1e-12).sqrt()
+    return (norm - 1).square().mean()
+
+
+@torch.no_grad()
+def clip_weights(parameters: Iterable[torch.Tensor], limit: float) -> None:
+    """Clamp weights in place to [-limit, limit]: https://arxiv.org/abs/1701.07875, algorithm 1, line 7."""
+    for parameter in parameters:
+        parameter.clamp_(-limit, limit)
 
 
 def pair_accuracy(real_scores: torch.Tensor, fake_scores: torch.Tensor) -> torch.Tensor:

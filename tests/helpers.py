@@ -58,13 +58,8 @@ def run_python(*args: str, env: dict[str, str] | None = None, cwd: Path = REPO) 
     )
 
 
-def family_of(kind: str) -> str:
-    """How class names of a kind of `make_pipeline` begin: "Autoencoder" or "VAE", "DCGAN", "CGAN"."""
-    return kind.title() if kind == "autoencoder" else kind.upper()
-
-
 def make_pipeline(kind: str, seed: int = 0):
-    """A pipeline of tiny networks with random weights: "autoencoder", "vae", "dcgan" or "cgan"."""
+    """A pipeline of tiny networks with random weights: "autoencoder", "vae", "gan", "dcgan", "wgan" or "cgan"."""
     import torch
 
     import genmodels
@@ -77,6 +72,16 @@ def make_pipeline(kind: str, seed: int = 0):
         )
     if kind == "vae":
         return genmodels.VAEPipeline(genmodels.VAEEncoder(**shape), genmodels.VAEDecoder(**shape))
+    if kind == "gan":
+        return genmodels.VanillaGANPipeline(
+            genmodels.VanillaGANGenerator(latent_dim=8, hidden_dims=[16, 24]),
+            genmodels.VanillaGANDiscriminator(hidden_dims=[16]),
+        )
+    if kind == "wgan":
+        return genmodels.WGANPipeline(
+            genmodels.DCGANGenerator(latent_dim=8, base_channels=4),
+            genmodels.DCGANDiscriminator(base_channels=4, norm="none"),
+        )
     if kind == "dcgan":
         return genmodels.DCGANPipeline(
             genmodels.DCGANGenerator(latent_dim=8, base_channels=4), genmodels.DCGANDiscriminator(base_channels=4)

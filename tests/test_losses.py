@@ -98,6 +98,120 @@ def test_label_noise_moves_targets_by_at_most_its_size():
     assert sum(moved) / len(moved) == pytest.approx(0.2, abs=0.01)
 
 
+def test_label_smoothing_moves_the_real_target_alone():
+    # With t as target the loss of logit s is softplus(s) - t s.
+    real, fake = torch.tensor([2.0, -1.0]), torch.tensor([0.5, -3.0])
+    by_hand = (softplus(2) - 0.9 * 2 + softplus(-1) + 0.9) / 2 + (softplus(0.5) + softplus(-3)) / 2
+    smoothed = losses.nonsaturating_discriminator_loss(real, fake, label_smoothing=0.1)
+    assert smoothed.item() == pytest.approx(by_hand)
+
+
+def test_label_flips_swap_the_targets_of_a_share():
+    real, fake = torch.full((20_000,), 3.0), torch.full((20_000,), -3.0)
+    clean, wrong = (losses.nonsaturating_discriminator_loss(*pair).item() for pair in ((real, fake), (fake, real)))
+    flipped = losses.nonsaturating_discriminator_loss(real, fake, label_flips=0.25).item()
+    assert flipped == pytest.approx(0.75 * clean + 0.25 * wrong, rel=0.03)
+    # A flipped target is the other side's, smoothed or not.
+    certain = losses.nonsaturating_discriminator_loss(real, fake, label_smoothing=0.1, label_flips=1.0).item()
+    assert certain == pytest.approx(2 * softplus(3) - 0.1 * 3)
+
+
+def test_minimax_generator_loss_saturates_when_the_generator_is_caught():
+    fake = torch.tensor([0.5, -3.0])
+    # log(1 - D) = -softplus(s)
+    by_hand = -(softplus(0.5) + softplus(-3)) / 2
+    assert losses.minimax_generator_loss(fake).item() == pytest.approx(by_hand)
+    caught = torch.full((1,), -30.0, requires_grad=True)
+    losses.minimax_generator_loss(caught).backward()
+    assert -1e-12 < caught.grad.item() < 0
+
+
+def test_wasserstein_losses_are_mean_scores():
+    real, fake = torch.tensor([2.0, -1.0]), torch.tensor([0.5, -3.5])
+    assert losses.wasserstein_critic_loss(real, fake).item() == pytest.approx(-1.5 - 0.5)
+    assert losses.wasserstein_generator_loss(fake).item() == pytest.approx(1.5)
+    # The mean of -y D with labels +1 and -1, of as many of each.
+    labels, scores = torch.tensor([1.0, 1, -1, -1]), torch.cat([real, fake])
+    assert losses.wasserstein_critic_loss(real, fake).item() == pytest.approx(2 * (-labels * scores).mean().item())
+
+
+def test_the_best_linear_critic_finds_the_distance_of_two_points():
+    real, fake = torch.tensor([[3.0, 4.0]]), torch.zeros(1, 2)
+    slope = torch.tensor([0.6, 0.8])
+    assert -losses.wasserstein_critic_loss(real @ slope, fake @ slope).item() == pytest.approx(5)
+
+
+def test_interpolates_lie_on_the_line_between_each_pair():
+    real, fake = torch.randn(500, 3, 2, 2), torch.randn(500, 3, 2, 2, requires_grad=True)
+    mixed = losses.random_interpolates(real, fake)
+    assert mixed.requires_grad
+    assert mixed.is_leaf
+    shares = (mixed - fake) / (real - fake)
+    # One share for all values of an image, another for each image, from U(0, 1).
+    assert (shares.flatten(1).std(1) < 0.05).float().mean() > 0.95
+    first = shares.flatten(1).median(1).values
+    assert 0 <= first.min() < 0.05
+    assert 0.95 < first.max() <= 1.001
+    assert first.mean().item() == pytest.approx(0.5, abs=0.05)
+
+
+@pytest.mark.parametrize("norm", [0.0, 0.5, 1.0, 3.0])
+def test_lipschitz_penalty_of_a_linear_critic(norm):
+    weight = torch.nn.functional.normalize(torch.randn(3 * 4 * 4), dim=0).mul(norm).requires_grad_()
+    images = torch.randn(5, 3, 4, 4, requires_grad=True)
+    penalty = losses.lipschitz_penalty(images.flatten(1) @ weight, images)
+    assert penalty.item() == pytest.approx((norm - 1) ** 2, abs=1e-5)
+    # Finite even where the norm has no derivative.
+    penalty.backward()
+    assert torch.isfinite(weight.grad).all()
+    assert weight.grad.norm().item() == pytest.approx(2 * abs(norm - 1) if norm else 0, abs=1e-4)
+
+
+def test_lipschitz_penalty_agrees_with_finite_differences():
+    critic = torch.nn.Sequential(
+        torch.nn.Flatten(), torch.nn.Linear(4, 3), torch.nn.Tanh(), torch.nn.Linear(3, 1)
+    ).double()
+    images = torch.randn(3, 1, 2, 2, dtype=torch.float64, requires_grad=True)
+    penalty = losses.lipschitz_penalty(critic(images).flatten(), images)
+    step, slopes = 1e-5, torch.zeros(3, 4, dtype=torch.float64)
+    for i in range(4):
+        nudge = torch.zeros(4, dtype=torch.float64)
+        nudge[i] = step
+        nudge = nudge.view(1, 1, 2, 2)
+        slopes[:, i] = ((critic(images + nudge) - critic(images - nudge)) / (2 * step)).flatten()
+    expected = (slopes.norm(dim=1) - 1).square().mean()
+    assert penalty.item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_lipschitz_penalty_reaches_the_weights():
+    images, weight = torch.randn(5, 1, 2, 2, requires_grad=True), torch.randn(4, requires_grad=True)
+    losses.lipschitz_penalty(torch.tanh(images.flatten(1) @ weight), images).backward()
+    found, weight.grad = weight.grad, None
+    # The slope of tanh(x w) is (1 - tanh(x w)^2) w.
+    slopes = (1 - torch.tanh(images.detach().flatten(1) @ weight).square())[:, None] * weight
+    (slopes.norm(dim=1) - 1).square().mean().backward()
+    torch.testing.assert_close(found, weight.grad)
+
+
+@pytest.mark.parametrize("penalty", [losses.gradient_penalty, losses.lipschitz_penalty])
+def test_penalties_under_autocast_are_summed_in_float32(penalty):
+    critic = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3000, 1))
+    images = torch.randn(4, 3, 1000, 1, requires_grad=True)
+    exact = penalty(critic(images), images)
+    with torch.autocast("cpu", torch.bfloat16):
+        rough = penalty(critic(images), images)
+    assert rough.dtype == torch.float32
+    assert rough.item() == pytest.approx(exact.item(), rel=0.01)
+
+
+def test_clipped_weights_are_within_the_limit_and_others_unchanged():
+    weights = [torch.nn.Parameter(torch.tensor([-3.0, -0.01, 0.004, 0.02])), torch.nn.Parameter(torch.tensor(7.0))]
+    losses.clip_weights(iter(weights), 0.01)
+    assert weights[0].tolist() == pytest.approx([-0.01, -0.01, 0.004, 0.01])
+    assert weights[1].item() == pytest.approx(0.01)
+    assert all(weight.requires_grad and weight.grad_fn is None for weight in weights)
+
+
 def test_relativistic_losses_compare_pairs():
     real, fake = torch.tensor([2.0, -1.0]), torch.tensor([0.5, -3.0])
     by_hand = (softplus(-1.5) + softplus(-2)) / 2
@@ -140,6 +254,9 @@ def test_gradient_penalty_agrees_with_finite_differences_and_reaches_the_weights
         lambda x: losses.gaussian_nll(x[..., None, None], torch.zeros(4, 3, 1, 1).double(), 0.5),
         lambda x: losses.nonsaturating_discriminator_loss(x[:, 0], x[:, 1]),
         lambda x: losses.nonsaturating_generator_loss(x[:, 0]),
+        lambda x: losses.minimax_generator_loss(x[:, 0]),
+        lambda x: losses.wasserstein_critic_loss(x[:, 0], x[:, 1]),
+        lambda x: losses.wasserstein_generator_loss(x[:, 0]),
         lambda x: losses.relativistic_discriminator_loss(x[:, 0], x[:, 1]),
         lambda x: losses.relativistic_generator_loss(x[:, 0], x[:, 1]),
     ],

@@ -51,6 +51,24 @@ PAPERS = {
         "Deep Residual Learning for Image Recognition",
         2016,
     ),
+    "1606.03498": (
+        [
+            "Salimans, Tim",
+            "Goodfellow, Ian",
+            "Zaremba, Wojciech",
+            "Cheung, Vicki",
+            "Radford, Alec",
+            "Chen, Xi",
+        ],
+        "Improved Techniques for Training GANs",
+        2016,
+    ),
+    "1701.07875": (["Arjovsky, Martin", "Chintala, Soumith", "Bottou, Léon"], "Wasserstein GAN", 2017),
+    "1704.00028": (
+        ["Gulrajani, Ishaan", "Ahmed, Faruk", "Arjovsky, Martin", "Dumoulin, Vincent", "Courville, Aaron"],
+        "Improved Training of Wasserstein GANs",
+        2017,
+    ),
     "2501.05441": (
         ["Huang, Yiwen", "Gokaslan, Aaron", "Kuleshov, Volodymyr", "Tompkin, James"],
         "The GAN is dead; long live the GAN! A Modern GAN Baseline",
@@ -67,9 +85,18 @@ KINDS = {
         "An encoder that places images in a continuous latent space and a decoder that draws them back from any point of it.",
         ["vae"],
     ),
+    "VanillaGANPipeline": (
+        "A generator that draws images from noise by dense layers alone, with the discriminator that taught it.",
+        ["gan"],
+    ),
     "DCGANPipeline": (
         "A generator that draws images from noise by transposed convolutions, with the discriminator that taught it.",
         ["gan", "dcgan"],
+    ),
+    "WGANPipeline": (
+        "A generator that draws images from noise by transposed convolutions, with the critic that taught it: its scores are "
+        "unbounded, and no probabilities.",
+        ["gan", "wgan"],
     ),
     "CGANPipeline": (
         "A generator that draws images of a wanted class from noise, with the discriminator that taught it.",

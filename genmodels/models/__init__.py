@@ -3,6 +3,7 @@
 from .autoencoder import AutoencoderDecoder, AutoencoderEncoder
 from .cgan import CGANDiscriminator, CGANGenerator
 from .dcgan import DCGANDiscriminator, DCGANGenerator
+from .gan import VanillaGANDiscriminator, VanillaGANGenerator
 from .vae import VAEDecoder, VAEEncoder
 
 __all__ = [
@@ -14,4 +15,6 @@ __all__ = [
     "DCGANGenerator",
     "VAEDecoder",
     "VAEEncoder",
+    "VanillaGANDiscriminator",
+    "VanillaGANGenerator",
 ]

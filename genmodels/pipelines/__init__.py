@@ -7,7 +7,7 @@ from pathlib import Path
 from ..errors import UserError
 from .autoencoder import AutoencoderPipeline, EncoderDecoderPipeline, add_noise
 from .base import GenerationOutput, ImagePipeline
-from .gan import CGANPipeline, DCGANPipeline, GANPipeline
+from .gan import CGANPipeline, DCGANPipeline, GANPipeline, VanillaGANPipeline, WGANPipeline
 from .source import HUB_OPTIONS, describe_class, find_pipeline
 from .vae import PosteriorOutput, VAEPipeline
 
@@ -21,11 +21,16 @@ __all__ = [
     "ImagePipeline",
     "PosteriorOutput",
     "VAEPipeline",
+    "VanillaGANPipeline",
+    "WGANPipeline",
     "add_noise",
     "load_pipeline",
 ]
 
-PIPELINES = {cls.__name__: cls for cls in (AutoencoderPipeline, VAEPipeline, DCGANPipeline, CGANPipeline)}
+PIPELINES = {
+    cls.__name__: cls
+    for cls in (AutoencoderPipeline, VAEPipeline, VanillaGANPipeline, DCGANPipeline, WGANPipeline, CGANPipeline)
+}
 
 
 def load_pipeline(name_or_path: str | Path, **kwargs) -> ImagePipeline:

@@ -1,4 +1,4 @@
-"""Pipelines of the GANs: unconditional (DCGAN) and class-conditional (CGAN)."""
+"""Pipelines of the GANs: unconditional (vanilla GAN, DCGAN, WGAN) and class-conditional (CGAN)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import torch
 
 from ..models.cgan import CGANDiscriminator, CGANGenerator
 from ..models.dcgan import DCGANDiscriminator, DCGANGenerator
+from ..models.gan import VanillaGANDiscriminator, VanillaGANGenerator
 from .base import (
     CHUNK,
     GenerationOutput,
@@ -29,7 +30,7 @@ ClassLabels = int | str | Sequence[int | str] | torch.Tensor
 
 
 class GANPipeline(ImagePipeline):
-    """What the two GAN pipelines share. `generator` and `discriminator` are its components."""
+    """What all GAN pipelines share. `generator` and `discriminator` are its components."""
 
     _optional_components = ["discriminator"]
 
@@ -67,24 +68,8 @@ class GANPipeline(ImagePipeline):
         return self.discriminator
 
 
-class DCGANPipeline(GANPipeline):
-    """Images from noise: https://arxiv.org/abs/1511.06434.
-
-    Args:
-        generator: (N, latent_dim) latents to images.
-        discriminator: images to scores; optional, only `discriminate` needs it.
-
-    Example:
-        >>> from genmodels import DCGANPipeline
-        >>> pipe = DCGANPipeline.from_pretrained("dcgan-cifar10-frogs")
-        >>> images = pipe(num_images=4, seed=0).images
-        >>> images[0].size
-        (32, 32)
-    """
-
-    def __init__(self, generator: DCGANGenerator, discriminator: DCGANDiscriminator | None = None):
-        super().__init__()
-        self.register_modules(generator=generator, discriminator=discriminator)
+class UnconditionalGANPipeline(GANPipeline):
+    """What the pipelines share that draw images from noise alone."""
 
     def __call__(
         self,
@@ -139,6 +124,77 @@ class DCGANPipeline(GANPipeline):
         pixel_values = to_pixel_values(images, self.sample_size, self.num_channels).to(self.device, self.dtype)
         with inference(discriminator):
             return torch.cat([discriminator(chunk) for chunk in pixel_values.split(CHUNK)]).float().cpu()
+
+
+class VanillaGANPipeline(UnconditionalGANPipeline):
+    """Images from noise through dense layers: https://arxiv.org/abs/1406.2661.
+
+    Args:
+        generator: (N, latent_dim) latents to images.
+        discriminator: images to scores; optional, only `discriminate` needs it.
+
+    Example:
+        >>> from genmodels import VanillaGANPipeline
+        >>> pipe = VanillaGANPipeline.from_pretrained("gan-mnist")
+        >>> images = pipe(num_images=4, seed=0).images
+        >>> images[0].size
+        (28, 28)
+    """
+
+    def __init__(self, generator: VanillaGANGenerator, discriminator: VanillaGANDiscriminator | None = None):
+        super().__init__()
+        self.register_modules(generator=generator, discriminator=discriminator)
+
+
+class DCGANPipeline(UnconditionalGANPipeline):
+    """Images from noise: https://arxiv.org/abs/1511.06434.
+
+    Args:
+        generator: (N, latent_dim) latents to images.
+        discriminator: images to scores; optional, only `discriminate` needs it.
+
+    Example:
+        >>> from genmodels import DCGANPipeline
+        >>> pipe = DCGANPipeline.from_pretrained("dcgan-cifar10-frogs")
+        >>> images = pipe(num_images=4, seed=0).images
+        >>> images[0].size
+        (32, 32)
+    """
+
+    def __init__(self, generator: DCGANGenerator, discriminator: DCGANDiscriminator | None = None):
+        super().__init__()
+        self.register_modules(generator=generator, discriminator=discriminator)
+
+
+class WGANPipeline(UnconditionalGANPipeline):
+    """Images from noise, of a generator that a critic taught: https://arxiv.org/abs/1701.07875.
+
+    Args:
+        generator: (N, latent_dim) latents to images; a DCGAN's.
+        discriminator: the critic, a DCGAN's discriminator without a sigmoid behind it; optional, only `discriminate` needs it.
+
+    Example:
+        >>> from genmodels import WGANPipeline
+        >>> pipe = WGANPipeline.from_pretrained("wgan-gp-mnist")
+        >>> images = pipe(num_images=4, seed=0).images
+        >>> pipe.discriminate(images).shape
+        torch.Size([4])
+    """
+
+    def __init__(self, generator: DCGANGenerator, discriminator: DCGANDiscriminator | None = None):
+        super().__init__()
+        self.register_modules(generator=generator, discriminator=discriminator)
+
+    def discriminate(self, images: Images) -> torch.Tensor:
+        """The critic's scores (N,) of images in any form that the pipeline returns: higher is more real.
+
+        They are unbounded, and no logits: a sigmoid of them is no probability, and 0 is no border. Only differences count; that
+        of the means over real and over generated images is the critic's estimate of the distance between the two.
+
+        Raises:
+            ValueError: wrong images, or the model has no critic.
+        """
+        return super().discriminate(images)
 
 
 class CGANPipeline(GANPipeline):
@@ -222,7 +278,7 @@ class CGANPipeline(GANPipeline):
             num_images: how many; by default as many as there are labels, or else 1.
             class_labels: a class number or name, one per image, or (N, num_classes) float weights that mix classes; by
                 default the classes in turn.
-            generator, seed, latents, psi, output_type: as in `DCGANPipeline.__call__`.
+            generator, seed, latents, psi, output_type: as in `UnconditionalGANPipeline.__call__`.
 
         Raises:
             ValueError: an argument is out of its range; for a wrong class the message names the legal ones.

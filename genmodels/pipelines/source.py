@@ -30,7 +30,14 @@ from ..models.modeling import check_hash, weight_patterns
 from ..retries import causes_of, is_transient, retry, status_of
 
 INDEX = "model_index.json"
-CLASS_NAMES = ("AutoencoderPipeline", "VAEPipeline", "DCGANPipeline", "CGANPipeline")
+CLASS_NAMES = (
+    "AutoencoderPipeline",
+    "VAEPipeline",
+    "VanillaGANPipeline",
+    "DCGANPipeline",
+    "WGANPipeline",
+    "CGANPipeline",
+)
 HUB_OPTIONS = ("revision", "token", "cache_dir", "local_files_only", "force_download")
 # For the first question about a model, at which somebody waits who may have mistyped its name: 3.5 seconds.
 LOOKUP_ATTEMPTS = 4

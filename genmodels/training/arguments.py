@@ -122,9 +122,10 @@ def add_common_arguments(
     )
     run.add_argument(
         "--lr_scheduler",
-        choices=("constant", "linear", "cosine", "trapezoid"),
+        choices=("constant", "linear", "cosine", "trapezoid", "exponential"),
         default="constant",
-        help="all but constant fall to 0 at the last step, trapezoid from the middle on (default: %(default)s)",
+        help="linear, cosine and, from the middle on, trapezoid fall to 0 at the last step; exponential to a tenth "
+        "(default: %(default)s)",
     )
     run.add_argument("--lr_warmup_steps", type=at_least(0), default=0, help="(default: %(default)s)")
     run.add_argument(

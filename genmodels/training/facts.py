@@ -16,9 +16,11 @@ from ..privacy import public_name
 from .arguments import command_line
 
 
-def training_facts(args: argparse.Namespace, accelerator: Accelerator, steps: int, seconds: float) -> dict:
+def training_facts(
+    args: argparse.Namespace, accelerator: Accelerator, data: ImageStream, steps: int, seconds: float
+) -> dict:
     """What one needs to repeat the run: command, data, seed, steps, hardware, code. No path, no token."""
-    batch_size = args.train_batch_size * args.gradient_accumulation_steps * accelerator.num_processes
+    batch_size = data.batch_size * accelerator.num_processes
     return {
         "command": command_line(),
         "dataset": public_name(args.dataset_name),
@@ -50,8 +52,7 @@ def plan_of(args: argparse.Namespace, accelerator: Accelerator, data: ImageStrea
         ),
         "device": f"{describe_device(accelerator.device)}, {accelerator.num_processes} process(es), "
         f"mixed precision {accelerator.mixed_precision}",
-        "steps": f"{args.max_train_steps:,} of "
-        f"{args.train_batch_size * args.gradient_accumulation_steps * accelerator.num_processes} images{accumulated}",
+        "steps": f"{args.max_train_steps:,} of {data.batch_size * accelerator.num_processes} images{accumulated}",
         "output": str(args.output_dir),
     }
     flags = {name: value for name, value in sorted(vars(args).items()) if value is not None}

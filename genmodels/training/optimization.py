@@ -85,7 +85,10 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, state: dict) -> None:
 def make_scheduler(
     name: str, optimizer: torch.optim.Optimizer, warmup_steps: int, total_steps: int, steps_taken: int = 0
 ) -> torch.optim.lr_scheduler.LRScheduler:
-    """diffusers' schedule of that name, or "trapezoid": constant for the first half, then a line to 0.
+    """diffusers' schedule of that name, or one of two others.
+
+    "trapezoid" is constant for the first half, then a line to 0; "exponential" is divided by the same factor every step, down
+    to a tenth.
 
     The rate depends on the number of steps alone, so a resumed run needs no state of it but `steps_taken`.
     """
@@ -96,6 +99,12 @@ def make_scheduler(
         return torch.optim.lr_scheduler.LambdaLR(
             optimizer,
             lambda step: min(1.0, (step + 1) / (warmup_steps + 1), 2 * (1 - step / total_steps)),
+            last_epoch=last_epoch,
+        )
+    if name == "exponential":
+        return torch.optim.lr_scheduler.LambdaLR(
+            optimizer,
+            lambda step: min(1.0, (step + 1) / (warmup_steps + 1)) * 0.1 ** (step / total_steps),
             last_epoch=last_epoch,
         )
     return get_scheduler(

@@ -64,8 +64,19 @@ class TrainingRun:
         device: where the batches are.
     """
 
-    def __init__(self, args: argparse.Namespace, on_checkpoint: Callable[[Path], None] | None = None):
-        """Open a run; `on_checkpoint` is called by the main process with the folder of each checkpoint before the end."""
+    def __init__(
+        self,
+        args: argparse.Namespace,
+        on_checkpoint: Callable[[Path], None] | None = None,
+        batches_per_step: int = 1,
+    ):
+        """Open a run.
+
+        Args:
+            args: of the shared flags and the script's own.
+            on_checkpoint: called by the main process with the folder of each checkpoint before the end.
+            batches_per_step: how many times --train_batch_size images `steps()` yields at once, for `split_batch` to take apart.
+        """
         self.args, self.on_checkpoint = args, on_checkpoint
         self.output_dir = Path(args.output_dir)
         self.accelerator = Accelerator(
@@ -86,7 +97,7 @@ class TrainingRun:
             args.dataset_name,
             split=args.split,
             config_name=args.dataset_config_name,
-            batch_size=args.train_batch_size * args.gradient_accumulation_steps,
+            batch_size=args.train_batch_size * args.gradient_accumulation_steps * batches_per_step,
             image_column=args.image_column,
             label_column=args.label_column,
             classes=args.classes,
@@ -170,6 +181,11 @@ class TrainingRun:
             for name, optimizer in optimizers.items()
         }
         return prepared
+
+    @property
+    def step(self) -> int:
+        """How many steps have been taken."""
+        return self._step
 
     @property
     def done(self) -> bool:
@@ -260,7 +276,7 @@ class TrainingRun:
             pipeline = self.pipeline(self._best["networks"] if self._best else None)
             facts = {
                 "title": title,
-                **training_facts(self.args, self.accelerator, self._step, self._seconds()),
+                **training_facts(self.args, self.accelerator, self.data, self._step, self._seconds()),
                 **facts,
             }
             if self._best:

@@ -16,6 +16,7 @@ from helpers import DEAD_ENDPOINT, make_pipeline, run_python
 from huggingface_hub import HfApi
 
 import genmodels
+from genmodels.pipelines import PIPELINES
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 
@@ -144,7 +145,7 @@ def test_only_what_is_wanted_is_downloaded(faulty_hub, pushed, tmp_path):
 
 def test_mistakes_are_one_sentence(faulty_hub, pushed, tmp_path):
     page = f"{faulty_hub.endpoint}/alice"
-    ours = "VAEPipeline, DCGANPipeline, CGANPipeline"
+    ours = ", ".join(PIPELINES)
     wrong = {
         "'alice/nothing'": (
             "The Hub has no model 'alice/nothing', or it is private and not yours to read: check the id or, if it is "

@@ -13,27 +13,35 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import REPO, family_of, make_pipeline, run_python
+from helpers import REPO, make_pipeline, run_python
 from huggingface_hub import HfApi
 from packaging.requirements import Requirement
 
 from genmodels import __version__, load_pipeline, zoo
 from genmodels.errors import UserError
-from genmodels.hub.standalone import add_code
+from genmodels.hub.standalone import add_code, file_stem
 from genmodels.ui.models import find_models
 
-KINDS = ("autoencoder", "vae", "dcgan", "cgan")
+KINDS = ("autoencoder", "vae", "gan", "dcgan", "wgan", "cgan")
 PARTS = {
-    "autoencoder": ("encoder", "decoder"),
-    "vae": ("encoder", "decoder"),
-    "dcgan": ("generator", "discriminator"),
-    "cgan": ("generator", "discriminator"),
+    kind: ("encoder", "decoder") if kind in ("autoencoder", "vae") else ("generator", "discriminator") for kind in KINDS
+}
+# Pipeline and the head of its networks' names, where they are not the kind in capitals.
+CLASSES = {
+    "autoencoder": ("AutoencoderPipeline", "Autoencoder"),
+    "gan": ("VanillaGANPipeline", "VanillaGAN"),
+    "wgan": ("WGANPipeline", "DCGAN"),
 }
 NEEDED = ("diffusers", "safetensors", "torch")
 # What the carried code may import beside the standard library: what diffusers itself needs.
 ALLOWED = {"PIL", "diffusers", "huggingface_hub", "numpy", "safetensors", "torch"}
 
 # Every method on the same inputs; `pipe` may be of the package or of the carried code.
+DRAW_AND_JUDGE = """
+drawn = pipe(num_images=5, seed=3, psi=0.7, output_type="np")
+arrays = [drawn.images, drawn.latents, np.stack(pipe(num_images=2, seed=1).images)]
+arrays += [pipe.interpolate(0, 1, steps=4, output_type="np").images, pipe.discriminate(drawn.images)]
+"""
 CALLS = {
     "autoencoder": """
 drawn = pipe(num_images=5, seed=3, output_type="np")
@@ -48,11 +56,9 @@ posterior = pipe.encode(drawn.images)
 arrays += [posterior.mean, posterior.log_variance, pipe.reconstruct(drawn.images, output_type="np").images]
 arrays += [pipe.traverse(steps=3, output_type="pt").images]
 """,
-    "dcgan": """
-drawn = pipe(num_images=5, seed=3, psi=0.7, output_type="np")
-arrays = [drawn.images, drawn.latents, np.stack(pipe(num_images=2, seed=1).images)]
-arrays += [pipe.interpolate(0, 1, steps=4, output_type="np").images, pipe.discriminate(drawn.images)]
-""",
+    "gan": DRAW_AND_JUDGE,
+    "dcgan": DRAW_AND_JUDGE,
+    "wgan": DRAW_AND_JUDGE,
     "cgan": """
 drawn = pipe(num_images=5, class_labels=["bee", 0, 3, "dog", 1], seed=3, psi=0.7, output_type="np")
 arrays = [drawn.images, drawn.latents, drawn.class_labels, np.stack(pipe(seed=1, num_images=6).images)]
@@ -215,13 +221,14 @@ def test_our_own_loading_takes_no_code_from_the_repository(hub, pushed, carrying
 @pytest.mark.parametrize("kind", KINDS)
 def test_carried_files(saved, carrying, kind):
     files = files_in(carrying[kind])
-    stem = f"pipeline_{kind}"
-    code = {f"{stem}.py", *(f"{part}/modeling_{kind}_{part}.py" for part in PARTS[kind])}
+    class_name, network = CLASSES.get(kind, (f"{kind.upper()}Pipeline", kind.upper()))
+    stem, module = f"pipeline_{file_stem(class_name.removesuffix('Pipeline'))}", f"modeling_{file_stem(network)}"
+    code = {f"{stem}.py", *(f"{part}/{module}_{part}.py" for part in PARTS[kind])}
     assert files.keys() - files_in(saved[kind]).keys() == code
     index = json.loads(files["model_index.json"])
-    assert index["_class_name"] == [stem, f"{family_of(kind)}Pipeline"]
+    assert index["_class_name"] == [stem, class_name]
     for part in PARTS[kind]:
-        assert index[part] == [f"modeling_{kind}_{part}", f"{family_of(kind)}{part.title()}"]
+        assert index[part] == [f"{module}_{part}", f"{network}{part.title()}"]
     for name in code:
         text = files[name].decode()
         assert f"of genmodels {__version__}" in text.splitlines()[0]

@@ -35,11 +35,10 @@ def train_and_compare_weights(script: str, arguments: list[str]) -> None:
 
 
 def wasserstein_gp_loss(critic: nn.Module, real: torch.Tensor, fake: torch.Tensor, mix: torch.Tensor) -> torch.Tensor:
-    """E D(fake) - E D(real) + 10 E (|grad D(mixed)| - 1)^2."""
+    """The critic's loss of train/wgan.py with a penalty, at given interpolates."""
     mixed = (mix * real + (1 - mix) * fake).requires_grad_()
-    (slope,) = torch.autograd.grad(critic(mixed).sum(), mixed, create_graph=True)
-    penalty = (slope.flatten(1).norm(dim=1) - 1).square().mean()
-    return critic(fake).mean() - critic(real).mean() + 10 * penalty
+    penalty = losses.lipschitz_penalty(critic(mixed), mixed)
+    return losses.wasserstein_critic_loss(critic(real), critic(fake)) + 10 * penalty
 
 
 def relativistic_loss(critic: nn.Module, real: torch.Tensor, fake: torch.Tensor, _) -> torch.Tensor:

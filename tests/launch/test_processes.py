@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from helpers import REPO
 from safetensors.torch import load_file
-from test_training_scripts import SAMPLE, TINY, launch, log_of, without_rate
+from test_training_scripts import SAMPLE, TINY, launch, log_of, tiny, without_rate
 from torch.testing import assert_close
 
 from genmodels.training.checkpoints import complete_checkpoints, load_checkpoint, step_of
@@ -46,15 +46,18 @@ def run(*command: str) -> subprocess.CompletedProcess:
         ("vae", []),
         ("dcgan", ["--classes", "3", "4"]),
         ("dcgan", ["--classes", "3", "4", "--preset", "paper"]),
+        ("gan", ["--preset", "classic", "--loss", "nonsaturating"]),
+        ("wgan", ["--critic_steps", "2"]),
+        ("wgan", ["--gradient_penalty", "--critic_steps", "2"]),
         ("cgan", ["--discriminator_channels", "4", "--gradient_accumulation_steps", "2"]),
         ("evaluator", []),
     ],
 )
 def test_all_processes_hold_the_same_weights_after_every_step(tmp_path, script, arguments):
-    tiny = [*SAMPLE, *(TINY if script != "evaluator" else [*TINY[:4], "--test_split", "test"]), *arguments]
+    small = [*SAMPLE, *(tiny(script) if script != "evaluator" else [*TINY[:4], "--test_split", "test"]), *arguments]
     watch = ["--monitor_steps", "2", "--validation_steps", "2"] if script in ("dcgan", "cgan") else []
     common = ["--max_train_steps", "4", "--report_to", "none", "--output_dir", str(tmp_path / "run")]
-    done = run(*TWO, DRIVER, "weights", f"train/{script}.py", *tiny, *watch, *common)
+    done = run(*TWO, DRIVER, "weights", f"train/{script}.py", *small, *watch, *common)
     assert done.stdout.count("identical after steps [1, 2, 3, 4]") == 2
     assert (tmp_path / "run/model/training.json").is_file()
 

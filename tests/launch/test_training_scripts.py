@@ -12,6 +12,7 @@ from genmodels import load_pipeline
 
 TINY = ["--train_batch_size", "16", "--base_channels", "4", "--sample_steps", "4", "--logging_steps", "2"]
 SAMPLE = ["--dataset_name", "zoo:mnist-sample"]
+DENSE = ["--generator_dims", "16", "16", "--discriminator_dims", "16"]
 
 
 ACCELERATE = ["accelerate.commands.launch", "--quiet", "--cpu", "--num_processes", "1"]
@@ -30,6 +31,11 @@ def launch(script: str, *arguments: str, env=None, launcher=ACCELERATE) -> subpr
     )
 
 
+def tiny(script: str) -> list[str]:
+    """`TINY`, in terms of the script's own networks."""
+    return [*TINY[:2], *DENSE, *TINY[4:]] if script == "gan" else TINY
+
+
 def log_of(folder) -> list[dict]:
     """The lines of a run's metrics.jsonl."""
     return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
@@ -41,19 +47,24 @@ def without_rate(lines: list[dict]) -> list[dict]:
 
 
 @pytest.mark.parametrize(
-    ("script", "arguments", "kind"),
+    ("script", "arguments", "kind", "batches"),
     [
-        ("autoencoder", [], "AutoencoderPipeline"),
-        ("autoencoder", ["--noise", "0.5", "--latent_dim", "5"], "AutoencoderPipeline"),
-        ("vae", [], "VAEPipeline"),
-        ("vae", ["--likelihood", "gaussian", "--beta", "4", "--latent_dim", "5"], "VAEPipeline"),
-        ("dcgan", ["--classes", "3"], "DCGANPipeline"),
-        ("dcgan", ["--classes", "3", "--preset", "paper"], "DCGANPipeline"),
-        ("cgan", [], "CGANPipeline"),
+        ("autoencoder", [], "AutoencoderPipeline", 1),
+        ("autoencoder", ["--noise", "0.5", "--latent_dim", "5"], "AutoencoderPipeline", 1),
+        ("vae", [], "VAEPipeline", 1),
+        ("vae", ["--likelihood", "gaussian", "--beta", "4", "--latent_dim", "5"], "VAEPipeline", 1),
+        ("gan", [], "VanillaGANPipeline", 1),
+        ("gan", ["--preset", "classic", "--label_flips", "0.1"], "VanillaGANPipeline", 1),
+        ("dcgan", ["--classes", "3"], "DCGANPipeline", 1),
+        ("dcgan", ["--classes", "3", "--preset", "paper"], "DCGANPipeline", 1),
+        ("wgan", [], "WGANPipeline", 5),
+        ("wgan", ["--gradient_penalty", "--critic_steps", "3"], "WGANPipeline", 3),
+        ("cgan", [], "CGANPipeline", 1),
     ],
 )
-def test_a_run_ends_with_a_pipeline_that_loads(tmp_path, script, arguments, kind):
-    done = launch(script, *SAMPLE, *TINY, "--max_train_steps", "4", "--output_dir", str(tmp_path / "run"), *arguments)
+def test_a_run_ends_with_a_pipeline_that_loads(tmp_path, script, arguments, kind, batches):
+    flags = [*SAMPLE, *tiny(script), "--max_train_steps", "4", "--output_dir", str(tmp_path / "run"), *arguments]
+    done = launch(script, *flags)
     assert done.returncode == 0, done.stderr
     run = tmp_path / "run"
     pipeline = load_pipeline(run / "model")
@@ -65,7 +76,7 @@ def test_a_run_ends_with_a_pipeline_that_loads(tmp_path, script, arguments, kind
     assert f"{kind}.from_pretrained" in card
     assert str(tmp_path) not in card
     training = json.loads((run / "model" / "training.json").read_text())
-    assert (training["steps"], training["seed"], training["images_seen"]) == (4, 0, 64)
+    assert (training["steps"], training["seed"], training["images_seen"]) == (4, 0, 64 * batches)
     assert list((run / "logs").iterdir()), "TensorBoard wrote nothing"
 
 

@@ -18,6 +18,8 @@ NETWORKS = {
     models.AutoencoderDecoder: {"latent_dim": 3, "base_channels": 2, "hidden_dim": 8},
     models.VAEEncoder: {"latent_dim": 3, "base_channels": 2, "hidden_dim": 8},
     models.VAEDecoder: {"latent_dim": 3, "base_channels": 2, "hidden_dim": 8, "likelihood": "gaussian", "beta": 4.0},
+    models.VanillaGANGenerator: {"latent_dim": 3, "hidden_dims": [4, 6], "negative_slope": 0.1, "norm": "batch"},
+    models.VanillaGANDiscriminator: {"sample_size": 16, "num_channels": 3, "hidden_dims": [6], "dropout": 0.25},
     models.DCGANGenerator: {"sample_size": 16, "latent_dim": 3, "base_channels": 2, "kernel_size": 6},
     models.DCGANDiscriminator: {"sample_size": 16, "base_channels": 2, "dropout": 0.25},
     models.CGANGenerator: {"latent_dim": 3, "base_channels": 2, **NAMES},

@@ -38,6 +38,12 @@ FAMILIES = {
         {"latent_dim": 5, "base_channels": 2, "hidden_dim": 8},
         {"latent_dim": 5, "base_channels": 2, "hidden_dim": 8},
     ),
+    "gan": Family(
+        models.VanillaGANGenerator,
+        models.VanillaGANDiscriminator,
+        {"latent_dim": 5, "hidden_dims": [6, 8]},
+        {"hidden_dims": [8, 6]},
+    ),
     "dcgan": Family(
         models.DCGANGenerator, models.DCGANDiscriminator, {"latent_dim": 5, "base_channels": 2}, {"base_channels": 2}
     ),
@@ -125,7 +131,7 @@ def test_one_training_step_moves_every_tensor(kind, size):
 
 
 def test_discriminators_without_batchnorm_judge_each_image_alone():
-    for kind, norm in (("dcgan", {"norm": "none"}), ("cgan", {})):
+    for kind, norm in (("gan", {}), ("dcgan", {"norm": "none"}), ("cgan", {})):
         family = FAMILIES[kind]
         judge = family.judge(sample_size=16, num_channels=1, **family.judge_args, **norm)
         images, labels = torch.randn(4, 1, 16, 16).clamp(-1, 1), labels_for(kind, 4)
@@ -152,8 +158,38 @@ def test_batchnorm_is_where_the_paper_has_it():
     assert kinds == ["Conv2d", "Identity", "LeakyReLU"] + ["Conv2d", "BatchNorm2d", "LeakyReLU"] * 2
 
 
-def test_dropout_acts_in_training_only():
-    judge = models.DCGANDiscriminator(base_channels=4, norm="none", dropout=0.5)
+def test_the_classic_dense_layers_are_those_of_the_paper():
+    source = models.VanillaGANGenerator(hidden_dims=[12, 8], negative_slope=0.0, norm="none")
+    kinds = [type(layer).__name__ for layer in source.layers]
+    assert kinds == ["Linear", "LeakyReLU", "Linear", "LeakyReLU", "Linear", "Tanh"]
+    rectified = source.layers[:2](torch.randn(20, 100))
+    assert rectified.min() == 0 < rectified.max()
+    judge = models.VanillaGANDiscriminator(hidden_dims=[24])
+    assert [type(layer).__name__ for layer in judge.layers] == ["Linear", "LeakyReLU"]
+
+
+def test_the_deep_dense_layers_are_normalised_but_for_the_first_and_last():
+    source = models.VanillaGANGenerator(hidden_dims=[4, 8, 16])
+    block = ["Linear", "BatchNorm1d", "LeakyReLU"]
+    assert [type(layer).__name__ for layer in source.layers] == ["Linear", "LeakyReLU", *block * 2, "Linear", "Tanh"]
+    assert [layer.bias is None for layer in source.layers if hasattr(layer, "in_features")] == [
+        False,
+        True,
+        True,
+        False,
+    ]
+
+
+@pytest.mark.parametrize(
+    "judge",
+    [
+        models.VanillaGANDiscriminator(num_channels=3, sample_size=32, hidden_dims=[8], dropout=0.5),
+        models.DCGANDiscriminator(base_channels=4, norm="none", dropout=0.5),
+    ],
+    ids=["gan", "dcgan"],
+)
+def test_dropout_acts_in_training_only(judge):
+    judge.train()
     images = torch.rand(4, 3, 32, 32)
     assert not torch.equal(judge(images), judge(images))
     judge.eval()
@@ -235,7 +271,7 @@ def test_wrong_kernel_and_norm(kind, role):
 
 
 @pytest.mark.parametrize("dropout", [-0.1, 1, 1.5, float("nan")])
-@pytest.mark.parametrize("kind", ["dcgan", "cgan"])
+@pytest.mark.parametrize("kind", ["gan", "dcgan", "cgan"])
 def test_wrong_dropout(kind, dropout):
     with pytest.raises(ValueError, match="dropout must be at least 0 and below 1, got"):
         FAMILIES[kind].judge(dropout=dropout, **FAMILIES[kind].judge_args)
@@ -245,6 +281,21 @@ def test_wrong_noise():
     for wrong in (-0.1, float("nan"), float("inf")):
         with pytest.raises(ValueError, match="noise must be a number of at least 0, got"):
             models.AutoencoderEncoder(noise=wrong)
+
+
+@pytest.mark.parametrize("network", [models.VanillaGANGenerator, models.VanillaGANDiscriminator])
+def test_wrong_hidden_dims_and_slopes(network):
+    for dims in ([], [0], [8, -1], [8, 2.0], ["8"], [True], 8, None):
+        with pytest.raises(ValueError, match="hidden_dims must be a list of at least one positive integer, got"):
+            network(hidden_dims=dims)
+    for slope in (-0.1, 1, float("nan"), "0.2", None):
+        with pytest.raises(ValueError, match="negative_slope must be at least 0 and below 1, got"):
+            network(hidden_dims=[4], negative_slope=slope)
+
+
+def test_wrong_norm_of_dense_layers():
+    with pytest.raises(ValueError, match="norm must be one of batch, none, got 'layer'"):
+        models.VanillaGANGenerator(hidden_dims=[4], norm="layer")
 
 
 def test_wrong_likelihood():

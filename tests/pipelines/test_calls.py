@@ -1,4 +1,4 @@
-"""What the pipelines promise about seeds, latents, labels and forms of images; all kinds at tiny width."""
+"""What the pipelines promise about seeds, latents, labels and forms of images; all at tiny width."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from PIL import Image
 from genmodels import DCGANPipeline
 from genmodels.pipelines.base import draw_latents, interpolate_latents
 
-KINDS = ("autoencoder", "vae", "dcgan", "cgan")
+KINDS = ("autoencoder", "vae", "gan", "dcgan", "wgan", "cgan")
+GANS = KINDS[2:]
 STEP = 2 / 255  # one 8-bit step of pixel_values
 
 
@@ -208,7 +209,7 @@ class TestInterpolation:
         torch.testing.assert_close(path[-1], factor * a)
         assert torch.isfinite(interpolate_latents(torch.zeros(3), torch.zeros(3), 4)).all()
 
-    @pytest.mark.parametrize("kind", ["dcgan", "cgan"])
+    @pytest.mark.parametrize("kind", GANS)
     @pytest.mark.parametrize("mode", ["slerp", "lerp"])
     def test_ends_are_the_images_of_the_two_seeds(self, pipes, kind, mode):
         pipe, options = pipes[kind], {"class_labels": 2} if kind == "cgan" else {}
@@ -245,7 +246,7 @@ class TestInterpolation:
 
 
 class TestTruncation:
-    @pytest.mark.parametrize("kind", ["dcgan", "cgan"])
+    @pytest.mark.parametrize("kind", GANS)
     def test_psi_scales_latents(self, pipes, kind):
         options = {"class_labels": 1} if kind == "cgan" else {}
         pipe, full = pipes[kind], pipes[kind](num_images=3, seed=0, **options).latents
@@ -256,20 +257,30 @@ class TestTruncation:
         assert torch.equal(alike[0], alike[2])
 
     @pytest.mark.parametrize("psi", [-0.1, 2.1, float("nan"), float("inf"), "1", None, True])
-    @pytest.mark.parametrize("kind", ["dcgan", "cgan"])
+    @pytest.mark.parametrize("kind", GANS)
     def test_wrong_psi(self, pipes, kind, psi):
         with pytest.raises(ValueError, match="psi must be a number from 0 to 2, got"):
             pipes[kind](seed=0, psi=psi)
 
 
 class TestDiscriminator:
-    def test_scores_are_those_of_the_network(self, dcgan):
-        images = dcgan(num_images=3, seed=0, output_type="pt").images
-        scores = dcgan.discriminate(images)
+    @pytest.mark.parametrize("kind", ["gan", "dcgan", "wgan"])
+    def test_scores_are_those_of_the_network(self, pipes, kind):
+        pipe = pipes[kind]
+        images = pipe(num_images=3, seed=0, output_type="pt").images
+        scores = pipe.discriminate(images)
         assert scores.shape == (3,)
         assert not scores.requires_grad
-        dcgan.discriminator.eval()
-        torch.testing.assert_close(scores, dcgan.discriminator(images).detach())
+        pipe.discriminator.eval()
+        torch.testing.assert_close(scores, pipe.discriminator(images).detach())
+
+    def test_a_critic_is_unbounded(self):
+        pipe = make_pipeline("wgan")
+        image = pipe(seed=0).images[0]
+        before = pipe.discriminate(image).item()
+        for weight in pipe.discriminator.score.parameters():
+            weight.data *= -1e4
+        assert pipe.discriminate(image).item() == pytest.approx(-1e4 * before, rel=1e-4)
 
     def test_many_images_are_scored_in_chunks(self, dcgan):
         images = dcgan(num_images=300, seed=0, output_type="pt").images

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers import DEAD_ENDPOINT, family_of, make_pipeline
+from helpers import DEAD_ENDPOINT, make_pipeline
 from safetensors.torch import load_file, save_file
 
 import genmodels
@@ -17,11 +17,11 @@ from genmodels import zoo
 from genmodels.errors import UserError
 from genmodels.pipelines import PIPELINES, load_pipeline
 
-KINDS = ("autoencoder", "vae", "dcgan", "cgan")
+KINDS = ("autoencoder", "vae", "gan", "dcgan", "wgan", "cgan")
 
 
 def class_of(kind: str):
-    return PIPELINES[f"{family_of(kind)}Pipeline"]
+    return type(make_pipeline(kind))
 
 
 def refused(load, *args, **kwargs) -> str:
@@ -71,8 +71,7 @@ def test_wrong_kind(saved):
 def test_foreign_pipeline(tmp_path):
     (tmp_path / "model_index.json").write_text('{"_class_name": "StableDiffusionPipeline"}')
     assert refused(load_pipeline, tmp_path) == (
-        f"'{tmp_path}' holds a StableDiffusionPipeline (diffusers); genmodels loads AutoencoderPipeline, VAEPipeline, "
-        "DCGANPipeline, CGANPipeline."
+        f"'{tmp_path}' holds a StableDiffusionPipeline (diffusers); genmodels loads {', '.join(PIPELINES)}."
     )
 
 
@@ -87,7 +86,8 @@ def test_unknown_names(saved, tmp_path, monkeypatch):
     for kind in KINDS:
         shutil.copytree(saved[kind], tmp_path / f"{kind}-tiny")
     monkeypatch.setattr(zoo, "ROOT", tmp_path)
-    tail = " autoencoder-tiny, cgan-tiny, dcgan-tiny, vae-tiny; or give a folder, or a Hub id such as 'name/model'."
+    names = ", ".join(sorted(f"{kind}-tiny" for kind in KINDS))
+    tail = f" {names}; or give a folder, or a Hub id such as 'name/model'."
     for load in (load_pipeline, genmodels.CGANPipeline.from_pretrained):
         assert refused(load, "cgan-tny") == (
             f"There is no model 'cgan-tny': did you mean 'cgan-tiny'? Built in are{tail}"

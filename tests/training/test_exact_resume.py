@@ -11,6 +11,7 @@ import pytest
 from genmodels.training.run import TrainingRun
 
 STEPS, STOP = 9, 5
+DENSE = ["--generator_dims", "8", "8", "--discriminator_dims", "8"]
 TINY = ["--base_channels", "4", "--max_train_steps", STEPS, "--logging_steps", "2", "--checkpointing_steps", "4"]
 WATCH = ["--sample_steps", "3", "--monitor_steps", "3", "--validation_steps", "2"]
 QUIET = ["--report_to", "none", "--train_batch_size", "16", "--shuffle_buffer", "20"]
@@ -56,16 +57,21 @@ def log_of(run) -> list[dict]:
         ("vae", WATCH),
         ("dcgan", ["--classes", "1", "0", "7", "3", *WATCH]),
         ("dcgan", ["--preset", "paper", "--classes", "1", "0", "7", "3", *WATCH]),
+        ("gan", [*DENSE, "--label_flips", "0.1", *WATCH]),
+        ("gan", [*DENSE, "--preset", "classic", "--momentum_steps", "6", *WATCH]),
+        ("wgan", ["--critic_steps", "2", *WATCH]),
+        ("wgan", ["--critic_steps", "3", "--gradient_penalty", *WATCH]),
         ("cgan", ["--discriminator_channels", "4", *WATCH]),
         ("evaluator", ["--lr_warmup_steps", "2"]),
     ],
-    ids=["denoiser", "vae", "dcgan", "dcgan-paper", "cgan", "evaluator"],
+    ids=["denoiser", "vae", "dcgan", "dcgan-paper", "gan", "gan-classic", "wgan", "wgan-gp", "cgan", "evaluator"],
 )
 def test_a_stopped_run_ends_where_an_unbroken_one_does(
     train, two_shards, tmp_path, capsys, stop_at, script, arguments, num_workers, accumulation
 ):
     # 9 steps of 16 images reach into the second or third epoch: streamed first, then from memory.
-    common = ["--dataset_name", two_shards, *TINY, *QUIET, *arguments, "--dataloader_num_workers", num_workers]
+    tiny = TINY[2:] if script == "gan" else TINY
+    common = ["--dataset_name", two_shards, *tiny, *QUIET, *arguments, "--dataloader_num_workers", num_workers]
     common += ["--gradient_accumulation_steps", accumulation]
     whole, part = tmp_path / "whole", tmp_path / "part"
     train(script, *common, "--output_dir", whole)

@@ -53,7 +53,7 @@ def test_the_command_on_the_card_names_no_place_of_this_machine(monkeypatch):
     assert command_line() == "accelerate launch train/cgan.py --dataset_name PATH --classes 'a b'"
 
 
-@pytest.mark.parametrize("name", ["constant", "linear", "cosine", "trapezoid"])
+@pytest.mark.parametrize("name", ["constant", "linear", "cosine", "trapezoid", "exponential"])
 def test_a_schedule_depends_on_the_step_alone(name):
     def rates(steps_taken: int) -> list[float]:
         optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.1)

@@ -1,0 +1,121 @@
+"""The networks of the first GAN, multilayer perceptrons: Goodfellow et al., "Generative Adversarial Networks", 2014,
+https://arxiv.org/abs/1406.2661, section 5.
+
+There the generator has rectified linear layers and the discriminator maxout ones; here both may leak.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from diffusers import ConfigMixin, ModelMixin
+from diffusers.configuration_utils import register_to_config
+from torch import nn
+
+from .modeling import StrictLoadingMixin, check_image_shape, check_images, check_latents, check_positive
+
+NORMS = ("batch", "none")
+
+
+def check_hidden_dims(hidden_dims: Sequence[int]) -> None:
+    """Raise ValueError unless there is at least one hidden layer and each has a positive width."""
+    whole = isinstance(hidden_dims, list | tuple) and hidden_dims
+    if not whole or any(isinstance(dim, bool) or not isinstance(dim, int) or dim < 1 for dim in hidden_dims):
+        raise ValueError(f"hidden_dims must be a list of at least one positive integer, got {hidden_dims!r}.")
+
+
+def check_share(**values: float) -> None:
+    """Raise ValueError unless every value is a number from 0 to below 1."""
+    for name, value in values.items():
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
+            raise ValueError(f"{name} must be at least 0 and below 1, got {value!r}.")
+
+
+class VanillaGANGenerator(StrictLoadingMixin, ModelMixin, ConfigMixin):
+    """Latents to images through dense layers.
+
+    Args:
+        sample_size: side of the images in pixels, 16 to 128.
+        num_channels: 1 or 3.
+        latent_dim: length of a latent.
+        hidden_dims: width of each hidden layer, from the latent to the image.
+        negative_slope: of LeakyReLU; 0 makes it the paper's ReLU.
+        norm: "batch" normalises each hidden layer but the first one, "none" as in the paper.
+
+    Raises:
+        ValueError: an argument is out of its range; the message names the legal values.
+    """
+
+    @register_to_config
+    def __init__(
+        self,
+        sample_size: int = 28,
+        num_channels: int = 1,
+        latent_dim: int = 100,
+        hidden_dims: Sequence[int] = (256, 512, 1024),
+        negative_slope: float = 0.2,
+        norm: str = "batch",
+    ):
+        super().__init__()
+        check_image_shape(sample_size, num_channels)
+        check_positive(latent_dim=latent_dim)
+        check_hidden_dims(hidden_dims)
+        check_share(negative_slope=negative_slope)
+        if norm not in NORMS:
+            raise ValueError(f"norm must be one of {', '.join(NORMS)}, got {norm!r}.")
+        layers: list[nn.Module] = []
+        for i, (before, after) in enumerate(pairwise([latent_dim, *hidden_dims])):
+            normed = norm == "batch" and i > 0
+            # A bias in front of BatchNorm would be subtracted again.
+            layers += [nn.Linear(before, after, bias=not normed), *([nn.BatchNorm1d(after)] if normed else [])]
+            layers += [nn.LeakyReLU(negative_slope)]
+        # The paper's sigmoid, stretched to [-1, 1]: tanh(x) = 2 sigmoid(2 x) - 1.
+        layers += [nn.Linear(hidden_dims[-1], num_channels * sample_size**2), nn.Tanh()]
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, latents: torch.Tensor) -> torch.Tensor:
+        """(N, latent_dim) latents to `pixel_values` (N, num_channels, sample_size, sample_size) in (-1, 1)."""
+        check_latents(latents, self.config.latent_dim)
+        size = self.config.sample_size
+        return self.layers(latents).view(-1, self.config.num_channels, size, size)
+
+
+class VanillaGANDiscriminator(StrictLoadingMixin, ModelMixin, ConfigMixin):
+    """Images to one score each, the logit of being real, through dense layers.
+
+    Args:
+        sample_size, num_channels: as in `VanillaGANGenerator`.
+        hidden_dims: width of each hidden layer, from the image to the score.
+        negative_slope: of LeakyReLU.
+        dropout: share of each hidden layer that is dropped in training.
+
+    Raises:
+        ValueError: an argument is out of its range; the message names the legal values.
+    """
+
+    @register_to_config
+    def __init__(
+        self,
+        sample_size: int = 28,
+        num_channels: int = 1,
+        hidden_dims: Sequence[int] = (1024, 512, 256),
+        negative_slope: float = 0.2,
+        dropout: float = 0.0,
+    ):
+        super().__init__()
+        check_image_shape(sample_size, num_channels)
+        check_hidden_dims(hidden_dims)
+        check_share(negative_slope=negative_slope, dropout=dropout)
+        layers: list[nn.Module] = []
+        for before, after in pairwise([num_channels * sample_size**2, *hidden_dims]):
+            layers += [nn.Linear(before, after), nn.LeakyReLU(negative_slope)]
+            layers += [nn.Dropout(dropout)] if dropout else []
+        self.layers = nn.Sequential(*layers)
+        self.score = nn.Linear(hidden_dims[-1], 1)
+
+    def forward(self, pixel_values: torch.Tensor) -> torch.Tensor:
+        """(N, num_channels, sample_size, sample_size) in [-1, 1] to scores (N,), unbounded; higher is more real."""
+        check_images(pixel_values, self.config.sample_size, self.config.num_channels)
+        return self.score(self.layers(pixel_values.flatten(1))).flatten()

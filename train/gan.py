@@ -1,0 +1,153 @@
+"""Train the first GAN, of dense layers alone (Goodfellow et al. 2014, https://arxiv.org/abs/1406.2661).
+
+    accelerate launch train/gan.py
+    accelerate launch train/gan.py --preset classic
+    accelerate launch train/gan.py --preset classic --loss nonsaturating --optimizer adam --learning_rate 2e-4
+    accelerate launch train/gan.py --dataset_name zoo:mnist-sample --max_train_steps 500
+
+Two recipes. "classic" is that of the paper and its code: one hidden layer in the discriminator and two in the generator, the
+minimax loss, and gradient descent whose momentum rises while its rate falls. "deep" is what is usually taught since: three
+hidden layers, LeakyReLU, BatchNorm in the generator, the non-saturating loss, Adam, and one-sided label smoothing.
+"""
+
+import argparse
+from collections.abc import Iterable
+
+import torch
+
+from genmodels import VanillaGANDiscriminator, VanillaGANGenerator, VanillaGANPipeline, losses
+from genmodels.hub.push import finish_run, require_write_access
+from genmodels.hub.uploads import checkpoint_uploads
+from genmodels.training import TrainingRun, add_common_arguments, at_least, in_range, parse_arguments, run_main
+
+# What differs from the flags' defaults.
+PRESETS = {
+    "deep": {},
+    "classic": {
+        "generator_dims": [1200, 1200],
+        "generator_slope": 0.0,
+        "generator_norm": "none",
+        "discriminator_dims": [240],
+        "dropout": 0.5,
+        "loss": "minimax",
+        "label_smoothing": 0.0,
+        "optimizer": "sgd",
+        "learning_rate": 0.1,
+        "lr_scheduler": "exponential",
+        "train_batch_size": 100,
+    },
+}
+# Of --optimizer sgd, at the beginning and after --momentum_steps.
+MOMENTUM = (0.5, 0.7)
+
+# What cures what the monitor may find.
+ADVICE = {
+    "mode collapse": "try --loss nonsaturating --optimizer adam --learning_rate 2e-4, or train/wgan.py --gradient_penalty",
+    "missing classes": "try --loss nonsaturating --label_smoothing 0.1, or train/wgan.py --gradient_penalty",
+    "discriminator winning": "try --dropout 0.5 --label_smoothing 0.1, or smaller --discriminator_dims",
+}
+
+
+def parse_args() -> argparse.Namespace:
+    """Flags of this script; the shared ones stand in genmodels/training/arguments.py."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--preset", choices=tuple(PRESETS), default="deep", help="the recipe (default: %(default)s)")
+    model = parser.add_argument_group("model")
+    dims = {"type": at_least(1), "nargs": "+", "metavar": "HIDDEN"}
+    slope = in_range(0, 0.9)
+    model.add_argument("--latent_dim", type=at_least(1), default=100, help="(default: %(default)s)")
+    model.add_argument("--generator_dims", default=[256, 512, 1024], help="(default: %(default)s)", **dims)
+    model.add_argument("--generator_slope", type=slope, default=0.2, help="0 is ReLU (default: %(default)s)")
+    model.add_argument("--generator_norm", choices=("batch", "none"), default="batch", help="(default: %(default)s)")
+    model.add_argument("--discriminator_dims", default=[1024, 512, 256], help="(default: %(default)s)", **dims)
+    model.add_argument("--dropout", type=slope, default=0.3, help="in the discriminator (default: %(default)s)")
+    loss = parser.add_argument_group("objective")
+    loss.add_argument("--loss", choices=("minimax", "nonsaturating"), default="nonsaturating", help="of the generator")
+    share = {"type": in_range(0, 0.5)}
+    loss.add_argument("--label_smoothing", default=0.1, help="of real images only (default: %(default)s)", **share)
+    loss.add_argument("--label_flips", default=0.0, help="share of labels that are wrong (default: 0)", **share)
+    loss.add_argument("--optimizer", choices=("adam", "sgd"), default="adam", help="(default: %(default)s)")
+    loss.add_argument("--learning_rate", type=in_range(0, 1), default=2e-4, help="(default: %(default)s)")
+    loss.add_argument("--adam_beta1", type=in_range(0, 1), default=0.5, help="(default: %(default)s)")
+    loss.add_argument("--adam_beta2", type=in_range(0, 1), default=0.999, help="(default: %(default)s)")
+    loss.add_argument(
+        "--momentum_steps",
+        type=at_least(1),
+        default=10_000,
+        help="with sgd: steps in which momentum rises from 0.5 to 0.7 (default: %(default)s)",
+    )
+    add_common_arguments(parser, output_dir="runs/gan", dataset_name="ylecun/mnist")
+    parser.set_defaults(lr_scheduler="trapezoid")
+    return parse_arguments(parser, PRESETS)
+
+
+def make_optimizer(args: argparse.Namespace, parameters: Iterable[torch.nn.Parameter]) -> torch.optim.Optimizer:
+    """Adam, or the paper's gradient descent with momentum."""
+    if args.optimizer == "sgd":
+        return torch.optim.SGD(parameters, lr=args.learning_rate, momentum=MOMENTUM[0])
+    return torch.optim.Adam(parameters, lr=args.learning_rate, betas=(args.adam_beta1, args.adam_beta2), fused=True)
+
+
+def main() -> None:
+    args = parse_args()
+    require_write_access(args)
+    run = TrainingRun(args, on_checkpoint=checkpoint_uploads(args))
+
+    shape = {"sample_size": run.data.sample_size, "num_channels": run.data.num_channels}
+    generator = VanillaGANGenerator(
+        latent_dim=args.latent_dim,
+        hidden_dims=args.generator_dims,
+        negative_slope=args.generator_slope,
+        norm=args.generator_norm,
+        **shape,
+    )
+    discriminator = VanillaGANDiscriminator(hidden_dims=args.discriminator_dims, dropout=args.dropout, **shape)
+    optimizers = {"generator": make_optimizer(args, generator.parameters())}
+    optimizers["discriminator"] = make_optimizer(args, discriminator.parameters())
+
+    generator, discriminator = run.prepare(
+        models={"generator": generator, "discriminator": discriminator},
+        optimizers=optimizers,
+        averaged=("generator",),
+        make_pipeline=VanillaGANPipeline,
+        draw_samples=lambda pipe: pipe(num_images=64, seed=0).images,
+        advice=ADVICE,
+    )
+
+    def draw(count: int) -> torch.Tensor:
+        return generator(torch.randn(count, args.latent_dim, device=run.device))
+
+    def discriminator_loss(batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Real images are called real, fakes fake."""
+        real = batch["pixel_values"]
+        with torch.no_grad():
+            fake = draw(len(real))
+        scores = discriminator(real), discriminator(fake)
+        loss = losses.nonsaturating_discriminator_loss(
+            *scores, label_smoothing=args.label_smoothing, label_flips=args.label_flips
+        )
+        run.log(loss_d=loss, accuracy_d=losses.pair_accuracy(*scores))
+        return loss
+
+    def generator_loss(batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Fakes are called real, or at least not fake."""
+        fake_scores = discriminator(draw(len(batch["pixel_values"])))
+        objective = losses.minimax_generator_loss if args.loss == "minimax" else losses.nonsaturating_generator_loss
+        loss = objective(fake_scores)
+        run.log(loss_g=loss)
+        return loss
+
+    for batch in run.steps():
+        if args.optimizer == "sgd":
+            low, high = MOMENTUM
+            for optimizer in optimizers.values():
+                optimizer.param_groups[0]["momentum"] = low + (high - low) * min(1.0, run.step / args.momentum_steps)
+        run.update(optimizers["discriminator"], discriminator_loss, batch)
+        run.update(optimizers["generator"], generator_loss, batch)
+
+    papers = ["1406.2661", *(["1606.03498"] if args.label_smoothing else [])]
+    finish_run(run, title=f"Vanilla GAN ({args.preset} recipe)", papers=papers)
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -1,0 +1,138 @@
+"""Train a Wasserstein GAN, with clipped weights (Arjovsky et al. 2017, https://arxiv.org/abs/1701.07875) or with a gradient
+penalty (Gulrajani et al. 2017, https://arxiv.org/abs/1704.00028).
+
+    accelerate launch train/wgan.py
+    accelerate launch train/wgan.py --gradient_penalty
+    accelerate launch train/wgan.py --gradient_penalty 10 --dataset_name uoft-cs/cifar10 --classes frog --random_flip
+    accelerate launch train/wgan.py --gradient_penalty --dataset_name zoo:mnist-sample --max_train_steps 200
+
+A step is one update of the generator after --critic_steps of the critic, each on images of its own. The logged
+`wasserstein_estimate`, how much higher the critic scores real images, falls as the generated ones get better.
+"""
+
+import argparse
+
+import torch
+
+from genmodels import DCGANDiscriminator, DCGANGenerator, WGANPipeline, losses
+from genmodels.errors import UserError
+from genmodels.hub.push import finish_run, require_write_access
+from genmodels.hub.uploads import checkpoint_uploads
+from genmodels.training import TrainingRun, add_common_arguments, at_least, in_range, parse_arguments, run_main
+from genmodels.training.optimization import split_batch
+
+# What --gradient_penalty changes in the flags' defaults.
+PENALTY_DEFAULTS = {"weight_clip": 0.0, "critic_norm": "none", "learning_rate": 1e-4}
+
+# What cures what the monitor may find.
+ADVICE = {
+    "mode collapse": "try --gradient_penalty 10, or more --critic_steps",
+    "missing classes": "try --gradient_penalty 10, or more --critic_steps",
+}
+
+
+def parse_args() -> argparse.Namespace:
+    """Flags of this script; the shared ones stand in genmodels/training/arguments.py."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    model = parser.add_argument_group("model")
+    model.add_argument("--latent_dim", type=at_least(1), default=64, help="(default: %(default)s)")
+    model.add_argument("--base_channels", type=at_least(1), default=64, help="of both networks (default: %(default)s)")
+    model.add_argument(
+        "--critic_norm", choices=("batch", "none"), default="batch", help="none with a penalty (default: %(default)s)"
+    )
+    loss = parser.add_argument_group("objective")
+    loss.add_argument(
+        "--gradient_penalty",
+        type=in_range(0, 1000),
+        nargs="?",
+        const=10.0,
+        default=0.0,
+        metavar="LAMBDA",
+        help="penalise critic slopes other than 1, with Adam, instead of clipping, with RMSprop (without a number: 10)",
+    )
+    loss.add_argument("--weight_clip", type=in_range(0, 10), default=0.01, help="of the critic (default: %(default)s)")
+    loss.add_argument("--critic_steps", type=at_least(1), default=5, help="per step (default: %(default)s)")
+    loss.add_argument(
+        "--learning_rate", type=in_range(0, 1), default=5e-5, help="(default: %(default)s, with a penalty 1e-4)"
+    )
+    loss.add_argument("--adam_beta1", type=in_range(0, 1), default=0.0, help="with a penalty (default: %(default)s)")
+    loss.add_argument("--adam_beta2", type=in_range(0, 1), default=0.9, help="with a penalty (default: %(default)s)")
+    add_common_arguments(parser, output_dir="runs/wgan", dataset_name="ylecun/mnist")
+    if parser.parse_known_args()[0].gradient_penalty:
+        parser.set_defaults(**PENALTY_DEFAULTS)
+    return parse_arguments(parser)
+
+
+def main() -> None:
+    args = parse_args()
+    if bool(args.gradient_penalty) == bool(args.weight_clip):
+        raise UserError("The critic's slope is bounded in one way: give either --gradient_penalty or --weight_clip.")
+    if args.gradient_penalty and args.critic_norm == "batch":
+        raise UserError(
+            "The penalty is per image, BatchNorm is not: give --critic_norm none, or no --gradient_penalty."
+        )
+    require_write_access(args)
+    run = TrainingRun(args, on_checkpoint=checkpoint_uploads(args), batches_per_step=args.critic_steps)
+
+    shape = {
+        "sample_size": run.data.sample_size,
+        "num_channels": run.data.num_channels,
+        "base_channels": args.base_channels,
+    }
+    generator = DCGANGenerator(latent_dim=args.latent_dim, **shape)
+    critic = DCGANDiscriminator(norm=args.critic_norm, **shape)
+    weights = list(critic.parameters())
+    if args.gradient_penalty:
+        betas = (args.adam_beta1, args.adam_beta2)
+        optimizer_g = torch.optim.Adam(generator.parameters(), lr=args.learning_rate, betas=betas, fused=True)
+        optimizer_c = torch.optim.Adam(weights, lr=args.learning_rate, betas=betas, fused=True)
+    else:
+        optimizer_g = torch.optim.RMSprop(generator.parameters(), lr=args.learning_rate)
+        optimizer_c = torch.optim.RMSprop(weights, lr=args.learning_rate)
+
+    generator, critic = run.prepare(
+        models={"generator": generator, "discriminator": critic},
+        optimizers={"generator": optimizer_g, "critic": optimizer_c},
+        averaged=("generator",),
+        make_pipeline=WGANPipeline,
+        draw_samples=lambda pipe: pipe(num_images=64, seed=0).images,
+        advice=ADVICE,
+    )
+
+    def draw(count: int) -> torch.Tensor:
+        return generator(torch.randn(count, args.latent_dim, device=run.device))
+
+    def critic_loss(batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Real images score higher than fakes, as far as the slope allows."""
+        real = batch["pixel_values"]
+        with torch.no_grad():
+            fake = draw(len(real))
+        loss = losses.wasserstein_critic_loss(critic(real), critic(fake))
+        run.log(wasserstein_estimate=-loss)
+        if args.gradient_penalty:
+            mixed = losses.random_interpolates(real, fake)
+            penalty = losses.lipschitz_penalty(critic(mixed), mixed)
+            run.log(penalty=penalty)
+            loss = loss + args.gradient_penalty * penalty
+        return loss
+
+    def generator_loss(batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Fakes score higher."""
+        loss = losses.wasserstein_generator_loss(critic(draw(len(batch["pixel_values"]))))
+        run.log(loss_g=loss)
+        return loss
+
+    for batch in run.steps():
+        for part in split_batch(batch, args.critic_steps):
+            run.update(optimizer_c, critic_loss, part)
+            if args.weight_clip:
+                losses.clip_weights(weights, args.weight_clip)
+        run.update(optimizer_g, generator_loss, part)
+
+    method = "gradient penalty" if args.gradient_penalty else "weight clipping"
+    papers = ["1701.07875", *(["1704.00028"] if args.gradient_penalty else [])]
+    finish_run(run, title=f"Wasserstein GAN with {method}", papers=papers)
+
+
+if __name__ == "__main__":
+    run_main(main)
