@@ -209,7 +209,9 @@ def test_list_describes_every_model(capsys, saved, tmp_path, monkeypatch):
         ["tiny-autoencoder", "Autoencoder", "28x28", "grey", "-"],
         ["tiny-cgan", "CGAN", "16x16", "grey", "4", "FID", "22.84"],
         ["tiny-dcgan", "DCGAN", "32x32", "colour", "-"],
+        ["tiny-gan", "VanillaGAN", "28x28", "grey", "-"],
         ["tiny-vae", "VAE", "28x28", "grey", "-"],
+        ["tiny-wgan", "WGAN", "32x32", "colour", "-"],
     ]
 
 

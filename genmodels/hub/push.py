@@ -329,7 +329,9 @@ def check_model_folder(folder: Path) -> None:
         kind = index.get("_class_name")
         # A folder that carries its code names the file too.
         if (kind[-1] if isinstance(kind, list) else kind) not in KINDS:
-            raise UserError(f"{folder} holds a {kind}: what can be pushed is a {', '.join(KINDS)} or an evaluator.")
+            raise UserError(
+                f"{folder} holds a {kind}: what can be pushed is one of {', '.join(KINDS)}, or an evaluator."
+            )
         components = [
             name
             for name, value in index.items()
