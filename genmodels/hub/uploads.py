@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from huggingface_hub.utils import logging
@@ -149,7 +150,10 @@ def main() -> None:
     parser.add_argument("--private", action="store_true")
     args = parser.parse_args()
     if hasattr(os, "nice"):
-        os.nice(10)
+        os.nice(19)
+    # A session of its own is, on Linux desktops and many servers, scheduled as a group, among which nice counts for nothing.
+    with suppress(OSError):
+        Path("/proc/self/autogroup").write_text("19")
     logging.set_verbosity_error()
     name = name_of(args.snapshot)
     try:
