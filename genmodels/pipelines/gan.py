@@ -135,7 +135,7 @@ class VanillaGANPipeline(UnconditionalGANPipeline):
 
     Example:
         >>> from genmodels import VanillaGANPipeline
-        >>> pipe = VanillaGANPipeline.from_pretrained("gan-mnist")
+        >>> pipe = VanillaGANPipeline.from_pretrained("runs/gan/model")
         >>> images = pipe(num_images=4, seed=0).images
         >>> images[0].size
         (28, 28)
@@ -175,7 +175,7 @@ class WGANPipeline(UnconditionalGANPipeline):
 
     Example:
         >>> from genmodels import WGANPipeline
-        >>> pipe = WGANPipeline.from_pretrained("wgan-gp-mnist")
+        >>> pipe = WGANPipeline.from_pretrained("runs/wgan/model")
         >>> images = pipe(num_images=4, seed=0).images
         >>> pipe.discriminate(images).shape
         torch.Size([4])
