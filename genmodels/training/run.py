@@ -262,6 +262,8 @@ class TrainingRun:
     def finish(self, title: str, **facts) -> Path:
         """Save the pipeline with its training facts, and say how to load it.
 
+        The weights are rounded to float16, half a download, and load as float32 again; checkpoints keep them whole.
+
         Args:
             title: what the model is, in a few words, for its card.
             facts: further entries of training.json.
@@ -273,7 +275,9 @@ class TrainingRun:
             self._save()
         folder = self.output_dir / "model"
         if self.accelerator.is_main_process:
-            pipeline = self.pipeline(self._best["networks"] if self._best else None)
+            states = self._best["networks"] if self._best else self._saved_states()
+            # Rounded before anything is drawn or measured, so that pictures and figures are those of what is saved.
+            pipeline = self.pipeline(half_precision(states))
             facts = {
                 "title": title,
                 **training_facts(self.args, self.accelerator, self.data, self._step, self._seconds()),
@@ -291,13 +295,13 @@ class TrainingRun:
                 facts["monitor"] = self._watcher().verdict()
 
             def write(partial: Path) -> None:
-                pipeline.save_pretrained(partial, safe_serialization=True)
                 if self._draw_samples:
                     make_grid(self._draw_samples(pipeline)).save(partial / "samples.png")
                     save_film(self.output_dir / "samples", partial / "film.webp")
                 (partial / "training.json").write_text(json.dumps(facts, indent=2) + "\n")
                 if (self.output_dir / "metrics.jsonl").exists():
                     shutil.copyfile(self.output_dir / "metrics.jsonl", partial / "metrics.jsonl")
+                save_in_half_precision(pipeline, partial)
 
             write_folder_atomically(folder, write)
             kind = type(pipeline).__name__
@@ -324,6 +328,12 @@ class TrainingRun:
         return {
             name: self._averages[name].module if name in self._averages else model
             for name, model in self._models.items()
+        }
+
+    def _saved_states(self) -> dict[str, dict[str, torch.Tensor]]:
+        return {
+            name: {key: tensor.cpu().clone() for key, tensor in network.state_dict().items()}
+            for name, network in self._saved_networks().items()
         }
 
     def _seconds(self) -> float:
@@ -450,11 +460,12 @@ class TrainingRun:
             self._last_validation = figures
             self._append(figures, "validation")
             if self._best is None or figures["fid"] < self._best["fid"]:
-                networks = {
-                    name: {key: tensor.cpu().clone() for key, tensor in network.state_dict().items()}
-                    for name, network in self._saved_networks().items()
+                self._best = {
+                    "step": self._step,
+                    "n": self._validation.num_images,
+                    **figures,
+                    "networks": self._saved_states(),
                 }
-                self._best = {"step": self._step, "n": self._validation.num_images, **figures, "networks": networks}
         self.accelerator.wait_for_everyone()
 
     def _state(self) -> dict:
@@ -578,6 +589,25 @@ def step_in(line: str) -> float:
         return json.loads(line)["step"]
     except ValueError:
         return math.inf
+
+
+def half_precision(states: dict[str, dict[str, torch.Tensor]]) -> dict[str, dict[str, torch.Tensor]]:
+    """State dicts with every float32 tensor rounded to what float16 can hold, its largest number at most."""
+    limit = torch.finfo(torch.float16).max
+    return {
+        name: {
+            key: tensor.clamp(-limit, limit).half().float() if tensor.dtype == torch.float32 else tensor
+            for key, tensor in state.items()
+        }
+        for name, state in states.items()
+    }
+
+
+def save_in_half_precision(pipeline: DiffusionPipeline, folder: Path) -> None:
+    """`save_pretrained` in float16; afterwards the pipeline, or the network that stands for one, is in float16 itself."""
+    for network in getattr(pipeline, "components", {"network": pipeline}).values():
+        network.half()
+    pipeline.save_pretrained(folder, safe_serialization=True)
 
 
 def refuse_lost_processes(accelerator: Accelerator) -> None:
