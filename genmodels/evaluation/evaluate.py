@@ -17,7 +17,6 @@ from ..data import ImageStream, load_images
 from ..errors import UserError
 from ..pipelines import (
     AutoencoderPipeline,
-    CGANPipeline,
     EncoderDecoderPipeline,
     ImagePipeline,
     VAEPipeline,
@@ -201,7 +200,7 @@ def generate(
     latents = draw_latents(n, pipeline.latent_dim, seed=seed)
     labels = torch.arange(n) * num_classes // n if num_classes else torch.zeros(n, dtype=torch.long)
     for part, part_labels in zip(latents.split(BATCH), labels.split(BATCH), strict=True):
-        arguments = {"class_labels": part_labels} if isinstance(pipeline, CGANPipeline) else {}
+        arguments = {"class_labels": part_labels} if getattr(pipeline, "num_classes", 0) else {}
         yield eight_bit(pipeline(latents=part, output_type="pt", **arguments).images), part_labels
 
 
@@ -243,7 +242,7 @@ def evaluate(
 
     n = min(MAX_IMAGES, len(train))
     chosen = torch.randperm(len(train), generator=torch.Generator().manual_seed(seed))[:n]
-    num_classes = pipeline.num_classes if isinstance(pipeline, CGANPipeline) else 0
+    num_classes = getattr(pipeline, "num_classes", 0)
     parts = list(generate(pipeline, n, seed, num_classes))
     fakes, fake_labels = (torch.cat(part) for part in zip(*parts, strict=True))
 

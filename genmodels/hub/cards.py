@@ -63,6 +63,11 @@ PAPERS = {
         "Improved Techniques for Training GANs",
         2016,
     ),
+    "1506.05751": (
+        ["Denton, Emily", "Chintala, Soumith", "Szlam, Arthur", "Fergus, Rob"],
+        "Deep Generative Image Models using a Laplacian Pyramid of Adversarial Networks",
+        2015,
+    ),
     "1701.07875": (["Arjovsky, Martin", "Chintala, Soumith", "Bottou, Léon"], "Wasserstein GAN", 2017),
     "1704.00028": (
         ["Gulrajani, Ishaan", "Ahmed, Faruk", "Arjovsky, Martin", "Dumoulin, Vincent", "Courville, Aaron"],
@@ -97,6 +102,11 @@ KINDS = {
         "A generator that draws images from noise by transposed convolutions, with the critic that taught it: its scores are "
         "unbounded, and no probabilities.",
         ["gan", "wgan"],
+    ),
+    "LAPGANPipeline": (
+        "A generator that draws images from coarse to fine, each level what the enlarged coarse image lacks, with the "
+        "discriminators that taught it.",
+        ["gan", "lapgan"],
     ),
     "CGANPipeline": (
         "A generator that draws images of a wanted class from noise, with the discriminator that taught it.",
@@ -212,8 +222,8 @@ def pipeline_parts(folder: Path, index: dict, training: dict, repo_id: str | Non
     class_name = pipeline_class(index)
     what, tags = KINDS[class_name]
     call = "pipe(num_images=4, seed=0)"
-    if class_name == "CGANPipeline":
-        num_classes = read_json(folder / "generator" / "config.json").get("num_classes", 10)
+    num_classes = read_json(folder / "generator" / "config.json").get("num_classes")
+    if num_classes:
         call = f"pipe(num_images=4, class_labels={[label % num_classes for label in (2, 0, 2, 6)]}, seed=0)"
     denoises = bool(read_json(folder / "encoder" / "config.json").get("noise"))
     if denoises:

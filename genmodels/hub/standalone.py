@@ -28,6 +28,7 @@ HOMES = {
     "VanillaGANPipeline": "pipelines.gan",
     "DCGANPipeline": "pipelines.gan",
     "WGANPipeline": "pipelines.gan",
+    "LAPGANPipeline": "pipelines.lapgan",
     "CGANPipeline": "pipelines.gan",
     "AutoencoderEncoder": "models.autoencoder",
     "AutoencoderDecoder": "models.autoencoder",
@@ -37,6 +38,8 @@ HOMES = {
     "VanillaGANDiscriminator": "models.gan",
     "DCGANGenerator": "models.dcgan",
     "DCGANDiscriminator": "models.dcgan",
+    "LAPGANGenerator": "models.lapgan",
+    "LAPGANDiscriminator": "models.lapgan",
     "CGANGenerator": "models.cgan",
     "CGANDiscriminator": "models.cgan",
 }

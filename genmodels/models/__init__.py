@@ -4,6 +4,7 @@ from .autoencoder import AutoencoderDecoder, AutoencoderEncoder
 from .cgan import CGANDiscriminator, CGANGenerator
 from .dcgan import DCGANDiscriminator, DCGANGenerator
 from .gan import VanillaGANDiscriminator, VanillaGANGenerator
+from .lapgan import LAPGANDiscriminator, LAPGANGenerator
 from .vae import VAEDecoder, VAEEncoder
 
 __all__ = [
@@ -13,6 +14,8 @@ __all__ = [
     "CGANGenerator",
     "DCGANDiscriminator",
     "DCGANGenerator",
+    "LAPGANDiscriminator",
+    "LAPGANGenerator",
     "VAEDecoder",
     "VAEEncoder",
     "VanillaGANDiscriminator",

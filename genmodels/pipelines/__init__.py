@@ -8,6 +8,7 @@ from ..errors import UserError
 from .autoencoder import AutoencoderPipeline, EncoderDecoderPipeline, add_noise
 from .base import GenerationOutput, ImagePipeline
 from .gan import CGANPipeline, DCGANPipeline, GANPipeline, VanillaGANPipeline, WGANPipeline
+from .lapgan import LAPGANOutput, LAPGANPipeline
 from .source import HUB_OPTIONS, describe_class, find_pipeline
 from .vae import PosteriorOutput, VAEPipeline
 
@@ -19,6 +20,8 @@ __all__ = [
     "GANPipeline",
     "GenerationOutput",
     "ImagePipeline",
+    "LAPGANOutput",
+    "LAPGANPipeline",
     "PosteriorOutput",
     "VAEPipeline",
     "VanillaGANPipeline",
@@ -29,7 +32,15 @@ __all__ = [
 
 PIPELINES = {
     cls.__name__: cls
-    for cls in (AutoencoderPipeline, VAEPipeline, VanillaGANPipeline, DCGANPipeline, WGANPipeline, CGANPipeline)
+    for cls in (
+        AutoencoderPipeline,
+        VAEPipeline,
+        VanillaGANPipeline,
+        DCGANPipeline,
+        WGANPipeline,
+        LAPGANPipeline,
+        CGANPipeline,
+    )
 }
 
 

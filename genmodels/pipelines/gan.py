@@ -197,24 +197,8 @@ class WGANPipeline(UnconditionalGANPipeline):
         return super().discriminate(images)
 
 
-class CGANPipeline(GANPipeline):
-    """Images of a wanted class from noise: https://arxiv.org/abs/1411.1784.
-
-    Args:
-        generator: latents and class labels to images.
-        discriminator: images and class labels to scores; optional, only `discriminate` needs it.
-
-    Example:
-        >>> from genmodels import CGANPipeline
-        >>> pipe = CGANPipeline.from_pretrained("cgan-mnist")
-        >>> output = pipe(num_images=4, class_labels=[2, 0, 2, 6], seed=0)
-        >>> output.class_labels.tolist()
-        [2, 0, 2, 6]
-    """
-
-    def __init__(self, generator: CGANGenerator, discriminator: CGANDiscriminator | None = None):
-        super().__init__()
-        self.register_modules(generator=generator, discriminator=discriminator)
+class ConditionalGANPipeline(GANPipeline):
+    """What the pipelines share that draw images of a wanted class."""
 
     @property
     def num_classes(self) -> int:
@@ -261,6 +245,43 @@ class CGANPipeline(GANPipeline):
         listed = f" or one of {', '.join(names)}" if names != [str(i) for i in range(len(names))] else ""
         raise ValueError(f"There is no class {label!r}: give a number from 0 to {self.num_classes - 1}{listed}.")
 
+    def _count(self, num_images: int | None, class_labels: ClassLabels | None, latents: torch.Tensor | None) -> int:
+        """How many images a call wants: as many as there are latents, or else as it says, or else as there are labels."""
+        if latents is not None:
+            num_images = len(latents)
+        elif num_images is None:
+            several = class_labels is not None and not isinstance(class_labels, int | str)
+            num_images = len(class_labels) if several and getattr(class_labels, "ndim", 1) > 0 else 1
+        return check_count("num_images", num_images)
+
+    def _label_path(self, class_labels: int | str | tuple[int | str, int | str], steps: int) -> torch.Tensor:
+        """(steps, num_classes) weights: of one class, or from the first of a pair of classes to the second."""
+        pair = class_labels if isinstance(class_labels, tuple | list) else (class_labels, class_labels)
+        if len(pair) != 2:
+            raise ValueError(f"class_labels must be one class or a pair of them, got {class_labels!r}.")
+        ends = torch.eye(self.num_classes)[[self._to_label(label) for label in pair]]
+        return interpolate_latents(ends[0], ends[1], steps, mode="lerp")
+
+
+class CGANPipeline(ConditionalGANPipeline):
+    """Images of a wanted class from noise: https://arxiv.org/abs/1411.1784.
+
+    Args:
+        generator: latents and class labels to images.
+        discriminator: images and class labels to scores; optional, only `discriminate` needs it.
+
+    Example:
+        >>> from genmodels import CGANPipeline
+        >>> pipe = CGANPipeline.from_pretrained("cgan-mnist")
+        >>> output = pipe(num_images=4, class_labels=[2, 0, 2, 6], seed=0)
+        >>> output.class_labels.tolist()
+        [2, 0, 2, 6]
+    """
+
+    def __init__(self, generator: CGANGenerator, discriminator: CGANDiscriminator | None = None):
+        super().__init__()
+        self.register_modules(generator=generator, discriminator=discriminator)
+
     def __call__(
         self,
         num_images: int | None = None,
@@ -284,12 +305,7 @@ class CGANPipeline(GANPipeline):
             ValueError: an argument is out of its range; for a wrong class the message names the legal ones.
         """
         check_output_type(output_type)
-        if latents is not None:
-            num_images = len(latents)
-        elif num_images is None:
-            several = class_labels is not None and not isinstance(class_labels, int | str)
-            num_images = len(class_labels) if several and getattr(class_labels, "ndim", 1) > 0 else 1
-        check_count("num_images", num_images)
+        num_images = self._count(num_images, class_labels, latents)
         labels = self._to_labels(class_labels, num_images)
         latents = self._truncated(self._to_latents(num_images, self.latent_dim, generator, seed, latents), psi)
         chunks = zip(latents.split(CHUNK), labels.to(self.device).split(CHUNK), strict=True)
@@ -316,11 +332,7 @@ class CGANPipeline(GANPipeline):
         """
         check_count("steps", steps, low=2)
         latents = interpolate_latents(self._latent_of(a), self._latent_of(b), steps, mode)
-        pair = class_labels if isinstance(class_labels, tuple | list) else (class_labels, class_labels)
-        if len(pair) != 2:
-            raise ValueError(f"class_labels must be one class or a pair of them, got {class_labels!r}.")
-        ends = torch.eye(self.num_classes)[[self._to_label(label) for label in pair]]
-        weights = interpolate_latents(ends[0], ends[1], steps, mode="lerp")
+        weights = self._label_path(class_labels, steps)
         return self(latents=latents, class_labels=weights, psi=psi, output_type=output_type)
 
     def discriminate(self, images: Images, class_labels: ClassLabels) -> torch.Tensor:

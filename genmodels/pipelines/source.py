@@ -36,6 +36,7 @@ CLASS_NAMES = (
     "VanillaGANPipeline",
     "DCGANPipeline",
     "WGANPipeline",
+    "LAPGANPipeline",
     "CGANPipeline",
 )
 HUB_OPTIONS = ("revision", "token", "cache_dir", "local_files_only", "force_download")

@@ -1,0 +1,145 @@
+"""Train a LAPGAN (Denton et al. 2015, https://arxiv.org/abs/1506.05751).
+
+    accelerate launch train/lapgan.py
+    accelerate launch train/lapgan.py --dataset_name ylecun/mnist --classes 3 --no-random_flip
+    accelerate launch train/lapgan.py --conditional --classes frog horse --max_train_steps 20000
+    accelerate launch train/lapgan.py --dataset_name zoo:mnist-sample --conditional --no-random_flip --max_train_steps 500
+    accelerate launch train/lapgan.py --loss nonsaturating --r1 0 --r2 0 --learning_rate 2e-4 --adam_beta1 0.5 --adam_beta2 0.999
+
+One GAN per level of a Laplacian pyramid, for 32 pixels 8 -> 16 -> 32: the first draws the coarsest image from noise, each further
+one the residual that an enlarged coarse image lacks. In training every level is given the coarse images of real ones, so the
+levels learn at once and independently of each other; only in sampling does each start from what the one before it drew.
+
+The paper's loss is the last line's. The default pairs each fake with the real image whose coarse version it was given, and
+penalises the discriminators' gradients on both (R3GAN, Huang et al. 2024, https://arxiv.org/abs/2501.05441).
+"""
+
+import argparse
+
+import torch
+
+from genmodels import LAPGANDiscriminator, LAPGANGenerator, LAPGANPipeline, losses
+from genmodels.errors import UserError
+from genmodels.hub.push import finish_run, require_write_access
+from genmodels.hub.uploads import checkpoint_uploads
+from genmodels.models.lapgan import laplacian_pyramid
+from genmodels.training import TrainingRun, add_common_arguments, at_least, in_range, parse_arguments, run_main
+
+# What cures what the monitor may find.
+ADVICE = {
+    "mode collapse": "try --loss relativistic --r1 0.5 --r2 0.5",
+    "missing classes": "try --loss relativistic --r1 0.5 --r2 0.5, or --conditional",
+    "discriminator winning": "try --r1 1 --r2 1",
+}
+
+
+def parse_args() -> argparse.Namespace:
+    """Flags of this script; the shared ones stand in genmodels/training/arguments.py."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    model = parser.add_argument_group("model")
+    model.add_argument("--num_levels", type=at_least(2), default=3, help="of the pyramid (default: %(default)s)")
+    model.add_argument("--latent_dim", type=at_least(2), default=96, help="of all levels (default: %(default)s)")
+    model.add_argument("--base_channels", type=at_least(1), default=32, help="of both networks (default: %(default)s)")
+    model.add_argument("--conditional", action="store_true", help="draw images of wanted classes")
+    loss = parser.add_argument_group("objective")
+    loss.add_argument("--loss", choices=("relativistic", "nonsaturating"), default="relativistic")
+    loss.add_argument("--r1", type=in_range(0, 1000), default=0.5, help="penalty on real images (default: %(default)s)")
+    loss.add_argument("--r2", type=in_range(0, 1000), default=0.5, help="penalty on fake images (default: %(default)s)")
+    loss.add_argument("--learning_rate", type=in_range(0, 1), default=1e-3, help="(default: %(default)s)")
+    loss.add_argument("--adam_beta1", type=in_range(0, 1), default=0.0, help="(default: %(default)s)")
+    loss.add_argument("--adam_beta2", type=in_range(0, 1), default=0.99, help="(default: %(default)s)")
+    add_common_arguments(parser, output_dir="runs/lapgan", dataset_name="uoft-cs/cifar10")
+    parser.set_defaults(lr_scheduler="trapezoid", random_flip=True, classes=["frog"])
+    return parse_arguments(parser)
+
+
+def main() -> None:
+    args = parse_args()
+    require_write_access(args)
+    run = TrainingRun(args, on_checkpoint=checkpoint_uploads(args))
+    if args.conditional and run.data.num_classes < 2:
+        raise UserError("--conditional needs images of at least two classes: give --classes more than one of them.")
+
+    shape = {
+        "sample_size": run.data.sample_size,
+        "num_channels": run.data.num_channels,
+        "num_levels": args.num_levels,
+        "base_channels": args.base_channels,
+    }
+    if args.conditional:
+        shape |= {"num_classes": run.data.num_classes, "class_names": run.data.class_names}
+    try:
+        generator = LAPGANGenerator(latent_dim=args.latent_dim, **shape)
+        discriminator = LAPGANDiscriminator(**shape)
+    except ValueError as error:
+        raise UserError(f"{error} The flags are --resolution, --num_levels and --latent_dim.") from error
+    betas = (args.adam_beta1, args.adam_beta2)
+    optimizer_g = torch.optim.Adam(generator.parameters(), lr=args.learning_rate, betas=betas, fused=True)
+    optimizer_d = torch.optim.Adam(discriminator.parameters(), lr=args.learning_rate, betas=betas, fused=True)
+
+    generator, discriminator = run.prepare(
+        models={"generator": generator, "discriminator": discriminator},
+        optimizers={"generator": optimizer_g, "discriminator": optimizer_d},
+        averaged=("generator",),
+        make_pipeline=LAPGANPipeline,
+        draw_samples=lambda pipe: pipe(num_images=64, seed=0).images,
+        conditional=args.conditional,
+        advice=ADVICE,
+    )
+
+    def labels_of(batch: dict[str, torch.Tensor]) -> torch.Tensor | None:
+        return batch["class_labels"] if args.conditional else None
+
+    def draw(real: torch.Tensor, labels: torch.Tensor | None) -> list[torch.Tensor]:
+        """A pyramid: the coarsest image from noise, each residual from noise and the real coarse image."""
+        latents = torch.randn(len(real), args.latent_dim, device=run.device)
+        return generator(latents, labels, given=real)
+
+    # The losses are means over images and levels. Levels share no weights, so each learns as if it were alone.
+
+    def discriminator_loss(batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Real coarsest images and residuals score higher than drawn ones."""
+        images, labels = batch["pixel_values"], labels_of(batch)
+        real = laplacian_pyramid(images, args.num_levels)
+        with torch.no_grad():
+            fake = draw(images, labels)
+        real = [part.requires_grad_(args.r1 > 0) for part in real]
+        fake = [part.requires_grad_(args.r2 > 0) for part in fake]
+        real_scores = discriminator(images, labels, pyramid=real)
+        fake_scores = discriminator(images, labels, pyramid=fake)
+        if args.loss == "relativistic":
+            loss = losses.relativistic_discriminator_loss(real_scores, fake_scores)
+        else:
+            loss = losses.nonsaturating_discriminator_loss(real_scores, fake_scores)
+        penalty = torch.zeros((), device=run.device)
+        for level in range(args.num_levels):
+            if args.r1:
+                penalty = penalty + args.r1 * losses.gradient_penalty(real_scores[:, level], real[level])
+            if args.r2:
+                penalty = penalty + args.r2 * losses.gradient_penalty(fake_scores[:, level], fake[level])
+        penalty = penalty / args.num_levels
+        run.log(loss_d=loss, penalty=penalty, accuracy_d=losses.pair_accuracy(real_scores, fake_scores))
+        return loss + penalty
+
+    def generator_loss(batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Drawn coarsest images and residuals score higher than those real ones."""
+        images, labels = batch["pixel_values"], labels_of(batch)
+        fake_scores = discriminator(images, labels, pyramid=draw(images, labels))
+        if args.loss == "relativistic":
+            with torch.no_grad():
+                real_scores = discriminator(images, labels)
+            loss = losses.relativistic_generator_loss(real_scores, fake_scores)
+        else:
+            loss = losses.nonsaturating_generator_loss(fake_scores)
+        run.log(loss_g=loss)
+        return loss
+
+    for batch in run.steps():
+        run.update(optimizer_d, discriminator_loss, batch)
+        run.update(optimizer_g, generator_loss, batch)
+
+    finish_run(run, title="LAPGAN", papers=["1506.05751", "2501.05441"])
+
+
+if __name__ == "__main__":
+    run_main(main)
