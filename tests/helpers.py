@@ -59,7 +59,7 @@ def run_python(*args: str, env: dict[str, str] | None = None, cwd: Path = REPO) 
 
 
 def make_pipeline(kind: str, seed: int = 0):
-    """A pipeline of tiny networks with random weights: "autoencoder", "vae", "gan", "dcgan", "wgan" or "cgan"."""
+    """A pipeline of tiny networks with random weights: "autoencoder", "vae", "gan", "dcgan", "wgan", "lapgan" or "cgan"."""
     import torch
 
     import genmodels
@@ -85,6 +85,10 @@ def make_pipeline(kind: str, seed: int = 0):
     if kind == "dcgan":
         return genmodels.DCGANPipeline(
             genmodels.DCGANGenerator(latent_dim=8, base_channels=4), genmodels.DCGANDiscriminator(base_channels=4)
+        )
+    if kind == "lapgan":
+        return genmodels.LAPGANPipeline(
+            genmodels.LAPGANGenerator(latent_dim=8, base_channels=4), genmodels.LAPGANDiscriminator(base_channels=4)
         )
     classes = {"num_classes": 4, "class_names": ["ant", "bee", "cat", "dog"]}
     return genmodels.CGANPipeline(

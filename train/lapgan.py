@@ -1,17 +1,19 @@
 """Train a LAPGAN (Denton et al. 2015, https://arxiv.org/abs/1506.05751).
 
     accelerate launch train/lapgan.py
-    accelerate launch train/lapgan.py --dataset_name ylecun/mnist --classes 3 --no-random_flip
-    accelerate launch train/lapgan.py --conditional --classes frog horse --max_train_steps 20000
-    accelerate launch train/lapgan.py --dataset_name zoo:mnist-sample --conditional --no-random_flip --max_train_steps 500
+    accelerate launch train/lapgan.py --conditional --classes frog horse
+    accelerate launch train/lapgan.py --dataset_name ylecun/mnist --conditional --no-random_flip
+    accelerate launch train/lapgan.py --dataset_name zoo:mnist-sample --classes 3 --no-random_flip --max_train_steps 500
+    accelerate launch train/lapgan.py --dataset_name path/to/images --resolution 64 --num_levels 4
     accelerate launch train/lapgan.py --loss nonsaturating --r1 0 --r2 0 --learning_rate 2e-4 --adam_beta1 0.5 --adam_beta2 0.999
 
 One GAN per level of a Laplacian pyramid, for 32 pixels 8 -> 16 -> 32: the first draws the coarsest image from noise, each further
 one the residual that an enlarged coarse image lacks. In training every level is given the coarse images of real ones, so the
 levels learn at once and independently of each other; only in sampling does each start from what the one before it drew.
 
-The paper's loss is the last line's. The default pairs each fake with the real image whose coarse version it was given, and
-penalises the discriminators' gradients on both (R3GAN, Huang et al. 2024, https://arxiv.org/abs/2501.05441).
+Without --dataset_name it learns the frogs of CIFAR-10, with --conditional all ten classes. The last line has the paper's loss;
+the default pairs each fake with the real image whose coarse version it was given, and penalises the discriminators' gradients
+on both (R3GAN, Huang et al. 2024, https://arxiv.org/abs/2501.05441).
 """
 
 import argparse
@@ -49,8 +51,11 @@ def parse_args() -> argparse.Namespace:
     loss.add_argument("--adam_beta1", type=in_range(0, 1), default=0.0, help="(default: %(default)s)")
     loss.add_argument("--adam_beta2", type=in_range(0, 1), default=0.99, help="(default: %(default)s)")
     add_common_arguments(parser, output_dir="runs/lapgan", dataset_name="uoft-cs/cifar10")
-    parser.set_defaults(lr_scheduler="trapezoid", random_flip=True, classes=["frog"])
-    return parse_arguments(parser)
+    parser.set_defaults(lr_scheduler="trapezoid", random_flip=True)
+    args = parse_arguments(parser)
+    if args.classes is None and not args.conditional and args.dataset_name == parser.get_default("dataset_name"):
+        args.classes = ["frog"]
+    return args
 
 
 def main() -> None:

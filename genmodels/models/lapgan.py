@@ -373,6 +373,11 @@ class LAPGANDiscriminator(StrictLoadingMixin, ModelMixin, ConfigMixin):
         sizes = coarse_images(pixel_values, self.config.num_levels)
         if pyramid is None:
             pyramid = laplacian_pyramid(pixel_values, self.config.num_levels)
+        if [part.shape for part in pyramid] != [images.shape for images in sizes]:
+            raise ValueError(
+                f"Expected a pyramid of shapes {[tuple(images.shape) for images in sizes]}, as `laplacian_pyramid` makes it, "
+                f"got {[tuple(part.shape) for part in pyramid]}."
+            )
         seen = [pyramid[0]]
         for residual, coarse in zip(pyramid[1:], sizes[:-1], strict=True):
             seen.append(torch.cat([residual, expand(coarse)], dim=1))

@@ -22,7 +22,7 @@ from genmodels.errors import UserError
 from genmodels.hub.standalone import add_code, file_stem
 from genmodels.ui.models import find_models
 
-KINDS = ("autoencoder", "vae", "gan", "dcgan", "wgan", "cgan")
+KINDS = ("autoencoder", "vae", "gan", "dcgan", "wgan", "lapgan", "cgan")
 PARTS = {
     kind: ("encoder", "decoder") if kind in ("autoencoder", "vae") else ("generator", "discriminator") for kind in KINDS
 }
@@ -59,6 +59,8 @@ arrays += [pipe.traverse(steps=3, output_type="pt").images]
     "gan": DRAW_AND_JUDGE,
     "dcgan": DRAW_AND_JUDGE,
     "wgan": DRAW_AND_JUDGE,
+    "lapgan": DRAW_AND_JUDGE
+    + "arrays += [*pipe(seed=2, output_type='np', return_stages=True).stages, pipe.discriminate(drawn.images, per_level=True)]",
     "cgan": """
 drawn = pipe(num_images=5, class_labels=["bee", 0, 3, "dog", 1], seed=3, psi=0.7, output_type="np")
 arrays = [drawn.images, drawn.latents, drawn.class_labels, np.stack(pipe(seed=1, num_images=6).images)]

@@ -49,6 +49,7 @@ def run(*command: str) -> subprocess.CompletedProcess:
         ("gan", ["--preset", "classic", "--loss", "nonsaturating"]),
         ("wgan", ["--critic_steps", "2"]),
         ("wgan", ["--gradient_penalty", "--critic_steps", "2"]),
+        ("lapgan", []),
         ("cgan", ["--discriminator_channels", "4", "--gradient_accumulation_steps", "2"]),
         ("evaluator", []),
     ],

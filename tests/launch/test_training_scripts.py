@@ -59,6 +59,7 @@ def without_rate(lines: list[dict]) -> list[dict]:
         ("dcgan", ["--classes", "3", "--preset", "paper"], "DCGANPipeline", 1),
         ("wgan", [], "WGANPipeline", 5),
         ("wgan", ["--gradient_penalty", "--critic_steps", "3"], "WGANPipeline", 3),
+        ("lapgan", ["--conditional", "--loss", "nonsaturating"], "LAPGANPipeline", 1),
         ("cgan", [], "CGANPipeline", 1),
     ],
 )

@@ -24,6 +24,8 @@ NETWORKS = {
     models.DCGANDiscriminator: {"sample_size": 16, "base_channels": 2, "dropout": 0.25},
     models.CGANGenerator: {"latent_dim": 3, "base_channels": 2, **NAMES},
     models.CGANDiscriminator: {"base_channels": 2, "norm": "batch", **NAMES},
+    models.LAPGANGenerator: {"sample_size": 16, "num_levels": 2, "latent_dim": 5, "base_channels": 2, **NAMES},
+    models.LAPGANDiscriminator: {"sample_size": 16, "num_levels": 2, "base_channels": 2, **NAMES},
     Classifier: {"base_channels": 2, "test_accuracy": 0.5, **NAMES},
 }
 WEIGHTS = "diffusion_pytorch_model.safetensors"

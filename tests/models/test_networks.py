@@ -47,6 +47,12 @@ FAMILIES = {
     "dcgan": Family(
         models.DCGANGenerator, models.DCGANDiscriminator, {"latent_dim": 5, "base_channels": 2}, {"base_channels": 2}
     ),
+    "lapgan": Family(
+        models.LAPGANGenerator,
+        models.LAPGANDiscriminator,
+        {"latent_dim": 5, "base_channels": 2, "num_levels": 2},
+        {"base_channels": 2, "num_levels": 2},
+    ),
     "cgan": Family(
         models.CGANGenerator,
         models.CGANDiscriminator,
@@ -91,6 +97,8 @@ def test_shapes_and_ranges(kind, size, channels):
         assert not torch.equal(mean, log_variance)
     elif kind == "autoencoder":
         assert verdict.shape == (3, 5)
+    elif kind == "lapgan":
+        assert verdict.shape == (3, 2)
     else:
         assert verdict.shape == (3,)
 
@@ -131,7 +139,7 @@ def test_one_training_step_moves_every_tensor(kind, size):
 
 
 def test_discriminators_without_batchnorm_judge_each_image_alone():
-    for kind, norm in (("gan", {}), ("dcgan", {"norm": "none"}), ("cgan", {})):
+    for kind, norm in (("gan", {}), ("dcgan", {"norm": "none"}), ("lapgan", {}), ("cgan", {})):
         family = FAMILIES[kind]
         judge = family.judge(sample_size=16, num_channels=1, **family.judge_args, **norm)
         images, labels = torch.randn(4, 1, 16, 16).clamp(-1, 1), labels_for(kind, 4)

@@ -11,7 +11,7 @@ from PIL import Image
 from genmodels import DCGANPipeline
 from genmodels.pipelines.base import draw_latents, interpolate_latents
 
-KINDS = ("autoencoder", "vae", "gan", "dcgan", "wgan", "cgan")
+KINDS = ("autoencoder", "vae", "gan", "dcgan", "wgan", "lapgan", "cgan")
 GANS = KINDS[2:]
 STEP = 2 / 255  # one 8-bit step of pixel_values
 
@@ -149,7 +149,7 @@ class TestForms:
         def judge(x):
             if hasattr(pipe, "encode"):
                 return pipe._latents_of(x)
-            return pipe.discriminate(x, *([[0, 1, 2]] if hasattr(pipe, "num_classes") else []))
+            return pipe.discriminate(x, *([[0, 1, 2]] if getattr(pipe, "num_classes", 0) else []))
 
         exact = output_type in ("pt", "np")
         torch.testing.assert_close(judge(images), judge(reference), atol=1e-5 if exact else 0.02, rtol=0)

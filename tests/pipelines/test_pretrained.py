@@ -17,7 +17,7 @@ from genmodels import zoo
 from genmodels.errors import UserError
 from genmodels.pipelines import PIPELINES, load_pipeline
 
-KINDS = ("autoencoder", "vae", "gan", "dcgan", "wgan", "cgan")
+KINDS = ("autoencoder", "vae", "gan", "dcgan", "wgan", "lapgan", "cgan")
 
 
 def class_of(kind: str):

@@ -69,6 +69,19 @@ def log_of(run) -> list[dict]:
 def test_a_stopped_run_ends_where_an_unbroken_one_does(
     train, two_shards, tmp_path, capsys, stop_at, script, arguments, num_workers, accumulation
 ):
+    check_resume(train, two_shards, tmp_path, capsys, stop_at, script, arguments, num_workers, accumulation)
+
+
+@pytest.mark.parametrize(("num_workers", "accumulation", "arguments"), [(0, 2, ["--conditional"]), (2, 1, [])])
+def test_a_stopped_pyramid_ends_where_an_unbroken_one_does(
+    train, two_shards, tmp_path, capsys, stop_at, num_workers, accumulation, arguments
+):
+    arguments = [*arguments, *WATCH]
+    check_resume(train, two_shards, tmp_path, capsys, stop_at, "lapgan", arguments, num_workers, accumulation)
+
+
+def check_resume(train, two_shards, tmp_path, capsys, stop_at, script, arguments, num_workers, accumulation) -> None:
+    """Compare a run that is stopped and goes on with one that is not."""
     # 9 steps of 16 images reach into the second or third epoch: streamed first, then from memory.
     tiny = TINY[2:] if script == "gan" else TINY
     common = ["--dataset_name", two_shards, *tiny, *QUIET, *arguments, "--dataloader_num_workers", num_workers]

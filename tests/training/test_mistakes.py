@@ -52,6 +52,8 @@ def start(monkeypatch, capsys):
         ("wgan", ["--weight_clip", "0"], "either --gradient_penalty or --weight_clip"),
         ("wgan", ["--gradient_penalty", "10", "--critic_norm", "batch"], "give --critic_norm none"),
         ("cgan", ["--classes", "3"], "needs labels of at least two classes"),
+        ("lapgan", ["--classes", "3", "--conditional"], "--conditional needs images of at least two classes"),
+        ("lapgan", ["--num_levels", "4"], "28 pixels are not divisible by 8"),
         ("vae", ["--train_batch_size", "20000"], "fewer images than one batch"),
         ("evaluator", ["--sample_steps", "5"], "unrecognized arguments: --sample_steps"),
         ("evaluator", ["--push_to_hub"], "run `hf auth login`"),
