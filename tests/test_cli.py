@@ -74,6 +74,7 @@ def test_psi_zero_makes_all_images_alike(capsys, saved, tmp_path):
 
 MISTAKES = [
     ("vae --class_labels 1", "--class_labels works for models with classes only: {vae} has none."),
+    ("lapgan --class_labels 1", "--class_labels works for models with classes only: {lapgan} has none."),
     ("vae --psi 0.5", "--psi works for GANs only: {vae} is a VAEPipeline."),
     ("cgan --class_labels 9", "There is no class 9: give a number from 0 to 3 or one of ant, bee, cat, dog."),
     ("cgan --class_labels -1", "There is no class -1: give a number from 0 to 3 or one of ant, bee, cat, dog."),

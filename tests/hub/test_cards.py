@@ -108,6 +108,18 @@ def test_card_says_what_how_and_how_well(saved, tmp_path):
         assert words in card.text or words in card.content, words
 
 
+def test_a_card_asks_for_classes_where_the_model_has_them(saved, tmp_path):
+    folder = make_folder(saved, "lapgan", tmp_path, {**TRAINING, "papers": ["1506.05751"]})
+    config = folder / "generator" / "config.json"
+    for num_classes, call in ((0, "pipe(num_images=4, seed=0)"), (3, "class_labels=[2, 0, 2, 0]")):
+        config.write_text(json.dumps({**json.loads(config.read_text()), "num_classes": num_classes}))
+        write_card(folder)
+        card = (folder / "README.md").read_text()
+        (code,) = python_blocks(card)
+        assert call in code
+        assert "Denton, Chintala, Szlam, Fergus, *Deep Generative Image Models using a Laplacian Pyramid" in card
+
+
 def test_citation_is_bibtex_of_the_papers(saved, tmp_path):
     folder = make_folder(saved, "vae", tmp_path)
     write_card(folder)
