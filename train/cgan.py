@@ -7,8 +7,8 @@
 
 The last one is the usual recipe: it reaches 100% class accuracy with ten identical digits per class. The default pairs each
 fake with a real image and penalises the discriminator's gradient on both (R3GAN, Huang et al. 2024,
-https://arxiv.org/abs/2501.05441). On richer images --auxiliary_classifier helps: the discriminator also learns to name the class of
-real images, and the generator to have its images named rightly (Odena et al. 2017, https://arxiv.org/abs/1610.09585).
+https://arxiv.org/abs/2501.05441). --auxiliary_classifier is for richer images: the discriminator also learns to name the class of
+real images, and the generator to have its own named rightly (Odena et al. 2017, https://arxiv.org/abs/1610.09585).
 """
 
 import argparse
