@@ -27,6 +27,9 @@ from genmodels.hub.uploads import checkpoint_uploads
 from genmodels.models.lapgan import laplacian_pyramid
 from genmodels.training import TrainingRun, add_common_arguments, at_least, in_range, parse_arguments, run_main
 
+# Papers of the losses.
+OBJECTIVES = {"relativistic": "2501.05441", "nonsaturating": "1406.2661"}
+
 # What cures what the monitor may find.
 ADVICE = {
     "mode collapse": "try --loss relativistic --r1 0.5 --r2 0.5",
@@ -143,7 +146,7 @@ def main() -> None:
         run.update(optimizer_d, discriminator_loss, batch)
         run.update(optimizer_g, generator_loss, batch)
 
-    finish_run(run, title="LAPGAN", papers=["1506.05751", "2501.05441"])
+    finish_run(run, title="LAPGAN", papers=["1506.05751", OBJECTIVES[args.loss]])
 
 
 if __name__ == "__main__":
