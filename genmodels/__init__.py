@@ -17,6 +17,8 @@ _HOMES = {
     "DCGANDiscriminator": "genmodels.models",
     "DCGANGenerator": "genmodels.models",
     "DCGANPipeline": "genmodels.pipelines",
+    "PixelDiffusionPipeline": "genmodels.pipelines",
+    "UNet": "genmodels.models",
     "VAEDecoder": "genmodels.models",
     "VAEEncoder": "genmodels.models",
     "VAEPipeline": "genmodels.pipelines",

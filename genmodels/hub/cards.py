@@ -69,6 +69,31 @@ PAPERS = {
         "Improved Training of Wasserstein GANs",
         2017,
     ),
+    "2006.11239": (
+        ["Ho, Jonathan", "Jain, Ajay", "Abbeel, Pieter"],
+        "Denoising Diffusion Probabilistic Models",
+        2020,
+    ),
+    "2010.02502": (
+        ["Song, Jiaming", "Meng, Chenlin", "Ermon, Stefano"],
+        "Denoising Diffusion Implicit Models",
+        2021,
+    ),
+    "2102.09672": (
+        ["Nichol, Alex", "Dhariwal, Prafulla"],
+        "Improved Denoising Diffusion Probabilistic Models",
+        2021,
+    ),
+    "2202.00512": (
+        ["Salimans, Tim", "Ho, Jonathan"],
+        "Progressive Distillation for Fast Sampling of Diffusion Models",
+        2022,
+    ),
+    "2305.08891": (
+        ["Lin, Shanchuan", "Liu, Bingchen", "Li, Jiashi", "Yang, Xiao"],
+        "Common Diffusion Noise Schedules and Sample Steps are Flawed",
+        2024,
+    ),
     "2501.05441": (
         ["Huang, Yiwen", "Gokaslan, Aaron", "Kuleshov, Volodymyr", "Tompkin, James"],
         "The GAN is dead; long live the GAN! A Modern GAN Baseline",
@@ -101,6 +126,10 @@ KINDS = {
     "CGANPipeline": (
         "A generator that draws images of a wanted class from noise, with the discriminator that taught it.",
         ["gan", "conditional-gan"],
+    ),
+    "PixelDiffusionPipeline": (
+        "A U-Net that takes noise away from an image, and draws images from pure noise by doing so again and again.",
+        ["diffusion", "ddim"],
     ),
 }
 

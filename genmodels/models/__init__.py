@@ -3,6 +3,7 @@
 from .autoencoder import AutoencoderDecoder, AutoencoderEncoder
 from .cgan import CGANDiscriminator, CGANGenerator
 from .dcgan import DCGANDiscriminator, DCGANGenerator
+from .diffusion import UNet
 from .gan import VanillaGANDiscriminator, VanillaGANGenerator
 from .vae import VAEDecoder, VAEEncoder
 
@@ -13,6 +14,7 @@ __all__ = [
     "CGANGenerator",
     "DCGANDiscriminator",
     "DCGANGenerator",
+    "UNet",
     "VAEDecoder",
     "VAEEncoder",
     "VanillaGANDiscriminator",

@@ -7,6 +7,7 @@ from pathlib import Path
 from ..errors import UserError
 from .autoencoder import AutoencoderPipeline, EncoderDecoderPipeline, add_noise
 from .base import GenerationOutput, ImagePipeline
+from .diffusion import DiffusionOutput, PixelDiffusionPipeline
 from .gan import CGANPipeline, DCGANPipeline, GANPipeline, VanillaGANPipeline, WGANPipeline
 from .source import HUB_OPTIONS, describe_class, find_pipeline
 from .vae import PosteriorOutput, VAEPipeline
@@ -15,10 +16,12 @@ __all__ = [
     "AutoencoderPipeline",
     "CGANPipeline",
     "DCGANPipeline",
+    "DiffusionOutput",
     "EncoderDecoderPipeline",
     "GANPipeline",
     "GenerationOutput",
     "ImagePipeline",
+    "PixelDiffusionPipeline",
     "PosteriorOutput",
     "VAEPipeline",
     "VanillaGANPipeline",
@@ -29,7 +32,15 @@ __all__ = [
 
 PIPELINES = {
     cls.__name__: cls
-    for cls in (AutoencoderPipeline, VAEPipeline, VanillaGANPipeline, DCGANPipeline, WGANPipeline, CGANPipeline)
+    for cls in (
+        AutoencoderPipeline,
+        VAEPipeline,
+        VanillaGANPipeline,
+        DCGANPipeline,
+        WGANPipeline,
+        CGANPipeline,
+        PixelDiffusionPipeline,
+    )
 }
 
 

@@ -605,8 +605,10 @@ def half_precision(states: dict[str, dict[str, torch.Tensor]]) -> dict[str, dict
 
 def save_in_half_precision(pipeline: DiffusionPipeline, folder: Path) -> None:
     """`save_pretrained` in float16; afterwards the pipeline, or the network that stands for one, is in float16 itself."""
-    for network in getattr(pipeline, "components", {"network": pipeline}).values():
-        network.half()
+    for component in getattr(pipeline, "components", {"network": pipeline}).values():
+        # A scheduler has no weights.
+        if isinstance(component, nn.Module):
+            component.half()
     pipeline.save_pretrained(folder, safe_serialization=True)
 
 
