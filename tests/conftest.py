@@ -97,7 +97,7 @@ def digits_on_hub(hub, tmp_path_factory) -> str:
 def saved(tmp_path_factory) -> dict[str, Path]:
     """One saved pipeline folder of each kind; copy before changing one."""
     root = tmp_path_factory.mktemp("saved")
-    kinds = ("autoencoder", "vae", "gan", "dcgan", "wgan", "cgan")
+    kinds = ("autoencoder", "vae", "gan", "dcgan", "wgan", "cgan", "diffusion")
     for kind in kinds:
         make_pipeline(kind).save_pretrained(root / kind)
     return {kind: root / kind for kind in kinds}

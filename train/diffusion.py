@@ -51,6 +51,12 @@ def parse_args() -> argparse.Namespace:
     objective = parser.add_argument_group("objective")
     objective.add_argument("--learning_rate", type=in_range(0, 1), default=1e-3, help="(default: %(default)s)")
     add_common_arguments(parser, output_dir="runs/diffusion", dataset_name="ylecun/mnist")
+    parser.add_argument(
+        "--watch_inference_steps",
+        type=at_least(1),
+        default=10,
+        help="of monitor and validation, which draw 256 and 2,048 images (default: %(default)s)",
+    )
     parser.set_defaults(lr_scheduler="trapezoid", lr_warmup_steps=100, monitor_steps=1000, validation_steps=2000)
     return parse_arguments(parser)
 
@@ -103,6 +109,7 @@ def main() -> None:
         make_pipeline=lambda unet: PixelDiffusionPipeline(unet, scheduler),
         draw_samples=lambda pipe: pipe(num_images=64, seed=0).images,
         advice=ADVICE,
+        watch_options={"num_inference_steps": args.watch_inference_steps},
     )
     alphas_cumprod = scheduler.alphas_cumprod.to(run.device)
 

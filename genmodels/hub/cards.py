@@ -311,7 +311,15 @@ def eval_results(evaluation: dict, task: str) -> list[EvalResult]:
             dataset_name=dataset or "own images",
             dataset_split=evaluation["split"],
             dataset_args=chosen(
-                evaluation, "train_split", "classes", "n", "n_reference", "seed", "evaluator", "evaluator_sha256"
+                evaluation,
+                "train_split",
+                "classes",
+                "n",
+                "n_reference",
+                "seed",
+                "num_inference_steps",
+                "evaluator",
+                "evaluator_sha256",
             ),
             metric_type=row["metric"],
             metric_name=row["name"],
@@ -425,6 +433,8 @@ def limits(index: dict, training: dict) -> str:
     if not index:
         return "Its features see what tells these classes apart, and little else: FID on them compares only with FID on them."
     beside = {
+        "PixelDiffusionPipeline": " Each image takes 25 passes through the network, where a GAN's takes one; with fewer "
+        "(`num_inference_steps`) it is smoother, and other than the table says. A share of its images is malformed all the same.",
         "AutoencoderPipeline": " Latents lie in clusters with gaps between: what it draws from N(0, I), the closest Gaussian, "
         "need not look like any training image, and nothing in its training promises more.",
         "VAEPipeline": " Its images are blurrier than real ones, as those of every VAE with a per-pixel likelihood.",

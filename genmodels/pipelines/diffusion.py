@@ -107,13 +107,18 @@ class PixelDiffusionPipeline(ImagePipeline):
             ValueError: an argument is out of its range.
         """
         check_output_type(output_type)
-        most = self.scheduler.config.num_train_timesteps
-        if check_count("num_inference_steps", num_inference_steps) > most:
-            raise ValueError(f"num_inference_steps must be at most {most:,}, got {num_inference_steps}.")
+        self.check_steps(num_inference_steps)
         latents = self._to_latents(num_images, self.latent_dim, generator, seed, latents)
         chunks = [self._denoise(chunk, num_inference_steps, return_trajectory) for chunk in latents.split(CHUNK)]
         steps = [to_output(torch.cat(step), output_type) for step in zip(*chunks, strict=True)]
         return DiffusionOutput(images=steps[-1], latents=latents, trajectory=steps if return_trajectory else None)
+
+    def check_steps(self, num_inference_steps: int) -> int:
+        """Return a number of inference steps if the scheduler has so many timesteps, else raise ValueError."""
+        most = self.scheduler.config.num_train_timesteps
+        if check_count("num_inference_steps", num_inference_steps) > most:
+            raise ValueError(f"num_inference_steps must be at most {most:,}, got {num_inference_steps}.")
+        return num_inference_steps
 
     def _denoise(self, latents: torch.Tensor, num_inference_steps: int, every_step: bool) -> list[torch.Tensor]:
         """The clean images (N, C, H, W) that the network expects at every step, or at the last one alone."""

@@ -17,7 +17,7 @@ from genmodels.hub.cards import write_card
 from genmodels.privacy import public_name, redact, redact_argument
 from genmodels.training.arguments import command_line
 
-KINDS = ("autoencoder", "vae", "gan", "dcgan", "wgan", "cgan")
+KINDS = ("autoencoder", "vae", "gan", "dcgan", "wgan", "cgan", "diffusion")
 TRAINING = {
     "title": "A model of the tests",
     "command": "accelerate launch train/cgan.py --max_train_steps 20",

@@ -24,6 +24,13 @@ NETWORKS = {
     models.DCGANDiscriminator: {"sample_size": 16, "base_channels": 2, "dropout": 0.25},
     models.CGANGenerator: {"latent_dim": 3, "base_channels": 2, **NAMES},
     models.CGANDiscriminator: {"base_channels": 2, "norm": "batch", **NAMES},
+    models.UNet: {
+        "sample_size": 8,
+        "in_channels": 4,
+        "out_channels": 4,
+        "block_out_channels": [8, 8, 8, 8],
+        "norm_num_groups": 4,
+    },
     Classifier: {"base_channels": 2, "test_accuracy": 0.5, **NAMES},
 }
 WEIGHTS = "diffusion_pytorch_model.safetensors"

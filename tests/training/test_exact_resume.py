@@ -69,8 +69,18 @@ def log_of(run) -> list[dict]:
 def test_a_stopped_run_ends_where_an_unbroken_one_does(
     train, two_shards, tmp_path, capsys, stop_at, script, arguments, num_workers, accumulation
 ):
+    check_resuming(train, two_shards, tmp_path, capsys, stop_at, script, arguments, num_workers, accumulation)
+
+
+@pytest.mark.parametrize(("num_workers", "accumulation"), [(0, 2), (2, 1)])
+def test_a_stopped_diffusion_run_too(train, two_shards, tmp_path, capsys, stop_at, num_workers, accumulation):
+    arguments = [*WATCH, "--block_out_channels", "8", "--watch_inference_steps", "1"]
+    check_resuming(train, two_shards, tmp_path, capsys, stop_at, "diffusion", arguments, num_workers, accumulation)
+
+
+def check_resuming(train, two_shards, tmp_path, capsys, stop_at, script, arguments, num_workers, accumulation):
     # 9 steps of 16 images reach into the second or third epoch: streamed first, then from memory.
-    tiny = TINY[2:] if script == "gan" else TINY
+    tiny = TINY[2:] if script in ("gan", "diffusion") else TINY
     common = ["--dataset_name", two_shards, *tiny, *QUIET, *arguments, "--dataloader_num_workers", num_workers]
     common += ["--gradient_accumulation_steps", accumulation]
     whole, part = tmp_path / "whole", tmp_path / "part"
