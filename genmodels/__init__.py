@@ -1,4 +1,4 @@
-"""Classic generative models, live: autoencoder and VAE, GAN and WGAN, DCGAN and conditional GAN, one `from_pretrained` away.
+"""Classic generative models, live: autoencoder and VAE, GAN and WGAN, DCGAN, CGAN and diffusion, one `from_pretrained` away.
 
 Names resolve on first use, so that `import genmodels` alone loads neither torch nor diffusers.
 """
@@ -20,6 +20,8 @@ _HOMES = {
     "LAPGANDiscriminator": "genmodels.models",
     "LAPGANGenerator": "genmodels.models",
     "LAPGANPipeline": "genmodels.pipelines",
+    "PixelDiffusionPipeline": "genmodels.pipelines",
+    "UNet": "genmodels.models",
     "VAEDecoder": "genmodels.models",
     "VAEEncoder": "genmodels.models",
     "VAEPipeline": "genmodels.pipelines",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import sys
 from collections.abc import Iterator
@@ -134,6 +135,7 @@ def make_parser() -> argparse.ArgumentParser:
         "only for models with classes; default: all classes in turn",
     )
     sample.add_argument("--psi", type=factor, help="truncation of GAN latents, 0 (all alike) to 2; default: 1")
+    add_steps(sample)
     sample.add_argument(
         "--output",
         type=Path,
@@ -152,6 +154,7 @@ def make_parser() -> argparse.ArgumentParser:
         "--baseline", metavar="MODEL", help="measure this one too, by the same protocol, for a column beside"
     )
     evaluate.add_argument("--seed", type=whole_number(0, MAX_SEED), default=0, help="0 or more; default: %(default)s")
+    add_steps(evaluate)
     evaluate.add_argument("--json", type=Path, metavar="FILE", help="write the numbers here too")
     evaluate.add_argument(
         "--write_card", action="store_true", help="write them into the model's folder: evaluation.json and README.md"
@@ -161,6 +164,15 @@ def make_parser() -> argparse.ArgumentParser:
     add_push_dataset(commands)
     add_space_command(commands)
     return parser
+
+
+def add_steps(command: argparse.ArgumentParser) -> None:
+    """Add --num_inference_steps."""
+    command.add_argument(
+        "--num_inference_steps",
+        type=whole_number(1, 1000),
+        help="of diffusion models only: more take longer; default: 25",
+    )
 
 
 def add_push_command(commands) -> None:
@@ -215,14 +227,23 @@ def read_headline(card: Path) -> str:
     return ""
 
 
+def image_shape(config: dict) -> tuple[int, int]:
+    """Side in pixels and channels of what a decoder, generator or U-Net draws, from its config.json."""
+    if "num_channels" in config:
+        return config["sample_size"], config["num_channels"]
+    # A U-Net's input channels are the pixels of a patch.
+    channels = 3 if config["in_channels"] % 3 == 0 else 1
+    return config["sample_size"] * math.isqrt(config["in_channels"] // channels), channels
+
+
 def describe_model(name: str) -> tuple[str, str, str, str, str]:
     """Name, kind, images, classes and headline number of a built-in model, from its JSON and YAML alone."""
     folder = zoo.model_folder(name)
     index = json.loads((folder / "model_index.json").read_text())
-    component = "decoder" if "decoder" in index else "generator"
+    component = next(name for name in ("decoder", "generator", "unet") if name in index)
     config = json.loads((folder / component / "config.json").read_text())
-    size = f"{config['sample_size']}x{config['sample_size']}"
-    colour = "grey" if config["num_channels"] == 1 else "colour"
+    side, channels = image_shape(config)
+    size, colour = f"{side}x{side}", "grey" if channels == 1 else "colour"
     kind = index["_class_name"].removesuffix("Pipeline")
     return name, kind, f"{size} {colour}", str(config.get("num_classes", "-")), read_headline(folder / "README.md")
 
@@ -282,7 +303,7 @@ def sample_model(args: argparse.Namespace) -> None:
     from diffusers.utils import logging
 
     from .grid import make_grid
-    from .pipelines import GANPipeline, load_pipeline
+    from .pipelines import GANPipeline, PixelDiffusionPipeline, load_pipeline
 
     # What goes wrong is said in one sentence here, not in the libraries' warnings before it.
     logging.set_verbosity_error()
@@ -293,6 +314,12 @@ def sample_model(args: argparse.Namespace) -> None:
         if not isinstance(pipe, GANPipeline):
             raise UserError(f"--psi works for GANs only: {args.model} is a {type(pipe).__name__}.")
         options["psi"] = args.psi
+    if args.num_inference_steps is not None:
+        if not isinstance(pipe, PixelDiffusionPipeline):
+            raise UserError(
+                f"--num_inference_steps works for diffusion models only: {args.model} is a {type(pipe).__name__}."
+            )
+        options["num_inference_steps"] = args.num_inference_steps
     num_images = args.num_images
     if args.class_labels is not None:
         if not getattr(pipe, "num_classes", 0):

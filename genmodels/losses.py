@@ -151,6 +151,24 @@ def clip_weights(parameters: Iterable[torch.Tensor], limit: float) -> None:
         parameter.clamp_(-limit, limit)
 
 
+def velocity_loss(
+    velocity: torch.Tensor, clean: torch.Tensor, noise: torch.Tensor, alphas_cumprod: torch.Tensor
+) -> torch.Tensor:
+    """1/(CHW) ||v' - v||^2 with v = sqrt(abar_t) eps - sqrt(1 - abar_t) x: what a diffusion model minimises.
+
+    Salimans, Ho 2022, https://arxiv.org/abs/2202.00512, section 4 and appendix D, for the noisy image
+    sqrt(abar_t) x + sqrt(1 - abar_t) eps of Ho et al. 2020, https://arxiv.org/abs/2006.11239, equation 4. Unlike eps, v says
+    something of x at every t, also where there is noise alone (abar_t = 0).
+
+    Args:
+        velocity: (N, C, H, W), what the network makes of the noisy image and t.
+        clean, noise: (N, C, H, W), x and eps.
+        alphas_cumprod: (N,), abar_t of each image: the share of the variance that is x's.
+    """
+    share = alphas_cumprod.view(-1, 1, 1, 1)
+    return F.mse_loss(velocity, share.sqrt() * noise - (1 - share).sqrt() * clean)
+
+
 def pair_accuracy(real_scores: torch.Tensor, fake_scores: torch.Tensor) -> torch.Tensor:
     """Share of (real, fake) pairs in which the real image scores higher: 1/2 if the discriminator is fooled, 1 if it wins."""
     return (real_scores > fake_scores).float().mean()

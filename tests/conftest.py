@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from helpers import DEAD_ENDPOINT, REPO, Hub, make_pipeline, run_python
+from helpers import DEAD_ENDPOINT, KINDS, REPO, Hub, make_pipeline, run_python
 
 # The clients read these when they are imported, so they are set before any test module is.
 _HOME = tempfile.TemporaryDirectory(prefix="genmodels-tests-")
@@ -97,7 +97,6 @@ def digits_on_hub(hub, tmp_path_factory) -> str:
 def saved(tmp_path_factory) -> dict[str, Path]:
     """One saved pipeline folder of each kind; copy before changing one."""
     root = tmp_path_factory.mktemp("saved")
-    kinds = ("autoencoder", "vae", "gan", "dcgan", "wgan", "lapgan", "cgan")
-    for kind in kinds:
+    for kind in KINDS:
         make_pipeline(kind).save_pretrained(root / kind)
-    return {kind: root / kind for kind in kinds}
+    return {kind: root / kind for kind in KINDS}

@@ -11,6 +11,9 @@ from pathlib import Path
 from urllib.request import Request, urlopen
 
 REPO = Path(__file__).parent.parent
+# What `make_pipeline` makes.
+GANS = ("gan", "dcgan", "wgan", "lapgan", "cgan")
+KINDS = ("autoencoder", "vae", *GANS, "diffusion")
 # Nothing listens on the discard port: a test that forgets to choose a Hub fails at once instead of going outside.
 DEAD_ENDPOINT = "http://127.0.0.1:9"
 
@@ -59,8 +62,9 @@ def run_python(*args: str, env: dict[str, str] | None = None, cwd: Path = REPO) 
 
 
 def make_pipeline(kind: str, seed: int = 0):
-    """A pipeline of tiny networks with random weights: "autoencoder", "vae", "gan", "dcgan", "wgan", "lapgan" or "cgan"."""
+    """A pipeline of tiny networks with random weights, of one of `KINDS`."""
     import torch
+    from diffusers import DDIMScheduler
 
     import genmodels
 
@@ -90,6 +94,19 @@ def make_pipeline(kind: str, seed: int = 0):
         return genmodels.LAPGANPipeline(
             genmodels.LAPGANGenerator(latent_dim=8, base_channels=4), genmodels.LAPGANDiscriminator(base_channels=4)
         )
+    if kind == "diffusion":
+        unet = genmodels.UNet(
+            sample_size=8,
+            in_channels=4,
+            out_channels=4,
+            block_out_channels=[8],
+            layers_per_block=1,
+            down_block_types=["DownBlock2D"],
+            up_block_types=["UpBlock2D"],
+            norm_num_groups=4,
+        )
+        schedule = {"beta_schedule": "squaredcos_cap_v2", "timestep_spacing": "trailing"}
+        return genmodels.PixelDiffusionPipeline(unet, DDIMScheduler(prediction_type="v_prediction", **schedule))
     classes = {"num_classes": 4, "class_names": ["ant", "bee", "cat", "dog"]}
     return genmodels.CGANPipeline(
         genmodels.CGANGenerator(**classes, sample_size=16, latent_dim=8, label_dim=4, base_channels=4),

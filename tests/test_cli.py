@@ -72,7 +72,24 @@ def test_psi_zero_makes_all_images_alike(capsys, saved, tmp_path):
     np.testing.assert_array_equal(pixels[2:34, 2:34], pixels[2:34, 36:68])
 
 
+def test_steps_of_diffusion_are_chosen(capsys, saved, tmp_path):
+    output = tmp_path / "grid.png"
+    arguments = ["--num_images", 2, "--num_inference_steps", 3, "--output", output]
+    assert run(capsys, "sample", saved["diffusion"], *arguments)[0] == 0
+    expected = make_grid(load_pipeline(saved["diffusion"])(2, seed=0, num_inference_steps=3).images)
+    np.testing.assert_array_equal(np.asarray(Image.open(output)), np.asarray(expected))
+
+
 MISTAKES = [
+    (
+        "dcgan --num_inference_steps 5",
+        "--num_inference_steps works for diffusion models only: {dcgan} is a DCGANPipeline.",
+    ),
+    (
+        "diffusion --num_inference_steps 1001",
+        "argument --num_inference_steps: must be a whole number from 1 to 1000, got '1001' (--help shows what is possible)",
+    ),
+    ("diffusion --psi 0.5", "--psi works for GANs only: {diffusion} is a PixelDiffusionPipeline."),
     ("vae --class_labels 1", "--class_labels works for models with classes only: {vae} has none."),
     ("lapgan --class_labels 1", "--class_labels works for models with classes only: {lapgan} has none."),
     ("vae --psi 0.5", "--psi works for GANs only: {vae} is a VAEPipeline."),
@@ -210,6 +227,7 @@ def test_list_describes_every_model(capsys, saved, tmp_path, monkeypatch):
         ["tiny-autoencoder", "Autoencoder", "28x28", "grey", "-"],
         ["tiny-cgan", "CGAN", "16x16", "grey", "4", "FID", "22.84"],
         ["tiny-dcgan", "DCGAN", "32x32", "colour", "-"],
+        ["tiny-diffusion", "PixelDiffusion", "16x16", "grey", "-"],
         ["tiny-gan", "VanillaGAN", "28x28", "grey", "-"],
         ["tiny-vae", "VAE", "28x28", "grey", "-"],
         ["tiny-wgan", "WGAN", "32x32", "colour", "-"],

@@ -29,6 +29,26 @@ def test_mean_squared_error_is_of_brightness():
     assert losses.mean_squared_error(decoded, images).item() == pytest.approx((1 + 0.25) / 4)
 
 
+def test_velocity_loss_by_hand():
+    clean, noise = torch.tensor([0.5, -1.0]).view(1, 2, 1, 1), torch.tensor([2.0, 1.0]).view(1, 2, 1, 1)
+    # abar = 0.64: v = 0.8 eps - 0.6 x = (1.3, 1.4).
+    share = torch.tensor([0.64])
+    loss = losses.velocity_loss(torch.tensor([1.0, 1.0]).view(1, 2, 1, 1), clean, noise, share)
+    assert loss.item() == pytest.approx((0.3**2 + 0.4**2) / 2)
+
+
+def test_velocity_gives_clean_image_and_noise_back():
+    """x = sqrt(abar) x_t - sqrt(1 - abar) v, eps = sqrt(1 - abar) x_t + sqrt(abar) v, each image with its own abar."""
+    clean, noise, share = torch.randn(3, 2, 4, 4), torch.randn(3, 2, 4, 4), torch.tensor([0.0, 0.3, 1.0])
+    signal, rest = share.sqrt().view(-1, 1, 1, 1), (1 - share).sqrt().view(-1, 1, 1, 1)
+    noisy = signal * clean + rest * noise
+    # Solved for v from x alone; where there is no noise, from eps.
+    velocity = torch.where(rest > 0, (signal * noisy - clean) / rest.clamp(min=1e-9), noise)
+    assert losses.velocity_loss(velocity, clean, noise, share).item() == pytest.approx(0, abs=1e-10)
+    torch.testing.assert_close(signal * noisy - rest * velocity, clean)
+    torch.testing.assert_close(rest * noisy + signal * velocity, noise)
+
+
 def test_gaussian_kl_is_the_distance_to_the_prior():
     assert losses.gaussian_kl(torch.zeros(3, 2), torch.zeros(3, 2)) == 0
     # 1/2 (1 + 1 - 1 - 0) + 1/2 (0 + 4 - 1 - log 4)

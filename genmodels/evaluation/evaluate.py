@@ -19,10 +19,12 @@ from ..pipelines import (
     AutoencoderPipeline,
     EncoderDecoderPipeline,
     ImagePipeline,
+    PixelDiffusionPipeline,
     VAEPipeline,
     add_noise,
 )
 from ..pipelines.base import draw_latents
+from ..pipelines.diffusion import NUM_INFERENCE_STEPS
 from ..pipelines.source import fetch, locate
 from ..privacy import public_name
 from .classifier import Classifier
@@ -113,6 +115,7 @@ class Evaluation:
         n: number of generated images, of which as many training images make the floor; of a classifier the images read.
         n_reference: number of real images compared with.
         seed: of the generated images; None if none are.
+        num_inference_steps: that a diffusion model drew them in; None for other models.
         evaluator, evaluator_sha256: name of the classifier whose features are used (None for a local folder), and of its
             weights.
         protocol: all of the above in a sentence or two.
@@ -130,6 +133,7 @@ class Evaluation:
     evaluator: str | None
     evaluator_sha256: str | None
     protocol: str
+    num_inference_steps: int | None = None
     torch: str = field(default=torch.__version__)
     metrics: list[Metric] = field(default_factory=list)
 
@@ -194,14 +198,17 @@ def features_of(classifier: Classifier, images: torch.Tensor) -> torch.Tensor:
 
 
 def generate(
-    pipeline: ImagePipeline, n: int, seed: int, num_classes: int
+    pipeline: ImagePipeline, n: int, seed: int, num_classes: int, **options
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Images and labels in parts: n in all, of a CGAN equally many of each class, in the order of the classes."""
+    """Images and labels in parts: n in all, of a CGAN equally many of each class, in the order of the classes.
+
+    `options` are further arguments of the pipeline's call.
+    """
     latents = draw_latents(n, pipeline.latent_dim, seed=seed)
     labels = torch.arange(n) * num_classes // n if num_classes else torch.zeros(n, dtype=torch.long)
     for part, part_labels in zip(latents.split(BATCH), labels.split(BATCH), strict=True):
         arguments = {"class_labels": part_labels} if getattr(pipeline, "num_classes", 0) else {}
-        yield eight_bit(pipeline(latents=part, output_type="pt", **arguments).images), part_labels
+        yield eight_bit(pipeline(latents=part, output_type="pt", **arguments, **options).images), part_labels
 
 
 def evaluate(
@@ -213,6 +220,7 @@ def evaluate(
     reference_split: str = "test",
     train_split: str = "train",
     seed: int = 0,
+    num_inference_steps: int | None = None,
 ) -> Evaluation:
     """Measure a pipeline.
 
@@ -227,10 +235,14 @@ def evaluate(
         evaluator: built-in name, folder or Hub id of one; by default the one for images of this shape.
         reference_split, train_split: the dataset's splits.
         seed: of the generated images, and of the choice of training images for the floor.
+        num_inference_steps: of a diffusion model, which needs as many passes through its network for each image; by default
+            those of its pipeline.
 
     Raises:
-        UserError: no evaluator, no such data, or images of another shape than the pipeline's.
+        UserError: no evaluator, no such data, images of another shape than the pipeline's, or inference steps for a pipeline
+            that takes none or not so many.
     """
+    sampling = sampling_options(pipeline, num_inference_steps)
     evaluator = evaluator or find_evaluator(pipeline)
     classifier, evaluator_sha256 = load_classifier(evaluator)
     shape = {"sample_size": pipeline.sample_size, "num_channels": pipeline.num_channels}
@@ -243,7 +255,7 @@ def evaluate(
     n = min(MAX_IMAGES, len(train))
     chosen = torch.randperm(len(train), generator=torch.Generator().manual_seed(seed))[:n]
     num_classes = getattr(pipeline, "num_classes", 0)
-    parts = list(generate(pipeline, n, seed, num_classes))
+    parts = list(generate(pipeline, n, seed, num_classes, **sampling))
     fakes, fake_labels = (torch.cat(part) for part in zip(*parts, strict=True))
 
     fake_features, reference_features = features_of(classifier, fakes), features_of(classifier, reference)
@@ -286,7 +298,9 @@ def evaluate(
             "higher",
         ),
     ]
-    if stream.class_names and not isinstance(pipeline, EncoderDecoderPipeline):
+    # Of an unconditional model nobody knows which class an image should be, unless there is only one.
+    labelled = num_classes or len(stream.class_names) == 1
+    if labelled and not isinstance(pipeline, EncoderDecoderPipeline):
         metrics += [
             Metric(
                 "accuracy",
@@ -319,9 +333,9 @@ def evaluate(
         metrics = [*autoencoder_metrics(pipeline, reference, train, seed), *metrics]
     dataset, evaluator = public_name(dataset_name), public_name(evaluator)
     protocol = (
-        f"n = {n:,} generated images (seed {seed}, rounded to 8 bits) against all {len(reference):,} images of "
-        f"{dataset or 'own images'}, split {reference_split}{in_classes(classes)}; real against real puts {n:,} images of "
-        f"split {train_split} in their place. Features are those of {evaluator or 'an evaluator of its own'}"
+        f"n = {n:,} generated images (seed {seed}, {in_steps(sampling)}rounded to 8 bits) against all {len(reference):,} "
+        f"images of {dataset or 'own images'}, split {reference_split}{in_classes(classes)}; real against real puts {n:,} "
+        f"images of split {train_split} in their place. Features are those of {evaluator or 'an evaluator of its own'}"
         f"{with_accuracy(classifier)}; images are not resized."
     )
     return Evaluation(
@@ -332,11 +346,30 @@ def evaluate(
         n=n,
         n_reference=len(reference),
         seed=seed,
+        **sampling,
         evaluator=evaluator,
         evaluator_sha256=evaluator_sha256,
         protocol=protocol,
         metrics=metrics,
     )
+
+
+def sampling_options(pipeline: ImagePipeline, num_inference_steps: int | None) -> dict[str, int]:
+    """What of the way to draw belongs to the protocol, as arguments of the pipeline's call; raises UserError if it is wrong."""
+    if not isinstance(pipeline, PixelDiffusionPipeline):
+        if num_inference_steps is not None:
+            raise UserError(f"A {type(pipeline).__name__} draws in one step: leave num_inference_steps out.")
+        return {}
+    try:
+        steps = NUM_INFERENCE_STEPS if num_inference_steps is None else num_inference_steps
+        return {"num_inference_steps": pipeline.check_steps(steps)}
+    except ValueError as error:
+        raise UserError(str(error)) from error
+
+
+def in_steps(sampling: dict[str, int]) -> str:
+    """The number of inference steps for the protocol's sentence, if there are such."""
+    return f"{sampling['num_inference_steps']} steps of DDIM, " if sampling else ""
 
 
 def in_classes(classes: list[str] | None) -> str:

@@ -69,6 +69,7 @@ def measure_again(
         reference_split=stated["split"],
         train_split=stated.get("train_split") or "train",
         seed=stated["seed"],
+        num_inference_steps=stated.get("num_inference_steps"),
     )
 
 
@@ -77,7 +78,7 @@ def protocol_differences(stated: dict, measured: Evaluation) -> list[str]:
     now = measured.to_dict()
     found = [
         f"{name} is {now[name]}, stated {stated[name]}"
-        for name in ("n", "n_reference")
+        for name in ("n", "n_reference", "num_inference_steps")
         if name in stated and stated[name] != now[name]
     ]
     args = {row["metric"]: row["args"] for row in now["metrics"]}

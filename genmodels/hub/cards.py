@@ -79,6 +79,31 @@ PAPERS = {
         "Improved Training of Wasserstein GANs",
         2017,
     ),
+    "2006.11239": (
+        ["Ho, Jonathan", "Jain, Ajay", "Abbeel, Pieter"],
+        "Denoising Diffusion Probabilistic Models",
+        2020,
+    ),
+    "2010.02502": (
+        ["Song, Jiaming", "Meng, Chenlin", "Ermon, Stefano"],
+        "Denoising Diffusion Implicit Models",
+        2021,
+    ),
+    "2102.09672": (
+        ["Nichol, Alex", "Dhariwal, Prafulla"],
+        "Improved Denoising Diffusion Probabilistic Models",
+        2021,
+    ),
+    "2202.00512": (
+        ["Salimans, Tim", "Ho, Jonathan"],
+        "Progressive Distillation for Fast Sampling of Diffusion Models",
+        2022,
+    ),
+    "2305.08891": (
+        ["Lin, Shanchuan", "Liu, Bingchen", "Li, Jiashi", "Yang, Xiao"],
+        "Common Diffusion Noise Schedules and Sample Steps are Flawed",
+        2024,
+    ),
     "2501.05441": (
         ["Huang, Yiwen", "Gokaslan, Aaron", "Kuleshov, Volodymyr", "Tompkin, James"],
         "The GAN is dead; long live the GAN! A Modern GAN Baseline",
@@ -116,6 +141,10 @@ KINDS = {
     "CGANPipeline": (
         "A generator that draws images of a wanted class from noise, with the discriminator that taught it.",
         ["gan", "conditional-gan"],
+    ),
+    "PixelDiffusionPipeline": (
+        "A U-Net that takes noise away from an image, and draws images from pure noise by doing so again and again.",
+        ["diffusion", "ddim"],
     ),
 }
 
@@ -297,7 +326,15 @@ def eval_results(evaluation: dict, task: str) -> list[EvalResult]:
             dataset_name=dataset or "own images",
             dataset_split=evaluation["split"],
             dataset_args=chosen(
-                evaluation, "train_split", "classes", "n", "n_reference", "seed", "evaluator", "evaluator_sha256"
+                evaluation,
+                "train_split",
+                "classes",
+                "n",
+                "n_reference",
+                "seed",
+                "num_inference_steps",
+                "evaluator",
+                "evaluator_sha256",
             ),
             metric_type=row["metric"],
             metric_name=row["name"],
@@ -411,6 +448,8 @@ def limits(index: dict, training: dict) -> str:
     if not index:
         return "Its features see what tells these classes apart, and little else: FID on them compares only with FID on them."
     beside = {
+        "PixelDiffusionPipeline": " Each image takes 25 passes through the network, where a GAN's takes one; with fewer "
+        "(`num_inference_steps`) it is smoother, and other than the table says. A share of its images is malformed all the same.",
         "AutoencoderPipeline": " Latents lie in clusters with gaps between: what it draws from N(0, I), the closest Gaussian, "
         "need not look like any training image, and nothing in its training promises more.",
         "VAEPipeline": " Its images are blurrier than real ones, as those of every VAE with a per-pixel likelihood.",

@@ -335,8 +335,10 @@ def check_model_folder(folder: Path) -> None:
         components = [
             name
             for name, value in index.items()
-            if not name.startswith("_") and isinstance(value, list) and value[0] is not None
+            if not name.startswith("_") and isinstance(value, list) and value[0] is not None and name != "scheduler"
         ]
+        if "scheduler" in index and not read_index(folder / "scheduler" / "scheduler_config.json"):
+            raise UserError(f"{folder / 'scheduler'} holds no scheduler_config.json: save the model again.")
     elif read_index(folder / "config.json").get("_class_name") == "Classifier":
         components = ["."]
     else:

@@ -30,6 +30,7 @@ HOMES = {
     "WGANPipeline": "pipelines.gan",
     "LAPGANPipeline": "pipelines.lapgan",
     "CGANPipeline": "pipelines.gan",
+    "PixelDiffusionPipeline": "pipelines.diffusion",
     "AutoencoderEncoder": "models.autoencoder",
     "AutoencoderDecoder": "models.autoencoder",
     "VAEEncoder": "models.vae",
@@ -42,11 +43,12 @@ HOMES = {
     "LAPGANDiscriminator": "models.lapgan",
     "CGANGenerator": "models.cgan",
     "CGANDiscriminator": "models.cgan",
+    "UNet": "models.diffusion",
 }
 # What a class does only where the package is installed: find built-in names, push with a card, and refuse the code that is
 # carried here.
 OMITTED = {
-    "ImagePipeline": ("from_pretrained", "_load", "_components_in", "_network_classes", "load_config", "push_to_hub")
+    "ImagePipeline": ("from_pretrained", "_load", "_components_in", "_component_classes", "load_config", "push_to_hub")
 }
 
 HEADER = '''"""{class_name} of genmodels {version}, in one file that needs torch and diffusers only.

@@ -285,13 +285,15 @@ def evaluate_model(args: argparse.Namespace) -> int:
     classes = args.classes or training.get("classes")
     loaded = load_model(model.folder)
     if isinstance(loaded, Classifier):
-        if args.evaluator or args.baseline:
-            raise UserError(f"{args.model} is an evaluator itself: leave --evaluator and --baseline out.")
+        if args.evaluator or args.baseline or args.num_inference_steps:
+            raise UserError(
+                f"{args.model} is an evaluator itself: leave --evaluator, --baseline and --num_inference_steps out."
+            )
         split = training.get("test_split", "test")
         result = evaluate_classifier(loaded, dataset_name, classes=classes, split=split).to_dict()
     else:
         options = {"classes": classes, "evaluator": args.evaluator, "seed": args.seed}
-        result = evaluate(loaded, dataset_name, **options).to_dict()
+        result = evaluate(loaded, dataset_name, **options, num_inference_steps=args.num_inference_steps).to_dict()
         if args.baseline:
             baseline = fetch_model(args.baseline)
             other = evaluate(load_model(baseline.folder), dataset_name, **options)

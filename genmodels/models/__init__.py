@@ -3,6 +3,7 @@
 from .autoencoder import AutoencoderDecoder, AutoencoderEncoder
 from .cgan import CGANDiscriminator, CGANGenerator
 from .dcgan import DCGANDiscriminator, DCGANGenerator
+from .diffusion import UNet
 from .gan import VanillaGANDiscriminator, VanillaGANGenerator
 from .lapgan import LAPGANDiscriminator, LAPGANGenerator
 from .vae import VAEDecoder, VAEEncoder
@@ -16,6 +17,7 @@ __all__ = [
     "DCGANGenerator",
     "LAPGANDiscriminator",
     "LAPGANGenerator",
+    "UNet",
     "VAEDecoder",
     "VAEEncoder",
     "VanillaGANDiscriminator",

@@ -7,6 +7,7 @@ from pathlib import Path
 from ..errors import UserError
 from .autoencoder import AutoencoderPipeline, EncoderDecoderPipeline, add_noise
 from .base import GenerationOutput, ImagePipeline
+from .diffusion import DiffusionOutput, PixelDiffusionPipeline
 from .gan import CGANPipeline, DCGANPipeline, GANPipeline, VanillaGANPipeline, WGANPipeline
 from .lapgan import LAPGANOutput, LAPGANPipeline
 from .source import HUB_OPTIONS, describe_class, find_pipeline
@@ -16,12 +17,14 @@ __all__ = [
     "AutoencoderPipeline",
     "CGANPipeline",
     "DCGANPipeline",
+    "DiffusionOutput",
     "EncoderDecoderPipeline",
     "GANPipeline",
     "GenerationOutput",
     "ImagePipeline",
     "LAPGANOutput",
     "LAPGANPipeline",
+    "PixelDiffusionPipeline",
     "PosteriorOutput",
     "VAEPipeline",
     "VanillaGANPipeline",
@@ -40,6 +43,7 @@ PIPELINES = {
         WGANPipeline,
         LAPGANPipeline,
         CGANPipeline,
+        PixelDiffusionPipeline,
     )
 }
 

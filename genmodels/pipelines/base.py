@@ -10,13 +10,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from diffusers import DiffusionPipeline
+from diffusers import DiffusionPipeline, SchedulerMixin
 from diffusers.configuration_utils import FrozenDict
+from diffusers.schedulers.scheduling_utils import SCHEDULER_CONFIG_NAME
 from diffusers.utils import BaseOutput
 from PIL import Image
 
 from ..errors import UserError
-from ..models.modeling import weight_patterns
+from ..models.modeling import check_hash, weight_patterns
 from .source import HUB_OPTIONS, Source, describe_class, find_pipeline, first_sentence
 
 OUTPUT_TYPES = ("pil", "pt", "np")
@@ -190,16 +191,25 @@ def to_pixel_values(images: Images, sample_size: int, num_channels: int) -> torc
     return pixel_values if low < 0 else pixel_values * 2 - 1
 
 
-def require_weights(folder: Path, component: str, variant: str | None) -> None:
-    """Raise ValueError unless the component's folder is there, with weights of this variant.
+def require_component(folder: Path, component: str, kind: type, variant: str | None) -> None:
+    """Raise ValueError unless the component's folder is there, with weights of this variant, or a scheduler's config.
 
     diffusers would look for a component's files in the folder above and name that one, and take other weights than those of
-    the variant.
+    the variant. A network checks its own files when it loads; a scheduler's file is compared with the Hub's hash here.
     """
     if not (folder / component).is_dir():
         raise ValueError(f"it lacks the folder {component}. Download or save it again.")
-    if variant and not any(any((folder / component).glob(pattern)) for pattern in weight_patterns(variant)):
+    if issubclass(kind, SchedulerMixin):
+        check_scheduler(folder / component / SCHEDULER_CONFIG_NAME)
+    elif variant and not any(any((folder / component).glob(pattern)) for pattern in weight_patterns(variant)):
         raise ValueError(f"its {component} has no variant {variant!r}: leave variant out for its plain weights.")
+
+
+def check_scheduler(path: Path) -> None:
+    """Raise ValueError unless a scheduler's config is there, undamaged: diffusers would put defaults in place of what is not."""
+    if not path.is_file():
+        raise ValueError(f"it lacks {path.parent.name}/{path.name}. Download or save it again.")
+    check_hash(path)
 
 
 class ImagePipeline(DiffusionPipeline):
@@ -244,9 +254,9 @@ class ImagePipeline(DiffusionPipeline):
         # There is no code to trust: see load_config.
         kwargs.pop("trust_remote_code", None)
         try:
-            for component in cls._components_in(source.folder):
+            for component, kind in cls._components_in(source.folder).items():
                 if component not in kwargs:
-                    require_weights(source.folder, component, variant)
+                    require_component(source.folder, component, kind, variant)
             pipe = super().from_pretrained(
                 source.folder, variant=variant, torch_dtype=dtype, use_safetensors=True, **kwargs
             )
@@ -257,13 +267,13 @@ class ImagePipeline(DiffusionPipeline):
         return pipe
 
     @classmethod
-    def _components_in(cls, folder: Path) -> list[str]:
-        """The components that lie in a folder, by its model_index.json."""
+    def _components_in(cls, folder: Path) -> dict[str, type]:
+        """The components that lie in a folder, by its model_index.json, and their classes."""
         index = cls.load_config(folder)
-        return [component for component in cls._network_classes() if index.get(component, [None])[0] is not None]
+        return {name: kind for name, kind in cls._component_classes().items() if index.get(name, [None])[0] is not None}
 
     @classmethod
-    def _network_classes(cls) -> dict[str, type]:
+    def _component_classes(cls) -> dict[str, type]:
         """Component to class, by the annotations of the constructor."""
         hints = typing.get_type_hints(cls.__init__)
         return {
@@ -279,12 +289,14 @@ class ImagePipeline(DiffusionPipeline):
         """
         config = super().load_config(pretrained_model_name_or_path, **kwargs)
         config["_class_name"] = cls.__name__
-        for component, network in cls._network_classes().items():
+        for component, kind in cls._component_classes().items():
             found = config.get(component, [None, None])
-            if not isinstance(found, list) or len(found) != 2 or found[1] not in (None, network.__name__):
-                raise ValueError(f"its {component} is {found!r}, not a {network.__name__}. Download or save it again.")
+            if not isinstance(found, list) or len(found) != 2 or found[1] not in (None, kind.__name__):
+                raise ValueError(f"its {component} is {found!r}, not a {kind.__name__}. Download or save it again.")
             if found[1] is not None:
-                config[component] = [network.__module__, network.__name__]
+                # diffusers finds its own classes, such as schedulers, under its own name alone.
+                library = "diffusers" if issubclass(kind, SchedulerMixin) else kind.__module__
+                config[component] = [library, kind.__name__]
         return config
 
     def push_to_hub(self, repo_id: str, *, private: bool = False, token: str | None = None) -> str:

@@ -38,6 +38,7 @@ CLASS_NAMES = (
     "WGANPipeline",
     "LAPGANPipeline",
     "CGANPipeline",
+    "PixelDiffusionPipeline",
 )
 HUB_OPTIONS = ("revision", "token", "cache_dir", "local_files_only", "force_download")
 # For the first question about a model, at which somebody waits who may have mistyped its name: 3.5 seconds.

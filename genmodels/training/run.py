@@ -135,6 +135,7 @@ class TrainingRun:
         draw_samples: Callable[[DiffusionPipeline], list[Image.Image]] | None = None,
         conditional: bool = False,
         advice: dict[str, str] | None = None,
+        watch_options: dict | None = None,
     ) -> list[nn.Module]:
         """Put networks and optimizers on the device, in their precision, and go to the checkpoint to resume from.
 
@@ -147,6 +148,7 @@ class TrainingRun:
                 networks draw nothing: then there are no grids, no monitor and no choice of the best weights.
             conditional: whether the pipeline draws images of wanted classes.
             advice: what the monitor suggests, by kind of finding, in terms of the script's own flags.
+            watch_options: arguments of the pipeline's call for monitor and validation, such as fewer inference steps.
 
         Returns:
             The networks to call in the loop, in the order of `models`.
@@ -154,7 +156,7 @@ class TrainingRun:
         self._models, self._optimizers = models, optimizers
         self._make_pipeline, self._draw_samples = make_pipeline, draw_samples
         self._num_classes = self.data.num_classes if conditional else 0
-        self._advice = advice or {}
+        self._advice, self._watch_options = advice or {}, watch_options or {}
         if self.args.dry_run:
             self.accelerator.print(plan_of(self.args, self.accelerator, self.data, models))
             raise SystemExit(0)
@@ -444,7 +446,8 @@ class TrainingRun:
         # Sampling draws no random numbers from the state that training goes on with.
         with torch.random.fork_rng(devices=[]):
             # Other latents each time, so that checks add up.
-            parts = list(generate(self.pipeline(), count, self.args.seed + self._step, self._num_classes))
+            seed = self.args.seed + self._step
+            parts = list(generate(self.pipeline(), count, seed, self._num_classes, **self._watch_options))
         images, labels = (torch.cat(part) for part in zip(*parts, strict=True))
         return images.cpu(), labels.cpu()
 
@@ -456,7 +459,7 @@ class TrainingRun:
                 evaluator = evaluator_for(self.data.num_channels, self.device)
                 self._validation = Validation(images, self._num_classes, evaluator, self.args.seed)
             with torch.random.fork_rng(devices=[]):
-                figures = self._validation.measure(self.pipeline())
+                figures = self._validation.measure(self.pipeline(), **self._watch_options)
             self._last_validation = figures
             self._append(figures, "validation")
             if self._best is None or figures["fid"] < self._best["fid"]:
@@ -605,8 +608,10 @@ def half_precision(states: dict[str, dict[str, torch.Tensor]]) -> dict[str, dict
 
 def save_in_half_precision(pipeline: DiffusionPipeline, folder: Path) -> None:
     """`save_pretrained` in float16; afterwards the pipeline, or the network that stands for one, is in float16 itself."""
-    for network in getattr(pipeline, "components", {"network": pipeline}).values():
-        network.half()
+    for component in getattr(pipeline, "components", {"network": pipeline}).values():
+        # A scheduler has no weights.
+        if isinstance(component, nn.Module):
+            component.half()
     pipeline.save_pretrained(folder, safe_serialization=True)
 
 

@@ -44,8 +44,9 @@ class Validation:
         real = images[: self.num_images].float() / 127.5 - 1
         self._real = features_of(evaluator, to_evaluator(real, evaluator))
 
-    def measure(self, pipeline: DiffusionPipeline) -> dict[str, float]:
-        """FID and recall of a pipeline's images."""
-        fakes = torch.cat([part for part, _ in generate(pipeline, self.num_images, self._seed, self._num_classes)])
+    def measure(self, pipeline: DiffusionPipeline, **options) -> dict[str, float]:
+        """FID and recall of a pipeline's images, drawn with these further arguments of its call."""
+        parts = generate(pipeline, self.num_images, self._seed, self._num_classes, **options)
+        fakes = torch.cat([part for part, _ in parts])
         features = features_of(self._evaluator, to_evaluator(fakes, self._evaluator))
         return {"fid": frechet_distance(features, self._real), "recall": coverage_of(self._real, features)}

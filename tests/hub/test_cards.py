@@ -9,7 +9,7 @@ import shutil
 import sys
 
 import pytest
-from helpers import run_python
+from helpers import KINDS, run_python
 from huggingface_hub import HfApi, ModelCard
 
 from genmodels import zoo
@@ -17,7 +17,6 @@ from genmodels.hub.cards import write_card
 from genmodels.privacy import public_name, redact, redact_argument
 from genmodels.training.arguments import command_line
 
-KINDS = ("autoencoder", "vae", "gan", "dcgan", "wgan", "lapgan", "cgan")
 TRAINING = {
     "title": "A model of the tests",
     "command": "accelerate launch train/cgan.py --max_train_steps 20",

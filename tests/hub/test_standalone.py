@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import REPO, make_pipeline, run_python
+from helpers import KINDS, REPO, make_pipeline, run_python
 from huggingface_hub import HfApi
 from packaging.requirements import Requirement
 
@@ -22,15 +22,15 @@ from genmodels.errors import UserError
 from genmodels.hub.standalone import add_code, file_stem
 from genmodels.ui.models import find_models
 
-KINDS = ("autoencoder", "vae", "gan", "dcgan", "wgan", "lapgan", "cgan")
 PARTS = {
     kind: ("encoder", "decoder") if kind in ("autoencoder", "vae") else ("generator", "discriminator") for kind in KINDS
-}
+} | {"diffusion": ("unet",)}
 # Pipeline and the head of its networks' names, where they are not the kind in capitals.
 CLASSES = {
     "autoencoder": ("AutoencoderPipeline", "Autoencoder"),
     "gan": ("VanillaGANPipeline", "VanillaGAN"),
     "wgan": ("WGANPipeline", "DCGAN"),
+    "diffusion": ("PixelDiffusionPipeline", "UNet"),
 }
 NEEDED = ("diffusers", "safetensors", "torch")
 # What the carried code may import beside the standard library: what diffusers itself needs.
@@ -61,6 +61,11 @@ arrays += [pipe.traverse(steps=3, output_type="pt").images]
     "wgan": DRAW_AND_JUDGE,
     "lapgan": DRAW_AND_JUDGE
     + "arrays += [*pipe(seed=2, output_type='np', return_stages=True).stages, pipe.discriminate(drawn.images, per_level=True)]",
+    "diffusion": """
+drawn = pipe(num_images=5, seed=3, num_inference_steps=4, output_type="np", return_trajectory=True)
+arrays = [drawn.images, drawn.latents, np.stack(pipe(num_images=2, seed=1).images), np.stack(drawn.trajectory)]
+arrays += [pipe.interpolate(0, 1, steps=4, num_inference_steps=3, output_type="np").images]
+""",
     "cgan": """
 drawn = pipe(num_images=5, class_labels=["bee", 0, 3, "dog", 1], seed=3, psi=0.7, output_type="np")
 arrays = [drawn.images, drawn.latents, drawn.class_labels, np.stack(pipe(seed=1, num_images=6).images)]
@@ -224,13 +229,15 @@ def test_our_own_loading_takes_no_code_from_the_repository(hub, pushed, carrying
 def test_carried_files(saved, carrying, kind):
     files = files_in(carrying[kind])
     class_name, network = CLASSES.get(kind, (f"{kind.upper()}Pipeline", kind.upper()))
-    stem, module = f"pipeline_{file_stem(class_name.removesuffix('Pipeline'))}", f"modeling_{file_stem(network)}"
-    code = {f"{stem}.py", *(f"{part}/{module}_{part}.py" for part in PARTS[kind])}
+    # A U-Net is alone in its pipeline, and so has no part in its name.
+    networks = {part: network if part == "unet" else f"{network}{part.title()}" for part in PARTS[kind]}
+    stem = f"pipeline_{file_stem(class_name.removesuffix('Pipeline'))}"
+    code = {f"{stem}.py", *(f"{part}/modeling_{file_stem(name)}.py" for part, name in networks.items())}
     assert files.keys() - files_in(saved[kind]).keys() == code
     index = json.loads(files["model_index.json"])
     assert index["_class_name"] == [stem, class_name]
-    for part in PARTS[kind]:
-        assert index[part] == [f"{module}_{part}", f"{network}{part.title()}"]
+    for part, name in networks.items():
+        assert index[part] == [f"modeling_{file_stem(name)}", name]
     for name in code:
         text = files[name].decode()
         assert f"of genmodels {__version__}" in text.splitlines()[0]

@@ -98,6 +98,37 @@ def test_numbers_that_hold_are_reproduced_exactly(capsys, vae, digits):
     assert "no hashes to check" in out
 
 
+def test_a_diffusion_model_is_measured_in_the_stated_steps(capsys, digits, tmp_path):
+    folder = tmp_path / "diffusion"
+    pipeline = make_pipeline("diffusion")
+    # The same weights serve every size.
+    pipeline.unet.register_to_config(sample_size=14)
+    pipeline.save_pretrained(folder)
+    code, _, _ = run(capsys, "evaluate", folder, "--dataset_name", digits, "--num_inference_steps", 3, "--write_card")
+    assert code == 0
+    stated = read_json(folder / "evaluation.json")
+    assert stated["num_inference_steps"] == 3
+    assert "3 steps of DDIM" in stated["protocol"]
+    # Nobody knows which digit an image should be.
+    assert "accuracy" not in {row["metric"] for row in stated["metrics"]}
+    assert "num_inference_steps: 3" in (folder / "README.md").read_text()
+    code, out, _ = run(capsys, "verify", folder, "--dataset_name", digits)
+    assert (code, out.splitlines()[-1].endswith("numbers reproduced: verified.")) == (0, True)
+    # Other steps would draw other pictures, if only slightly of such a network.
+    rows = [line.split() for line in out.splitlines() if line.endswith(" reproduced")]
+    assert rows
+    assert all(row[-4] == row[-3] for row in rows)
+    found = card_differences(folder, {**stated, "num_inference_steps": 1})
+    assert "README.md states fid, num_inference_steps 3, evaluation.json 1." in found
+
+
+def test_steps_are_only_for_diffusion_and_within_its_range(capsys, vae, digits, tmp_path):
+    code, _, err = run(capsys, "evaluate", vae, "--dataset_name", digits, "--num_inference_steps", 3)
+    assert (code, "A VAEPipeline draws in one step" in err) == (2, True)
+    code, _, err = run(capsys, "evaluate", "evaluator-mnist", "--dataset_name", digits, "--num_inference_steps", 3)
+    assert (code, "--num_inference_steps out" in err) == (2, True)
+
+
 def test_a_denoiser_is_measured_and_verified(capsys, digits, tmp_path):
     folder, shape = tmp_path / "denoiser", {"latent_dim": 3, "base_channels": 4, "hidden_dim": 16}
     torch.manual_seed(0)

@@ -13,6 +13,7 @@ from genmodels import load_pipeline
 TINY = ["--train_batch_size", "16", "--base_channels", "4", "--sample_steps", "4", "--logging_steps", "2"]
 SAMPLE = ["--dataset_name", "zoo:mnist-sample"]
 DENSE = ["--generator_dims", "16", "16", "--discriminator_dims", "16"]
+UNET = ["--block_out_channels", "8", "8", "--watch_inference_steps", "2"]
 
 
 ACCELERATE = ["accelerate.commands.launch", "--quiet", "--cpu", "--num_processes", "1"]
@@ -33,7 +34,8 @@ def launch(script: str, *arguments: str, env=None, launcher=ACCELERATE) -> subpr
 
 def tiny(script: str) -> list[str]:
     """`TINY`, in terms of the script's own networks."""
-    return [*TINY[:2], *DENSE, *TINY[4:]] if script == "gan" else TINY
+    networks = {"gan": DENSE, "diffusion": UNET}
+    return [*TINY[:2], *networks.get(script, TINY[2:4]), *TINY[4:]]
 
 
 def log_of(folder) -> list[dict]:
@@ -62,6 +64,7 @@ def without_rate(lines: list[dict]) -> list[dict]:
         ("lapgan", ["--conditional", "--loss", "nonsaturating"], "LAPGANPipeline", 1),
         ("cgan", [], "CGANPipeline", 1),
         ("cgan", ["--preset", "wgan-gp", "--auxiliary_classifier"], "CGANPipeline", 3),
+        ("diffusion", [], "PixelDiffusionPipeline", 1),
     ],
 )
 def test_a_run_ends_with_a_pipeline_that_loads(tmp_path, script, arguments, kind, batches):

@@ -26,6 +26,15 @@ NETWORKS = {
     models.CGANDiscriminator: {"base_channels": 2, "norm": "batch", **NAMES},
     models.LAPGANGenerator: {"sample_size": 16, "num_levels": 2, "latent_dim": 5, "base_channels": 2, **NAMES},
     models.LAPGANDiscriminator: {"sample_size": 16, "num_levels": 2, "base_channels": 2, **NAMES},
+    models.UNet: {
+        "sample_size": 8,
+        "in_channels": 4,
+        "out_channels": 4,
+        "block_out_channels": [8],
+        "down_block_types": ["DownBlock2D"],
+        "up_block_types": ["UpBlock2D"],
+        "norm_num_groups": 4,
+    },
     Classifier: {"base_channels": 2, "test_accuracy": 0.5, **NAMES},
 }
 WEIGHTS = "diffusion_pytorch_model.safetensors"

@@ -9,15 +9,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers import DEAD_ENDPOINT, make_pipeline
+from helpers import DEAD_ENDPOINT, KINDS, make_pipeline
 from safetensors.torch import load_file, save_file
 
 import genmodels
 from genmodels import zoo
 from genmodels.errors import UserError
 from genmodels.pipelines import PIPELINES, load_pipeline
-
-KINDS = ("autoencoder", "vae", "gan", "dcgan", "wgan", "lapgan", "cgan")
 
 
 def class_of(kind: str):
@@ -46,11 +44,13 @@ def test_saved_pipelines_draw_the_same_pictures(saved, kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_folders_hold_safetensors_and_json_only(saved, kind, tmp_path):
     load_pipeline(saved[kind]).save_pretrained(tmp_path)
-    components = ("decoder", "encoder") if kind in ("autoencoder", "vae") else ("discriminator", "generator")
+    components = {"autoencoder": ("decoder", "encoder"), "vae": ("decoder", "encoder"), "diffusion": ("unet",)}
+    components = components.get(kind, ("discriminator", "generator"))
     files = sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file())
     assert files == sorted(
         ["model_index.json"]
         + [f"{c}/{f}" for c in components for f in ("config.json", "diffusion_pytorch_model.safetensors")]
+        + (["scheduler/scheduler_config.json"] if kind == "diffusion" else [])
     )
     for path in tmp_path.rglob("*.json"):
         assert "_name_or_path" not in path.read_text()

@@ -63,6 +63,7 @@ SCRIPTS = {
         "cgan",
         ["--preset", "wgan-gp", "--auxiliary_classifier", "--discriminator_channels", "4", *WATCH],
     ),
+    "diffusion": ("diffusion", ["--block_out_channels", "8", "--watch_inference_steps", "1", *WATCH]),
     "evaluator": ("evaluator", ["--lr_warmup_steps", "2"]),
 }
 # Workers and accumulation; together only where the engine's every path is taken anyway.
@@ -76,7 +77,7 @@ def test_a_stopped_run_ends_where_an_unbroken_one_does(
 ):
     script, arguments = SCRIPTS[name]
     # 9 steps of 16 images reach into the second or third epoch: streamed first, then from memory.
-    tiny = TINY[2:] if script == "gan" else TINY
+    tiny = TINY[2:] if script in ("gan", "diffusion") else TINY
     common = ["--dataset_name", two_shards, *tiny, *QUIET, *arguments, "--dataloader_num_workers", num_workers]
     common += ["--gradient_accumulation_steps", accumulation]
     whole, part = tmp_path / "whole", tmp_path / "part"

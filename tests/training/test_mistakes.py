@@ -51,6 +51,8 @@ def start(monkeypatch, capsys):
         ("wgan", ["--gradient_penalty", "--weight_clip", "0.01"], "either --gradient_penalty or --weight_clip"),
         ("wgan", ["--weight_clip", "0"], "either --gradient_penalty or --weight_clip"),
         ("wgan", ["--gradient_penalty", "10", "--critic_norm", "batch"], "give --critic_norm none"),
+        ("diffusion", ["--block_out_channels", "20"], "--block_out_channels must be multiples of 8, got 20."),
+        ("diffusion", ["--patch_size", "4", "--block_out_channels", "8", "8"], "give --resolution 32, fewer"),
         ("cgan", ["--classes", "3"], "needs labels of at least two classes"),
         ("lapgan", ["--classes", "3", "--conditional"], "--conditional needs images of at least two classes"),
         ("lapgan", ["--num_levels", "4"], "28 pixels are not divisible by 8"),

@@ -1,0 +1,17 @@
+"""The network of a diffusion model."""
+
+from __future__ import annotations
+
+from diffusers import ModelMixin, UNet2DModel
+
+from .modeling import StrictLoadingMixin
+
+
+# ModelMixin, a base of UNet2DModel anyway, is named since diffusers looks for that name in this file.
+class UNet(StrictLoadingMixin, UNet2DModel, ModelMixin):
+    """diffusers' `UNet2DModel`, loaded strictly; its weights and config load as that class too.
+
+    The U-Net of Ho et al. 2020, https://arxiv.org/abs/2006.11239, section 4: residual blocks with GroupNorm that know the
+    timestep, at every resolution, with skip connections from the way down to the way up and attention in the middle. Here it
+    sees an image as patches: `in_channels` are the pixels of one patch, `sample_size` is how many patches lie along a side.
+    """

@@ -1,0 +1,164 @@
+"""DDIM steps against values worked out by hand, and what only the diffusion pipeline promises."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from diffusers import UNet2DModel
+from helpers import make_pipeline
+from torch.nn import functional as F
+
+from genmodels import PixelDiffusionPipeline, UNet, load_pipeline
+from genmodels.errors import UserError
+
+
+@pytest.fixture(scope="module")
+def pipe() -> PixelDiffusionPipeline:
+    return make_pipeline("diffusion")
+
+
+def patches(images: torch.Tensor) -> torch.Tensor:
+    return F.pixel_unshuffle(images, 2)
+
+
+def know(monkeypatch, pipe, clean: torch.Tensor) -> list[torch.Tensor]:
+    """Replace the U-Net by one that knows the clean image; returns the list in which it notes what it was shown."""
+    shown = []
+
+    def velocity(self, noisy, timestep):
+        # v = (sqrt(abar) x_t - x) / sqrt(1 - abar), from x_t = sqrt(abar) x + sqrt(1 - abar) eps.
+        shown.append(noisy.clone())
+        share = pipe.scheduler.alphas_cumprod[timestep]
+        return SimpleNamespace(sample=(share.sqrt() * noisy - patches(clean)) / (1 - share).sqrt())
+
+    monkeypatch.setattr(UNet, "forward", velocity)
+    return shown
+
+
+def test_steps_are_those_of_ddim(monkeypatch, pipe):
+    """x_t' = sqrt(abar') x + sqrt(1 - abar') eps: equation 12 of the paper with sigma = 0, here for two steps."""
+    clean = torch.rand(3, 1, 16, 16, generator=torch.Generator().manual_seed(0)) * 1.8 - 0.9
+    shown = know(monkeypatch, pipe, clean)
+    output = pipe(num_images=3, seed=1, num_inference_steps=2, output_type="pt")
+    noise = output.latents.view(3, 4, 8, 8)
+    torch.testing.assert_close(shown[0], noise)
+    # The squared cosine of Nichol and Dhariwal, in the middle of 1,000 timesteps; betas are at most 0.999.
+    middle = np.cos((500 / 1000 + 0.008) / 1.008 * np.pi / 2) ** 2 / np.cos(0.008 / 1.008 * np.pi / 2) ** 2
+    assert middle == pytest.approx(0.4938, abs=1e-4)
+    torch.testing.assert_close(shown[1], middle**0.5 * patches(clean) + (1 - middle) ** 0.5 * noise, atol=2e-3, rtol=0)
+    torch.testing.assert_close(output.images, clean, atol=1e-4, rtol=0)
+
+
+def test_one_step_by_hand(monkeypatch, pipe):
+    """At the last timestep there is noise alone, and so x = -v: what the network says, within [-1, 1]."""
+    monkeypatch.setattr(
+        UNet, "forward", lambda self, noisy, timestep: SimpleNamespace(sample=torch.full_like(noisy, 0.25))
+    )
+    images = pipe(num_images=2, seed=0, num_inference_steps=1, output_type="pt").images
+    torch.testing.assert_close(images, torch.full((2, 1, 16, 16), -0.25), atol=1e-3, rtol=0)
+    monkeypatch.setattr(
+        UNet, "forward", lambda self, noisy, timestep: SimpleNamespace(sample=torch.full_like(noisy, 3.0))
+    )
+    assert torch.equal(pipe(seed=0, num_inference_steps=1, output_type="pt").images, torch.full((1, 1, 16, 16), -1.0))
+
+
+@pytest.mark.parametrize("steps", [1, 3, 7, 25])
+def test_a_network_that_knows_the_image_gives_it(monkeypatch, pipe, steps):
+    clean = torch.rand(2, 1, 16, 16, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    shown = know(monkeypatch, pipe, clean)
+    output = pipe(num_images=2, seed=5, num_inference_steps=steps, output_type="pt", return_trajectory=True)
+    assert len(shown) == len(output.trajectory) == steps
+    for images in output.trajectory:
+        torch.testing.assert_close(images, clean, atol=1e-3, rtol=0)
+
+
+def test_the_trajectory_ends_with_the_images(pipe):
+    for output_type in ("pil", "pt", "np"):
+        output = pipe(num_images=2, seed=0, num_inference_steps=4, output_type=output_type, return_trajectory=True)
+        assert len(output.trajectory) == 4
+        first, last = (np.stack([np.asarray(image) for image in output.trajectory[i]]) for i in (0, -1))
+        np.testing.assert_array_equal(last, np.stack([np.asarray(image) for image in output.images]))
+        assert not np.array_equal(first, last)
+    assert pipe(seed=0, num_inference_steps=4).trajectory is None
+    assert len(pipe(num_images=300, seed=0, num_inference_steps=2, return_trajectory=True).trajectory[0]) == 300
+
+
+def test_images_are_the_pixels_of_their_latents(monkeypatch, pipe):
+    """Patches are put back where they were cut."""
+    monkeypatch.setattr(UNet, "forward", lambda self, noisy, timestep: SimpleNamespace(sample=-noisy / 8))
+    output = pipe(num_images=2, seed=0, num_inference_steps=1, output_type="pt")
+    torch.testing.assert_close(patches(output.images * 8).flatten(1), output.latents, atol=1e-2, rtol=0)
+
+
+def test_shapes_follow_from_the_network():
+    pipe = make_pipeline("diffusion")
+    for channels, patch, side in ((1, 1, 28), (1, 2, 14), (3, 2, 16), (3, 1, 32), (1, 4, 7), (3, 4, 8)):
+        pipe.unet.register_to_config(in_channels=channels * patch**2, sample_size=side)
+        assert (pipe.num_channels, pipe.patch_size, pipe.sample_size) == (channels, patch, side * patch)
+        assert pipe.latent_dim == channels * (side * patch) ** 2
+
+
+@pytest.mark.parametrize("steps", [0, -1, 1001, 2.5, "10", True, None])
+def test_wrong_inference_steps(pipe, steps):
+    with pytest.raises(ValueError, match=r"num_inference_steps must be (an integer of at least 1|at most 1,000), got"):
+        pipe(seed=0, num_inference_steps=steps)
+    with pytest.raises(ValueError, match="num_inference_steps must be"):
+        pipe.interpolate(0, 1, num_inference_steps=steps)
+
+
+def test_calls_leave_the_scheduler_as_it_was(pipe):
+    before = pipe.scheduler.timesteps.clone()
+    pipe(seed=0, num_inference_steps=3)
+    assert torch.equal(pipe.scheduler.timesteps, before)
+
+
+def test_the_network_is_a_plain_unet_in_diffusers(pipe, saved):
+    plain = UNet2DModel.from_pretrained(saved["diffusion"], subfolder="unet", use_safetensors=True)
+    noisy = torch.randn(2, 4, 8, 8)
+    torch.testing.assert_close(plain(noisy, 10).sample, make_pipeline("diffusion").unet.eval()(noisy, 10).sample)
+
+
+@pytest.fixture
+def broken(saved, tmp_path):
+    return shutil.copytree(saved["diffusion"], tmp_path / "broken")
+
+
+def test_a_scheduler_that_is_missing_or_another_is_refused(broken):
+    index = json.loads((broken / "model_index.json").read_text())
+    for wrong in (["diffusers", "PNDMScheduler"], ["os", "system"], "x"):
+        (broken / "model_index.json").write_text(json.dumps({**index, "scheduler": wrong}))
+        with pytest.raises(UserError, match=r"its scheduler is .*, not a DDIMScheduler"):
+            load_pipeline(broken)
+    (broken / "model_index.json").write_text(json.dumps({**index, "scheduler": ["elsewhere", "DDIMScheduler"]}))
+    assert load_pipeline(broken)(seed=0).images
+    (broken / "scheduler" / "scheduler_config.json").write_text("{")
+    with pytest.raises(UserError, match="does not load"):
+        load_pipeline(broken)
+    (broken / "scheduler" / "scheduler_config.json").unlink()
+    with pytest.raises(UserError, match=r"it lacks scheduler/scheduler_config\.json"):
+        load_pipeline(broken)
+    shutil.rmtree(broken / "scheduler")
+    with pytest.raises(UserError, match="it lacks the folder scheduler"):
+        load_pipeline(broken)
+
+
+@pytest.mark.parametrize("word", ["missing", "unexpected", "non-finite"])
+def test_wrong_weights_are_refused(broken, word):
+    from safetensors.torch import load_file, save_file
+
+    path = broken / "unet" / "diffusion_pytorch_model.safetensors"
+    tensors = load_file(path)
+    if word == "missing":
+        del tensors["conv_in.weight"]
+    elif word == "unexpected":
+        tensors["extra"] = torch.zeros(1)
+    else:
+        tensors["conv_in.weight"][0] = float("nan")
+    save_file(tensors, path, metadata={"format": "pt"})
+    with pytest.raises(UserError, match=f"do not fit UNet: {word} (conv_in.weight|extra)"):
+        load_pipeline(broken)
