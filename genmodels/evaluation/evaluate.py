@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
+from torch import nn
 from torch.nn import functional as F
 
 from .. import losses, zoo
@@ -26,6 +27,7 @@ from ..pipelines import (
 from ..pipelines.base import draw_latents
 from ..pipelines.source import fetch, locate
 from ..privacy import public_name
+from .checkerboard import checkerboard_energy
 from .classifier import Classifier
 from .metrics import coverage_of, frechet_distance, kernel_distance, nearest_distances, within_class_distance
 from .reconstruction import PCA, median_filter, psnr
@@ -54,6 +56,8 @@ TOLERANCES = {
     "precision": SHARE,
     "recall": SHARE,
     "accuracy": (0.0, 0.001),
+    # A ratio of sums over frequencies; rounded pixels are noise in all of them.
+    "checkerboard_energy": DISTANCE,
     # Sums over pixels, without a threshold.
     "mse": LIKELIHOOD,
     "mse_pca": LIKELIHOOD,
@@ -313,6 +317,16 @@ def evaluate(
             "as real or above",
         )
     ]
+    if has_convolutions(pipeline):
+        metrics.append(
+            Metric(
+                "checkerboard_energy",
+                "checkerboard energy, period 2 (share of the spectrum)",
+                checkerboard_energy(fakes),
+                checkerboard_energy(train[chosen]),
+                "as real",
+            )
+        )
     if isinstance(pipeline, VAEPipeline):
         metrics += vae_metrics(pipeline, reference)
     if isinstance(pipeline, AutoencoderPipeline):
@@ -338,6 +352,12 @@ def evaluate(
         protocol=protocol,
         metrics=metrics,
     )
+
+
+def has_convolutions(pipeline: ImagePipeline) -> bool:
+    """Whether any network of a pipeline has convolutions: those that draw may leave checkerboards."""
+    networks = [network for network in pipeline.components.values() if isinstance(network, nn.Module)]
+    return any(isinstance(layer, nn.Conv2d | nn.ConvTranspose2d) for network in networks for layer in network.modules())
 
 
 def in_classes(classes: list[str] | None) -> str:
