@@ -10,6 +10,11 @@ from torch.nn.utils import parametrizations
 KERNEL_DIM = 5
 
 
+def in_float32(features: torch.Tensor) -> torch.Tensor:
+    """Features in float32, or in what they are if that is more: half precision cannot tell near images apart."""
+    return features.to(torch.promote_types(features.dtype, torch.float32))
+
+
 class MinibatchStdDev(nn.Module):
     """Appends one feature map: how much the images of a batch differ, one number for all.
 
@@ -20,7 +25,7 @@ class MinibatchStdDev(nn.Module):
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """(N, C, ...) to (N, C + 1, ...)."""
         # The root has no derivative at 0, which is what a dead feature has.
-        deviation = (features.float().var(0, correction=0) + 1e-8).sqrt().mean().to(features.dtype)
+        deviation = (in_float32(features).var(0, correction=0) + 1e-8).sqrt().mean().to(features.dtype)
         return torch.cat([features, deviation.expand_as(features[:, :1])], dim=1)
 
 
@@ -43,7 +48,7 @@ class MinibatchDiscrimination(nn.Module):
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """(N, C, ...) with in_features numbers an image to (N, C + num_kernels, ...), the new ones equal at all places."""
-        matrices = self.kernels(features.flatten(1)).float().unflatten(1, (self.num_kernels, -1))
+        matrices = in_float32(self.kernels(features.flatten(1))).unflatten(1, (self.num_kernels, -1))
         closeness = (-(matrices[:, None] - matrices).abs().sum(3)).exp().sum(1).to(features.dtype)
         maps = closeness.view(*closeness.shape, *[1] * (features.ndim - 2))
         return torch.cat([features, maps.expand(-1, -1, *features.shape[2:])], dim=1)
