@@ -21,8 +21,8 @@ NETWORKS = {
     models.VanillaGANGenerator: {"latent_dim": 3, "hidden_dims": [4, 6], "negative_slope": 0.1, "norm": "batch"},
     models.VanillaGANDiscriminator: {"sample_size": 16, "num_channels": 3, "hidden_dims": [6], "dropout": 0.25},
     models.DCGANGenerator: {"sample_size": 16, "latent_dim": 3, "base_channels": 2, "kernel_size": 6},
-    models.DCGANDiscriminator: {"sample_size": 16, "base_channels": 2, "dropout": 0.25},
-    models.CGANGenerator: {"latent_dim": 3, "base_channels": 2, **NAMES},
+    models.DCGANDiscriminator: {"sample_size": 16, "base_channels": 2, "dropout": 0.25, "spectral_norm": True},
+    models.CGANGenerator: {"latent_dim": 3, "base_channels": 2, "upsampling": "nearest", **NAMES},
     models.CGANDiscriminator: {"base_channels": 2, "norm": "batch", **NAMES},
     Classifier: {"base_channels": 2, "test_accuracy": 0.5, **NAMES},
 }
