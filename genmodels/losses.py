@@ -137,8 +137,8 @@ def random_interpolates(real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
 def lipschitz_penalty(scores: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
     """E (||d scores / d images|| - 1)^2: https://arxiv.org/abs/1704.00028, equation 3 (there times lambda).
 
-    `images` must require grad and `scores` must depend on each image alone (no BatchNorm). Add it to the critic's loss before the
-    one backward pass.
+    `images` must require grad and `scores` must depend on each image alone, as in `gradient_penalty`. Add it to the critic's
+    loss before the one backward pass.
     """
     (gradient,) = torch.autograd.grad(scores.sum(), images, create_graph=True)
     # The norm has no derivative at 0.

@@ -269,6 +269,8 @@ def pipeline_parts(folder: Path, index: dict, training: dict, repo_id: str | Non
     """What a pipeline is and how to load it: paragraphs, the Hub's task, tags."""
     class_name = pipeline_class(index)
     what, tags = KINDS[class_name]
+    if read_json(folder / "generator" / "config.json").get("upsampling") == "nearest":
+        what = what.replace("transposed convolutions", "nearest-neighbour upsampling and convolutions")
     call = "pipe(num_images=4, seed=0)"
     if class_name == "CGANPipeline":
         num_classes = read_json(folder / "generator" / "config.json").get("num_classes", 10)
