@@ -97,9 +97,9 @@ def add_stabiliser_arguments(parser: argparse.ArgumentParser, flags: Iterable[st
 def check_stabilisers(args: argparse.Namespace) -> None:
     """Raise UserError if targets are to be moved that --loss does not have."""
     for name in TARGETS:
-        if getattr(args, name) and args.loss == "relativistic":
+        if getattr(args, name) and args.loss in ("relativistic", "wasserstein"):
             raise UserError(
-                f"--{name} moves targets that the relativistic loss does not have: add --loss nonsaturating, or --{name} 0."
+                f"--{name} moves targets that the {args.loss} loss does not have: add --loss nonsaturating, or --{name} 0."
             )
 
 
