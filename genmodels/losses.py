@@ -58,7 +58,8 @@ def nonsaturating_discriminator_loss(
 
     With `label_noise` s, each target moves by U(0, s) towards the other one: noisy labels, one of the DCGAN tricks. With
     `label_smoothing` s the target of real images alone is 1 - s: one-sided label smoothing, Salimans et al. 2016,
-    https://arxiv.org/abs/1606.03498, section 3.4. With `label_flips` p, each target t is 1 - t with probability p.
+    https://arxiv.org/abs/1606.03498, section 3.4. With `label_flips` p, each target t is 1 - t with probability p: as
+    label_noise one of the tricks of https://github.com/soumith/ganhacks, number 6.
     """
     real_targets = 1 - label_smoothing - label_noise * torch.rand_like(real_scores)
     fake_targets = label_noise * torch.rand_like(fake_scores)
@@ -103,7 +104,8 @@ def gradient_penalty(scores: torch.Tensor, images: torch.Tensor) -> torch.Tensor
     """1/2 E ||d scores / d images||^2: R1 on real images, R2 on generated ones.
 
     Mescheder et al. 2018, https://arxiv.org/abs/1801.04406, equation 9 (there times gamma). `images` must require grad and
-    `scores` must depend on each image alone (no BatchNorm).
+    `scores` must depend on each image alone (no BatchNorm); of layers that compare the images of a batch it penalises what an
+    image does to the sum of all scores, too.
     """
     (gradient,) = torch.autograd.grad(scores.sum(), images, create_graph=True)
     return 0.5 * gradient.float().square().flatten(1).sum(1).mean()
@@ -135,13 +137,42 @@ def random_interpolates(real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
 def lipschitz_penalty(scores: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
     """E (||d scores / d images|| - 1)^2: https://arxiv.org/abs/1704.00028, equation 3 (there times lambda).
 
-    `images` must require grad and `scores` must depend on each image alone (no BatchNorm). Add it to the critic's loss before the
-    one backward pass.
+    `images` must require grad and `scores` must depend on each image alone, as in `gradient_penalty`. Add it to the critic's
+    loss before the one backward pass.
     """
     (gradient,) = torch.autograd.grad(scores.sum(), images, create_graph=True)
     # The norm has no derivative at 0.
     norm = (gradient.float().square().flatten(1).sum(1) + 1e-12).sqrt()
     return (norm - 1).square().mean()
+
+
+def feature_matching_loss(real_features: torch.Tensor, fake_features: torch.Tensor) -> torch.Tensor:
+    """||E f(x) - E f(G(z))||^2, f being a hidden layer of the discriminator: a generator's objective.
+
+    Salimans et al. 2016, https://arxiv.org/abs/1606.03498, section 3.1. Both arguments are (N, features).
+    """
+    return (real_features.float().mean(0) - fake_features.float().mean(0)).square().sum()
+
+
+def historical_averaging_penalty(parameters: Iterable[torch.Tensor], averages: Iterable[torch.Tensor]) -> torch.Tensor:
+    """||theta - 1/t sum_i theta[i]||^2 over all of a network's weights, `averages` being the means of those of t steps.
+
+    Salimans et al. 2016, https://arxiv.org/abs/1606.03498, section 3.3. The averages are taken as constants.
+
+    Raises:
+        ValueError: there are more of the one than of the other.
+    """
+    pairs = zip(parameters, averages, strict=True)
+    return torch.stack([(parameter - average.detach()).square().sum() for parameter, average in pairs]).sum()
+
+
+def instance_noise(images: torch.Tensor, std: float) -> torch.Tensor:
+    """Images + N(0, std^2): what a discriminator sees of real and fake ones alike, while std falls to 0 during training.
+
+    It makes the two distributions overlap: Sønderby et al. 2017, https://arxiv.org/abs/1610.04490. Images are `pixel_values`
+    (N, C, H, W), and std is in their units.
+    """
+    return images + std * torch.randn_like(images)
 
 
 @torch.no_grad()

@@ -26,7 +26,7 @@ ALLOWED = {
     "pipelines": {"models", "zoo", "errors", "retries", "hub"},
     "data": {"zoo", "errors", "retries"},
     "evaluation": {"models", "losses", "pipelines", "data", "zoo", "errors", "privacy"},
-    "training": {"data", "models", "pipelines", "evaluation", "zoo", "errors", "grid", "privacy"},
+    "training": {"data", "models", "losses", "pipelines", "evaluation", "zoo", "errors", "grid", "privacy"},
     "hub": {
         "training",
         "data",

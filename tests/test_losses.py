@@ -279,6 +279,7 @@ def test_gradient_penalty_agrees_with_finite_differences_and_reaches_the_weights
         lambda x: losses.wasserstein_generator_loss(x[:, 0]),
         lambda x: losses.relativistic_discriminator_loss(x[:, 0], x[:, 1]),
         lambda x: losses.relativistic_generator_loss(x[:, 0], x[:, 1]),
+        lambda x: losses.historical_averaging_penalty([x[0], x[1:]], [x[1] * 0 + 2, x[1:] * 0]),
     ],
 )
 def test_gradients_are_right(loss):
@@ -288,3 +289,30 @@ def test_gradients_are_right(loss):
 def test_pair_accuracy_is_the_share_of_pairs_in_order():
     real, fake = torch.tensor([1.0, 2.0, 3.0, 0.0]), torch.tensor([0.0, 3.0, 1.0, -1.0])
     assert losses.pair_accuracy(real, fake) == 0.75
+
+
+def test_feature_matching_is_the_squared_distance_of_the_means():
+    real, fake = torch.tensor([[1.0, 5.0], [3.0, 1.0]]), torch.tensor([[0.0, 2.0], [0.0, 0.0], [3.0, 1.0]])
+    # The means are (2, 3) and (1, 1).
+    assert losses.feature_matching_loss(real, fake).item() == pytest.approx(1 + 4)
+    # The spread around a mean is not matched.
+    assert losses.feature_matching_loss(real, real.mean(0, keepdim=True)) == 0
+
+
+def test_historical_averaging_pulls_every_weight_towards_its_mean():
+    weights = [torch.tensor([[1.0, 2.0]], requires_grad=True), torch.tensor([5.0], requires_grad=True)]
+    means = [torch.tensor([[0.0, 4.0]]), torch.tensor([2.0])]
+    penalty = losses.historical_averaging_penalty(iter(weights), iter(means))
+    assert penalty.item() == pytest.approx(1 + 4 + 9)
+    penalty.backward()
+    assert [weight.grad.tolist() for weight in weights] == [[[2.0, -4.0]], [6.0]]
+    with pytest.raises(ValueError, match="zip"):
+        losses.historical_averaging_penalty(weights, means[:1])
+
+
+def test_instance_noise_has_its_standard_deviation():
+    images = torch.rand(50, 3, 16, 16)
+    noise = losses.instance_noise(images, 0.3) - images
+    assert noise.std().item() == pytest.approx(0.3, rel=0.02)
+    assert noise.mean().abs() < 0.01
+    assert torch.equal(losses.instance_noise(images, 0.0), images)

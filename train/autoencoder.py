@@ -21,6 +21,7 @@ from genmodels.hub.uploads import checkpoint_uploads
 from genmodels.pipelines import add_noise
 from genmodels.pipelines.base import to_pil
 from genmodels.training import TrainingRun, add_common_arguments, at_least, in_range, parse_arguments, run_main
+from genmodels.training.arguments import add_upsampling_argument, upsampling_papers
 
 # Training images that whiten the latents.
 BANK = 2048
@@ -35,6 +36,7 @@ def parse_args() -> argparse.Namespace:
     )
     model.add_argument("--base_channels", type=at_least(1), default=32, help="of both networks (default: %(default)s)")
     model.add_argument("--hidden_dim", type=at_least(1), default=256, help="of the dense layers (default: %(default)s)")
+    add_upsampling_argument(model)
     loss = parser.add_argument_group("objective")
     loss.add_argument(
         "--noise",
@@ -63,7 +65,7 @@ def main() -> None:
         "hidden_dim": args.hidden_dim,
     }
     encoder = AutoencoderEncoder(noise=args.noise, **shape)
-    decoder = AutoencoderDecoder(**shape)
+    decoder = AutoencoderDecoder(upsampling=args.upsampling, **shape)
     optimizer = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()], lr=args.learning_rate, fused=True)
 
     @cache
@@ -109,7 +111,7 @@ def main() -> None:
         )
     else:
         title, papers = f"Autoencoder, {args.latent_dim}-D latent", ["10.1126/science.1127647"]
-    finish_run(run, title=title, papers=papers, noise=args.noise)
+    finish_run(run, title=title, papers=[*papers, *upsampling_papers(args)], noise=args.noise)
 
 
 if __name__ == "__main__":

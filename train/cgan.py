@@ -24,7 +24,9 @@ from genmodels.errors import UserError
 from genmodels.hub.push import finish_run, require_write_access
 from genmodels.hub.uploads import checkpoint_uploads
 from genmodels.training import TrainingRun, add_common_arguments, at_least, in_range, parse_arguments, run_main
+from genmodels.training.arguments import add_upsampling_argument, upsampling_papers
 from genmodels.training.optimization import split_batch
+from genmodels.training.stabilisers import Stabilisers, add_stabiliser_arguments, check_stabilisers
 
 # What differs from the flags' defaults.
 PRESETS = {
@@ -60,10 +62,9 @@ def parse_args() -> argparse.Namespace:
     model.add_argument(
         "--discriminator_channels", type=at_least(1), default=64, help="of the discriminator (default: %(default)s)"
     )
+    add_upsampling_argument(model)
     loss = parser.add_argument_group("objective")
     loss.add_argument("--loss", choices=("relativistic", "nonsaturating", "wasserstein"), default="relativistic")
-    loss.add_argument("--r1", type=in_range(0, 1000), default=0.2, help="penalty on real images (default: %(default)s)")
-    loss.add_argument("--r2", type=in_range(0, 1000), default=0.2, help="penalty on fake images (default: %(default)s)")
     loss.add_argument(
         "--gradient_penalty",
         type=in_range(0, 1000),
@@ -72,7 +73,6 @@ def parse_args() -> argparse.Namespace:
         help="on slopes other than 1, only with wasserstein (default: %(default)s)",
     )
     loss.add_argument("--critic_steps", type=at_least(1), default=1, help="of D for one of G (default: %(default)s)")
-    loss.add_argument("--label_noise", type=in_range(0, 0.5), default=0.0, help="only with nonsaturating (default: 0)")
     loss.add_argument(
         "--auxiliary_classifier",
         type=in_range(0, 100),
@@ -85,19 +85,18 @@ def parse_args() -> argparse.Namespace:
     loss.add_argument("--learning_rate", type=in_range(0, 1), default=1e-3, help="(default: %(default)s)")
     loss.add_argument("--adam_beta1", type=in_range(0, 1), default=0.0, help="(default: %(default)s)")
     loss.add_argument("--adam_beta2", type=in_range(0, 1), default=0.99, help="(default: %(default)s)")
+    add_stabiliser_arguments(parser)
     add_common_arguments(parser, output_dir="runs/cgan", dataset_name="ylecun/mnist")
-    parser.set_defaults(lr_scheduler="trapezoid")
+    parser.set_defaults(r1=0.2, r2=0.2, lr_scheduler="trapezoid")
     return parse_arguments(parser, PRESETS)
 
 
 def main() -> None:
     args = parse_args()
-    if args.label_noise and args.loss != "nonsaturating":
-        raise UserError(
-            "--label_noise moves targets that the relativistic loss does not have: add --loss nonsaturating."
-        )
+    check_stabilisers(args)
     require_write_access(args)
     run = TrainingRun(args, on_checkpoint=checkpoint_uploads(args), batches_per_step=args.critic_steps)
+    stabilise = Stabilisers(args, run)
     if run.data.num_classes < 2:
         raise UserError(f"A conditional GAN needs labels of at least two classes; {args.dataset_name!r} has none here.")
 
@@ -107,22 +106,30 @@ def main() -> None:
         "num_classes": run.data.num_classes,
         "class_names": run.data.class_names,
     }
-    generator = CGANGenerator(latent_dim=args.latent_dim, base_channels=args.base_channels, **shape)
+    generator = CGANGenerator(
+        latent_dim=args.latent_dim, base_channels=args.base_channels, upsampling=args.upsampling, **shape
+    )
     # BatchNorm only without penalties, which are defined per image.
     norm = "none" if args.r1 or args.r2 or args.loss == "wasserstein" else "batch"
     classifies = args.auxiliary_classifier > 0
     discriminator = CGANDiscriminator(
-        norm=norm, base_channels=args.discriminator_channels, auxiliary_classifier=classifies, **shape
+        norm=norm,
+        base_channels=args.discriminator_channels,
+        auxiliary_classifier=classifies,
+        **stabilise.layers,
+        **shape,
     )
     betas = (args.adam_beta1, args.adam_beta2)
     optimizer_g = torch.optim.Adam(generator.parameters(), lr=args.learning_rate, betas=betas, fused=True)
-    optimizer_d = torch.optim.Adam(discriminator.parameters(), lr=args.learning_rate, betas=betas, fused=True)
+    rate_d = stabilise.discriminator_learning_rate
+    optimizer_d = torch.optim.Adam(discriminator.parameters(), lr=rate_d, betas=betas, fused=True)
 
     classes = min(run.data.num_classes, 10)
     generator, discriminator = run.prepare(
         models={"generator": generator, "discriminator": discriminator},
         optimizers={"generator": optimizer_g, "discriminator": optimizer_d},
         averaged=("generator",),
+        historical=stabilise.historical,
         make_pipeline=CGANPipeline,
         draw_samples=lambda pipe: pipe(class_labels=list(range(classes)) * classes, seed=0).images,
         conditional=True,
@@ -132,52 +139,53 @@ def main() -> None:
     def draw(labels: torch.Tensor) -> torch.Tensor:
         return generator(torch.randn(len(labels), args.latent_dim, device=run.device), labels)
 
-    def judge(images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Scores, and the weighted -log p(class | image)."""
+    def judge(images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Scores, hidden features, and the weighted -log p(class | image)."""
         if not classifies:
-            return discriminator(images, labels), torch.zeros((), device=run.device)
-        scores, class_logits = discriminator(images, labels, return_class_logits=True)
-        return scores, args.auxiliary_classifier * F.cross_entropy(class_logits, labels)
+            return *discriminator(images, labels, return_features=True), torch.zeros((), device=run.device)
+        wanted = {"return_features": True, "return_class_logits": True}
+        scores, features, class_logits = discriminator(images, labels, **wanted)
+        return scores, features, args.auxiliary_classifier * F.cross_entropy(class_logits, labels)
 
     def discriminator_loss(batch: dict[str, torch.Tensor]) -> torch.Tensor:
         """Real images score higher than fakes of the same classes."""
         real, labels = batch["pixel_values"], batch["class_labels"]
         with torch.no_grad():
             fake = draw(labels)
-        real, fake = real.requires_grad_(args.r1 > 0), fake.requires_grad_(args.r2 > 0)
-        real_scores, class_loss = judge(real, labels)
+        real, fake = stabilise.inputs(real, fake)
+        real_scores, _, class_loss = judge(real, labels)
         fake_scores = discriminator(fake, labels)
-        penalty = torch.zeros((), device=run.device)
         if args.loss == "relativistic":
             loss = losses.relativistic_discriminator_loss(real_scores, fake_scores)
         elif args.loss == "nonsaturating":
-            loss = losses.nonsaturating_discriminator_loss(real_scores, fake_scores, args.label_noise)
+            loss = losses.nonsaturating_discriminator_loss(real_scores, fake_scores, **stabilise.targets)
         else:
             loss = losses.wasserstein_critic_loss(real_scores, fake_scores)
+        penalty = stabilise.gradient_penalties(real_scores, real, fake_scores, fake)
+        if args.loss == "wasserstein":
             mixed = losses.random_interpolates(real, fake)
-            penalty = args.gradient_penalty * losses.lipschitz_penalty(discriminator(mixed, labels), mixed)
-        if args.r1:
-            penalty = penalty + args.r1 * losses.gradient_penalty(real_scores, real)
-        if args.r2:
-            penalty = penalty + args.r2 * losses.gradient_penalty(fake_scores, fake)
+            penalty = penalty + args.gradient_penalty * losses.lipschitz_penalty(discriminator(mixed, labels), mixed)
         run.log(loss_d=loss, penalty=penalty, accuracy_d=losses.pair_accuracy(real_scores, fake_scores))
         # The classes are learned from real images alone: fakes do not show theirs yet.
-        return loss + penalty + class_loss
+        return loss + penalty + class_loss + stabilise.historical_penalty("discriminator", discriminator)
 
     def generator_loss(batch: dict[str, torch.Tensor]) -> torch.Tensor:
         """Fakes score higher than those real images."""
-        real, labels = batch["pixel_values"].detach(), batch["class_labels"]
-        fake_scores, class_loss = judge(draw(labels), labels)
-        if args.loss == "relativistic":
+        real, labels = batch["pixel_values"], batch["class_labels"]
+        fake_scores, fake_features, class_loss = judge(stabilise.noisy(draw(labels)), labels)
+        if args.feature_matching or args.loss == "relativistic":
             with torch.no_grad():
-                real_scores = discriminator(real, labels)
+                real_scores, real_features = discriminator(stabilise.noisy(real), labels, return_features=True)
+        if args.feature_matching:
+            loss = losses.feature_matching_loss(real_features, fake_features)
+        elif args.loss == "relativistic":
             loss = losses.relativistic_generator_loss(real_scores, fake_scores)
         elif args.loss == "nonsaturating":
             loss = losses.nonsaturating_generator_loss(fake_scores)
         else:
             loss = losses.wasserstein_generator_loss(fake_scores)
         run.log(loss_g=loss)
-        return loss + class_loss
+        return loss + class_loss + stabilise.historical_penalty("generator", generator)
 
     for batch in run.steps():
         for part in split_batch(batch, args.critic_steps):
@@ -185,6 +193,7 @@ def main() -> None:
         run.update(optimizer_g, generator_loss, part)
 
     papers = ["1411.1784", OBJECTIVES[args.loss], "1511.06434", *(["1610.09585"] if classifies else [])]
+    papers += [*stabilise.papers, *upsampling_papers(args)]
     finish_run(run, title="Conditional GAN", papers=papers)
 
 

@@ -22,6 +22,8 @@ from genmodels.hub.push import finish_run, require_write_access
 from genmodels.hub.uploads import checkpoint_uploads
 from genmodels.models.modeling import init_dcgan
 from genmodels.training import TrainingRun, add_common_arguments, at_least, in_range, parse_arguments, run_main
+from genmodels.training.arguments import add_upsampling_argument, upsampling_papers
+from genmodels.training.stabilisers import Stabilisers, add_stabiliser_arguments, check_stabilisers
 
 # What differs from the flags' defaults.
 PRESETS = {
@@ -60,35 +62,29 @@ def parse_args() -> argparse.Namespace:
     model.add_argument("--base_channels", type=at_least(1), default=64, help="of both networks (default: %(default)s)")
     model.add_argument("--kernel_size", type=int, choices=(2, 4, 6), default=4, help="(default: %(default)s)")
     model.add_argument("--discriminator_norm", choices=("none", "batch"), default="none", help="(default: %(default)s)")
-    model.add_argument(
-        "--dropout", type=in_range(0, 0.9), default=0.0, help="in the discriminator (default: %(default)s)"
-    )
+    add_upsampling_argument(model)
     model.add_argument("--init", choices=("torch", "dcgan"), default="torch", help="weights; dcgan is N(0, 0.02)")
     loss = parser.add_argument_group("objective")
     loss.add_argument("--loss", choices=("relativistic", "nonsaturating"), default="relativistic")
-    loss.add_argument("--r1", type=in_range(0, 1000), default=0.5, help="penalty on real images (default: %(default)s)")
-    loss.add_argument("--r2", type=in_range(0, 1000), default=0.5, help="penalty on fake images (default: %(default)s)")
-    loss.add_argument("--label_noise", type=in_range(0, 0.5), default=0.0, help="only with nonsaturating (default: 0)")
     loss.add_argument("--learning_rate", type=in_range(0, 1), default=1e-3, help="(default: %(default)s)")
     loss.add_argument("--adam_beta1", type=in_range(0, 1), default=0.0, help="(default: %(default)s)")
     loss.add_argument("--adam_beta2", type=in_range(0, 1), default=0.99, help="(default: %(default)s)")
+    add_stabiliser_arguments(parser)
     add_common_arguments(parser, output_dir="runs/dcgan", dataset_name="uoft-cs/cifar10")
-    parser.set_defaults(lr_scheduler="trapezoid", random_flip=True, classes=["frog"])
+    parser.set_defaults(r1=0.5, r2=0.5, lr_scheduler="trapezoid", random_flip=True, classes=["frog"])
     return parse_arguments(parser, PRESETS)
 
 
 def main() -> None:
     args = parse_args()
-    if args.label_noise and args.loss != "nonsaturating":
-        raise UserError(
-            "--label_noise moves targets that the relativistic loss does not have: add --loss nonsaturating."
-        )
+    check_stabilisers(args)
     if args.discriminator_norm == "batch" and (args.r1 or args.r2):
         raise UserError(
             "The penalties are per image, BatchNorm is not: give --discriminator_norm none, or --r1 0 --r2 0."
         )
     require_write_access(args)
     run = TrainingRun(args, on_checkpoint=checkpoint_uploads(args))
+    stabilise = Stabilisers(args, run)
 
     shape = {
         "sample_size": run.data.sample_size,
@@ -96,19 +92,21 @@ def main() -> None:
         "base_channels": args.base_channels,
         "kernel_size": args.kernel_size,
     }
-    generator = DCGANGenerator(latent_dim=args.latent_dim, **shape)
-    discriminator = DCGANDiscriminator(norm=args.discriminator_norm, dropout=args.dropout, **shape)
+    generator = DCGANGenerator(latent_dim=args.latent_dim, upsampling=args.upsampling, **shape)
+    discriminator = DCGANDiscriminator(norm=args.discriminator_norm, **stabilise.layers, **shape)
     if args.init == "dcgan":
         generator.apply(init_dcgan)
         discriminator.apply(init_dcgan)
     betas = (args.adam_beta1, args.adam_beta2)
     optimizer_g = torch.optim.Adam(generator.parameters(), lr=args.learning_rate, betas=betas, fused=True)
-    optimizer_d = torch.optim.Adam(discriminator.parameters(), lr=args.learning_rate, betas=betas, fused=True)
+    rate_d = stabilise.discriminator_learning_rate
+    optimizer_d = torch.optim.Adam(discriminator.parameters(), lr=rate_d, betas=betas, fused=True)
 
     generator, discriminator = run.prepare(
         models={"generator": generator, "discriminator": discriminator},
         optimizers={"generator": optimizer_g, "discriminator": optimizer_d},
         averaged=("generator",),
+        historical=stabilise.historical,
         make_pipeline=DCGANPipeline,
         draw_samples=lambda pipe: pipe(num_images=64, seed=0).images,
         advice=ADVICE,
@@ -122,38 +120,38 @@ def main() -> None:
         real = batch["pixel_values"]
         with torch.no_grad():
             fake = draw(len(real))
-        real, fake = real.requires_grad_(args.r1 > 0), fake.requires_grad_(args.r2 > 0)
+        real, fake = stabilise.inputs(real, fake)
         real_scores, fake_scores = discriminator(real), discriminator(fake)
         if args.loss == "relativistic":
             loss = losses.relativistic_discriminator_loss(real_scores, fake_scores)
         else:
-            loss = losses.nonsaturating_discriminator_loss(real_scores, fake_scores, args.label_noise)
-        penalty = torch.zeros((), device=run.device)
-        if args.r1:
-            penalty = penalty + args.r1 * losses.gradient_penalty(real_scores, real)
-        if args.r2:
-            penalty = penalty + args.r2 * losses.gradient_penalty(fake_scores, fake)
+            loss = losses.nonsaturating_discriminator_loss(real_scores, fake_scores, **stabilise.targets)
+        penalty = stabilise.gradient_penalties(real_scores, real, fake_scores, fake)
         run.log(loss_d=loss, penalty=penalty, accuracy_d=losses.pair_accuracy(real_scores, fake_scores))
-        return loss + penalty
+        return loss + penalty + stabilise.historical_penalty("discriminator", discriminator)
 
     def generator_loss(batch: dict[str, torch.Tensor]) -> torch.Tensor:
         """Fakes score higher than those real images."""
-        real = batch["pixel_values"].detach()
-        fake_scores = discriminator(draw(len(real)))
-        if args.loss == "relativistic":
+        real = batch["pixel_values"]
+        fake_scores, fake_features = discriminator(stabilise.noisy(draw(len(real))), return_features=True)
+        if args.feature_matching or args.loss == "relativistic":
             with torch.no_grad():
-                real_scores = discriminator(real)
+                real_scores, real_features = discriminator(stabilise.noisy(real), return_features=True)
+        if args.feature_matching:
+            loss = losses.feature_matching_loss(real_features, fake_features)
+        elif args.loss == "relativistic":
             loss = losses.relativistic_generator_loss(real_scores, fake_scores)
         else:
             loss = losses.nonsaturating_generator_loss(fake_scores)
         run.log(loss_g=loss)
-        return loss
+        return loss + stabilise.historical_penalty("generator", generator)
 
     for batch in run.steps():
         run.update(optimizer_d, discriminator_loss, batch)
         run.update(optimizer_g, generator_loss, batch)
 
-    finish_run(run, title=f"DCGAN ({args.preset} recipe)", papers=["1511.06434", "2501.05441"])
+    papers = ["1511.06434", "2501.05441", *stabilise.papers, *upsampling_papers(args)]
+    finish_run(run, title=f"DCGAN ({args.preset} recipe)", papers=papers)
 
 
 if __name__ == "__main__":

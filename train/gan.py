@@ -11,7 +11,6 @@ hidden layers, LeakyReLU, BatchNorm in the generator, the non-saturating loss, A
 """
 
 import argparse
-from collections.abc import Iterable
 
 import torch
 
@@ -19,6 +18,7 @@ from genmodels import VanillaGANDiscriminator, VanillaGANGenerator, VanillaGANPi
 from genmodels.hub.push import finish_run, require_write_access
 from genmodels.hub.uploads import checkpoint_uploads
 from genmodels.training import TrainingRun, add_common_arguments, at_least, in_range, parse_arguments, run_main
+from genmodels.training.stabilisers import Stabilisers, add_stabiliser_arguments, check_stabilisers
 
 # What differs from the flags' defaults.
 PRESETS = {
@@ -60,38 +60,33 @@ def parse_args() -> argparse.Namespace:
     model.add_argument("--generator_slope", type=slope, default=0.2, help="0 is ReLU (default: %(default)s)")
     model.add_argument("--generator_norm", choices=("batch", "none"), default="batch", help="(default: %(default)s)")
     model.add_argument("--discriminator_dims", default=[1024, 512, 256], help="(default: %(default)s)", **dims)
-    model.add_argument("--dropout", type=slope, default=0.3, help="in the discriminator (default: %(default)s)")
     loss = parser.add_argument_group("objective")
-    loss.add_argument("--loss", choices=("minimax", "nonsaturating"), default="nonsaturating", help="of the generator")
-    share = {"type": in_range(0, 0.5)}
-    loss.add_argument("--label_smoothing", default=0.1, help="of real images only (default: %(default)s)", **share)
-    loss.add_argument("--label_flips", default=0.0, help="share of labels that are wrong (default: 0)", **share)
+    loss.add_argument("--loss", choices=("minimax", "nonsaturating", "relativistic"), default="nonsaturating")
     loss.add_argument("--optimizer", choices=("adam", "sgd"), default="adam", help="(default: %(default)s)")
     loss.add_argument("--learning_rate", type=in_range(0, 1), default=2e-4, help="(default: %(default)s)")
     loss.add_argument("--adam_beta1", type=in_range(0, 1), default=0.5, help="(default: %(default)s)")
     loss.add_argument("--adam_beta2", type=in_range(0, 1), default=0.999, help="(default: %(default)s)")
-    loss.add_argument(
-        "--momentum_steps",
-        type=at_least(1),
-        default=10_000,
-        help="with sgd: steps in which momentum rises from 0.5 to 0.7 (default: %(default)s)",
-    )
+    rise = "with sgd: steps in which momentum rises from 0.5 to 0.7 (default: %(default)s)"
+    loss.add_argument("--momentum_steps", type=at_least(1), default=10_000, help=rise)
+    add_stabiliser_arguments(parser)
     add_common_arguments(parser, output_dir="runs/gan", dataset_name="ylecun/mnist")
-    parser.set_defaults(lr_scheduler="trapezoid")
+    parser.set_defaults(dropout=0.3, label_smoothing=0.1, lr_scheduler="trapezoid")
     return parse_arguments(parser, PRESETS)
 
 
-def make_optimizer(args: argparse.Namespace, parameters: Iterable[torch.nn.Parameter]) -> torch.optim.Optimizer:
+def make_optimizer(args: argparse.Namespace, network: torch.nn.Module, rate: float) -> torch.optim.Optimizer:
     """Adam, or the paper's gradient descent with momentum."""
     if args.optimizer == "sgd":
-        return torch.optim.SGD(parameters, lr=args.learning_rate, momentum=MOMENTUM[0])
-    return torch.optim.Adam(parameters, lr=args.learning_rate, betas=(args.adam_beta1, args.adam_beta2), fused=True)
+        return torch.optim.SGD(network.parameters(), lr=rate, momentum=MOMENTUM[0])
+    return torch.optim.Adam(network.parameters(), lr=rate, betas=(args.adam_beta1, args.adam_beta2), fused=True)
 
 
 def main() -> None:
     args = parse_args()
+    check_stabilisers(args)
     require_write_access(args)
     run = TrainingRun(args, on_checkpoint=checkpoint_uploads(args))
+    stabilise = Stabilisers(args, run)
 
     shape = {"sample_size": run.data.sample_size, "num_channels": run.data.num_channels}
     generator = VanillaGANGenerator(
@@ -101,14 +96,15 @@ def main() -> None:
         norm=args.generator_norm,
         **shape,
     )
-    discriminator = VanillaGANDiscriminator(hidden_dims=args.discriminator_dims, dropout=args.dropout, **shape)
-    optimizers = {"generator": make_optimizer(args, generator.parameters())}
-    optimizers["discriminator"] = make_optimizer(args, discriminator.parameters())
+    discriminator = VanillaGANDiscriminator(hidden_dims=args.discriminator_dims, **stabilise.layers, **shape)
+    optimizer_g = make_optimizer(args, generator, args.learning_rate)
+    optimizer_d = make_optimizer(args, discriminator, stabilise.discriminator_learning_rate)
 
     generator, discriminator = run.prepare(
         models={"generator": generator, "discriminator": discriminator},
-        optimizers=optimizers,
+        optimizers={"generator": optimizer_g, "discriminator": optimizer_d},
         averaged=("generator",),
+        historical=stabilise.historical,
         make_pipeline=VanillaGANPipeline,
         draw_samples=lambda pipe: pipe(num_images=64, seed=0).images,
         advice=ADVICE,
@@ -122,31 +118,43 @@ def main() -> None:
         real = batch["pixel_values"]
         with torch.no_grad():
             fake = draw(len(real))
-        scores = discriminator(real), discriminator(fake)
-        loss = losses.nonsaturating_discriminator_loss(
-            *scores, label_smoothing=args.label_smoothing, label_flips=args.label_flips
-        )
-        run.log(loss_d=loss, accuracy_d=losses.pair_accuracy(*scores))
-        return loss
+        real, fake = stabilise.inputs(real, fake)
+        real_scores, fake_scores = discriminator(real), discriminator(fake)
+        if args.loss == "relativistic":
+            loss = losses.relativistic_discriminator_loss(real_scores, fake_scores)
+        else:
+            loss = losses.nonsaturating_discriminator_loss(real_scores, fake_scores, **stabilise.targets)
+        penalty = stabilise.gradient_penalties(real_scores, real, fake_scores, fake)
+        run.log(loss_d=loss, penalty=penalty, accuracy_d=losses.pair_accuracy(real_scores, fake_scores))
+        return loss + penalty + stabilise.historical_penalty("discriminator", discriminator)
 
     def generator_loss(batch: dict[str, torch.Tensor]) -> torch.Tensor:
         """Fakes are called real, or at least not fake."""
-        fake_scores = discriminator(draw(len(batch["pixel_values"])))
-        objective = losses.minimax_generator_loss if args.loss == "minimax" else losses.nonsaturating_generator_loss
-        loss = objective(fake_scores)
+        real = batch["pixel_values"]
+        fake_scores, fake_features = discriminator(stabilise.noisy(draw(len(real))), return_features=True)
+        if args.feature_matching or args.loss == "relativistic":
+            with torch.no_grad():
+                real_scores, real_features = discriminator(stabilise.noisy(real), return_features=True)
+        if args.feature_matching:
+            loss = losses.feature_matching_loss(real_features, fake_features)
+        elif args.loss == "relativistic":
+            loss = losses.relativistic_generator_loss(real_scores, fake_scores)
+        elif args.loss == "minimax":
+            loss = losses.minimax_generator_loss(fake_scores)
+        else:
+            loss = losses.nonsaturating_generator_loss(fake_scores)
         run.log(loss_g=loss)
-        return loss
+        return loss + stabilise.historical_penalty("generator", generator)
 
     for batch in run.steps():
         if args.optimizer == "sgd":
             low, high = MOMENTUM
-            for optimizer in optimizers.values():
+            for optimizer in (optimizer_g, optimizer_d):
                 optimizer.param_groups[0]["momentum"] = low + (high - low) * min(1.0, run.step / args.momentum_steps)
-        run.update(optimizers["discriminator"], discriminator_loss, batch)
-        run.update(optimizers["generator"], generator_loss, batch)
+        run.update(optimizer_d, discriminator_loss, batch)
+        run.update(optimizer_g, generator_loss, batch)
 
-    papers = ["1406.2661", *(["1606.03498"] if args.label_smoothing else [])]
-    finish_run(run, title=f"Vanilla GAN ({args.preset} recipe)", papers=papers)
+    finish_run(run, title=f"Vanilla GAN ({args.preset} recipe)", papers=["1406.2661", *stabilise.papers])
 
 
 if __name__ == "__main__":

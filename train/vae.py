@@ -17,6 +17,7 @@ from genmodels import VAEDecoder, VAEEncoder, VAEPipeline, losses
 from genmodels.hub.push import finish_run, require_write_access
 from genmodels.hub.uploads import checkpoint_uploads
 from genmodels.training import TrainingRun, add_common_arguments, at_least, in_range, parse_arguments, run_main
+from genmodels.training.arguments import add_upsampling_argument, upsampling_papers
 
 
 def parse_args() -> argparse.Namespace:
@@ -28,6 +29,7 @@ def parse_args() -> argparse.Namespace:
     )
     model.add_argument("--base_channels", type=at_least(1), default=32, help="of both networks (default: %(default)s)")
     model.add_argument("--hidden_dim", type=at_least(1), default=256, help="of the dense layers (default: %(default)s)")
+    add_upsampling_argument(model)
     loss = parser.add_argument_group("objective")
     loss.add_argument("--likelihood", choices=("bernoulli", "gaussian"), default="bernoulli")
     loss.add_argument("--sigma", type=in_range(1e-3, 100), default=0.5, help="of the gaussian (default: %(default)s)")
@@ -54,7 +56,8 @@ def main() -> None:
         "hidden_dim": args.hidden_dim,
     }
     encoder = VAEEncoder(**shape)
-    decoder = VAEDecoder(likelihood=args.likelihood, sigma=args.sigma, beta=args.beta, **shape)
+    likelihood = {"likelihood": args.likelihood, "sigma": args.sigma, "beta": args.beta}
+    decoder = VAEDecoder(upsampling=args.upsampling, **likelihood, **shape)
     optimizer = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()], lr=args.learning_rate, fused=True)
 
     encoder, decoder = run.prepare(
@@ -86,7 +89,8 @@ def main() -> None:
     for batch in run.steps():
         run.update(optimizer, negative_elbo, batch)
 
-    finish_run(run, title=f"Variational autoencoder, {args.latent_dim}-D latent", papers=["1312.6114"])
+    papers = ["1312.6114", *upsampling_papers(args)]
+    finish_run(run, title=f"Variational autoencoder, {args.latent_dim}-D latent", papers=papers)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 """Train a Wasserstein GAN, with clipped weights (Arjovsky et al. 2017, https://arxiv.org/abs/1701.07875) or with a gradient
-penalty (Gulrajani et al. 2017, https://arxiv.org/abs/1704.00028).
+penalty (Gulrajani et al. 2017, https://arxiv.org/abs/1704.00028), or with --spectral_norm.
 
     accelerate launch train/wgan.py
     accelerate launch train/wgan.py --gradient_penalty
@@ -19,10 +19,12 @@ from genmodels.errors import UserError
 from genmodels.hub.push import finish_run, require_write_access
 from genmodels.hub.uploads import checkpoint_uploads
 from genmodels.training import TrainingRun, add_common_arguments, at_least, in_range, parse_arguments, run_main
+from genmodels.training.arguments import add_upsampling_argument, upsampling_papers
 from genmodels.training.optimization import split_batch
+from genmodels.training.stabilisers import ANY_LOSS, Stabilisers, add_stabiliser_arguments
 
-# What --gradient_penalty changes in the flags' defaults.
-PENALTY_DEFAULTS = {"weight_clip": 0.0, "critic_norm": "none", "learning_rate": 1e-4}
+# What --gradient_penalty or --spectral_norm change in the flags' defaults.
+UNCLIPPED_DEFAULTS = {"weight_clip": 0.0, "critic_norm": "none", "learning_rate": 1e-4}
 
 # What cures what the monitor may find.
 ADVICE = {
@@ -40,6 +42,7 @@ def parse_args() -> argparse.Namespace:
     model.add_argument(
         "--critic_norm", choices=("batch", "none"), default="batch", help="none with a penalty (default: %(default)s)"
     )
+    add_upsampling_argument(model)
     loss = parser.add_argument_group("objective")
     loss.add_argument(
         "--gradient_penalty",
@@ -53,47 +56,55 @@ def parse_args() -> argparse.Namespace:
     loss.add_argument("--weight_clip", type=in_range(0, 10), default=0.01, help="of the critic (default: %(default)s)")
     loss.add_argument("--critic_steps", type=at_least(1), default=5, help="per step (default: %(default)s)")
     loss.add_argument(
-        "--learning_rate", type=in_range(0, 1), default=5e-5, help="(default: %(default)s, with a penalty 1e-4)"
+        "--learning_rate", type=in_range(0, 1), default=5e-5, help="(default: %(default)s, with Adam 1e-4)"
     )
-    loss.add_argument("--adam_beta1", type=in_range(0, 1), default=0.0, help="with a penalty (default: %(default)s)")
-    loss.add_argument("--adam_beta2", type=in_range(0, 1), default=0.9, help="with a penalty (default: %(default)s)")
+    loss.add_argument("--adam_beta1", type=in_range(0, 1), default=0.0, help="without clipping (default: %(default)s)")
+    loss.add_argument("--adam_beta2", type=in_range(0, 1), default=0.9, help="without clipping (default: %(default)s)")
+    add_stabiliser_arguments(parser, ANY_LOSS)
     add_common_arguments(parser, output_dir="runs/wgan", dataset_name="ylecun/mnist")
-    if parser.parse_known_args()[0].gradient_penalty:
-        parser.set_defaults(**PENALTY_DEFAULTS)
+    known = parser.parse_known_args()[0]
+    if known.gradient_penalty or known.spectral_norm:
+        parser.set_defaults(**UNCLIPPED_DEFAULTS)
     return parse_arguments(parser)
 
 
 def main() -> None:
     args = parse_args()
-    if bool(args.gradient_penalty) == bool(args.weight_clip):
-        raise UserError("The critic's slope is bounded in one way: give either --gradient_penalty or --weight_clip.")
-    if args.gradient_penalty and args.critic_norm == "batch":
+    if sum(map(bool, (args.gradient_penalty, args.weight_clip, args.spectral_norm))) != 1:
         raise UserError(
-            "The penalty is per image, BatchNorm is not: give --critic_norm none, or no --gradient_penalty."
+            "The critic's slope is bounded in one way: give either --gradient_penalty or --weight_clip or --spectral_norm."
+        )
+    if args.critic_norm == "batch" and not args.weight_clip:
+        raise UserError(
+            "BatchNorm makes a score depend on the whole batch, and undoes a bound on the layers' slopes: give --critic_norm "
+            "none, or --weight_clip instead of --gradient_penalty or --spectral_norm."
         )
     require_write_access(args)
     run = TrainingRun(args, on_checkpoint=checkpoint_uploads(args), batches_per_step=args.critic_steps)
+    stabilise = Stabilisers(args, run)
 
     shape = {
         "sample_size": run.data.sample_size,
         "num_channels": run.data.num_channels,
         "base_channels": args.base_channels,
     }
-    generator = DCGANGenerator(latent_dim=args.latent_dim, **shape)
-    critic = DCGANDiscriminator(norm=args.critic_norm, **shape)
+    generator = DCGANGenerator(latent_dim=args.latent_dim, upsampling=args.upsampling, **shape)
+    critic = DCGANDiscriminator(norm=args.critic_norm, **stabilise.layers, **shape)
     weights = list(critic.parameters())
-    if args.gradient_penalty:
-        betas = (args.adam_beta1, args.adam_beta2)
-        optimizer_g = torch.optim.Adam(generator.parameters(), lr=args.learning_rate, betas=betas, fused=True)
-        optimizer_c = torch.optim.Adam(weights, lr=args.learning_rate, betas=betas, fused=True)
+    rate_g, rate_c = args.learning_rate, stabilise.discriminator_learning_rate
+    if args.weight_clip:
+        optimizer_g = torch.optim.RMSprop(generator.parameters(), lr=rate_g)
+        optimizer_c = torch.optim.RMSprop(weights, lr=rate_c)
     else:
-        optimizer_g = torch.optim.RMSprop(generator.parameters(), lr=args.learning_rate)
-        optimizer_c = torch.optim.RMSprop(weights, lr=args.learning_rate)
+        betas = (args.adam_beta1, args.adam_beta2)
+        optimizer_g = torch.optim.Adam(generator.parameters(), lr=rate_g, betas=betas, fused=True)
+        optimizer_c = torch.optim.Adam(weights, lr=rate_c, betas=betas, fused=True)
 
     generator, critic = run.prepare(
         models={"generator": generator, "discriminator": critic},
         optimizers={"generator": optimizer_g, "critic": optimizer_c},
         averaged=("generator",),
+        historical=stabilise.historical,
         make_pipeline=WGANPipeline,
         draw_samples=lambda pipe: pipe(num_images=64, seed=0).images,
         advice=ADVICE,
@@ -114,13 +125,13 @@ def main() -> None:
             penalty = losses.lipschitz_penalty(critic(mixed), mixed)
             run.log(penalty=penalty)
             loss = loss + args.gradient_penalty * penalty
-        return loss
+        return loss + stabilise.historical_penalty("discriminator", critic)
 
     def generator_loss(batch: dict[str, torch.Tensor]) -> torch.Tensor:
         """Fakes score higher."""
         loss = losses.wasserstein_generator_loss(critic(draw(len(batch["pixel_values"]))))
         run.log(loss_g=loss)
-        return loss
+        return loss + stabilise.historical_penalty("generator", generator)
 
     for batch in run.steps():
         for part in split_batch(batch, args.critic_steps):
@@ -129,9 +140,10 @@ def main() -> None:
                 losses.clip_weights(weights, args.weight_clip)
         run.update(optimizer_g, generator_loss, part)
 
-    method = "gradient penalty" if args.gradient_penalty else "weight clipping"
+    bound = "weight clipping" if args.weight_clip else "spectral norm" if args.spectral_norm else "gradient penalty"
     papers = ["1701.07875", *(["1704.00028"] if args.gradient_penalty else [])]
-    finish_run(run, title=f"Wasserstein GAN with {method}", papers=papers)
+    papers += [*stabilise.papers, *upsampling_papers(args)]
+    finish_run(run, title=f"Wasserstein GAN with {bound}", papers=papers)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
+from torch import nn
 from torch.nn import functional as F
 
 from .. import losses, zoo
@@ -27,6 +28,7 @@ from ..pipelines.base import draw_latents
 from ..pipelines.diffusion import NUM_INFERENCE_STEPS
 from ..pipelines.source import fetch, locate
 from ..privacy import public_name
+from .checkerboard import checkerboard_energy
 from .classifier import Classifier
 from .metrics import coverage_of, frechet_distance, kernel_distance, nearest_distances, within_class_distance
 from .reconstruction import PCA, median_filter, psnr
@@ -55,6 +57,8 @@ TOLERANCES = {
     "precision": SHARE,
     "recall": SHARE,
     "accuracy": (0.0, 0.001),
+    # A ratio of sums over frequencies; rounded pixels are noise in all of them.
+    "checkerboard_energy": DISTANCE,
     # Sums over pixels, without a threshold.
     "mse": LIKELIHOOD,
     "mse_pca": LIKELIHOOD,
@@ -326,6 +330,16 @@ def evaluate(
             "as real or above",
         )
     ]
+    if has_convolutions(pipeline):
+        metrics.append(
+            Metric(
+                "checkerboard_energy",
+                "checkerboard energy, period 2 (share of the spectrum)",
+                checkerboard_energy(fakes),
+                checkerboard_energy(train[chosen]),
+                "as real",
+            )
+        )
     if isinstance(pipeline, VAEPipeline):
         metrics += vae_metrics(pipeline, reference)
     if isinstance(pipeline, AutoencoderPipeline):
@@ -370,6 +384,12 @@ def sampling_options(pipeline: ImagePipeline, num_inference_steps: int | None) -
 def in_steps(sampling: dict[str, int]) -> str:
     """The number of inference steps for the protocol's sentence, if there are such."""
     return f"{sampling['num_inference_steps']} steps of DDIM, " if sampling else ""
+
+
+def has_convolutions(pipeline: ImagePipeline) -> bool:
+    """Whether any network of a pipeline has convolutions: those that draw may leave checkerboards."""
+    networks = [network for network in pipeline.components.values() if isinstance(network, nn.Module)]
+    return any(isinstance(layer, nn.Conv2d | nn.ConvTranspose2d) for network in networks for layer in network.modules())
 
 
 def in_classes(classes: list[str] | None) -> str:

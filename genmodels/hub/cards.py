@@ -13,7 +13,7 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from .. import zoo
 from ..privacy import HUB_ID, redact, redact_values
 
-# By arXiv id, or DOI of what is older: authors as in BibTeX, title, year.
+# By arXiv id, or DOI of what is not there: authors as in BibTeX, title, year.
 PAPERS = {
     "10.1126/science.1127647": (
         ["Hinton, Geoffrey E.", "Salakhutdinov, Ruslan R."],
@@ -24,6 +24,22 @@ PAPERS = {
         ["Vincent, Pascal", "Larochelle, Hugo", "Bengio, Yoshua", "Manzagol, Pierre-Antoine"],
         "Extracting and Composing Robust Features with Denoising Autoencoders",
         2008,
+    ),
+    "10.23915/distill.00003": (
+        ["Odena, Augustus", "Dumoulin, Vincent", "Olah, Chris"],
+        "Deconvolution and Checkerboard Artifacts",
+        2016,
+    ),
+    "1207.0580": (
+        [
+            "Hinton, Geoffrey E.",
+            "Srivastava, Nitish",
+            "Krizhevsky, Alex",
+            "Sutskever, Ilya",
+            "Salakhutdinov, Ruslan R.",
+        ],
+        "Improving Neural Networks by Preventing Co-Adaptation of Feature Detectors",
+        2012,
     ),
     "1312.6114": (["Kingma, Diederik P.", "Welling, Max"], "Auto-Encoding Variational Bayes", 2014),
     "1406.2661": (
@@ -68,6 +84,17 @@ PAPERS = {
         "Deep Generative Image Models using a Laplacian Pyramid of Adversarial Networks",
         2015,
     ),
+    "1610.04490": (
+        [
+            "Sønderby, Casper Kaae",
+            "Caballero, Jose",
+            "Theis, Lucas",
+            "Shi, Wenzhe",
+            "Huszár, Ferenc",
+        ],
+        "Amortised MAP Inference for Image Super-Resolution",
+        2017,
+    ),
     "1610.09585": (
         ["Odena, Augustus", "Olah, Christopher", "Shlens, Jonathon"],
         "Conditional Image Synthesis With Auxiliary Classifier GANs",
@@ -103,6 +130,37 @@ PAPERS = {
         ["Lin, Shanchuan", "Liu, Bingchen", "Li, Jiashi", "Yang, Xiao"],
         "Common Diffusion Noise Schedules and Sample Steps are Flawed",
         2024,
+    ),
+    "1706.08500": (
+        [
+            "Heusel, Martin",
+            "Ramsauer, Hubert",
+            "Unterthiner, Thomas",
+            "Nessler, Bernhard",
+            "Hochreiter, Sepp",
+        ],
+        "GANs Trained by a Two Time-Scale Update Rule Converge to a Local Nash Equilibrium",
+        2017,
+    ),
+    "1710.10196": (
+        ["Karras, Tero", "Aila, Timo", "Laine, Samuli", "Lehtinen, Jaakko"],
+        "Progressive Growing of GANs for Improved Quality, Stability, and Variation",
+        2018,
+    ),
+    "1801.04406": (
+        ["Mescheder, Lars", "Geiger, Andreas", "Nowozin, Sebastian"],
+        "Which Training Methods for GANs Do Actually Converge?",
+        2018,
+    ),
+    "1802.05957": (
+        ["Miyato, Takeru", "Kataoka, Toshiki", "Koyama, Masanori", "Yoshida, Yuichi"],
+        "Spectral Normalization for Generative Adversarial Networks",
+        2018,
+    ),
+    "1807.00734": (
+        ["Jolicoeur-Martineau, Alexia"],
+        "The Relativistic Discriminator: A Key Element Missing from Standard GAN",
+        2019,
     ),
     "2501.05441": (
         ["Huang, Yiwen", "Gokaslan, Aaron", "Kuleshov, Volodymyr", "Tompkin, James"],
@@ -255,6 +313,8 @@ def pipeline_parts(folder: Path, index: dict, training: dict, repo_id: str | Non
     """What a pipeline is and how to load it: paragraphs, the Hub's task, tags."""
     class_name = pipeline_class(index)
     what, tags = KINDS[class_name]
+    if read_json(folder / "generator" / "config.json").get("upsampling") == "nearest":
+        what = what.replace("transposed convolutions", "nearest-neighbour upsampling and convolutions")
     call = "pipe(num_images=4, seed=0)"
     num_classes = read_json(folder / "generator" / "config.json").get("num_classes")
     if num_classes:

@@ -11,7 +11,7 @@ from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
 from torch import nn
 
-from .dcgan import widths
+from .dcgan import upsample, widths
 from .modeling import (
     StrictLoadingMixin,
     check_image_shape,
@@ -34,15 +34,15 @@ def encoder_trunk(inner_size: int, num_channels: int, base_channels: int, hidden
 
 
 def decoder_trunk(
-    latent_dim: int, inner_size: int, num_channels: int, base_channels: int, hidden_dim: int
+    latent_dim: int, inner_size: int, num_channels: int, base_channels: int, hidden_dim: int, upsampling: str
 ) -> nn.Sequential:
     """(N, latent_dim) to logits (N, num_channels, inner_size, inner_size): the encoder's trunk the other way round."""
     channels = widths(inner_size, base_channels)[::-1]
     layers: list[nn.Module] = [nn.Linear(latent_dim, hidden_dim), nn.SiLU()]
     layers += [nn.Linear(hidden_dim, channels[0] * 16), nn.SiLU(), nn.Unflatten(1, (channels[0], 4, 4))]
     for before, after in pairwise(channels):
-        layers += [nn.ConvTranspose2d(before, after, 4, stride=2, padding=1), nn.SiLU()]
-    layers += [nn.ConvTranspose2d(channels[-1], num_channels, 4, stride=2, padding=1)]
+        layers += [*upsample(before, after, 4, upsampling), nn.SiLU()]
+    layers += upsample(channels[-1], num_channels, 4, upsampling)
     return nn.Sequential(*layers)
 
 
@@ -91,6 +91,7 @@ class AutoencoderDecoder(StrictLoadingMixin, ModelMixin, ConfigMixin):
 
     Args:
         sample_size, num_channels, latent_dim, base_channels, hidden_dim: as in `AutoencoderEncoder`.
+        upsampling: "transposed" convolutions, or "nearest": nearest-neighbour upsampling, each time followed by a convolution.
 
     Raises:
         ValueError: an argument is out of its range; the message names the legal values.
@@ -104,11 +105,12 @@ class AutoencoderDecoder(StrictLoadingMixin, ModelMixin, ConfigMixin):
         latent_dim: int = 2,
         base_channels: int = 32,
         hidden_dim: int = 256,
+        upsampling: str = "transposed",
     ):
         super().__init__()
         inner_size = check_image_shape(sample_size, num_channels)
         check_positive(latent_dim=latent_dim, base_channels=base_channels, hidden_dim=hidden_dim)
-        self.layers = decoder_trunk(latent_dim, inner_size, num_channels, base_channels, hidden_dim)
+        self.layers = decoder_trunk(latent_dim, inner_size, num_channels, base_channels, hidden_dim, upsampling)
 
     def forward(self, latents: torch.Tensor) -> torch.Tensor:
         """(N, latent_dim) latents to `pixel_values` (N, num_channels, sample_size, sample_size) in (-1, 1)."""

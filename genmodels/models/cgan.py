@@ -25,6 +25,7 @@ from .modeling import (
     one_hot_labels,
     pad_to,
 )
+from .stabilisers import minibatch_layers, normalise_spectrally
 
 
 def check_classes(num_classes: int, class_names: list[str] | None) -> None:
@@ -42,7 +43,7 @@ class CGANGenerator(StrictLoadingMixin, ModelMixin, ConfigMixin):
         num_classes: how many classes there are, at least 2.
         class_names: their names in order; they travel in the config, so that `class_labels="7"` works after loading.
         label_dim: length of the learned label vector that is put beside the latent.
-        sample_size, num_channels, latent_dim, base_channels, kernel_size, norm: as in `DCGANGenerator`.
+        sample_size, num_channels, latent_dim, base_channels, kernel_size, norm, upsampling: as in `DCGANGenerator`.
 
     Raises:
         ValueError: an argument is out of its range; the message names the legal values.
@@ -60,6 +61,7 @@ class CGANGenerator(StrictLoadingMixin, ModelMixin, ConfigMixin):
         base_channels: int = 32,
         kernel_size: int = 4,
         norm: str = "batch",
+        upsampling: str = "transposed",
     ):
         super().__init__()
         inner_size = check_image_shape(sample_size, num_channels)
@@ -69,7 +71,7 @@ class CGANGenerator(StrictLoadingMixin, ModelMixin, ConfigMixin):
         # As large as the latent beside it, or the generator learns late that there are classes.
         nn.init.normal_(self.embed_label.weight)
         self.layers = generator_trunk(
-            latent_dim + label_dim, inner_size, num_channels, base_channels, kernel_size, norm
+            latent_dim + label_dim, inner_size, num_channels, base_channels, kernel_size, norm, upsampling
         )
 
     def forward(self, latents: torch.Tensor, class_labels: torch.Tensor) -> torch.Tensor:
@@ -95,6 +97,7 @@ class CGANDiscriminator(StrictLoadingMixin, ModelMixin, ConfigMixin):
         num_classes, class_names: as in `CGANGenerator`.
         sample_size, num_channels, base_channels, kernel_size, norm, dropout: as in `DCGANDiscriminator`.
         auxiliary_classifier: whether it has a second head, which tells the class from the same features.
+        minibatch_stddev, minibatch_discrimination, spectral_norm: as in `DCGANDiscriminator`.
 
     Raises:
         ValueError: an argument is out of its range; the message names the legal values.
@@ -112,41 +115,56 @@ class CGANDiscriminator(StrictLoadingMixin, ModelMixin, ConfigMixin):
         norm: str = "none",
         dropout: float = 0.0,
         auxiliary_classifier: bool = False,
+        minibatch_stddev: bool = False,
+        minibatch_discrimination: int = 0,
+        spectral_norm: bool = False,
     ):
         super().__init__()
         self.inner_size = check_image_shape(sample_size, num_channels)
         check_positive(base_channels=base_channels)
         check_classes(num_classes, class_names)
         self.layers = discriminator_trunk(self.inner_size, num_channels, base_channels, kernel_size, norm, dropout)
-        features = widths(self.inner_size, base_channels)[-1] * 16
+        channels = widths(self.inner_size, base_channels)[-1]
+        self.minibatch = minibatch_layers(channels, 16, minibatch_stddev, minibatch_discrimination)
+        features = (channels + minibatch_stddev + minibatch_discrimination) * 16
         self.score = nn.Linear(features, 1)
         self.embed_label = nn.Linear(num_classes, features, bias=False)
         nn.init.normal_(self.embed_label.weight, std=features**-0.5)
-        self.classify = nn.Linear(features, num_classes) if auxiliary_classifier else None
+        self.classify = nn.Linear(channels * 16, num_classes) if auxiliary_classifier else None
+        if spectral_norm:
+            normalise_spectrally(self)
 
     def forward(
-        self, pixel_values: torch.Tensor, class_labels: torch.Tensor, return_class_logits: bool = False
-    ) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
+        self,
+        pixel_values: torch.Tensor,
+        class_labels: torch.Tensor,
+        return_features: bool = False,
+        return_class_logits: bool = False,
+    ) -> torch.Tensor | tuple[torch.Tensor, ...]:
         """Score images.
 
         Args:
             pixel_values: (N, num_channels, sample_size, sample_size) in [-1, 1].
             class_labels: (N,) integers, or (N, num_classes) weights.
+            return_features: also return what the last hidden layer makes of each image by itself.
             return_class_logits: also return what the auxiliary classifier makes of the images.
 
         Returns:
-            Scores (N,), unbounded; higher is more real: w . f(x) + V_y . f(x). With `return_class_logits` also the logits
-            (N, num_classes) of log p(y | x), which know nothing of `class_labels`.
+            Scores (N,), unbounded; higher is more real: w . f(x) + V_y . f(x). With `return_features` also f(x), (N, features),
+            without minibatch layers. With `return_class_logits` also, last, the logits (N, num_classes) of log p(y | x). Neither
+            of the two knows `class_labels`.
 
         Raises:
             ValueError: wrong shapes, labels out of range, or logits asked of a network without an auxiliary classifier.
         """
         check_images(pixel_values, self.config.sample_size, self.config.num_channels)
         weights = one_hot_labels(class_labels, self.config.num_classes).to(pixel_values.dtype)
-        features = self.layers(pad_to(pixel_values, self.inner_size)).flatten(1)
-        scores = self.score(features).flatten() + (self.embed_label(weights) * features).sum(1)
-        if not return_class_logits:
-            return scores
-        if self.classify is None:
+        if return_class_logits and self.classify is None:
             raise ValueError("This discriminator has no auxiliary classifier: make it with auxiliary_classifier=True.")
-        return scores, self.classify(features)
+        maps = self.layers(pad_to(pixel_values, self.inner_size))
+        features = maps.flatten(1)
+        seen = self.minibatch(maps).flatten(1) if len(self.minibatch) else features
+        scores = self.score(seen).flatten() + (self.embed_label(weights) * seen).sum(1)
+        wanted = [features] if return_features else []
+        wanted += [self.classify(features)] if return_class_logits else []
+        return (scores, *wanted) if wanted else scores

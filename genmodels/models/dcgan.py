@@ -1,7 +1,8 @@
 """DCGAN networks: Radford, Metz, Chintala, "Unsupervised Representation Learning with Deep Convolutional Generative
 Adversarial Networks", ICLR 2016, https://arxiv.org/abs/1511.06434, section 3 and figure 1.
 
-Only strided and transposed convolutions: no pooling, no upsampling layers, no hidden dense layers.
+Only strided and transposed convolutions: no pooling, no upsampling layers, no hidden dense layers; unless "nearest" is chosen,
+the remedy of Odena et al., "Deconvolution and Checkerboard Artifacts", 2016, https://distill.pub/2016/deconv-checkerboard/.
 """
 
 from __future__ import annotations
@@ -22,9 +23,11 @@ from .modeling import (
     crop_to,
     pad_to,
 )
+from .stabilisers import minibatch_layers, normalise_spectrally
 
 STRIDE = 2
 NORMS = ("batch", "none")
+UPSAMPLINGS = ("transposed", "nearest")
 
 
 def check_kernel_size(kernel_size: int) -> None:
@@ -50,8 +53,32 @@ def widths(inner_size: int, base_channels: int) -> list[int]:
     return [base_channels * min(2**i, 8) for i in range(stages)]
 
 
+def upsample(before: int, after: int, kernel_size: int, upsampling: str, bias: bool = True) -> list[nn.Module]:
+    """Layers from (N, before, H, W) to (N, after, 2 H, 2 W).
+
+    "transposed" is one transposed convolution. "nearest" repeats every pixel and then convolves: the kernel is one smaller, so
+    that each new pixel still depends on as many old ones, and every new pixel gets the same weights, so that none of them can
+    stand out by its place alone.
+
+    Raises:
+        ValueError: `upsampling` is neither of the two.
+    """
+    if upsampling not in UPSAMPLINGS:
+        raise ValueError(f"upsampling must be one of {', '.join(UPSAMPLINGS)}, got {upsampling!r}.")
+    padding = (kernel_size - STRIDE) // 2
+    if upsampling == "transposed":
+        return [nn.ConvTranspose2d(before, after, kernel_size, stride=STRIDE, padding=padding, bias=bias)]
+    return [nn.Upsample(scale_factor=STRIDE), nn.Conv2d(before, after, kernel_size - 1, padding=padding, bias=bias)]
+
+
 def generator_trunk(
-    input_dim: int, inner_size: int, num_channels: int, base_channels: int, kernel_size: int, norm: str
+    input_dim: int,
+    inner_size: int,
+    num_channels: int,
+    base_channels: int,
+    kernel_size: int,
+    norm: str,
+    upsampling: str = "transposed",
 ) -> nn.Sequential:
     """(N, input_dim, 1, 1) to (N, num_channels, inner_size, inner_size) in (-1, 1)."""
     check_kernel_size(kernel_size)
@@ -59,10 +86,9 @@ def generator_trunk(
     # A bias in front of BatchNorm would be subtracted again.
     bias = norm == "none"
     layers = [nn.ConvTranspose2d(input_dim, channels[0], 4, bias=bias), make_norm(norm, channels[0]), nn.ReLU()]
-    upsample = {"kernel_size": kernel_size, "stride": STRIDE, "padding": (kernel_size - STRIDE) // 2}
     for before, after in pairwise(channels):
-        layers += [nn.ConvTranspose2d(before, after, bias=bias, **upsample), make_norm(norm, after), nn.ReLU()]
-    layers += [nn.ConvTranspose2d(channels[-1], num_channels, **upsample), nn.Tanh()]
+        layers += [*upsample(before, after, kernel_size, upsampling, bias), make_norm(norm, after), nn.ReLU()]
+    layers += [*upsample(channels[-1], num_channels, kernel_size, upsampling), nn.Tanh()]
     return nn.Sequential(*layers)
 
 
@@ -94,6 +120,8 @@ class DCGANGenerator(StrictLoadingMixin, ModelMixin, ConfigMixin):
         base_channels: channels in front of the last layer; each layer towards 4x4 has twice as many, at most 8 times.
         kernel_size: of the transposed convolutions of stride 2: 2, 4 or 6.
         norm: "batch", as in the paper, or "none".
+        upsampling: "transposed", as in the paper, or "nearest": nearest-neighbour upsampling, then a convolution with a kernel
+            one smaller.
 
     Raises:
         ValueError: an argument is out of its range; the message names the legal values.
@@ -108,11 +136,14 @@ class DCGANGenerator(StrictLoadingMixin, ModelMixin, ConfigMixin):
         base_channels: int = 64,
         kernel_size: int = 4,
         norm: str = "batch",
+        upsampling: str = "transposed",
     ):
         super().__init__()
         inner_size = check_image_shape(sample_size, num_channels)
         check_positive(latent_dim=latent_dim, base_channels=base_channels)
-        self.layers = generator_trunk(latent_dim, inner_size, num_channels, base_channels, kernel_size, norm)
+        self.layers = generator_trunk(
+            latent_dim, inner_size, num_channels, base_channels, kernel_size, norm, upsampling
+        )
 
     def forward(self, latents: torch.Tensor) -> torch.Tensor:
         """(N, latent_dim) latents to `pixel_values` (N, num_channels, sample_size, sample_size) in (-1, 1)."""
@@ -127,6 +158,9 @@ class DCGANDiscriminator(StrictLoadingMixin, ModelMixin, ConfigMixin):
         sample_size, num_channels, base_channels, kernel_size: as in `DCGANGenerator`.
         norm: "batch", as in the paper, or "none" (what gradient penalties on single images require).
         dropout: share of feature maps dropped after each layer in training.
+        minibatch_stddev: whether `MinibatchStdDev` follows the last hidden layer. Then a score depends on the images beside it.
+        minibatch_discrimination: number of kernels of the `MinibatchDiscrimination` behind that, 0 for none; the same holds.
+        spectral_norm: whether every layer's weight is divided by its largest singular value.
 
     Raises:
         ValueError: an argument is out of its range; the message names the legal values.
@@ -141,14 +175,28 @@ class DCGANDiscriminator(StrictLoadingMixin, ModelMixin, ConfigMixin):
         kernel_size: int = 4,
         norm: str = "batch",
         dropout: float = 0.0,
+        minibatch_stddev: bool = False,
+        minibatch_discrimination: int = 0,
+        spectral_norm: bool = False,
     ):
         super().__init__()
         self.inner_size = check_image_shape(sample_size, num_channels)
         check_positive(base_channels=base_channels)
         self.layers = discriminator_trunk(self.inner_size, num_channels, base_channels, kernel_size, norm, dropout)
-        self.score = nn.Conv2d(widths(self.inner_size, base_channels)[-1], 1, 4)
+        channels = widths(self.inner_size, base_channels)[-1]
+        self.minibatch = minibatch_layers(channels, 16, minibatch_stddev, minibatch_discrimination)
+        self.score = nn.Conv2d(channels + minibatch_stddev + minibatch_discrimination, 1, 4)
+        if spectral_norm:
+            normalise_spectrally(self)
 
-    def forward(self, pixel_values: torch.Tensor) -> torch.Tensor:
-        """(N, num_channels, sample_size, sample_size) in [-1, 1] to scores (N,), unbounded; higher is more real."""
+    def forward(
+        self, pixel_values: torch.Tensor, return_features: bool = False
+    ) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
+        """(N, num_channels, sample_size, sample_size) in [-1, 1] to scores (N,), unbounded; higher is more real.
+
+        With `return_features` to scores and what the last hidden layer makes of each image by itself, (N, features).
+        """
         check_images(pixel_values, self.config.sample_size, self.config.num_channels)
-        return self.score(self.layers(pad_to(pixel_values, self.inner_size))).flatten()
+        features = self.layers(pad_to(pixel_values, self.inner_size))
+        scores = self.score(self.minibatch(features)).flatten()
+        return (scores, features.flatten(1)) if return_features else scores

@@ -15,6 +15,7 @@ from diffusers.configuration_utils import register_to_config
 from torch import nn
 
 from .modeling import StrictLoadingMixin, check_image_shape, check_images, check_latents, check_positive
+from .stabilisers import minibatch_layers, normalise_spectrally
 
 NORMS = ("batch", "none")
 
@@ -90,6 +91,9 @@ class VanillaGANDiscriminator(StrictLoadingMixin, ModelMixin, ConfigMixin):
         hidden_dims: width of each hidden layer, from the image to the score.
         negative_slope: of LeakyReLU.
         dropout: share of each hidden layer that is dropped in training.
+        minibatch_stddev: whether `MinibatchStdDev` follows the last hidden layer. Then a score depends on the images beside it.
+        minibatch_discrimination: number of kernels of the `MinibatchDiscrimination` behind that, 0 for none; the same holds.
+        spectral_norm: whether every layer's weight is divided by its largest singular value.
 
     Raises:
         ValueError: an argument is out of its range; the message names the legal values.
@@ -103,6 +107,9 @@ class VanillaGANDiscriminator(StrictLoadingMixin, ModelMixin, ConfigMixin):
         hidden_dims: Sequence[int] = (1024, 512, 256),
         negative_slope: float = 0.2,
         dropout: float = 0.0,
+        minibatch_stddev: bool = False,
+        minibatch_discrimination: int = 0,
+        spectral_norm: bool = False,
     ):
         super().__init__()
         check_image_shape(sample_size, num_channels)
@@ -113,9 +120,19 @@ class VanillaGANDiscriminator(StrictLoadingMixin, ModelMixin, ConfigMixin):
             layers += [nn.Linear(before, after), nn.LeakyReLU(negative_slope)]
             layers += [nn.Dropout(dropout)] if dropout else []
         self.layers = nn.Sequential(*layers)
-        self.score = nn.Linear(hidden_dims[-1], 1)
+        self.minibatch = minibatch_layers(hidden_dims[-1], 1, minibatch_stddev, minibatch_discrimination)
+        self.score = nn.Linear(hidden_dims[-1] + minibatch_stddev + minibatch_discrimination, 1)
+        if spectral_norm:
+            normalise_spectrally(self)
 
-    def forward(self, pixel_values: torch.Tensor) -> torch.Tensor:
-        """(N, num_channels, sample_size, sample_size) in [-1, 1] to scores (N,), unbounded; higher is more real."""
+    def forward(
+        self, pixel_values: torch.Tensor, return_features: bool = False
+    ) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
+        """(N, num_channels, sample_size, sample_size) in [-1, 1] to scores (N,), unbounded; higher is more real.
+
+        With `return_features` to scores and what the last hidden layer makes of each image by itself, (N, features).
+        """
         check_images(pixel_values, self.config.sample_size, self.config.num_channels)
-        return self.score(self.layers(pixel_values.flatten(1))).flatten()
+        features = self.layers(pixel_values.flatten(1))
+        scores = self.score(self.minibatch(features)).flatten()
+        return (scores, features) if return_features else scores

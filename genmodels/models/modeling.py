@@ -15,6 +15,7 @@ from huggingface_hub import constants, try_to_load_from_cache
 from safetensors import SafetensorError
 from torch import nn
 from torch.nn import functional as F
+from torch.nn.utils import parametrize
 
 MIN_SIZE, MAX_SIZE = 16, 128
 LEGAL_CHANNELS = (1, 3)
@@ -242,7 +243,9 @@ def one_hot_labels(class_labels: torch.Tensor, num_classes: int) -> torch.Tensor
 def init_dcgan(module: nn.Module) -> None:
     """Weights from N(0, 0.02), as in the DCGAN paper (Radford et al. 2016, section 4); use with `Module.apply`."""
     if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
-        nn.init.normal_(module.weight, 0.0, 0.02)
+        # With spectral norm, `weight` is computed from the one that is trained.
+        parametrized = parametrize.is_parametrized(module, "weight")
+        nn.init.normal_(module.parametrizations.weight.original if parametrized else module.weight, 0.0, 0.02)
         if module.bias is not None:
             nn.init.zeros_(module.bias)
     elif isinstance(module, nn.BatchNorm2d):

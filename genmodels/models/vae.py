@@ -68,6 +68,7 @@ class VAEDecoder(StrictLoadingMixin, ModelMixin, ConfigMixin):
         likelihood: "bernoulli" (each pixel's brightness in [0, 1] is a probability) or "gaussian" (mean and `sigma`).
         sigma: standard deviation of the Gaussian likelihood, in units of `pixel_values`.
         beta: weight of the KL term that the pair was trained with (Higgins et al. 2017); 1 is the plain VAE.
+        upsampling: as in `AutoencoderDecoder`.
 
     Raises:
         ValueError: an argument is out of its range; the message names the legal values.
@@ -84,6 +85,7 @@ class VAEDecoder(StrictLoadingMixin, ModelMixin, ConfigMixin):
         likelihood: str = "bernoulli",
         sigma: float = 0.5,
         beta: float = 1.0,
+        upsampling: str = "transposed",
     ):
         super().__init__()
         inner_size = check_image_shape(sample_size, num_channels)
@@ -92,7 +94,7 @@ class VAEDecoder(StrictLoadingMixin, ModelMixin, ConfigMixin):
             raise ValueError(f"likelihood must be one of {', '.join(LIKELIHOODS)}, got {likelihood!r}.")
         if not sigma > 0 or not beta >= 0:
             raise ValueError(f"sigma must be positive and beta at least 0, got sigma={sigma!r}, beta={beta!r}.")
-        self.layers = decoder_trunk(latent_dim, inner_size, num_channels, base_channels, hidden_dim)
+        self.layers = decoder_trunk(latent_dim, inner_size, num_channels, base_channels, hidden_dim, upsampling)
 
     def forward(self, latents: torch.Tensor, return_logits: bool = False) -> torch.Tensor:
         """(N, latent_dim) latents to the mean image, `pixel_values` (N, num_channels, sample_size, sample_size) in

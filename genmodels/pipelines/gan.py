@@ -117,6 +117,9 @@ class UnconditionalGANPipeline(GANPipeline):
     def discriminate(self, images: Images) -> torch.Tensor:
         """The discriminator's scores (N,) of images in any form that the pipeline returns: higher is more real.
 
+        A discriminator with minibatch layers compares the images of a batch (up to 256 here): then a score depends on the images
+        beside it, and is what training made it only among about as many, all real or all generated.
+
         Raises:
             ValueError: wrong images, or the model has no discriminator.
         """
@@ -189,7 +192,8 @@ class WGANPipeline(UnconditionalGANPipeline):
         """The critic's scores (N,) of images in any form that the pipeline returns: higher is more real.
 
         They are unbounded, and no logits: a sigmoid of them is no probability, and 0 is no border. Only differences count; that
-        of the means over real and over generated images is the critic's estimate of the distance between the two.
+        of the means over real and over generated images is the critic's estimate of the distance between the two. With minibatch
+        layers they depend on the images beside them, as in `UnconditionalGANPipeline.discriminate`.
 
         Raises:
             ValueError: wrong images, or the model has no critic.
@@ -337,6 +341,8 @@ class CGANPipeline(ConditionalGANPipeline):
 
     def discriminate(self, images: Images, class_labels: ClassLabels) -> torch.Tensor:
         """The discriminator's scores (N,) of images as members of `class_labels`: higher is more real.
+
+        With minibatch layers they depend on the images beside them, as in `UnconditionalGANPipeline.discriminate`.
 
         Raises:
             ValueError: wrong images or labels, or the model has no discriminator.

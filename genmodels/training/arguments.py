@@ -14,6 +14,7 @@ import torch
 from accelerate import Accelerator
 
 from ..errors import UserError
+from ..models.dcgan import UPSAMPLINGS
 from ..privacy import redact_argument
 from .checkpoints import find_checkpoint
 from .trackers import check_trackers
@@ -74,6 +75,22 @@ def mixed_precision(text: str) -> str:
     return text
 
 
+def add_upsampling_argument(group: argparse._ArgumentGroup) -> None:
+    """Add the flag of how a generator or decoder doubles its resolution."""
+    group.add_argument(
+        "--upsampling",
+        choices=UPSAMPLINGS,
+        default="transposed",
+        help="transposed convolutions, or nearest-neighbour upsampling before plain ones, which leaves no checkerboard "
+        "(Odena et al. 2016, https://distill.pub/2016/deconv-checkerboard; default: %(default)s)",
+    )
+
+
+def upsampling_papers(args: argparse.Namespace) -> list[str]:
+    """The DOI of who proposed the chosen upsampling, if it is not the usual one."""
+    return ["10.23915/distill.00003"] if args.upsampling == "nearest" else []
+
+
 def add_common_arguments(
     parser: argparse.ArgumentParser, *, output_dir: str, dataset_name: str, draws: bool = True
 ) -> None:
@@ -129,7 +146,10 @@ def add_common_arguments(
     )
     run.add_argument("--lr_warmup_steps", type=at_least(0), default=0, help="(default: %(default)s)")
     run.add_argument(
-        "--ema_decay", type=in_range(0, 1), default=0.999, help="of the saved weights (default: %(default)s)"
+        "--ema_decay",
+        type=in_range(0, 1),
+        default=0.999,
+        help="of the saved weights, an exponential moving average (default: %(default)s)",
     )
     run.add_argument(
         "--mixed_precision",
@@ -239,7 +259,7 @@ def settings_of(args: argparse.Namespace, accelerator: Accelerator) -> dict:
     public = redact_argument(args.dataset_name)
     if public != args.dataset_name:
         settings["--dataset_name"] = f"{public} {hashlib.sha256(args.dataset_name.encode()).hexdigest()[:8]}"
-    if args.lr_scheduler == "constant":
+    if args.lr_scheduler == "constant" and not getattr(args, "instance_noise", 0):
         # It only says where a run ends.
         del settings["--max_train_steps"]
     return {

@@ -40,18 +40,25 @@ class Average:
 
     Unlike torch's AveragedModel it never reads a number back from the device, for which a GPU would wait.
 
+    Args:
+        model: the network.
+        decay: how much of the average stays in each step; None for the plain mean over all steps.
+
     Attributes:
         module: a copy of the network with the averages in it.
     """
 
-    def __init__(self, model: nn.Module, decay: float):
+    def __init__(self, model: nn.Module, decay: float | None):
         self.module = copy.deepcopy(model).requires_grad_(False)
         self._decay, self._count = decay, 0
 
     @torch.no_grad()
     def update(self, model: nn.Module) -> None:
         """Take one step towards the weights of `model`; the first one copies them."""
-        decay = min(self._decay, (1 + self._count) / (10 + self._count)) if self._count else 0.0
+        if self._decay is None:
+            decay = self._count / (self._count + 1)
+        else:
+            decay = min(self._decay, (1 + self._count) / (10 + self._count)) if self._count else 0.0
         self._count += 1
         averages, currents = [], []
         for average, current in zip(self.module.state_dict().values(), model.state_dict().values(), strict=True):

@@ -131,6 +131,7 @@ class TrainingRun:
         optimizers: dict[str, torch.optim.Optimizer],
         *,
         averaged: tuple[str, ...],
+        historical: tuple[str, ...] = (),
         make_pipeline: Callable[..., DiffusionPipeline],
         draw_samples: Callable[[DiffusionPipeline], list[Image.Image]] | None = None,
         conditional: bool = False,
@@ -143,6 +144,7 @@ class TrainingRun:
             models: networks by their component name, such as "generator".
             optimizers: by any name.
             averaged: which networks are saved as an exponential moving average (EMA) of their weights.
+            historical: of which networks `history` has the mean of the weights over all steps.
             make_pipeline: from the networks, as keyword arguments, to what is saved and later loaded: a pipeline.
             draw_samples: from a pipeline to the images of the sample grid, the same latents every time; None if the
                 networks draw nothing: then there are no grids, no monitor and no choice of the best weights.
@@ -163,6 +165,7 @@ class TrainingRun:
         for model in models.values():
             model.to(self.device, memory_format=torch.channels_last)
         self._averages = {name: Average(models[name], self.args.ema_decay) for name in averaged}
+        self._histories = {name: Average(models[name], None) for name in historical}
         # Only mixed precision is accelerate's business here: `update` averages the gradients.
         prepared = [self.accelerator.prepare_model(model, evaluation_mode=True) for model in models.values()]
         # Seeds differ from here on: each process draws its own noise.
@@ -193,6 +196,10 @@ class TrainingRun:
     def done(self) -> bool:
         """Whether the last step has been taken."""
         return self._step >= self.args.max_train_steps
+
+    def history(self, name: str) -> list[torch.Tensor]:
+        """The mean over all steps of each parameter of a network that `prepare` was given as `historical`."""
+        return list(self._histories[name].module.parameters())
 
     def update(
         self,
@@ -345,8 +352,9 @@ class TrainingRun:
         args, main = self.args, self.accelerator.is_main_process
         self._step += 1
         self._bar.update()
-        for name, average in self._averages.items():
-            average.update(self._models[name])
+        for averages in (self._averages, self._histories):
+            for name, average in averages.items():
+                average.update(self._models[name])
         for scheduler in self._schedulers.values():
             scheduler.step()
         for name, value in self._losses.items():
@@ -481,6 +489,7 @@ class TrainingRun:
             "data": self.data.state_dict(),
             "models": {name: model.state_dict() for name, model in self._models.items()},
             "averages": {name: average.state_dict() for name, average in self._averages.items()},
+            "histories": {name: average.state_dict() for name, average in self._histories.items()},
             "optimizers": {name: optimizer.state_dict()["state"] for name, optimizer in self._optimizers.items()},
             "rng": self.accelerator.gather(own_rng[None]).cpu(),
             "window": self._window,
@@ -516,6 +525,8 @@ class TrainingRun:
                 model.load_state_dict(state["models"][name])
             for name, average in self._averages.items():
                 average.load_state_dict(state["averages"][name])
+            for name, average in self._histories.items():
+                average.load_state_dict(state["histories"][name])
             for name, optimizer in self._optimizers.items():
                 restore_optimizer(optimizer, state["optimizers"][name])
         except (RuntimeError, ValueError, KeyError) as error:

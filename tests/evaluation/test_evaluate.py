@@ -34,7 +34,9 @@ def evaluation():
 
 def test_quality_never_stands_without_diversity(evaluation):
     metrics = {metric.metric: metric for metric in evaluation.metrics}
-    assert {"fid", "kid", "precision", "recall", "accuracy", "within_class_distance"} <= set(metrics)
+    assert {"fid", "kid", "precision", "recall", "accuracy", "within_class_distance", "checkerboard_energy"} <= set(
+        metrics
+    )
     assert all(metric.floor is not None for metric in metrics.values())
 
 

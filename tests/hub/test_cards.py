@@ -130,6 +130,18 @@ def test_citation_is_bibtex_of_the_papers(saved, tmp_path):
     assert block.count("{") == block.count("}")
 
 
+def test_card_says_how_a_generator_upsamples(saved, tmp_path):
+    folder = make_folder(saved, "dcgan", tmp_path, {**TRAINING, "papers": ["10.23915/distill.00003"]}, None)
+    write_card(folder)
+    assert "from noise by transposed convolutions" in (folder / "README.md").read_text()
+    config = folder / "generator" / "config.json"
+    config.write_text(json.dumps({**json.loads(config.read_text()), "upsampling": "nearest"}))
+    write_card(folder)
+    card = (folder / "README.md").read_text()
+    assert "from noise by nearest-neighbour upsampling and convolutions" in card
+    assert "https://doi.org/10.23915/distill.00003" in card
+
+
 def test_card_of_a_denoiser_says_that_it_is_one(saved, tmp_path):
     papers = ["10.1145/1390156.1390294"]
     folder = make_folder(saved, "autoencoder", tmp_path, {**TRAINING, "papers": papers}, None)

@@ -51,6 +51,7 @@ def run(*command: str) -> subprocess.CompletedProcess:
         ("wgan", ["--gradient_penalty", "--critic_steps", "2"]),
         ("lapgan", []),
         ("cgan", ["--discriminator_channels", "4", "--gradient_accumulation_steps", "2"]),
+        ("cgan", ["--discriminator_channels", "4", "--spectral_norm", "--minibatch_stddev", "--historical_averaging"]),
         ("cgan", ["--preset", "wgan-gp", "--auxiliary_classifier"]),
         ("evaluator", []),
     ],

@@ -14,7 +14,10 @@ TINY = ["--train_batch_size", "16", "--base_channels", "4", "--sample_steps", "4
 SAMPLE = ["--dataset_name", "zoo:mnist-sample"]
 DENSE = ["--generator_dims", "16", "16", "--discriminator_dims", "16"]
 UNET = ["--block_out_channels", "8", "8", "--watch_inference_steps", "2"]
-
+STABILISED = ["--loss", "nonsaturating", "--label_smoothing", "0.1", "--label_flips", "0.1", "--instance_noise", "0.5"]
+STABILISED += ["--dropout", "0.2", "--spectral_norm", "--minibatch_stddev", "--minibatch_discrimination", "4"]
+STABILISED += ["--feature_matching", "--historical_averaging", "--discriminator_learning_rate", "4e-3"]
+STABILISED += ["--upsampling", "nearest"]
 
 ACCELERATE = ["accelerate.commands.launch", "--quiet", "--cpu", "--num_processes", "1"]
 
@@ -59,6 +62,7 @@ def without_rate(lines: list[dict]) -> list[dict]:
         ("gan", ["--preset", "classic", "--label_flips", "0.1"], "VanillaGANPipeline", 1),
         ("dcgan", ["--classes", "3"], "DCGANPipeline", 1),
         ("dcgan", ["--classes", "3", "--preset", "paper"], "DCGANPipeline", 1),
+        ("dcgan", ["--classes", "3", *STABILISED], "DCGANPipeline", 1),
         ("wgan", [], "WGANPipeline", 5),
         ("wgan", ["--gradient_penalty", "--critic_steps", "3"], "WGANPipeline", 3),
         ("lapgan", ["--conditional", "--loss", "nonsaturating"], "LAPGANPipeline", 1),

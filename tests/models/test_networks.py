@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from genmodels import losses, models
-from genmodels.models.dcgan import widths
+from genmodels.models.dcgan import upsample, widths
 from genmodels.models.modeling import crop_to, init_dcgan, one_hot_labels, pad_to
 
 SIZES = (16, 28, 32, 50, 64, 128)
@@ -154,6 +154,48 @@ def test_only_strided_convolutions_in_gans():
             assert not isinstance(layer, torch.nn.MaxPool2d | torch.nn.AvgPool2d | torch.nn.Upsample | torch.nn.Linear)
             if isinstance(layer, torch.nn.Conv2d | torch.nn.ConvTranspose2d):
                 assert layer.kernel_size[0] % layer.stride[0] == 0
+
+
+CONVOLVE = ["autoencoder", "vae", "dcgan", "cgan"]
+
+
+@pytest.mark.parametrize("kind", CONVOLVE)
+@pytest.mark.parametrize("size", [16, 28, 64])
+def test_nearest_upsampling_draws_without_transposed_strides(kind, size):
+    family = FAMILIES[kind]
+    source = family.source(sample_size=size, num_channels=3, upsampling="nearest", **family.source_args)
+    assert source(torch.randn(3, 5), *labels_for(kind, 3)).shape == (3, 3, size, size)
+    strides = [layer.stride for layer in source.modules() if isinstance(layer, torch.nn.ConvTranspose2d)]
+    assert set(strides) <= {(1, 1)}
+    # Each doubling is one, from 4x4 to the power of two around the image.
+    doublings = sum(isinstance(layer, torch.nn.Upsample) for layer in source.modules())
+    assert 4 * 2**doublings == max(16, 1 << (size - 1).bit_length())
+
+
+@pytest.mark.parametrize("kernel_size", [2, 4, 6])
+def test_upsampling_sees_as_many_pixels_either_way(kernel_size):
+    pixels = torch.zeros(1, 1, 8, 8, requires_grad=True)
+    seen = []
+    for upsampling in ("transposed", "nearest"):
+        layers = torch.nn.Sequential(*upsample(1, 1, kernel_size, upsampling))
+        drawn = layers(pixels)
+        assert drawn.shape == (1, 1, 16, 16)
+        (gradient,) = torch.autograd.grad(drawn[0, 0, 8, 8], pixels)
+        seen.append(int((gradient != 0).sum()))
+    assert seen[0] == seen[1] == (kernel_size // 2) ** 2
+
+
+def test_nearest_upsampling_leaves_no_checkerboard_in_flat_inputs():
+    for upsampling, spread in (("nearest", False), ("transposed", True)):
+        layers = torch.nn.Sequential(*upsample(1, 1, 4, upsampling))
+        inside = layers(torch.ones(1, 1, 8, 8))[..., 2:-2, 2:-2]
+        assert (inside.std() > 1e-3) == spread
+
+
+@pytest.mark.parametrize("kind", CONVOLVE)
+def test_wrong_upsampling(kind):
+    with pytest.raises(ValueError, match="upsampling must be one of transposed, nearest, got 'bilinear'"):
+        FAMILIES[kind].source(upsampling="bilinear", **FAMILIES[kind].source_args)
 
 
 def test_batchnorm_is_where_the_paper_has_it():

@@ -48,6 +48,15 @@ def log_of(run) -> list[dict]:
     return [{name: value for name, value in line.items() if name != "images_per_second"} for line in lines]
 
 
+def assert_same_runs(part, whole) -> None:
+    """The same last checkpoint, log and model."""
+    assert state_of(part) == state_of(whole)
+    assert log_of(part) == log_of(whole)
+    weights = sorted(file.relative_to(whole) for file in (whole / "model").rglob("*.safetensors"))
+    assert weights
+    assert all((whole / file).read_bytes() == (part / file).read_bytes() for file in weights)
+
+
 SCRIPTS = {
     "denoiser": ("autoencoder", ["--noise", "0.3", *WATCH]),
     "vae": ("vae", WATCH),
@@ -91,11 +100,29 @@ def test_a_stopped_run_ends_where_an_unbroken_one_does(
     assert not (part / "model").exists()
     train(script, *common, "--output_dir", part, "--resume_from_checkpoint", "latest")
 
-    assert state_of(part) == state_of(whole)
-    assert log_of(part) == log_of(whole)
-    weights = sorted(file.relative_to(whole) for file in (whole / "model").rglob("*.safetensors"))
-    assert weights
-    assert all((whole / file).read_bytes() == (part / file).read_bytes() for file in weights)
+    assert_same_runs(part, whole)
+
+
+STABILISED = ["--instance_noise", "0.5", "--dropout", "0.2", "--spectral_norm", "--minibatch_stddev", "--r1", "0.1"]
+STABILISED += ["--minibatch_discrimination", "3", "--historical_averaging", "--discriminator_learning_rate", "0.002"]
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments"),
+    [
+        ("dcgan", ["--classes", "1", "0", "7", "3", "--r2", "0.1", "--upsampling", "nearest", *TINY]),
+        ("gan", [*DENSE, "--feature_matching", "--label_flips", "0.1", "--label_noise", "0.1", *TINY[2:]]),
+    ],
+)
+def test_stabilised_runs_resume_exactly_too(train, two_shards, tmp_path, stop_at, script, arguments):
+    watch = ["--monitor_steps", "0", "--validation_steps", "0"]
+    common = ["--dataset_name", two_shards, *QUIET, *watch, *arguments, *STABILISED]
+    train(script, *common, "--output_dir", tmp_path / "whole")
+    stop_at(STOP)
+    with pytest.raises(SystemExit):
+        train(script, *common, "--output_dir", tmp_path / "part")
+    train(script, *common, "--output_dir", tmp_path / "part", "--resume_from_checkpoint", "latest")
+    assert_same_runs(tmp_path / "part", tmp_path / "whole")
 
 
 def test_epochs_that_are_streamed_again_resume_exactly_too(train, two_shards, tmp_path, stop_at):

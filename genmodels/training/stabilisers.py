@@ -1,0 +1,161 @@
+"""What keeps adversarial training stable: flags, each with its paper, and what they add to the objectives of a script."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import torch
+from torch import nn
+
+from .. import losses
+from ..errors import UserError
+from .arguments import at_least, in_range
+from .run import TrainingRun
+
+
+@dataclass
+class Flag:
+    """A stabiliser as a flag: what it does, whose it is, the arXiv id or else the address, and argparse's options for it."""
+
+    what: str
+    authors: str
+    source: str
+    options: dict = field(default_factory=lambda: {"action": "store_true"})
+
+
+def number(high: float, default: float = 0.0, **options) -> dict:
+    """argparse's options for a number from 0 to `high`."""
+    return {"type": in_range(0, high), "default": default, **options}
+
+
+SALIMANS = ("Salimans et al. 2016", "1606.03498")
+CHINTALA = ("Chintala et al. 2016", "https://github.com/soumith/ganhacks")
+MESCHEDER = ("Mescheder et al. 2018", "1801.04406")
+WEIGHT = {"metavar": "WEIGHT"}
+FLAGS = {
+    "label_smoothing": Flag("the target of real images is 1 minus this, that of fakes 0", *SALIMANS, number(0.5)),
+    "label_flips": Flag("share of targets that are wrong", *CHINTALA, number(0.5)),
+    "label_noise": Flag("targets are off by up to this", *CHINTALA, number(0.5)),
+    "instance_noise": Flag(
+        "standard deviation of noise on all that the discriminator sees, whose pixels are from -1 to 1; it falls to 0 at the "
+        "last step",
+        "Sønderby et al. 2017",
+        "1610.04490",
+        number(10, metavar="STD"),
+    ),
+    "dropout": Flag(
+        "share of each hidden layer of the discriminator dropped", "Hinton et al. 2012", "1207.0580", number(0.9)
+    ),
+    "spectral_norm": Flag(
+        "divide each weight of the discriminator by its largest singular value", "Miyato et al. 2018", "1802.05957"
+    ),
+    "r1": Flag("penalty on the discriminator's gradient at real images", *MESCHEDER, number(1000, **WEIGHT)),
+    "r2": Flag("the same at fake images", *MESCHEDER, number(1000, **WEIGHT)),
+    "minibatch_stddev": Flag(
+        "show the discriminator how much the images of a batch differ", "Karras et al. 2018", "1710.10196"
+    ),
+    "minibatch_discrimination": Flag(
+        "show it how close each image is to the others of its batch, by so many measures (without a number: 100)",
+        *SALIMANS,
+        {"type": at_least(0), "nargs": "?", "const": 100, "default": 0, "metavar": "KERNELS"},
+    ),
+    "feature_matching": Flag(
+        "the generator's objective is to match the mean of the discriminator's last hidden layer on real images",
+        *SALIMANS,
+    ),
+    "historical_averaging": Flag(
+        "penalty on the distance of all weights from their mean over all steps (without a number: 0.001)",
+        *SALIMANS,
+        number(1000, nargs="?", const=0.001, **WEIGHT),
+    ),
+    "discriminator_learning_rate": Flag(
+        "another than the generator's --learning_rate: the two time-scale update rule",
+        "Heusel et al. 2017",
+        "1706.08500",
+        number(1, default=None, metavar="RATE"),
+    ),
+}
+# Those that move the targets of the discriminator's labels.
+TARGETS = ("label_smoothing", "label_flips", "label_noise")
+# Those that are arguments of the discriminator's class.
+LAYERS = ("dropout", "spectral_norm", "minibatch_stddev", "minibatch_discrimination")
+# Those that go with any objective, so also with that of a critic.
+ANY_LOSS = (*LAYERS, "historical_averaging", "discriminator_learning_rate")
+
+
+def add_stabiliser_arguments(parser: argparse.ArgumentParser, flags: Iterable[str] = tuple(FLAGS)) -> None:
+    """Add these flags in the group "stabilisers", all of them off."""
+    group = parser.add_argument_group("stabilisers")
+    for name in flags:
+        flag = FLAGS[name]
+        default = "; default: %(default)s" if flag.options.get("default") is not None else ""
+        group.add_argument(f"--{name}", help=f"{flag.what} ({flag.authors}, {flag.source}{default})", **flag.options)
+
+
+def check_stabilisers(args: argparse.Namespace) -> None:
+    """Raise UserError if targets are to be moved that --loss does not have."""
+    for name in TARGETS:
+        if getattr(args, name) and args.loss in ("relativistic", "wasserstein"):
+            raise UserError(
+                f"--{name} moves targets that the {args.loss} loss does not have: add --loss nonsaturating, or --{name} 0."
+            )
+
+
+class Stabilisers:
+    """The chosen stabilisers of a run, for its script to put into the objectives.
+
+    Args:
+        args: with any of the flags.
+        run: knows the step, and the mean of past weights.
+
+    Attributes:
+        layers: arguments of the discriminator's class.
+        targets: arguments of `losses.nonsaturating_discriminator_loss`.
+        discriminator_learning_rate: of its optimizer.
+        historical: of which networks `TrainingRun.prepare` must keep the mean of past weights.
+        papers: arXiv ids of those that are on.
+    """
+
+    def __init__(self, args: argparse.Namespace, run: TrainingRun):
+        values = vars(args)
+        self._args, self._run = args, run
+        self.layers = {name: values[name] for name in LAYERS if name in values}
+        self.targets = {name: values[name] for name in TARGETS if name in values}
+        rate = args.discriminator_learning_rate
+        self.discriminator_learning_rate = args.learning_rate if rate is None else rate
+        self.historical = ("generator", "discriminator") if args.historical_averaging else ()
+        used = [flag.source for name, flag in FLAGS.items() if values.get(name) not in (None, False, 0)]
+        used += ["1807.00734"] if values.get("loss") == "relativistic" else []
+        self.papers = [source for source in dict.fromkeys(used) if not source.startswith("https:")]
+
+    def noisy(self, images: torch.Tensor) -> torch.Tensor:
+        """Images as the discriminator sees them in this step: with instance noise, if any."""
+        if not self._args.instance_noise:
+            return images
+        left = 1 - self._run.step / self._args.max_train_steps
+        return losses.instance_noise(images, self._args.instance_noise * left)
+
+    def inputs(self, real: torch.Tensor, fake: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Both as the discriminator sees them to learn from, requiring grad where `gradient_penalties` takes it."""
+        real, fake = self.noisy(real), self.noisy(fake)
+        return real.detach().requires_grad_(self._args.r1 > 0), fake.detach().requires_grad_(self._args.r2 > 0)
+
+    def gradient_penalties(
+        self, real_scores: torch.Tensor, real: torch.Tensor, fake_scores: torch.Tensor, fake: torch.Tensor
+    ) -> torch.Tensor:
+        """R1 at the real images and R2 at the fakes, each times its weight, of what `inputs` returned."""
+        penalty = torch.zeros((), device=real.device)
+        if self._args.r1:
+            penalty = penalty + self._args.r1 * losses.gradient_penalty(real_scores, real)
+        if self._args.r2:
+            penalty = penalty + self._args.r2 * losses.gradient_penalty(fake_scores, fake)
+        return penalty
+
+    def historical_penalty(self, name: str, network: nn.Module) -> torch.Tensor | float:
+        """Of a network's distance from its mean over all steps, times its weight."""
+        weight = self._args.historical_averaging
+        if not weight:
+            return 0.0
+        return weight * losses.historical_averaging_penalty(network.parameters(), self._run.history(name))

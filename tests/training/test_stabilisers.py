@@ -1,0 +1,188 @@
+"""The flags that stabilise adversarial training: each reaches the objective, stands in the help, and is cited."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from genmodels import WGANPipeline, losses
+from genmodels.hub.cards import PAPERS
+from genmodels.training import parse_arguments
+from genmodels.training.arguments import add_common_arguments, settings_of
+from genmodels.training.stabilisers import ANY_LOSS, FLAGS, Stabilisers, add_stabiliser_arguments, check_stabilisers
+
+# Each with a value at which it must change a loss within three steps.
+ON = {
+    "label_smoothing": ["0.2"],
+    "label_flips": ["0.5"],
+    "label_noise": ["0.3"],
+    "instance_noise": ["1"],
+    "dropout": ["0.5"],
+    "spectral_norm": [],
+    "r1": ["1"],
+    "r2": ["1"],
+    "minibatch_stddev": [],
+    "minibatch_discrimination": ["3"],
+    "feature_matching": [],
+    "historical_averaging": ["10"],
+    "discriminator_learning_rate": ["0.05"],
+}
+QUIET = ["--report_to", "none", "--train_batch_size", "16", "--monitor_steps", "0", "--validation_steps", "0"]
+QUIET += ["--sample_steps", "9", "--logging_steps", "1", "--shuffle_buffer", "20", "--max_train_steps", "4"]
+GAN = ["--generator_dims", "8", "--discriminator_dims", "8", "--dropout", "0", "--label_smoothing", "0"]
+
+
+def losses_of(folder) -> list[tuple]:
+    """The losses of each step, and the rates."""
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [tuple(value for name, value in line.items() if name.startswith("loss_")) for line in lines]
+
+
+def facts_of(folder) -> dict:
+    return json.loads((folder / "model/training.json").read_text())
+
+
+def test_every_flag_reaches_the_objective_and_the_card(train, two_shards, tmp_path):
+    assert ON.keys() == FLAGS.keys()
+    train("gan", "--dataset_name", two_shards, *QUIET, *GAN, "--output_dir", tmp_path / "plain")
+    plain = losses_of(tmp_path / "plain")
+    assert facts_of(tmp_path / "plain")["papers"] == ["1406.2661"]
+    for name, value in ON.items():
+        run = tmp_path / name
+        train("gan", "--dataset_name", two_shards, *QUIET, *GAN, f"--{name}", *value, "--output_dir", run)
+        if name in ("r1", "r2"):
+            # It is logged apart, and reaches the losses through the weights.
+            assert losses_of(run)[1:] != plain[1:]
+        elif name == "historical_averaging":
+            # Before the third step there are no two weights to be the mean of.
+            assert losses_of(run)[:2] == plain[:2]
+            assert losses_of(run)[2] != plain[2]
+        elif name == "discriminator_learning_rate":
+            assert [losses_of(run)[0][0], losses_of(run)[1] == plain[1]] == [plain[0][0], False]
+        else:
+            assert losses_of(run)[0] != plain[0], name
+        source = FLAGS[name].source
+        assert facts_of(run)["papers"] == ["1406.2661", *([] if source.startswith("https:") else [source])]
+
+
+def test_sources_are_papers_with_a_citation_or_addresses():
+    assert all(flag.source in PAPERS or flag.source.startswith("https://") for flag in FLAGS.values())
+
+
+@pytest.mark.parametrize(
+    ("script", "flags"), [(s, list(FLAGS)) for s in ("gan", "dcgan", "cgan")] + [("wgan", ANY_LOSS)]
+)
+def test_the_help_has_a_group_with_every_paper(train, capsys, script, flags):
+    with pytest.raises(SystemExit):
+        train(script, "--help")
+    (group,) = [part for part in capsys.readouterr().out.split("\n\n") if part.startswith("stabilisers:")]
+    entries = {text.split()[0]: " ".join(text.split()) for text in group.split("\n  --")[1:]}
+    assert list(entries) == list(flags)
+    for name, text in entries.items():
+        # argparse breaks lines at hyphens, too.
+        assert FLAGS[name].source.replace("-", "") in text.replace("- ", "").replace("-", "")
+        assert FLAGS[name].authors in text
+
+
+def arguments(*flags: str, **others) -> argparse.Namespace:
+    """Parsed flags of a script with `--loss`."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--loss", default="nonsaturating")
+    parser.add_argument("--learning_rate", type=float, default=0.1)
+    add_stabiliser_arguments(parser)
+    add_common_arguments(parser, output_dir="runs/none", dataset_name="zoo:mnist-sample")
+    args = parse_arguments(parser, arguments=[*flags, "--max_train_steps", "10"])
+    check_stabilisers(args)
+    return args
+
+
+def test_off_is_off():
+    stabilise = Stabilisers(arguments(), SimpleNamespace(step=3))
+    images = torch.rand(2, 1, 4, 4)
+    assert stabilise.noisy(images) is images
+    assert not any(part.requires_grad for part in stabilise.inputs(images, images))
+    assert stabilise.gradient_penalties(None, images, None, images) == 0
+    assert stabilise.historical_penalty("generator", None) == 0
+    assert (stabilise.historical, stabilise.papers, stabilise.discriminator_learning_rate) == ((), [], 0.1)
+    assert not any({**stabilise.layers, **stabilise.targets}.values())
+
+
+def test_instance_noise_falls_to_zero_at_the_last_step():
+    torch.manual_seed(0)
+    run, images = SimpleNamespace(step=0), torch.zeros(1, 1, 100, 100)
+    stabilise = Stabilisers(arguments("--instance_noise", "0.8"), run)
+    for run.step, std in ((0, 0.8), (5, 0.4), (10, 0.0)):
+        assert stabilise.noisy(images).std().item() == pytest.approx(std, rel=0.03)
+        real, fake = stabilise.inputs(images, images)
+        assert not torch.equal(real, fake) or not std
+
+
+def test_where_a_run_ends_is_a_setting_of_its_instance_noise():
+    accelerator = SimpleNamespace(mixed_precision="no", device=torch.device("cpu"))
+    assert "--max_train_steps" not in settings_of(arguments("--lr_scheduler", "constant"), accelerator)
+    noisy = arguments("--lr_scheduler", "constant", "--instance_noise", "0.1")
+    assert settings_of(noisy, accelerator)["--max_train_steps"] == 10
+
+
+def test_gradient_penalties_have_their_weights_and_places():
+    torch.manual_seed(0)
+    critic, images = torch.nn.Linear(4, 1), [torch.rand(3, 1, 2, 2) for _ in range(2)]
+
+    def penalties(*flags):
+        stabilise = Stabilisers(arguments(*flags), SimpleNamespace(step=0))
+        real, fake = stabilise.inputs(*images)
+        scores = [critic(part.flatten(1)).square().flatten() for part in (real, fake)]
+        return stabilise.gradient_penalties(scores[0], real, scores[1], fake).item()
+
+    def by_itself(part):
+        part = part.clone().requires_grad_()
+        return losses.gradient_penalty(critic(part.flatten(1)).square().flatten(), part).item()
+
+    at_real, at_fake = map(by_itself, images)
+    assert penalties("--r1", "0.5") == pytest.approx(0.5 * at_real)
+    assert penalties("--r2", "3") == pytest.approx(3 * at_fake)
+    assert penalties("--r1", "0.5", "--r2", "3") == pytest.approx(0.5 * at_real + 3 * at_fake)
+
+
+def test_the_history_is_the_mean_of_the_weights_after_each_step(train, two_shards, tmp_path, monkeypatch):
+    from genmodels.training.run import TrainingRun
+
+    after_step, seen = TrainingRun._after_step, []
+
+    def note(run):
+        after_step(run)
+        weights = [p.detach().clone() for p in run._models["generator"].parameters()]
+        seen.append((weights, [mean.clone() for mean in run.history("generator")]))
+
+    monkeypatch.setattr(TrainingRun, "_after_step", note)
+    flags = ["--historical_averaging", "--output_dir", tmp_path]
+    train("gan", "--dataset_name", two_shards, *QUIET, *GAN, *flags)
+    for step in range(4):
+        for i, mean in enumerate(seen[step][1]):
+            torch.testing.assert_close(mean, torch.stack([weights[i] for weights, _ in seen[: step + 1]]).mean(0))
+
+
+def test_nearest_upsampling_is_trained_saved_and_cited(train, two_shards, tmp_path):
+    for script, part in (("wgan", "generator"), ("cgan", "generator"), ("vae", "decoder"), ("autoencoder", "decoder")):
+        flags = ["--base_channels", "4", "--upsampling", "nearest", "--output_dir", tmp_path / script]
+        flags += ["--critic_steps", "1"] if script == "wgan" else []
+        train(script, "--dataset_name", two_shards, *QUIET, *flags, "--max_train_steps", "1")
+        assert json.loads((tmp_path / script / "model" / part / "config.json").read_text())["upsampling"] == "nearest"
+        assert facts_of(tmp_path / script)["papers"][-1] == "10.23915/distill.00003"
+
+
+def test_spectral_norm_is_the_third_bound_of_a_wasserstein_critic(train, two_shards, tmp_path):
+    flags = ["--base_channels", "4", "--critic_steps", "1", "--spectral_norm", "--minibatch_stddev"]
+    flags += ["--max_train_steps", "1", "--output_dir", tmp_path]
+    train("wgan", "--dataset_name", two_shards, *QUIET, *flags)
+    facts = facts_of(tmp_path)
+    assert facts["title"] == "Wasserstein GAN with spectral norm"
+    assert facts["papers"] == ["1701.07875", "1802.05957", "1710.10196"]
+    pipe = WGANPipeline.from_pretrained(tmp_path / "model")
+    config = pipe.discriminator.config
+    assert (config.norm, config.spectral_norm, config.minibatch_stddev) == ("none", True, True)
+    assert pipe.discriminate(pipe(5, seed=0).images).isfinite().all()
