@@ -13,7 +13,7 @@ from genmodels import load_pipeline
 TINY = ["--train_batch_size", "16", "--base_channels", "4", "--sample_steps", "4", "--logging_steps", "2"]
 SAMPLE = ["--dataset_name", "zoo:mnist-sample"]
 DENSE = ["--generator_dims", "16", "16", "--discriminator_dims", "16"]
-UNET = ["--block_out_channels", "8", "8", "--watch_inference_steps", "2"]
+UNET = ["--block_out_channels", "8", "--patch_size", "4", "--watch_inference_steps", "2"]
 
 
 ACCELERATE = ["accelerate.commands.launch", "--quiet", "--cpu", "--num_processes", "1"]

@@ -74,7 +74,7 @@ def test_a_stopped_run_ends_where_an_unbroken_one_does(
 
 @pytest.mark.parametrize(("num_workers", "accumulation"), [(0, 2), (2, 1)])
 def test_a_stopped_diffusion_run_too(train, two_shards, tmp_path, capsys, stop_at, num_workers, accumulation):
-    arguments = [*WATCH, "--block_out_channels", "8", "--watch_inference_steps", "1"]
+    arguments = [*WATCH, "--block_out_channels", "8", "--patch_size", "4", "--watch_inference_steps", "1"]
     check_resuming(train, two_shards, tmp_path, capsys, stop_at, "diffusion", arguments, num_workers, accumulation)
 
 
