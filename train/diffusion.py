@@ -28,7 +28,6 @@ from genmodels.training import TrainingRun, add_common_arguments, at_least, in_r
 
 # Channels of a group of GroupNorm are normalised together; --block_out_channels are multiples of their number.
 GROUPS = 8
-ADVICE = {"memorising": "train on more images, with --random_flip if they may be mirrored, or for fewer steps"}
 
 
 def parse_args() -> argparse.Namespace:
@@ -45,11 +44,7 @@ def parse_args() -> argparse.Namespace:
     )
     model.add_argument("--layers_per_block", type=at_least(1), default=1, help="(default: %(default)s)")
     model.add_argument("--patch_size", type=int, choices=(1, 2, 4), default=2, help="in pixels (default: %(default)s)")
-    model.add_argument(
-        "--num_train_timesteps", type=at_least(2), default=1000, help="amounts of noise (default: %(default)s)"
-    )
-    objective = parser.add_argument_group("objective")
-    objective.add_argument("--learning_rate", type=in_range(0, 1), default=1e-3, help="(default: %(default)s)")
+    model.add_argument("--learning_rate", type=in_range(0, 1), default=1e-3, help="(default: %(default)s)")
     add_common_arguments(parser, output_dir="runs/diffusion", dataset_name="ylecun/mnist")
     parser.add_argument(
         "--watch_inference_steps",
@@ -62,11 +57,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def make_unet(args: argparse.Namespace, sample_size: int, num_channels: int) -> UNet:
-    """The network for images of this shape.
-
-    Raises:
-        UserError: sizes that do not divide.
-    """
+    """The network for images of this shape; raises UserError if sizes do not divide."""
     channels = args.block_out_channels
     if any(width % GROUPS for width in channels):
         raise UserError(f"--block_out_channels must be multiples of {GROUPS}, got {' '.join(map(str, channels))}.")
@@ -97,10 +88,7 @@ def main() -> None:
     unet = make_unet(args, run.data.sample_size, run.data.num_channels)
     optimizer = torch.optim.Adam(unet.parameters(), lr=args.learning_rate, fused=True)
     scheduler = DDIMScheduler(
-        num_train_timesteps=args.num_train_timesteps,
-        beta_schedule="squaredcos_cap_v2",
-        prediction_type="v_prediction",
-        timestep_spacing="trailing",
+        beta_schedule="squaredcos_cap_v2", prediction_type="v_prediction", timestep_spacing="trailing"
     )
     (unet,) = run.prepare(
         models={"unet": unet},
@@ -108,7 +96,6 @@ def main() -> None:
         averaged=("unet",),
         make_pipeline=lambda unet: PixelDiffusionPipeline(unet, scheduler),
         draw_samples=lambda pipe: pipe(num_images=64, seed=0).images,
-        advice=ADVICE,
         watch_options={"num_inference_steps": args.watch_inference_steps},
     )
     alphas_cumprod = scheduler.alphas_cumprod.to(run.device)

@@ -72,7 +72,10 @@ SCRIPTS = {
         "cgan",
         ["--preset", "wgan-gp", "--auxiliary_classifier", "--discriminator_channels", "4", *WATCH],
     ),
-    "diffusion": ("diffusion", ["--block_out_channels", "8", "--watch_inference_steps", "1", *WATCH]),
+    "diffusion": (
+        "diffusion",
+        ["--block_out_channels", "8", "--patch_size", "4", "--watch_inference_steps", "1", *WATCH],
+    ),
     "evaluator": ("evaluator", ["--lr_warmup_steps", "2"]),
 }
 # Workers and accumulation; together only where the engine's every path is taken anyway.
