@@ -224,7 +224,7 @@ def describe_model(name: str) -> tuple[str, str, str, str, str]:
     size = f"{config['sample_size']}x{config['sample_size']}"
     colour = "grey" if config["num_channels"] == 1 else "colour"
     kind = index["_class_name"].removesuffix("Pipeline")
-    return name, kind, f"{size} {colour}", str(config.get("num_classes", "-")), read_headline(folder / "README.md")
+    return name, kind, f"{size} {colour}", str(config.get("num_classes") or "-"), read_headline(folder / "README.md")
 
 
 def list_models(args: argparse.Namespace) -> None:
@@ -282,7 +282,7 @@ def sample_model(args: argparse.Namespace) -> None:
     from diffusers.utils import logging
 
     from .grid import make_grid
-    from .pipelines import CGANPipeline, GANPipeline, load_pipeline
+    from .pipelines import GANPipeline, load_pipeline
 
     # What goes wrong is said in one sentence here, not in the libraries' warnings before it.
     logging.set_verbosity_error()
@@ -295,7 +295,7 @@ def sample_model(args: argparse.Namespace) -> None:
         options["psi"] = args.psi
     num_images = args.num_images
     if args.class_labels is not None:
-        if not isinstance(pipe, CGANPipeline):
+        if not getattr(pipe, "num_classes", 0):
             raise UserError(f"--class_labels works for models with classes only: {args.model} has none.")
         labels = read_labels(args.class_labels, pipe.class_names)
         options["class_labels"] = labels

@@ -10,14 +10,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
-from torch.nn import functional as F
 
 from .. import losses, zoo
 from ..data import ImageStream, load_images
 from ..errors import UserError
 from ..pipelines import (
     AutoencoderPipeline,
-    CGANPipeline,
     EncoderDecoderPipeline,
     ImagePipeline,
     VAEPipeline,
@@ -197,11 +195,11 @@ def features_of(classifier: Classifier, images: torch.Tensor) -> torch.Tensor:
 def generate(
     pipeline: ImagePipeline, n: int, seed: int, num_classes: int
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Images and labels in parts: n in all, of a CGAN equally many of each class, in the order of the classes."""
+    """Images and labels in parts: n in all, of a model with classes equally many of each class, in the order of the classes."""
     latents = draw_latents(n, pipeline.latent_dim, seed=seed)
     labels = torch.arange(n) * num_classes // n if num_classes else torch.zeros(n, dtype=torch.long)
     for part, part_labels in zip(latents.split(BATCH), labels.split(BATCH), strict=True):
-        arguments = {"class_labels": part_labels} if isinstance(pipeline, CGANPipeline) else {}
+        arguments = {"class_labels": part_labels} if num_classes else {}
         yield eight_bit(pipeline(latents=part, output_type="pt", **arguments).images), part_labels
 
 
@@ -237,13 +235,13 @@ def evaluate(
     shape = {"sample_size": pipeline.sample_size, "num_channels": pipeline.num_channels}
     options = {"classes": classes, "batch_size": BATCH, "num_workers": 0, **shape}
     stream = load_images(dataset_name, split=reference_split, **options)
-    reference, _ = load_all(stream)
+    reference, reference_labels = load_all(stream)
     train, train_labels = load_all(load_images(dataset_name, split=train_split, **options))
     numbers = class_numbers(classifier, stream)
 
     n = min(MAX_IMAGES, len(train))
     chosen = torch.randperm(len(train), generator=torch.Generator().manual_seed(seed))[:n]
-    num_classes = pipeline.num_classes if isinstance(pipeline, CGANPipeline) else 0
+    num_classes = getattr(pipeline, "num_classes", 0)
     parts = list(generate(pipeline, n, seed, num_classes))
     fakes, fake_labels = (torch.cat(part) for part in zip(*parts, strict=True))
 
@@ -314,7 +312,7 @@ def evaluate(
         )
     ]
     if isinstance(pipeline, VAEPipeline):
-        metrics += vae_metrics(pipeline, reference)
+        metrics += vae_metrics(pipeline, reference, reference_labels if num_classes else None)
     if isinstance(pipeline, AutoencoderPipeline):
         # First what it is made for.
         metrics = [*autoencoder_metrics(pipeline, reference, train, seed), *metrics]
@@ -396,25 +394,35 @@ def evaluate_classifier(
     )
 
 
+def part_of(labels: torch.Tensor | None, start: int, size: int) -> torch.Tensor | None:
+    """`size` labels from `start` on, or None of none."""
+    return None if labels is None else labels[start : start + size]
+
+
+def evenly(n: int, most: int) -> torch.Tensor:
+    """Numbers from 0 to n - 1, at most `most`, at equal distances: the beginning of a split need not be typical."""
+    return torch.linspace(0, n - 1, min(most, n)).round().long()
+
+
 @torch.no_grad()
-def vae_metrics(pipeline: VAEPipeline, images: torch.Tensor) -> list[Metric]:
-    """Reconstruction error and bounds of the likelihood on real images."""
+def vae_metrics(pipeline: VAEPipeline, images: torch.Tensor, labels: torch.Tensor | None) -> list[Metric]:
+    """Reconstruction error and bounds of the likelihood on real images, given their labels if there are any."""
     config = pipeline.decoder.config
     generator = torch.Generator().manual_seed(0)
     error = reconstruction = kl = 0.0
-    for chunk in images.split(BATCH):
+    for start in range(0, len(images), BATCH):
+        chunk, chunk_labels = images[start : start + BATCH], part_of(labels, start, BATCH)
         share = len(chunk) / len(images)
-        posterior = pipeline.encode(chunk)
-        decoded = pipeline.decode(posterior.mean, "pt").images
+        posterior = pipeline.encode(chunk, chunk_labels)
+        decoded = pipeline.decode(posterior.mean, "pt", class_labels=chunk_labels).images
         error += share * float(((decoded - chunk) / 2).square().mean())
-        logits = pipeline.decoder(posterior.sample(generator), return_logits=True)
+        logits = pipeline.decoder(posterior.sample(generator), chunk_labels, return_logits=True)
         if config.likelihood == "bernoulli":
             reconstruction += share * float(losses.bernoulli_nll(logits, chunk))
         else:
             reconstruction += share * float(losses.gaussian_nll(logits, chunk, config.sigma))
         kl += share * float(losses.gaussian_kl(posterior.mean, posterior.log_variance))
-    # Evenly through the split: its beginning need not be typical.
-    few = images[torch.linspace(0, len(images) - 1, min(NLL_IMAGES, len(images))).round().long()]
+    few = evenly(len(images), NLL_IMAGES)
     draws = {"draws": NLL_DRAWS, "images": len(few)}
     return [
         Metric("mse", "reconstruction error (mean square, brightness in [0, 1])", error, 0.0, "lower"),
@@ -425,7 +433,9 @@ def vae_metrics(pipeline: VAEPipeline, images: torch.Tensor) -> list[Metric]:
         Metric(
             "nll",
             f"NLL, importance-weighted bound (K = {NLL_DRAWS}, {len(few):,} of the images, {config.likelihood} likelihood, nats)",
-            importance_weighted_nll(pipeline, few, NLL_DRAWS),
+            importance_weighted_nll(
+                pipeline, images[few], NLL_DRAWS, class_labels=None if labels is None else labels[few]
+            ),
             None,
             "lower",
             draws,
@@ -490,7 +500,9 @@ def autoencoder_metrics(
 
 
 @torch.no_grad()
-def importance_weighted_nll(pipeline: VAEPipeline, images: torch.Tensor, draws: int, seed: int = 0) -> float:
+def importance_weighted_nll(
+    pipeline: VAEPipeline, images: torch.Tensor, draws: int, seed: int = 0, class_labels: torch.Tensor | None = None
+) -> float:
     """Upper bound of -log p(x) in nats per image, tighter than the negative ELBO, which it is for one draw.
 
     -log 1/K sum_k p(x | z_k) p(z_k) / q(z_k | x), z_k from q(z | x): Burda et al. 2016, https://arxiv.org/abs/1509.00519,
@@ -501,22 +513,19 @@ def importance_weighted_nll(pipeline: VAEPipeline, images: torch.Tensor, draws: 
         images: `pixel_values` (N, C, H, W).
         draws: K.
         seed: of the draws.
+        class_labels: (N,) int64; then the bound is of -log p(x | y).
     """
     config = pipeline.decoder.config
     generator = torch.Generator().manual_seed(seed)
-    bounds = []
-    for chunk in images.split(max(1, BATCH // draws)):
-        posterior = pipeline.encode(chunk)
+    bounds, size = [], max(1, BATCH // draws)
+    for start in range(0, len(images), size):
+        chunk, labels = images[start : start + size], part_of(class_labels, start, size)
+        posterior = pipeline.encode(chunk, labels)
         noise = torch.randn(len(chunk), draws, config.latent_dim, generator=generator)
         latents = posterior.mean[:, None] + (0.5 * posterior.log_variance).exp()[:, None] * noise
-        logits = pipeline.decoder(latents.flatten(0, 1), return_logits=True)
-        repeated = chunk.repeat_interleave(draws, 0)
-        if config.likelihood == "bernoulli":
-            pixels = F.binary_cross_entropy_with_logits(logits, (repeated + 1) / 2, reduction="none")
-        else:
-            error = (repeated - torch.tanh(logits / 2)).square() / (2 * config.sigma**2)
-            pixels = error + math.log(config.sigma * math.sqrt(2 * math.pi))
-        log_likelihood = -pixels.double().flatten(1).sum(1).view(len(chunk), draws)
+        repeated_labels = None if labels is None else labels.repeat_interleave(draws)
+        logits = pipeline.decoder(latents.flatten(0, 1), repeated_labels, return_logits=True)
+        log_likelihood = pipeline.decoder.log_likelihood(logits, chunk.repeat_interleave(draws, 0)).view(-1, draws)
         # log p(z) - log q(z | x); the constants of the two Gaussians cancel.
         log_ratio = 0.5 * (noise.square() - latents.square() + posterior.log_variance[:, None]).double().sum(2)
         bounds.append(math.log(draws) - (log_likelihood + log_ratio).logsumexp(1))

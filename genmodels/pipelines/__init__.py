@@ -8,12 +8,14 @@ from ..errors import UserError
 from .autoencoder import AutoencoderPipeline, EncoderDecoderPipeline, add_noise
 from .base import GenerationOutput, ImagePipeline
 from .gan import CGANPipeline, DCGANPipeline, GANPipeline, VanillaGANPipeline, WGANPipeline
+from .labels import ClassificationOutput
 from .source import HUB_OPTIONS, describe_class, find_pipeline
 from .vae import PosteriorOutput, VAEPipeline
 
 __all__ = [
     "AutoencoderPipeline",
     "CGANPipeline",
+    "ClassificationOutput",
     "DCGANPipeline",
     "EncoderDecoderPipeline",
     "GANPipeline",

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Sequence
-
 import torch
 
 from ..models.cgan import CGANDiscriminator, CGANGenerator
@@ -23,10 +20,9 @@ from .base import (
     to_output,
     to_pixel_values,
 )
+from .labels import ClassLabels, ClassLabelsMixin
 
 MAX_PSI = 2.0
-
-ClassLabels = int | str | Sequence[int | str] | torch.Tensor
 
 
 class GANPipeline(ImagePipeline):
@@ -197,7 +193,7 @@ class WGANPipeline(UnconditionalGANPipeline):
         return super().discriminate(images)
 
 
-class CGANPipeline(GANPipeline):
+class CGANPipeline(ClassLabelsMixin, GANPipeline):
     """Images of a wanted class from noise: https://arxiv.org/abs/1411.1784.
 
     Args:
@@ -217,49 +213,8 @@ class CGANPipeline(GANPipeline):
         self.register_modules(generator=generator, discriminator=discriminator)
 
     @property
-    def num_classes(self) -> int:
-        """How many classes the model knows."""
-        return self.generator.config.num_classes
-
-    @property
-    def class_names(self) -> list[str]:
-        """Names of the classes in the order of their numbers; the numbers themselves if the model has no names."""
-        return list(self.generator.config.class_names or map(str, range(self.num_classes)))
-
-    def _to_labels(self, class_labels: ClassLabels | None, num_images: int) -> torch.Tensor:
-        """Labels in any form, as (N,) int64 or (N, num_classes) weights."""
-        if class_labels is None:
-            return torch.arange(num_images) % self.num_classes
-        if isinstance(class_labels, torch.Tensor) and class_labels.is_floating_point():
-            if class_labels.shape != (num_images, self.num_classes) or not torch.isfinite(class_labels).all():
-                raise ValueError(
-                    f"Class weights must be finite and of shape ({num_images}, {self.num_classes}), got "
-                    f"{tuple(class_labels.shape)}."
-                )
-            return class_labels
-        single = isinstance(class_labels, str | int) or getattr(class_labels, "ndim", 1) == 0
-        labels = [self._to_label(label) for label in ([class_labels] if single else class_labels)]
-        if len(labels) == 1:
-            labels *= num_images
-        if len(labels) != num_images:
-            raise ValueError(f"Give one class label or one per image: {num_images} images, {len(labels)} labels.")
-        return torch.tensor(labels)
-
-    def _to_label(self, label: int | str) -> int:
-        if isinstance(label, str):
-            if label in self.class_names:
-                return self.class_names.index(label)
-        elif hasattr(label, "__index__") and not isinstance(label, bool):
-            # What counts as a whole number in Python: int, NumPy's integers, a tensor of one integer.
-            try:
-                number = operator.index(label)
-            except TypeError:
-                number = -1
-            if 0 <= number < self.num_classes:
-                return number
-        names = self.class_names
-        listed = f" or one of {', '.join(names)}" if names != [str(i) for i in range(len(names))] else ""
-        raise ValueError(f"There is no class {label!r}: give a number from 0 to {self.num_classes - 1}{listed}.")
+    def _class_config(self) -> dict:
+        return self.generator.config
 
     def __call__(
         self,
@@ -284,12 +239,7 @@ class CGANPipeline(GANPipeline):
             ValueError: an argument is out of its range; for a wrong class the message names the legal ones.
         """
         check_output_type(output_type)
-        if latents is not None:
-            num_images = len(latents)
-        elif num_images is None:
-            several = class_labels is not None and not isinstance(class_labels, int | str)
-            num_images = len(class_labels) if several and getattr(class_labels, "ndim", 1) > 0 else 1
-        check_count("num_images", num_images)
+        num_images = self._to_count(num_images, class_labels, latents)
         labels = self._to_labels(class_labels, num_images)
         latents = self._truncated(self._to_latents(num_images, self.latent_dim, generator, seed, latents), psi)
         chunks = zip(latents.split(CHUNK), labels.to(self.device).split(CHUNK), strict=True)
