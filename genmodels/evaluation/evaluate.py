@@ -35,6 +35,10 @@ COMPRESSION_BITS = 8
 KID_SUBSETS, KID_SUBSET_SIZE = 100, 1000
 # Draws per image, and images, of the importance-weighted bound.
 NLL_DRAWS, NLL_IMAGES = 64, 1000
+# Images that a generative model classifies, at most: a VAE needs one pass for each class, a GAN some twenty of them.
+CLASSIFIED = {"VAEPipeline": 10_000, "CGANPipeline": 1000}
+# Draws for each image and class there.
+CLASSIFY_DRAWS = 1
 # How far a repetition may be off, relative and absolute, whichever is more. The same machine with as many threads repeats
 # every number exactly. Another thread count, processor or torch version differs in a float's last bits: one thread instead of
 # two, or no AVX, moved distances by up to 3 in a million, and recall by one image of 10,000. The rest is room for other
@@ -52,6 +56,7 @@ TOLERANCES = {
     "precision": SHARE,
     "recall": SHARE,
     "accuracy": (0.0, 0.001),
+    "generative_accuracy": SHARE,
     # Sums over pixels, without a threshold.
     "mse": LIKELIHOOD,
     "mse_pca": LIKELIHOOD,
@@ -237,11 +242,13 @@ def evaluate(
     stream = load_images(dataset_name, split=reference_split, **options)
     reference, reference_labels = load_all(stream)
     train, train_labels = load_all(load_images(dataset_name, split=train_split, **options))
-    numbers = class_numbers(classifier, stream)
+    num_classes = getattr(pipeline, "num_classes", 0)
+    if num_classes and not stream.class_names:
+        raise UserError(f"{dataset_name!r} has no labels, and the model has classes: give another --dataset_name.")
+    numbers = class_numbers(classifier.config.class_names, stream)
 
     n = min(MAX_IMAGES, len(train))
     chosen = torch.randperm(len(train), generator=torch.Generator().manual_seed(seed))[:n]
-    num_classes = getattr(pipeline, "num_classes", 0)
     parts = list(generate(pipeline, n, seed, num_classes))
     fakes, fake_labels = (torch.cat(part) for part in zip(*parts, strict=True))
 
@@ -249,9 +256,12 @@ def evaluate(
     train_features = features_of(classifier, train)
     floor_features, floor_labels = train_features[chosen], train_labels[chosen]
 
-    def accuracy(features: torch.Tensor, labels: torch.Tensor) -> float:
+    def judged_right(features: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         with torch.no_grad():
-            return float((classifier.head(features).argmax(1) == numbers[labels]).double().mean())
+            return classifier.head(features).argmax(1) == numbers[labels]
+
+    def accuracy(features: torch.Tensor, labels: torch.Tensor) -> float:
+        return float(judged_right(features, labels).double().mean())
 
     subsets = {"subsets": KID_SUBSETS, "subset_size": min(KID_SUBSET_SIZE, n, len(reference))}
     metrics = [
@@ -285,7 +295,7 @@ def evaluate(
             "higher",
         ),
     ]
-    if stream.class_names and not isinstance(pipeline, EncoderDecoderPipeline):
+    if stream.class_names and (num_classes or not isinstance(pipeline, EncoderDecoderPipeline)):
         metrics += [
             Metric(
                 "accuracy",
@@ -311,8 +321,13 @@ def evaluate(
             "as real or above",
         )
     ]
+    if num_classes:
+        own_labels = class_numbers(pipeline.class_names, stream)[reference_labels]
+        metrics.append(
+            classification_metric(pipeline, reference, own_labels, judged_right(reference_features, reference_labels))
+        )
     if isinstance(pipeline, VAEPipeline):
-        metrics += vae_metrics(pipeline, reference, reference_labels if num_classes else None)
+        metrics += vae_metrics(pipeline, reference, own_labels if num_classes else None)
     if isinstance(pipeline, AutoencoderPipeline):
         # First what it is made for.
         metrics = [*autoencoder_metrics(pipeline, reference, train, seed), *metrics]
@@ -349,10 +364,29 @@ def with_accuracy(classifier: Classifier) -> str:
     return "" if accuracy is None else f" ({accuracy:.2%} test accuracy)"
 
 
-def class_numbers(classifier: Classifier, stream: ImageStream) -> torch.Tensor:
-    """The classifier's number of each of the stream's classes, found by name where it has names: (num_classes,) int64."""
-    names = list(classifier.config.class_names or [])
+def class_numbers(class_names: list[str] | None, stream: ImageStream) -> torch.Tensor:
+    """A model's number of each of the stream's classes, found by name where it has that name: (num_classes,) int64."""
+    names = list(class_names or [])
     return torch.tensor([names.index(c) if c in names else i for i, c in enumerate(stream.class_names)] or [0])
+
+
+def classification_metric(
+    pipeline: ImagePipeline, images: torch.Tensor, labels: torch.Tensor, judged_right: torch.Tensor
+) -> Metric:
+    """How many images a generative model classifies right; the floor is the evaluator's share on the same images.
+
+    Args:
+        pipeline: with classes.
+        images, labels: real ones, in the pipeline's numbers of the classes.
+        judged_right: bool (N,), whether the evaluator is.
+    """
+    chosen = evenly(len(images), CLASSIFIED[type(pipeline).__name__])
+    settings = {"num_draws": CLASSIFY_DRAWS} if isinstance(pipeline, VAEPipeline) else {}
+    right = pipeline.classify(images[chosen], **settings).class_labels == labels[chosen]
+    args = {"images": len(chosen), **({"draws": CLASSIFY_DRAWS} if settings else {})}
+    shares = (float(which.double().mean()) for which in (right, judged_right[chosen]))
+    name = f"classification accuracy on {len(chosen):,} of the real images (generative)"
+    return Metric("generative_accuracy", name, *shares, "higher", args)
 
 
 @torch.no_grad()
@@ -373,7 +407,7 @@ def evaluate_classifier(
     stream = load_images(dataset_name, split=split, classes=classes, batch_size=BATCH, num_workers=0, **shape)
     if not stream.class_names:
         raise UserError(f"{dataset_name!r} has no labels to measure a classifier by: give another --dataset_name.")
-    numbers = class_numbers(classifier, stream)
+    numbers = class_numbers(classifier.config.class_names, stream)
     right = n = 0
     for batch in stream.once():
         predicted = classifier(batch["pixel_values"]).argmax(1)
