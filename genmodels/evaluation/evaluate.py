@@ -243,7 +243,7 @@ def evaluate(
     reference, reference_labels = load_all(stream)
     train, train_labels = load_all(load_images(dataset_name, split=train_split, **options))
     num_classes = getattr(pipeline, "num_classes", 0)
-    if num_classes and not stream.class_names:
+    if num_classes and not stream.class_names and isinstance(pipeline, VAEPipeline):
         raise UserError(f"{dataset_name!r} has no labels, and the model has classes: give another --dataset_name.")
     numbers = class_numbers(classifier.config.class_names, stream)
 
@@ -321,13 +321,13 @@ def evaluate(
             "as real or above",
         )
     ]
-    if num_classes:
-        own_labels = class_numbers(pipeline.class_names, stream)[reference_labels]
+    own_labels = class_numbers(pipeline.class_names, stream)[reference_labels] if num_classes else None
+    if num_classes and stream.class_names:
         metrics.append(
             classification_metric(pipeline, reference, own_labels, judged_right(reference_features, reference_labels))
         )
     if isinstance(pipeline, VAEPipeline):
-        metrics += vae_metrics(pipeline, reference, own_labels if num_classes else None)
+        metrics += vae_metrics(pipeline, reference, own_labels)
     if isinstance(pipeline, AutoencoderPipeline):
         # First what it is made for.
         metrics = [*autoencoder_metrics(pipeline, reference, train, seed), *metrics]

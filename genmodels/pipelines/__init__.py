@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ..errors import UserError
 from .autoencoder import AutoencoderPipeline, EncoderDecoderPipeline, add_noise
-from .base import GenerationOutput, ImagePipeline
+from .base import GenerationOutput, ImagePipeline, NeighborsOutput
 from .gan import CGANPipeline, DCGANPipeline, GANPipeline, VanillaGANPipeline, WGANPipeline
 from .labels import ClassificationOutput
 from .source import HUB_OPTIONS, describe_class, find_pipeline
@@ -21,6 +21,7 @@ __all__ = [
     "GANPipeline",
     "GenerationOutput",
     "ImagePipeline",
+    "NeighborsOutput",
     "PosteriorOutput",
     "VAEPipeline",
     "VanillaGANPipeline",
