@@ -59,7 +59,8 @@ def run_python(*args: str, env: dict[str, str] | None = None, cwd: Path = REPO) 
 
 
 def make_pipeline(kind: str, seed: int = 0):
-    """A pipeline of tiny networks with random weights: "autoencoder", "vae", "gan", "dcgan", "wgan" or "cgan"."""
+    """A pipeline of tiny networks with random weights: "autoencoder", "vae", "cvae", "gan", "dcgan", "wgan" or
+    "cgan"."""
     import torch
 
     import genmodels
@@ -87,6 +88,11 @@ def make_pipeline(kind: str, seed: int = 0):
             genmodels.DCGANGenerator(latent_dim=8, base_channels=4), genmodels.DCGANDiscriminator(base_channels=4)
         )
     classes = {"num_classes": 4, "class_names": ["ant", "bee", "cat", "dog"]}
+    if kind == "cvae":
+        return genmodels.VAEPipeline(
+            genmodels.VAEEncoder(**shape, **classes, sample_size=16),
+            genmodels.VAEDecoder(**shape, **classes, sample_size=16),
+        )
     return genmodels.CGANPipeline(
         genmodels.CGANGenerator(**classes, sample_size=16, latent_dim=8, label_dim=4, base_channels=4),
         genmodels.CGANDiscriminator(**classes, sample_size=16, base_channels=4),

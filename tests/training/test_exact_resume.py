@@ -55,6 +55,7 @@ def log_of(run) -> list[dict]:
     [
         ("autoencoder", ["--noise", "0.3", *WATCH]),
         ("vae", WATCH),
+        ("vae", ["--conditional", *WATCH]),
         ("dcgan", ["--classes", "1", "0", "7", "3", *WATCH]),
         ("dcgan", ["--preset", "paper", "--classes", "1", "0", "7", "3", *WATCH]),
         ("gan", [*DENSE, "--label_flips", "0.1", *WATCH]),
@@ -64,7 +65,19 @@ def log_of(run) -> list[dict]:
         ("cgan", ["--discriminator_channels", "4", *WATCH]),
         ("evaluator", ["--lr_warmup_steps", "2"]),
     ],
-    ids=["denoiser", "vae", "dcgan", "dcgan-paper", "gan", "gan-classic", "wgan", "wgan-gp", "cgan", "evaluator"],
+    ids=[
+        "denoiser",
+        "vae",
+        "cvae",
+        "dcgan",
+        "dcgan-paper",
+        "gan",
+        "gan-classic",
+        "wgan",
+        "wgan-gp",
+        "cgan",
+        "evaluator",
+    ],
 )
 def test_a_stopped_run_ends_where_an_unbroken_one_does(
     train, two_shards, tmp_path, capsys, stop_at, script, arguments, num_workers, accumulation
