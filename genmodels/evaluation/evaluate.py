@@ -25,6 +25,7 @@ from ..pipelines.base import draw_latents
 from ..pipelines.source import fetch, locate
 from ..privacy import public_name
 from .classifier import Classifier
+from .continuity import class_balance, jacobian_norms, recognizable_share
 from .metrics import coverage_of, frechet_distance, kernel_distance, nearest_distances, within_class_distance
 from .reconstruction import PCA, median_filter, psnr
 
@@ -35,6 +36,8 @@ COMPRESSION_BITS = 8
 KID_SUBSETS, KID_SUBSET_SIZE = 100, 1000
 # Draws per image, and images, of the importance-weighted bound.
 NLL_DRAWS, NLL_IMAGES = 64, 1000
+# Latents at which decoders are differentiated, at most, and derivatives along an axis in all.
+JACOBIANS, JVPS = 1000, 16_000
 # Images that a generative model classifies, at most: a VAE needs one pass for each class, a GAN some twenty of them.
 CLASSIFIED = {"VAEPipeline": 10_000, "CGANPipeline": 1000}
 # Draws for each image and class there.
@@ -57,6 +60,11 @@ TOLERANCES = {
     "recall": SHARE,
     "accuracy": (0.0, 0.001),
     "generative_accuracy": SHARE,
+    "recognizable": SHARE,
+    "class_balance": SHARE,
+    # The largest of singular values, and nearly so.
+    "lipschitz_max": DISTANCE,
+    "lipschitz_p99": DISTANCE,
     # Sums over pixels, without a threshold.
     "mse": LIKELIHOOD,
     "mse_pca": LIKELIHOOD,
@@ -326,6 +334,22 @@ def evaluate(
         metrics.append(
             classification_metric(pipeline, reference, own_labels, judged_right(reference_features, reference_labels))
         )
+    if len(stream.class_names) > 1 and isinstance(pipeline, EncoderDecoderPipeline):
+
+        def completeness(features: torch.Tensor) -> tuple[float, float]:
+            with torch.no_grad():
+                predicted = classifier.head(features).argmax(1)
+            real_labels = numbers[reference_labels]
+            share = recognizable_share(features, predicted, reference_features, real_labels)
+            return share, class_balance(predicted, classifier.config.num_classes)
+
+        drawn, real = completeness(fake_features), completeness(floor_features)
+        metrics += [
+            Metric("recognizable", "share like real images of a class (k = 3)", drawn[0], real[0], "higher"),
+            Metric("class_balance", "balance of the classes drawn (entropy, 1 = even)", drawn[1], real[1], "higher"),
+        ]
+    if isinstance(pipeline, EncoderDecoderPipeline):
+        metrics += lipschitz_metrics(pipeline, seed)
     if isinstance(pipeline, VAEPipeline):
         metrics += vae_metrics(pipeline, reference, own_labels)
     if isinstance(pipeline, AutoencoderPipeline):
@@ -426,6 +450,31 @@ def evaluate_classifier(
         protocol=f"All {n:,} images of {dataset or 'own images'}, split {split}{in_classes(classes)}, not resized.",
         metrics=[Metric("accuracy", "accuracy", right / n, None, "higher")],
     )
+
+
+def lipschitz_metrics(pipeline: EncoderDecoderPipeline, seed: int) -> list[Metric]:
+    """How fast decoded images change where the prior N(0, I) has its mass; of a model with classes each latent in one of them."""
+    n = max(2, min(JACOBIANS, JVPS // pipeline.latent_dim))
+    latents, numbers = draw_latents(n, pipeline.latent_dim, seed=seed), torch.arange(n)
+    num_classes = getattr(pipeline, "num_classes", 0)
+    if num_classes:
+        weights = torch.eye(num_classes)[numbers % num_classes]
+        norms = torch.cat(
+            [
+                jacobian_norms(lambda z, w=w: pipeline.decoder(z, w.expand(len(z), -1)) / 2, latents[weights @ w > 0])
+                for w in weights.unique(dim=0)
+            ]
+        )
+    else:
+        norms = jacobian_norms(lambda z: pipeline.decoder(z) / 2, latents)
+    args, of = (
+        {"latents": n},
+        "decoder's slope at latents from N(0, I) (spectral norm of the Jacobian, brightness in [0, 1])",
+    )
+    return [
+        Metric("lipschitz_p99", f"{of}, 99th percentile", float(norms.quantile(0.99)), None, "lower", args),
+        Metric("lipschitz_max", f"{of}, largest of {n:,}", float(norms.max()), None, "lower", args),
+    ]
 
 
 def part_of(labels: torch.Tensor | None, start: int, size: int) -> torch.Tensor | None:

@@ -17,12 +17,11 @@ class Flat(nn.Module):
 
     def __init__(self, latent_dim: int, logits: bool):
         super().__init__()
-        self.latent_dim, self.logits = latent_dim, logits
+        levels = torch.tensor(BRIGHTNESS)
+        self.latent_dim, self.levels = latent_dim, nn.Parameter(levels.logit() if logits else 2 * levels - 1)
 
     def forward(self, inputs):
-        levels = torch.tensor(BRIGHTNESS)
-        levels = levels.logit() if self.logits else 2 * levels - 1
-        return (inputs.flatten(1)[:, self.latent_dim :] @ levels)[:, None, None, None].expand(-1, 1, 16, 16)
+        return (inputs.flatten(1)[:, self.latent_dim :] @ self.levels)[:, None, None, None].expand(-1, 1, 16, 16)
 
 
 @pytest.fixture
