@@ -245,7 +245,7 @@ def describe_model(name: str) -> tuple[str, str, str, str, str]:
     side, channels = image_shape(config)
     size, colour = f"{side}x{side}", "grey" if channels == 1 else "colour"
     kind = index["_class_name"].removesuffix("Pipeline")
-    return name, kind, f"{size} {colour}", str(config.get("num_classes", "-")), read_headline(folder / "README.md")
+    return name, kind, f"{size} {colour}", str(config.get("num_classes") or "-"), read_headline(folder / "README.md")
 
 
 def list_models(args: argparse.Namespace) -> None:

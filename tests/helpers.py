@@ -108,6 +108,11 @@ def make_pipeline(kind: str, seed: int = 0):
         schedule = {"beta_schedule": "squaredcos_cap_v2", "timestep_spacing": "trailing"}
         return genmodels.PixelDiffusionPipeline(unet, DDIMScheduler(prediction_type="v_prediction", **schedule))
     classes = {"num_classes": 4, "class_names": ["ant", "bee", "cat", "dog"]}
+    if kind == "cvae":
+        return genmodels.VAEPipeline(
+            genmodels.VAEEncoder(**shape, **classes, sample_size=16),
+            genmodels.VAEDecoder(**shape, **classes, sample_size=16),
+        )
     return genmodels.CGANPipeline(
         genmodels.CGANGenerator(**classes, sample_size=16, latent_dim=8, label_dim=4, base_channels=4),
         genmodels.CGANDiscriminator(**classes, sample_size=16, base_channels=4),

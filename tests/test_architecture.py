@@ -22,8 +22,8 @@ ALLOWED = {
     "models": set(),
     "losses": set(),
     "zoo": {"errors"},
-    # hub only for push_to_hub, when it is called.
-    "pipelines": {"models", "zoo", "errors", "retries", "hub"},
+    # hub only for push_to_hub, evaluation only for neighbors, when they are called.
+    "pipelines": {"models", "zoo", "errors", "retries", "hub", "evaluation"},
     "data": {"zoo", "errors", "retries"},
     "evaluation": {"models", "losses", "pipelines", "data", "zoo", "errors", "privacy"},
     "training": {"data", "models", "losses", "pipelines", "evaluation", "zoo", "errors", "grid", "privacy"},

@@ -3,10 +3,13 @@
     accelerate launch train/vae.py
     accelerate launch train/vae.py --latent_dim 16 --output_dir runs/vae-16
     accelerate launch train/vae.py --beta 4 --output_dir runs/beta-vae
+    accelerate launch train/vae.py --conditional --latent_dim 16 --output_dir runs/cvae
     accelerate launch train/vae.py --dataset_name uoft-cs/cifar10 --likelihood gaussian --latent_dim 128
 
 Minimises -log p(x | z) + beta KL(q(z | x) || p(z)), z drawn from q by the reparameterisation trick: beta 1 is the negative
 evidence lower bound; a larger beta gives a smoother latent space (Higgins et al. 2017), a smaller one sharper images.
+With --conditional both networks see the label, p(x | z, y) and q(z | x, y) (M2 of Kingma et al. 2014,
+https://arxiv.org/abs/1406.5298, with every label known): it draws a wanted class, and classifies by which class explains best.
 """
 
 import argparse
@@ -14,6 +17,7 @@ import argparse
 import torch
 
 from genmodels import VAEDecoder, VAEEncoder, VAEPipeline, losses
+from genmodels.errors import UserError
 from genmodels.hub.push import finish_run, require_write_access
 from genmodels.hub.uploads import checkpoint_uploads
 from genmodels.training import TrainingRun, add_common_arguments, at_least, in_range, parse_arguments, run_main
@@ -30,6 +34,7 @@ def parse_args() -> argparse.Namespace:
     model.add_argument("--base_channels", type=at_least(1), default=32, help="of both networks (default: %(default)s)")
     model.add_argument("--hidden_dim", type=at_least(1), default=256, help="of the dense layers (default: %(default)s)")
     add_upsampling_argument(model)
+    model.add_argument("--conditional", action="store_true", help="give both networks the label")
     loss = parser.add_argument_group("objective")
     loss.add_argument("--likelihood", choices=("bernoulli", "gaussian"), default="bernoulli")
     loss.add_argument("--sigma", type=in_range(1e-3, 100), default=0.5, help="of the gaussian (default: %(default)s)")
@@ -47,6 +52,8 @@ def main() -> None:
     args = parse_args()
     require_write_access(args)
     run = TrainingRun(args, on_checkpoint=checkpoint_uploads(args))
+    if args.conditional and run.data.num_classes < 2:
+        raise UserError(f"--conditional needs labels of at least two classes; {args.dataset_name!r} has none here.")
 
     shape = {
         "sample_size": run.data.sample_size,
@@ -55,28 +62,35 @@ def main() -> None:
         "base_channels": args.base_channels,
         "hidden_dim": args.hidden_dim,
     }
+    if args.conditional:
+        shape |= {"num_classes": run.data.num_classes, "class_names": run.data.class_names}
     encoder = VAEEncoder(**shape)
     likelihood = {"likelihood": args.likelihood, "sigma": args.sigma, "beta": args.beta}
     decoder = VAEDecoder(upsampling=args.upsampling, **likelihood, **shape)
     optimizer = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()], lr=args.learning_rate, fused=True)
+
+    def draw_samples(pipe: VAEPipeline) -> list:
+        if args.conditional:
+            classes = min(pipe.num_classes, 10)
+            return pipe(class_labels=list(range(classes)) * classes, seed=0).images
+        return (pipe.traverse(steps=12) if args.latent_dim == 2 else pipe(num_images=64, seed=0)).images
 
     encoder, decoder = run.prepare(
         models={"encoder": encoder, "decoder": decoder},
         optimizers={"vae": optimizer},
         averaged=("encoder", "decoder"),
         make_pipeline=VAEPipeline,
-        draw_samples=lambda pipe: (
-            (pipe.traverse(steps=12) if args.latent_dim == 2 else pipe(num_images=64, seed=0)).images
-        ),
+        draw_samples=draw_samples,
+        conditional=args.conditional,
         advice={"mode collapse": "the posterior has collapsed to the prior: try a lower --beta"},
     )
 
     def negative_elbo(batch: dict[str, torch.Tensor]) -> torch.Tensor:
-        """-log p(x | z) + beta KL(q(z | x) || p(z)), one z for each image."""
-        images = batch["pixel_values"]
-        mean, log_variance = encoder(images)
+        """-log p(x | z) + beta KL(q(z | x) || p(z)), one z for each image; all given y if conditional."""
+        images, labels = batch["pixel_values"], batch["class_labels"] if args.conditional else None
+        mean, log_variance = encoder(images, labels)
         latents = mean + (0.5 * log_variance).exp() * torch.randn_like(mean)
-        logits = decoder(latents, return_logits=True)
+        logits = decoder(latents, labels, return_logits=True)
         if args.likelihood == "bernoulli":
             reconstruction = losses.bernoulli_nll(logits, images)
         else:
@@ -89,8 +103,9 @@ def main() -> None:
     for batch in run.steps():
         run.update(optimizer, negative_elbo, batch)
 
-    papers = ["1312.6114", *upsampling_papers(args)]
-    finish_run(run, title=f"Variational autoencoder, {args.latent_dim}-D latent", papers=papers)
+    kind, papers = ("Conditional variational", ["1406.5298"]) if args.conditional else ("Variational", [])
+    papers += ["1312.6114", *upsampling_papers(args)]
+    finish_run(run, title=f"{kind} autoencoder, {args.latent_dim}-D latent", papers=papers)
 
 
 if __name__ == "__main__":

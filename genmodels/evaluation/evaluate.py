@@ -11,7 +11,6 @@ from pathlib import Path
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from .. import losses, zoo
 from ..data import ImageStream, load_images
@@ -30,6 +29,7 @@ from ..pipelines.source import fetch, locate
 from ..privacy import public_name
 from .checkerboard import checkerboard_energy
 from .classifier import Classifier
+from .continuity import class_balance, jacobian_norms, recognizable_share
 from .metrics import coverage_of, frechet_distance, kernel_distance, nearest_distances, within_class_distance
 from .reconstruction import PCA, median_filter, psnr
 
@@ -40,6 +40,12 @@ COMPRESSION_BITS = 8
 KID_SUBSETS, KID_SUBSET_SIZE = 100, 1000
 # Draws per image, and images, of the importance-weighted bound.
 NLL_DRAWS, NLL_IMAGES = 64, 1000
+# Latents at which decoders are differentiated, at most, and derivatives along an axis in all.
+JACOBIANS, JVPS = 1000, 16_000
+# Images that a generative model classifies, at most: a VAE needs one pass for each class, a GAN some twenty of them.
+CLASSIFIED = {"VAEPipeline": 10_000, "CGANPipeline": 1000}
+# Draws for each image and class there.
+CLASSIFY_DRAWS = 1
 # How far a repetition may be off, relative and absolute, whichever is more. The same machine with as many threads repeats
 # every number exactly. Another thread count, processor or torch version differs in a float's last bits: one thread instead of
 # two, or no AVX, moved distances by up to 3 in a million, and recall by one image of 10,000. The rest is room for other
@@ -59,6 +65,12 @@ TOLERANCES = {
     "accuracy": (0.0, 0.001),
     # A ratio of sums over frequencies; rounded pixels are noise in all of them.
     "checkerboard_energy": DISTANCE,
+    "generative_accuracy": SHARE,
+    "recognizable": SHARE,
+    "class_balance": SHARE,
+    # The largest of singular values, and nearly so.
+    "lipschitz_max": DISTANCE,
+    "lipschitz_p99": DISTANCE,
     # Sums over pixels, without a threshold.
     "mse": LIKELIHOOD,
     "mse_pca": LIKELIHOOD,
@@ -204,14 +216,14 @@ def features_of(classifier: Classifier, images: torch.Tensor) -> torch.Tensor:
 def generate(
     pipeline: ImagePipeline, n: int, seed: int, num_classes: int, **options
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Images and labels in parts: n in all, of a CGAN equally many of each class, in the order of the classes.
+    """Images and labels in parts: n in all, of a model with classes equally many of each class, in the order of the classes.
 
     `options` are further arguments of the pipeline's call.
     """
     latents = draw_latents(n, pipeline.latent_dim, seed=seed)
     labels = torch.arange(n) * num_classes // n if num_classes else torch.zeros(n, dtype=torch.long)
     for part, part_labels in zip(latents.split(BATCH), labels.split(BATCH), strict=True):
-        arguments = {"class_labels": part_labels} if getattr(pipeline, "num_classes", 0) else {}
+        arguments = {"class_labels": part_labels} if num_classes else {}
         yield eight_bit(pipeline(latents=part, output_type="pt", **arguments, **options).images), part_labels
 
 
@@ -252,13 +264,15 @@ def evaluate(
     shape = {"sample_size": pipeline.sample_size, "num_channels": pipeline.num_channels}
     options = {"classes": classes, "batch_size": BATCH, "num_workers": 0, **shape}
     stream = load_images(dataset_name, split=reference_split, **options)
-    reference, _ = load_all(stream)
+    reference, reference_labels = load_all(stream)
     train, train_labels = load_all(load_images(dataset_name, split=train_split, **options))
-    numbers = class_numbers(classifier, stream)
+    num_classes = getattr(pipeline, "num_classes", 0)
+    if num_classes and not stream.class_names and isinstance(pipeline, VAEPipeline):
+        raise UserError(f"{dataset_name!r} has no labels, and the model has classes: give another --dataset_name.")
+    numbers = class_numbers(classifier.config.class_names, stream)
 
     n = min(MAX_IMAGES, len(train))
     chosen = torch.randperm(len(train), generator=torch.Generator().manual_seed(seed))[:n]
-    num_classes = getattr(pipeline, "num_classes", 0)
     parts = list(generate(pipeline, n, seed, num_classes, **sampling))
     fakes, fake_labels = (torch.cat(part) for part in zip(*parts, strict=True))
 
@@ -266,9 +280,12 @@ def evaluate(
     train_features = features_of(classifier, train)
     floor_features, floor_labels = train_features[chosen], train_labels[chosen]
 
-    def accuracy(features: torch.Tensor, labels: torch.Tensor) -> float:
+    def judged_right(features: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         with torch.no_grad():
-            return float((classifier.head(features).argmax(1) == numbers[labels]).double().mean())
+            return classifier.head(features).argmax(1) == numbers[labels]
+
+    def accuracy(features: torch.Tensor, labels: torch.Tensor) -> float:
+        return float(judged_right(features, labels).double().mean())
 
     subsets = {"subsets": KID_SUBSETS, "subset_size": min(KID_SUBSET_SIZE, n, len(reference))}
     metrics = [
@@ -303,8 +320,7 @@ def evaluate(
         ),
     ]
     # Of an unconditional model nobody knows which class an image should be, unless there is only one.
-    labelled = num_classes or len(stream.class_names) == 1
-    if labelled and not isinstance(pipeline, EncoderDecoderPipeline):
+    if num_classes or (len(stream.class_names) == 1 and not isinstance(pipeline, EncoderDecoderPipeline)):
         metrics += [
             Metric(
                 "accuracy",
@@ -340,8 +356,29 @@ def evaluate(
                 "as real",
             )
         )
+    own_labels = class_numbers(pipeline.class_names, stream)[reference_labels] if num_classes else None
+    if num_classes and stream.class_names:
+        metrics.append(
+            classification_metric(pipeline, reference, own_labels, judged_right(reference_features, reference_labels))
+        )
+    if len(stream.class_names) > 1 and isinstance(pipeline, EncoderDecoderPipeline):
+
+        def completeness(features: torch.Tensor) -> tuple[float, float]:
+            with torch.no_grad():
+                predicted = classifier.head(features).argmax(1)
+            real_labels = numbers[reference_labels]
+            share = recognizable_share(features, predicted, reference_features, real_labels)
+            return share, class_balance(predicted, classifier.config.num_classes)
+
+        drawn, real = completeness(fake_features), completeness(floor_features)
+        metrics += [
+            Metric("recognizable", "share like real images of a class (k = 3)", drawn[0], real[0], "higher"),
+            Metric("class_balance", "balance of the classes drawn (entropy, 1 = even)", drawn[1], real[1], "higher"),
+        ]
+    if isinstance(pipeline, EncoderDecoderPipeline):
+        metrics += lipschitz_metrics(pipeline, seed)
     if isinstance(pipeline, VAEPipeline):
-        metrics += vae_metrics(pipeline, reference)
+        metrics += vae_metrics(pipeline, reference, own_labels)
     if isinstance(pipeline, AutoencoderPipeline):
         # First what it is made for.
         metrics = [*autoencoder_metrics(pipeline, reference, train, seed), *metrics]
@@ -403,10 +440,29 @@ def with_accuracy(classifier: Classifier) -> str:
     return "" if accuracy is None else f" ({accuracy:.2%} test accuracy)"
 
 
-def class_numbers(classifier: Classifier, stream: ImageStream) -> torch.Tensor:
-    """The classifier's number of each of the stream's classes, found by name where it has names: (num_classes,) int64."""
-    names = list(classifier.config.class_names or [])
+def class_numbers(class_names: list[str] | None, stream: ImageStream) -> torch.Tensor:
+    """A model's number of each of the stream's classes, found by name where it has that name: (num_classes,) int64."""
+    names = list(class_names or [])
     return torch.tensor([names.index(c) if c in names else i for i, c in enumerate(stream.class_names)] or [0])
+
+
+def classification_metric(
+    pipeline: ImagePipeline, images: torch.Tensor, labels: torch.Tensor, judged_right: torch.Tensor
+) -> Metric:
+    """How many images a generative model classifies right; the floor is the evaluator's share on the same images.
+
+    Args:
+        pipeline: with classes.
+        images, labels: real ones, in the pipeline's numbers of the classes.
+        judged_right: bool (N,), whether the evaluator is.
+    """
+    chosen = evenly(len(images), CLASSIFIED[type(pipeline).__name__])
+    settings = {"num_draws": CLASSIFY_DRAWS} if isinstance(pipeline, VAEPipeline) else {}
+    right = pipeline.classify(images[chosen], **settings).class_labels == labels[chosen]
+    args = {"images": len(chosen), **({"draws": CLASSIFY_DRAWS} if settings else {})}
+    shares = (float(which.double().mean()) for which in (right, judged_right[chosen]))
+    name = f"classification accuracy on {len(chosen):,} of the real images (generative)"
+    return Metric("generative_accuracy", name, *shares, "higher", args)
 
 
 @torch.no_grad()
@@ -427,7 +483,7 @@ def evaluate_classifier(
     stream = load_images(dataset_name, split=split, classes=classes, batch_size=BATCH, num_workers=0, **shape)
     if not stream.class_names:
         raise UserError(f"{dataset_name!r} has no labels to measure a classifier by: give another --dataset_name.")
-    numbers = class_numbers(classifier, stream)
+    numbers = class_numbers(classifier.config.class_names, stream)
     right = n = 0
     for batch in stream.once():
         predicted = classifier(batch["pixel_values"]).argmax(1)
@@ -448,25 +504,60 @@ def evaluate_classifier(
     )
 
 
+def lipschitz_metrics(pipeline: EncoderDecoderPipeline, seed: int) -> list[Metric]:
+    """How fast decoded images change where the prior N(0, I) has its mass; of a model with classes each latent in one of them."""
+    n = max(2, min(JACOBIANS, JVPS // pipeline.latent_dim))
+    latents, numbers = draw_latents(n, pipeline.latent_dim, seed=seed), torch.arange(n)
+    num_classes = getattr(pipeline, "num_classes", 0)
+    if num_classes:
+        weights = torch.eye(num_classes)[numbers % num_classes]
+        norms = torch.cat(
+            [
+                jacobian_norms(lambda z, w=w: pipeline.decoder(z, w.expand(len(z), -1)) / 2, latents[weights @ w > 0])
+                for w in weights.unique(dim=0)
+            ]
+        )
+    else:
+        norms = jacobian_norms(lambda z: pipeline.decoder(z) / 2, latents)
+    args, of = (
+        {"latents": n},
+        "decoder's slope at latents from N(0, I) (spectral norm of the Jacobian, brightness in [0, 1])",
+    )
+    return [
+        Metric("lipschitz_p99", f"{of}, 99th percentile", float(norms.quantile(0.99)), None, "lower", args),
+        Metric("lipschitz_max", f"{of}, largest of {n:,}", float(norms.max()), None, "lower", args),
+    ]
+
+
+def part_of(labels: torch.Tensor | None, start: int, size: int) -> torch.Tensor | None:
+    """`size` labels from `start` on, or None of none."""
+    return None if labels is None else labels[start : start + size]
+
+
+def evenly(n: int, most: int) -> torch.Tensor:
+    """Numbers from 0 to n - 1, at most `most`, at equal distances: the beginning of a split need not be typical."""
+    return torch.linspace(0, n - 1, min(most, n)).round().long()
+
+
 @torch.no_grad()
-def vae_metrics(pipeline: VAEPipeline, images: torch.Tensor) -> list[Metric]:
-    """Reconstruction error and bounds of the likelihood on real images."""
+def vae_metrics(pipeline: VAEPipeline, images: torch.Tensor, labels: torch.Tensor | None) -> list[Metric]:
+    """Reconstruction error and bounds of the likelihood on real images, given their labels if there are any."""
     config = pipeline.decoder.config
     generator = torch.Generator().manual_seed(0)
     error = reconstruction = kl = 0.0
-    for chunk in images.split(BATCH):
+    for start in range(0, len(images), BATCH):
+        chunk, chunk_labels = images[start : start + BATCH], part_of(labels, start, BATCH)
         share = len(chunk) / len(images)
-        posterior = pipeline.encode(chunk)
-        decoded = pipeline.decode(posterior.mean, "pt").images
+        posterior = pipeline.encode(chunk, chunk_labels)
+        decoded = pipeline.decode(posterior.mean, "pt", class_labels=chunk_labels).images
         error += share * float(((decoded - chunk) / 2).square().mean())
-        logits = pipeline.decoder(posterior.sample(generator), return_logits=True)
+        logits = pipeline.decoder(posterior.sample(generator), chunk_labels, return_logits=True)
         if config.likelihood == "bernoulli":
             reconstruction += share * float(losses.bernoulli_nll(logits, chunk))
         else:
             reconstruction += share * float(losses.gaussian_nll(logits, chunk, config.sigma))
         kl += share * float(losses.gaussian_kl(posterior.mean, posterior.log_variance))
-    # Evenly through the split: its beginning need not be typical.
-    few = images[torch.linspace(0, len(images) - 1, min(NLL_IMAGES, len(images))).round().long()]
+    few = evenly(len(images), NLL_IMAGES)
     draws = {"draws": NLL_DRAWS, "images": len(few)}
     return [
         Metric("mse", "reconstruction error (mean square, brightness in [0, 1])", error, 0.0, "lower"),
@@ -477,7 +568,9 @@ def vae_metrics(pipeline: VAEPipeline, images: torch.Tensor) -> list[Metric]:
         Metric(
             "nll",
             f"NLL, importance-weighted bound (K = {NLL_DRAWS}, {len(few):,} of the images, {config.likelihood} likelihood, nats)",
-            importance_weighted_nll(pipeline, few, NLL_DRAWS),
+            importance_weighted_nll(
+                pipeline, images[few], NLL_DRAWS, class_labels=None if labels is None else labels[few]
+            ),
             None,
             "lower",
             draws,
@@ -542,7 +635,9 @@ def autoencoder_metrics(
 
 
 @torch.no_grad()
-def importance_weighted_nll(pipeline: VAEPipeline, images: torch.Tensor, draws: int, seed: int = 0) -> float:
+def importance_weighted_nll(
+    pipeline: VAEPipeline, images: torch.Tensor, draws: int, seed: int = 0, class_labels: torch.Tensor | None = None
+) -> float:
     """Upper bound of -log p(x) in nats per image, tighter than the negative ELBO, which it is for one draw.
 
     -log 1/K sum_k p(x | z_k) p(z_k) / q(z_k | x), z_k from q(z | x): Burda et al. 2016, https://arxiv.org/abs/1509.00519,
@@ -553,22 +648,19 @@ def importance_weighted_nll(pipeline: VAEPipeline, images: torch.Tensor, draws: 
         images: `pixel_values` (N, C, H, W).
         draws: K.
         seed: of the draws.
+        class_labels: (N,) int64; then the bound is of -log p(x | y).
     """
     config = pipeline.decoder.config
     generator = torch.Generator().manual_seed(seed)
-    bounds = []
-    for chunk in images.split(max(1, BATCH // draws)):
-        posterior = pipeline.encode(chunk)
+    bounds, size = [], max(1, BATCH // draws)
+    for start in range(0, len(images), size):
+        chunk, labels = images[start : start + size], part_of(class_labels, start, size)
+        posterior = pipeline.encode(chunk, labels)
         noise = torch.randn(len(chunk), draws, config.latent_dim, generator=generator)
         latents = posterior.mean[:, None] + (0.5 * posterior.log_variance).exp()[:, None] * noise
-        logits = pipeline.decoder(latents.flatten(0, 1), return_logits=True)
-        repeated = chunk.repeat_interleave(draws, 0)
-        if config.likelihood == "bernoulli":
-            pixels = F.binary_cross_entropy_with_logits(logits, (repeated + 1) / 2, reduction="none")
-        else:
-            error = (repeated - torch.tanh(logits / 2)).square() / (2 * config.sigma**2)
-            pixels = error + math.log(config.sigma * math.sqrt(2 * math.pi))
-        log_likelihood = -pixels.double().flatten(1).sum(1).view(len(chunk), draws)
+        repeated_labels = None if labels is None else labels.repeat_interleave(draws)
+        logits = pipeline.decoder(latents.flatten(0, 1), repeated_labels, return_logits=True)
+        log_likelihood = pipeline.decoder.log_likelihood(logits, chunk.repeat_interleave(draws, 0)).view(-1, draws)
         # log p(z) - log q(z | x); the constants of the two Gaussians cancel.
         log_ratio = 0.5 * (noise.square() - latents.square() + posterior.log_variance[:, None]).double().sum(2)
         bounds.append(math.log(draws) - (log_likelihood + log_ratio).logsumexp(1))

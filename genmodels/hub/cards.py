@@ -56,6 +56,11 @@ PAPERS = {
         "Generative Adversarial Networks",
         2014,
     ),
+    "1406.5298": (
+        ["Kingma, Diederik P.", "Rezende, Danilo J.", "Mohamed, Shakir", "Welling, Max"],
+        "Semi-supervised Learning with Deep Generative Models",
+        2014,
+    ),
     "1411.1784": (["Mirza, Mehdi", "Osindero, Simon"], "Conditional Generative Adversarial Nets", 2014),
     "1511.06434": (
         ["Radford, Alec", "Metz, Luke", "Chintala, Soumith"],
@@ -316,15 +321,24 @@ def pipeline_parts(folder: Path, index: dict, training: dict, repo_id: str | Non
     if read_json(folder / "generator" / "config.json").get("upsampling") == "nearest":
         what = what.replace("transposed convolutions", "nearest-neighbour upsampling and convolutions")
     call = "pipe(num_images=4, seed=0)"
-    num_classes = read_json(folder / "generator" / "config.json").get("num_classes")
+    source = "decoder" if class_name == "VAEPipeline" else "generator"
+    num_classes = read_json(folder / source / "config.json").get("num_classes", 0)
     if num_classes:
         call = f"pipe(num_images=4, class_labels={[label % num_classes for label in (2, 0, 2, 6)]}, seed=0)"
     denoises = bool(read_json(folder / "encoder" / "config.json").get("noise"))
     if denoises:
         what = "An encoder that sees noisy images through a bottleneck and a decoder that draws them clean."
         tags = [*tags, "denoising"]
+    if class_name == "VAEPipeline" and num_classes:
+        what = (
+            "An encoder that places images of a known class in a continuous latent space and a decoder that draws images of a "
+            "wanted class from any point of it."
+        )
+        tags = [*tags, "conditional-vae"]
     name = json.dumps(load_name(folder, repo_id))
     lines = [f"images = {call}.images", 'images[0].save("sample.png")']
+    if num_classes:
+        lines += ["classes = pipe.classify(images).class_labels"]
     if class_name == "AutoencoderPipeline":
         lines += ["# Images of its size go in: yours, or those."]
         lines += ["clean = pipe.denoise(images).images"] if denoises else ["again = pipe.reconstruct(images).images"]

@@ -45,10 +45,18 @@ HOMES = {
     "CGANDiscriminator": "models.cgan",
     "UNet": "models.diffusion",
 }
-# What a class does only where the package is installed: find built-in names, push with a card, and refuse the code that is
-# carried here.
+# What a class does only where the package is installed: find built-in names, push with a card, compare with datasets, and
+# refuse the code that is carried here.
 OMITTED = {
-    "ImagePipeline": ("from_pretrained", "_load", "_components_in", "_component_classes", "load_config", "push_to_hub")
+    "ImagePipeline": (
+        "from_pretrained",
+        "_load",
+        "_components_in",
+        "_component_classes",
+        "load_config",
+        "push_to_hub",
+        "neighbors",
+    )
 }
 
 HEADER = '''"""{class_name} of genmodels {version}, in one file that needs torch and diffusers only.

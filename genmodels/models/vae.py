@@ -1,15 +1,22 @@
 """Variational autoencoder networks: Kingma, Welling, "Auto-Encoding Variational Bayes", ICLR 2014,
 https://arxiv.org/abs/1312.6114.
+
+With `num_classes` both are conditional on a class, p(x | z, y) and q(z | x, y): Kingma et al., "Semi-supervised Learning with
+Deep Generative Models", NIPS 2014, https://arxiv.org/abs/1406.5298, section 2 (M2), of which this is the supervised part.
 """
 
 from __future__ import annotations
+
+import math
 
 import torch
 from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
 from torch import nn
+from torch.nn import functional as F
 
 from .autoencoder import decoder_trunk, encoder_trunk
+from .cgan import check_classes
 from .modeling import (
     StrictLoadingMixin,
     check_image_shape,
@@ -17,10 +24,36 @@ from .modeling import (
     check_latents,
     check_positive,
     crop_to,
+    one_hot_labels,
     pad_to,
 )
 
 LIKELIHOODS = ("bernoulli", "gaussian")
+
+
+def check_optional_classes(num_classes: int, class_names: list[str] | None) -> None:
+    """`check_classes`, except that 0 means a network without classes."""
+    if num_classes != 0 or isinstance(num_classes, bool):
+        check_classes(num_classes, class_names)
+    elif class_names is not None:
+        raise ValueError(f"class_names need num_classes={len(class_names)}, got num_classes=0.")
+
+
+def beside(inputs: torch.Tensor, class_labels: torch.Tensor | None, num_classes: int) -> torch.Tensor:
+    """(N, D) inputs with one-hot labels beside them, (N, D + num_classes); as they are for a network without classes.
+
+    Raises:
+        ValueError: labels for a network without classes, none for one with classes, or wrong ones.
+    """
+    if (class_labels is None) != (num_classes == 0):
+        raise ValueError(
+            f"This network has {num_classes} classes: give class_labels, (N,) integers or (N, {num_classes}) weights."
+            if num_classes
+            else "This network has no classes: leave class_labels out, or build it with num_classes."
+        )
+    if class_labels is None:
+        return inputs
+    return torch.cat([inputs, one_hot_labels(class_labels, num_classes).to(inputs.dtype)], dim=1)
 
 
 class VAEEncoder(StrictLoadingMixin, ModelMixin, ConfigMixin):
@@ -31,7 +64,9 @@ class VAEEncoder(StrictLoadingMixin, ModelMixin, ConfigMixin):
         num_channels: 1 or 3.
         latent_dim: length of a latent, any positive integer.
         base_channels: channels after the first convolution; each further one has twice as many, at most 8 times.
-        hidden_dim: width of the dense layer between the convolutions and the latent.
+        hidden_dim: width of the dense layers between the convolutions and the latent.
+        num_classes: how many classes the posterior is conditional on, at least 2; 0 for none.
+        class_names: their names in order.
 
     Raises:
         ValueError: an argument is out of its range; the message names the legal values.
@@ -45,26 +80,53 @@ class VAEEncoder(StrictLoadingMixin, ModelMixin, ConfigMixin):
         latent_dim: int = 2,
         base_channels: int = 32,
         hidden_dim: int = 256,
+        num_classes: int = 0,
+        class_names: list[str] | None = None,
     ):
         super().__init__()
         self.inner_size = check_image_shape(sample_size, num_channels)
         check_positive(latent_dim=latent_dim, base_channels=base_channels, hidden_dim=hidden_dim)
+        check_optional_classes(num_classes, class_names)
         self.layers = encoder_trunk(self.inner_size, num_channels, base_channels, hidden_dim)
+        # What an image means depends on the class that it is taken for, and not by a mere shift.
+        self.join = nn.Sequential(nn.Linear(hidden_dim + num_classes, hidden_dim), nn.SiLU()) if num_classes else None
         self.mean = nn.Linear(hidden_dim, latent_dim)
         self.log_variance = nn.Linear(hidden_dim, latent_dim)
 
-    def forward(self, pixel_values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """(N, num_channels, sample_size, sample_size) in [-1, 1] to mean and log variance, each (N, latent_dim)."""
+    def features(self, pixel_values: torch.Tensor) -> torch.Tensor:
+        """(N, num_channels, sample_size, sample_size) in [-1, 1] to what is the same for every class, (N, hidden_dim)."""
         check_images(pixel_values, self.config.sample_size, self.config.num_channels)
-        features = self.layers(pad_to(pixel_values, self.inner_size))
+        return self.layers(pad_to(pixel_values, self.inner_size))
+
+    def posterior(
+        self, features: torch.Tensor, class_labels: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """`features` and labels, as in `forward`, to mean and log variance, each (N, latent_dim)."""
+        features = beside(features, class_labels, self.config.num_classes)
+        if self.join is not None:
+            features = self.join(features)
         return self.mean(features), self.log_variance(features)
+
+    def forward(
+        self, pixel_values: torch.Tensor, class_labels: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Images to posteriors.
+
+        Args:
+            pixel_values: (N, num_channels, sample_size, sample_size) in [-1, 1].
+            class_labels: (N,) integers from 0 to num_classes - 1, or (N, num_classes) weights; None without classes.
+
+        Returns:
+            Mean and log variance, each (N, latent_dim).
+        """
+        return self.posterior(self.features(pixel_values), class_labels)
 
 
 class VAEDecoder(StrictLoadingMixin, ModelMixin, ConfigMixin):
     """Latents to the parameters of p(x | z).
 
     Args:
-        sample_size, num_channels, latent_dim, base_channels, hidden_dim: as in `VAEEncoder`.
+        sample_size, num_channels, latent_dim, base_channels, hidden_dim, num_classes, class_names: as in `VAEEncoder`.
         likelihood: "bernoulli" (each pixel's brightness in [0, 1] is a probability) or "gaussian" (mean and `sigma`).
         sigma: standard deviation of the Gaussian likelihood, in units of `pixel_values`.
         beta: weight of the KL term that the pair was trained with (Higgins et al. 2017); 1 is the plain VAE.
@@ -86,20 +148,50 @@ class VAEDecoder(StrictLoadingMixin, ModelMixin, ConfigMixin):
         sigma: float = 0.5,
         beta: float = 1.0,
         upsampling: str = "transposed",
+        num_classes: int = 0,
+        class_names: list[str] | None = None,
     ):
         super().__init__()
         inner_size = check_image_shape(sample_size, num_channels)
         check_positive(latent_dim=latent_dim, base_channels=base_channels, hidden_dim=hidden_dim)
+        check_optional_classes(num_classes, class_names)
         if likelihood not in LIKELIHOODS:
             raise ValueError(f"likelihood must be one of {', '.join(LIKELIHOODS)}, got {likelihood!r}.")
         if not sigma > 0 or not beta >= 0:
             raise ValueError(f"sigma must be positive and beta at least 0, got sigma={sigma!r}, beta={beta!r}.")
-        self.layers = decoder_trunk(latent_dim, inner_size, num_channels, base_channels, hidden_dim, upsampling)
+        self.layers = decoder_trunk(
+            latent_dim + num_classes, inner_size, num_channels, base_channels, hidden_dim, upsampling
+        )
 
-    def forward(self, latents: torch.Tensor, return_logits: bool = False) -> torch.Tensor:
-        """(N, latent_dim) latents to the mean image, `pixel_values` (N, num_channels, sample_size, sample_size) in
-        (-1, 1); or, with `return_logits`, to the logits of its brightness, which losses need for precision."""
+    def forward(
+        self, latents: torch.Tensor, class_labels: torch.Tensor | None = None, return_logits: bool = False
+    ) -> torch.Tensor:
+        """Latents to mean images.
+
+        Args:
+            latents: (N, latent_dim) float.
+            class_labels: (N,) integers from 0 to num_classes - 1, or (N, num_classes) weights; None without classes.
+            return_logits: return the logits of the brightness instead, which losses need for precision.
+
+        Returns:
+            `pixel_values` (N, num_channels, sample_size, sample_size) in (-1, 1), or logits of that shape.
+        """
         check_latents(latents, self.config.latent_dim)
-        logits = crop_to(self.layers(latents), self.config.sample_size)
+        inputs = beside(latents, class_labels, self.config.num_classes)
+        logits = crop_to(self.layers(inputs), self.config.sample_size)
         # 2 sigmoid(x) - 1 = tanh(x / 2)
         return logits if return_logits else torch.tanh(logits / 2)
+
+    def log_likelihood(self, logits: torch.Tensor, pixel_values: torch.Tensor) -> torch.Tensor:
+        """log p(x | z) of each image in nats, (N,) float64, from the logits that `forward` returned for its latent.
+
+        Appendices C.1 (bernoulli) and C.2 (gaussian, with `sigma`) of https://arxiv.org/abs/1312.6114; `pixel_values` are
+        (N, num_channels, sample_size, sample_size) in [-1, 1].
+        """
+        if self.config.likelihood == "bernoulli":
+            pixels = F.binary_cross_entropy_with_logits(logits, (pixel_values + 1) / 2, reduction="none")
+        else:
+            sigma = self.config.sigma
+            error = (pixel_values - torch.tanh(logits / 2)).square() / (2 * sigma**2)
+            pixels = error + math.log(sigma * math.sqrt(2 * math.pi))
+        return -pixels.double().flatten(1).sum(1)

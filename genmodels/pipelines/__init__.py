@@ -6,9 +6,10 @@ from pathlib import Path
 
 from ..errors import UserError
 from .autoencoder import AutoencoderPipeline, EncoderDecoderPipeline, add_noise
-from .base import GenerationOutput, ImagePipeline
+from .base import GenerationOutput, ImagePipeline, NeighborsOutput
 from .diffusion import DiffusionOutput, PixelDiffusionPipeline
 from .gan import CGANPipeline, DCGANPipeline, GANPipeline, VanillaGANPipeline, WGANPipeline
+from .labels import ClassificationOutput
 from .lapgan import LAPGANOutput, LAPGANPipeline
 from .source import HUB_OPTIONS, describe_class, find_pipeline
 from .vae import PosteriorOutput, VAEPipeline
@@ -16,6 +17,7 @@ from .vae import PosteriorOutput, VAEPipeline
 __all__ = [
     "AutoencoderPipeline",
     "CGANPipeline",
+    "ClassificationOutput",
     "DCGANPipeline",
     "DiffusionOutput",
     "EncoderDecoderPipeline",
@@ -24,6 +26,7 @@ __all__ = [
     "ImagePipeline",
     "LAPGANOutput",
     "LAPGANPipeline",
+    "NeighborsOutput",
     "PixelDiffusionPipeline",
     "PosteriorOutput",
     "VAEPipeline",

@@ -128,6 +128,10 @@ class EncoderDecoderPipeline(ImagePipeline):
         Raises:
             ValueError: an axis does not exist, the two are the same, or a number is out of range.
         """
+        return self.decode(self._grid(axes, steps, limit, latents), output_type)
+
+    def _grid(self, axes: tuple[int, int], steps: int, limit: float, latents: torch.Tensor | None) -> torch.Tensor:
+        """The latents of `traverse`, (steps * steps, latent_dim)."""
         check_count("steps", steps, low=2)
         if (
             len(axes) != 2
@@ -144,7 +148,7 @@ class EncoderDecoderPipeline(ImagePipeline):
         up, right = torch.meshgrid(line.flip(0), line, indexing="ij")
         grid = base.repeat(steps * steps, 1)
         grid[:, axes[0]], grid[:, axes[1]] = right.flatten(), up.flatten()
-        return self.decode(grid, output_type)
+        return grid
 
 
 class AutoencoderPipeline(EncoderDecoderPipeline):

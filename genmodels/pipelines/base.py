@@ -44,6 +44,23 @@ class GenerationOutput(BaseOutput):
     class_labels: torch.Tensor | None = None
 
 
+@dataclass
+class NeighborsOutput(BaseOutput):
+    """The training images nearest to N given ones, the nearest first.
+
+    Attributes:
+        images: N lists of k PIL images ("pil"), `pixel_values` (N, k, C, H, W) float32 in [-1, 1] ("pt"), or an array
+            (N, k, H, W, C) float32 in [0, 1] ("np").
+        distances: (N, k) float32: Euclidean between the evaluator's features, or the root mean square of the difference in
+            brightness, from 0 for the same image to 1 for black and white.
+        indices: (N, k) int64, their numbers in the dataset's order.
+    """
+
+    images: list[list[Image.Image]] | torch.Tensor | np.ndarray
+    distances: torch.Tensor
+    indices: torch.Tensor
+
+
 @contextmanager
 def inference(module: torch.nn.Module) -> Iterator[torch.nn.Module]:
     """Run a network without gradients and in eval mode, then put its mode back.
@@ -313,6 +330,38 @@ class ImagePipeline(DiffusionPipeline):
         from ..hub.push import push_pipeline
 
         return push_pipeline(self, repo_id, private=private, token=token)
+
+    def neighbors(
+        self,
+        images: Images,
+        k: int = 5,
+        *,
+        dataset: str | Path | torch.Tensor | None = None,
+        split: str = "train",
+        space: str | None = None,
+        output_type: str = "pil",
+    ) -> NeighborsOutput:
+        """The k training images nearest to each of the given ones: copies would show.
+
+        The dataset is read batch by batch, so that memory holds N * k images of it and one batch.
+
+        Args:
+            images: (N) images in any form that the pipeline returns.
+            k: how many of each.
+            dataset: a Hub id, a folder or a built-in sample, read as in training; or `pixel_values`. By default the built-in
+                sample of this size, a part of what the built-in models were trained on: 10,000 digits or 5,000 frogs.
+            split: of the dataset.
+            space: "features" of the built-in evaluator, where images of the same meaning are near, which is the default if there
+                is one for this size; or "pixels".
+            output_type: "pil", "pt" or "np".
+
+        Raises:
+            ValueError: an argument is out of its range, or nothing built in fits this size.
+            UserError: there is no such dataset.
+        """
+        from ..evaluation.neighbours import neighbors
+
+        return neighbors(self, images, k, dataset, split, space, output_type)
 
     def _to_latents(
         self,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
 
 import torch
@@ -23,10 +22,12 @@ from .base import (
     to_output,
     to_pixel_values,
 )
+from .inversion import class_energies
+from .labels import ClassificationOutput, ClassLabels, ClassLabelsMixin
 
 MAX_PSI = 2.0
-
-ClassLabels = int | str | Sequence[int | str] | torch.Tensor
+# Of the inversion of a generator.
+MAX_STEPS, MAX_STARTS = 1000, 10_000
 
 
 class GANPipeline(ImagePipeline):
@@ -201,62 +202,12 @@ class WGANPipeline(UnconditionalGANPipeline):
         return super().discriminate(images)
 
 
-class ConditionalGANPipeline(GANPipeline):
+class ConditionalGANPipeline(ClassLabelsMixin, GANPipeline):
     """What the pipelines share that draw images of a wanted class."""
 
     @property
-    def num_classes(self) -> int:
-        """How many classes the model knows."""
-        return self.generator.config.num_classes
-
-    @property
-    def class_names(self) -> list[str]:
-        """Names of the classes in the order of their numbers; the numbers themselves if the model has no names."""
-        return list(self.generator.config.class_names or map(str, range(self.num_classes)))
-
-    def _to_labels(self, class_labels: ClassLabels | None, num_images: int) -> torch.Tensor:
-        """Labels in any form, as (N,) int64 or (N, num_classes) weights."""
-        if class_labels is None:
-            return torch.arange(num_images) % self.num_classes
-        if isinstance(class_labels, torch.Tensor) and class_labels.is_floating_point():
-            if class_labels.shape != (num_images, self.num_classes) or not torch.isfinite(class_labels).all():
-                raise ValueError(
-                    f"Class weights must be finite and of shape ({num_images}, {self.num_classes}), got "
-                    f"{tuple(class_labels.shape)}."
-                )
-            return class_labels
-        single = isinstance(class_labels, str | int) or getattr(class_labels, "ndim", 1) == 0
-        labels = [self._to_label(label) for label in ([class_labels] if single else class_labels)]
-        if len(labels) == 1:
-            labels *= num_images
-        if len(labels) != num_images:
-            raise ValueError(f"Give one class label or one per image: {num_images} images, {len(labels)} labels.")
-        return torch.tensor(labels)
-
-    def _to_label(self, label: int | str) -> int:
-        if isinstance(label, str):
-            if label in self.class_names:
-                return self.class_names.index(label)
-        elif hasattr(label, "__index__") and not isinstance(label, bool):
-            # What counts as a whole number in Python: int, NumPy's integers, a tensor of one integer.
-            try:
-                number = operator.index(label)
-            except TypeError:
-                number = -1
-            if 0 <= number < self.num_classes:
-                return number
-        names = self.class_names
-        listed = f" or one of {', '.join(names)}" if names != [str(i) for i in range(len(names))] else ""
-        raise ValueError(f"There is no class {label!r}: give a number from 0 to {self.num_classes - 1}{listed}.")
-
-    def _count(self, num_images: int | None, class_labels: ClassLabels | None, latents: torch.Tensor | None) -> int:
-        """How many images a call wants: as many as there are latents, or else as it says, or else as there are labels."""
-        if latents is not None:
-            num_images = len(latents)
-        elif num_images is None:
-            several = class_labels is not None and not isinstance(class_labels, int | str)
-            num_images = len(class_labels) if several and getattr(class_labels, "ndim", 1) > 0 else 1
-        return check_count("num_images", num_images)
+    def _class_config(self) -> dict:
+        return self.generator.config
 
     def _label_path(self, class_labels: int | str | tuple[int | str, int | str], steps: int) -> torch.Tensor:
         """(steps, num_classes) weights: of one class, or from the first of a pair of classes to the second."""
@@ -309,7 +260,7 @@ class CGANPipeline(ConditionalGANPipeline):
             ValueError: an argument is out of its range; for a wrong class the message names the legal ones.
         """
         check_output_type(output_type)
-        num_images = self._count(num_images, class_labels, latents)
+        num_images = self._to_count(num_images, class_labels, latents)
         labels = self._to_labels(class_labels, num_images)
         latents = self._truncated(self._to_latents(num_images, self.latent_dim, generator, seed, latents), psi)
         chunks = zip(latents.split(CHUNK), labels.to(self.device).split(CHUNK), strict=True)
@@ -353,3 +304,60 @@ class CGANPipeline(ConditionalGANPipeline):
         chunks = zip(pixel_values.split(CHUNK), labels.split(CHUNK), strict=True)
         with inference(discriminator):
             return torch.cat([discriminator(*chunk) for chunk in chunks]).float().cpu()
+
+    def classify(
+        self,
+        images: Images,
+        *,
+        steps: int = 20,
+        candidates: int = 3,
+        num_starts: int = 2000,
+        sigma: float = 1.0,
+        learning_rate: float = 0.1,
+        class_priors: Sequence[float] | None = None,
+        seed: int = 0,
+    ) -> ClassificationOutput:
+        """What images show, by how near the generator comes to them as members of each class.
+
+        For each class y a latent is sought that draws the image: p(y | x) is proportional to p(y) max_z p(x | z, y) p(z), with
+        log p(x | z, y) = -|x - G(z, y)|^2 / (2 sigma^2) and p(z) = N(0, I). Inversion by descent on the latent as in Zhu et al.
+        2016, https://arxiv.org/abs/1609.03552, section 3.1. It starts from a regression on `num_starts` images that the
+        generator drew of each class, which ranks the classes; only the first `candidates` are then descended, so that of the
+        others log p(y | x) is somewhat too low. No image's class depends on its neighbours, but for rounding.
+
+        Args:
+            images: (N) images in any form that the pipeline returns.
+            steps: of Adam, from 0 to 1,000.
+            candidates: how many classes to descend, at most all of them.
+            num_starts: images of each class for the regression, from 2 to 10,000.
+            sigma: of the pixels, in units of `pixel_values`. What stays of the error is not independent from pixel to pixel, so
+                this is larger than its root mean square.
+            learning_rate: of Adam, at the first step.
+            class_priors: p(y), num_classes numbers up to a common factor; all classes alike by default.
+            seed: of the latents for the regression.
+
+        Raises:
+            ValueError: an argument is out of its range.
+        """
+        check_count("steps", steps, low=0)
+        check_count("candidates", candidates)
+        check_count("num_starts", num_starts, low=2)
+        if steps > MAX_STEPS or num_starts > MAX_STARTS:
+            raise ValueError(
+                f"steps go up to {MAX_STEPS:,} and num_starts up to {MAX_STARTS:,}, got {steps!r} and {num_starts!r}."
+            )
+        for name, value in (("sigma", sigma), ("learning_rate", learning_rate)):
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
+                raise ValueError(f"{name} must be a positive number, got {value!r}.")
+        log_priors = self._to_log_priors(class_priors).to(self.device)
+        pixel_values = to_pixel_values(images, self.sample_size, self.num_channels).to(self.device)
+        starts = draw_latents(num_starts, self.latent_dim, seed=seed).to(self.device)
+        with inference(self.generator) as network:
+
+            def draw(latents: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+                return network(latents.to(self.dtype), labels).float()
+
+            energies = class_energies(
+                draw, pixel_values, starts, log_priors, min(candidates, self.num_classes), steps, sigma, learning_rate
+            )
+        return self._classified(-energies, class_priors)

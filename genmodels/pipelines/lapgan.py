@@ -20,7 +20,8 @@ from .base import (
     to_output,
     to_pixel_values,
 )
-from .gan import ClassLabels, ConditionalGANPipeline
+from .gan import ConditionalGANPipeline
+from .labels import ClassLabels
 
 
 @dataclass
@@ -93,7 +94,7 @@ class LAPGANPipeline(ConditionalGANPipeline):
             ValueError: an argument is out of its range, or there are labels for a model without classes.
         """
         check_output_type(output_type)
-        num_images = self._count(num_images, class_labels, latents)
+        num_images = self._to_count(num_images, class_labels, latents)
         labels = self._labels_or_none(class_labels, num_images)
         latents = self._truncated(self._to_latents(num_images, self.latent_dim, generator, seed, latents), psi)
         chunks = latents.split(CHUNK)

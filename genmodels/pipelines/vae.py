@@ -1,7 +1,9 @@
-"""Pipeline of the variational autoencoder: images to latents and back."""
+"""Pipeline of the variational autoencoder: images to latents and back; with classes, images to their classes, too."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -9,7 +11,21 @@ from diffusers.utils import BaseOutput
 
 from ..models.vae import VAEDecoder, VAEEncoder
 from .autoencoder import EncoderDecoderPipeline
-from .base import Images
+from .base import (
+    CHUNK,
+    GenerationOutput,
+    Images,
+    check_count,
+    check_output_type,
+    draw_latents,
+    inference,
+    interpolate_latents,
+    to_output,
+    to_pixel_values,
+)
+from .labels import ClassificationOutput, ClassLabels, ClassLabelsMixin
+
+NO_CLASSES = "This model has no classes: train one with train/vae.py --conditional"
 
 
 @dataclass
@@ -25,8 +41,12 @@ class PosteriorOutput(BaseOutput):
         return self.mean + (0.5 * self.log_variance).exp() * noise
 
 
-class VAEPipeline(EncoderDecoderPipeline):
+class VAEPipeline(ClassLabelsMixin, EncoderDecoderPipeline):
     """A latent space to draw from, to place images in and to walk through: https://arxiv.org/abs/1312.6114.
+
+    A model trained with `--conditional` has classes, and a latent space within each: https://arxiv.org/abs/1406.5298. Its
+    methods take `class_labels`, a class number or name, one per image, or (N, num_classes) float weights that mix classes;
+    and it classifies images. A model without classes refuses labels.
 
     Args:
         encoder: images to posterior mean and log variance.
@@ -44,14 +64,190 @@ class VAEPipeline(EncoderDecoderPipeline):
         super().__init__()
         self.register_modules(encoder=encoder, decoder=decoder)
 
-    def encode(self, images: Images) -> PosteriorOutput:
-        """The posterior of each image, given in any form that the pipeline returns.
+    @property
+    def _class_config(self) -> dict:
+        return self.decoder.config
+
+    def __call__(
+        self,
+        num_images: int | None = None,
+        class_labels: ClassLabels | None = None,
+        *,
+        generator: torch.Generator | None = None,
+        seed: int | None = None,
+        latents: torch.Tensor | None = None,
+        output_type: str = "pil",
+    ) -> GenerationOutput:
+        """Decode latents from the prior N(0, I), or given ones.
+
+        Args:
+            num_images: how many; by default as many as there are labels, or else 1. Ignored if `latents` are given.
+            class_labels: of a model with classes; by default the classes in turn.
+            generator, seed, latents, output_type: as in `EncoderDecoderPipeline.__call__`.
 
         Raises:
-            ValueError: wrong size, shape or values.
+            ValueError: an argument is out of its range; for a wrong class the message names the legal ones.
         """
-        mean, log_variance = (torch.cat(part).float().cpu() for part in zip(*self._encode(images), strict=True))
+        check_output_type(output_type)
+        num_images = self._to_count(num_images, class_labels, latents)
+        labels = self._labels_if_any(class_labels, num_images, required=False)
+        latents = self._to_latents(num_images, self.latent_dim, generator, seed, latents)
+        with inference(self.decoder) as network:
+            pixel_values = torch.cat([network(*chunk) for chunk in in_chunks(latents, labels)])
+        return GenerationOutput(images=to_output(pixel_values, output_type), latents=latents, class_labels=labels)
+
+    def encode(self, images: Images, class_labels: ClassLabels | None = None) -> PosteriorOutput:
+        """The posterior of each image, given in any form that the pipeline returns.
+
+        Args:
+            images: (N) images.
+            class_labels: what they show, for a model with classes.
+
+        Raises:
+            ValueError: wrong size, shape or values; labels missing or wrong.
+        """
+        pixel_values = to_pixel_values(images, self.sample_size, self.num_channels).to(self.device, self.dtype)
+        labels = self._labels_if_any(class_labels, len(pixel_values))
+        with inference(self.encoder) as network:
+            parts = [network(*chunk) for chunk in in_chunks(pixel_values, labels)]
+        mean, log_variance = (torch.cat(part).float().cpu() for part in zip(*parts, strict=True))
         return PosteriorOutput(mean=mean, log_variance=log_variance)
+
+    def decode(
+        self, latents: torch.Tensor, output_type: str = "pil", *, class_labels: ClassLabels | None = None
+    ) -> GenerationOutput:
+        """Images of the given (N, latent_dim) latents, of a model with classes as members of `class_labels`."""
+        labels = self._labels_if_any(class_labels, len(latents))
+        return self(latents=latents, class_labels=labels, output_type=output_type)
+
+    def reconstruct(
+        self, images: Images, output_type: str = "pil", *, class_labels: ClassLabels | None = None
+    ) -> GenerationOutput:
+        """Images through the bottleneck and back, the decoded posterior means; with classes, as members of `class_labels`."""
+        return self.decode(self.encode(images, class_labels).mean, output_type, class_labels=class_labels)
+
+    def interpolate(
+        self,
+        a: Images,
+        b: Images,
+        steps: int = 8,
+        mode: str = "lerp",
+        output_type: str = "pil",
+        *,
+        class_labels: int | str | tuple[int | str, int | str] | None = None,
+    ) -> GenerationOutput:
+        """`steps` images on the way from image `a` to image `b` in latent space, both ends reconstructed.
+
+        Args:
+            class_labels: of a model with classes: what both images show, or a pair, what each of them shows.
+
+        Raises:
+            ValueError: not one image at each end, labels missing or wrong, or see `interpolate_latents`.
+        """
+        pair = class_labels if isinstance(class_labels, tuple | list) else (class_labels, class_labels)
+        if len(pair) != 2:
+            raise ValueError(f"class_labels must be one class or a pair of them, got {class_labels!r}.")
+        ends = [self.encode(images, label).mean for images, label in ((a, pair[0]), (b, pair[1]))]
+        if any(len(latents) != 1 for latents in ends):
+            raise ValueError("interpolate needs exactly one image at each end.")
+        latents, weights = interpolate_latents(ends[0][0], ends[1][0], steps, mode), None
+        if self.num_classes:
+            one_hot = torch.eye(self.num_classes)[[self._to_label(label) for label in pair]]
+            weights = interpolate_latents(one_hot[0], one_hot[1], steps, mode="lerp")
+        return self.decode(latents, output_type, class_labels=weights)
+
+    def traverse(
+        self,
+        axes: tuple[int, int] = (0, 1),
+        steps: int = 20,
+        limit: float = 3.0,
+        latents: torch.Tensor | None = None,
+        output_type: str = "pil",
+        *,
+        class_labels: ClassLabels | None = None,
+    ) -> GenerationOutput:
+        """The manifold picture: a grid over two latent axes, the others held fixed; see `EncoderDecoderPipeline.traverse`.
+
+        Args:
+            class_labels: of a model with classes: the one to look at; the first by default.
+        """
+        if class_labels is None and self.num_classes:
+            class_labels = 0
+        return self.decode(self._grid(axes, steps, limit, latents), output_type, class_labels=class_labels)
+
+    def classify(
+        self,
+        images: Images,
+        *,
+        num_draws: int = 4,
+        class_priors: Sequence[float] | None = None,
+        seed: int = 0,
+    ) -> ClassificationOutput:
+        """What images show, by how well the model explains them as members of each class.
+
+        p(y | x) is p(y) p(x | y) / sum_y p(y) p(x | y), where of log p(x | y) only a lower bound is known: the evidence lower
+        bound of https://arxiv.org/abs/1406.5298, equation 6, for one draw, and with K draws the tighter
+        log 1/K sum_k p(x | z_k, y) p(z_k) / q(z_k | x, y) of https://arxiv.org/abs/1509.00519, equation 8. All images and
+        classes are judged by the same draws of noise, so that an image's class does not depend on its neighbours.
+
+        Args:
+            images: (N) images in any form that the pipeline returns.
+            num_draws: K.
+            class_priors: p(y), num_classes numbers up to a common factor; all classes alike by default.
+            seed: of the draws.
+
+        Raises:
+            ValueError: the model has no classes, or an argument is out of its range.
+        """
+        if not self.num_classes:
+            raise ValueError(f"{NO_CLASSES}, so that it can classify.")
+        check_count("num_draws", num_draws)
+        noise = draw_latents(num_draws, self.latent_dim, seed=seed).to(self.device, self.dtype)
+        pixel_values = to_pixel_values(images, self.sample_size, self.num_channels).to(self.device, self.dtype)
+        bounds = []
+        with inference(self.encoder) as encoder, inference(self.decoder):
+            for chunk in pixel_values.split(CHUNK):
+                parts = max(1, CHUNK // (self.num_classes * num_draws))
+                # Only what follows the convolutions differs from class to class.
+                pairs = zip(encoder.features(chunk).split(parts), chunk.split(parts), strict=True)
+                bounds += [self._log_likelihood_bounds(*pair, noise) for pair in pairs]
+        return self._classified(torch.cat(bounds), class_priors)
+
+    def _log_likelihood_bounds(
+        self, features: torch.Tensor, pixel_values: torch.Tensor, noise: torch.Tensor
+    ) -> torch.Tensor:
+        """Lower bounds of log p(x | y) in nats, (N, num_classes) float64; `noise` is (K, latent_dim)."""
+        count, draws, classes = len(features), len(noise), self.num_classes
+        labels = torch.arange(classes, device=features.device).repeat(count)
+        mean, log_variance = self.encoder.posterior(features.repeat_interleave(classes, 0), labels)
+        latents = mean[:, None] + (0.5 * log_variance).exp()[:, None] * noise
+        logits = self.decoder(latents.flatten(0, 1), labels.repeat_interleave(draws), return_logits=True)
+        log_likelihood = self.decoder.log_likelihood(logits, pixel_values.repeat_interleave(classes * draws, 0))
+        # log p(z) - log q(z | x, y); the constants of the two Gaussians cancel.
+        log_ratio = 0.5 * (noise.square() - latents.square() + log_variance[:, None]).double().sum(2)
+        bounds = (log_likelihood.view(-1, draws) + log_ratio).logsumexp(1) - math.log(draws)
+        return bounds.view(count, classes)
+
+    def _labels_if_any(
+        self, class_labels: ClassLabels | None, num_images: int, required: bool = True
+    ) -> torch.Tensor | None:
+        """Labels as `_to_labels` returns them; None for a model without classes, which refuses any."""
+        if not self.num_classes:
+            if class_labels is not None:
+                raise ValueError(f"{NO_CLASSES}, or leave class_labels out.")
+            return None
+        if class_labels is None and required:
+            raise ValueError(
+                f"This model has classes, {', '.join(self.class_names)}: give class_labels, for example those of "
+                "pipe.classify(images).class_labels."
+            )
+        return self._to_labels(class_labels, num_images).to(self.device)
 
     def _latents_of(self, images: Images) -> torch.Tensor:
         return self.encode(images).mean
+
+
+def in_chunks(inputs: torch.Tensor, labels: torch.Tensor | None) -> Iterator[tuple[torch.Tensor, ...]]:
+    """Arguments for a network, chunk by chunk: inputs alone, or with their labels."""
+    columns = (inputs,) if labels is None else (inputs, labels)
+    return zip(*(column.split(CHUNK) for column in columns), strict=True)

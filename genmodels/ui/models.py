@@ -75,7 +75,7 @@ class Model:
     @property
     def class_names(self) -> list[str]:
         """Names of the classes of a conditional model in order; their numbers if they have no names."""
-        return [str(c) for c in self.config.get("class_names") or range(int(self.config.get("num_classes", 10)))]
+        return [str(c) for c in self.config.get("class_names") or range(int(self.config.get("num_classes") or 10))]
 
 
 @dataclass
@@ -261,12 +261,16 @@ def read_folder(folder: Path, name: str) -> Model | None:
         model = Model(kind, name, config)
         if not 1 <= model.sample_size <= MAX_SIDE or model.num_channels not in REAL_SAMPLES:
             raise ValueError(f"{model.num_channels} channels of {model.sample_size} pixels are not possible")
-        if not 1 <= int(config.get("num_classes", 1)) <= MAX_CLASSES or not model.class_names:
+        fewest = 0 if kind == MAP else 1
+        if not fewest <= int(config.get("num_classes", fewest)) <= MAX_CLASSES or not model.class_names:
             raise ValueError("its classes are not possible")
     except (OSError, ValueError, TypeError, AttributeError, OverflowError) as error:
         return Model(kind, name, reason=f"{name!r} is broken: {path}: {first_line(error)}")
     if kind == MAP and config.get("latent_dim") != MAP_DIM:
         print(f"{name}: its latent has {config.get('latent_dim')} numbers, the map needs {MAP_DIM}.", file=sys.stderr)
+        return None
+    if kind == MAP and config.get("num_classes"):
+        print(f"{name}: it has a map for each class, the tab shows a single one.", file=sys.stderr)
         return None
     return model
 

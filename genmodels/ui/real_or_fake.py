@@ -31,15 +31,23 @@ class Neighbours:
     """
 
     def __init__(self, images: np.ndarray):
-        self.flat = images.reshape(len(images), -1).astype(np.float32) / 255
-        self.squares = np.einsum("ij,ij->i", self.flat, self.flat)
+        self.points = pixel_points_of(images)
 
     def nearest(self, image: np.ndarray, count: int) -> tuple[list[int], list[float]]:
         """Numbers and distances of the `count` images nearest to one (H, W, C) uint8 image, the nearest first."""
-        query = image.reshape(-1).astype(np.float32) / 255
-        squared = np.maximum(self.squares - 2 * (self.flat @ query) + query @ query, 0)
-        best = np.argsort(squared, kind="stable")[:count]
-        return best.tolist(), np.sqrt(squared[best] / len(query)).tolist()
+        from ..evaluation.neighbours import nearest_points
+
+        distances, found = nearest_points(pixel_points_of(image[None]), self.points, count)
+        return found[0].tolist(), distances[0].tolist()
+
+
+def pixel_points_of(images: np.ndarray):
+    """(N, H, W, C) uint8 as `pixel_points`; torch is loaded here, not with the page."""
+    import torch
+
+    from ..evaluation.neighbours import pixel_points
+
+    return pixel_points(torch.from_numpy(images).permute(0, 3, 1, 2).float() / 127.5 - 1)
 
 
 class Comparer:

@@ -242,7 +242,7 @@ def test_carried_files(saved, carrying, kind):
         text = files[name].decode()
         assert f"of genmodels {__version__}" in text.splitlines()[0]
         assert "trust_remote_code" not in text
-        assert len(text) < 25_000
+        assert len(text) < 40_000
         tree = ast.parse(text)
         imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
         imported |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
@@ -264,7 +264,7 @@ def readme_snippets() -> list[str]:
 
 def test_readme_snippets_run(plain_python, hub, tmp_path):
     """The built-in model, the same pushed and loaded, and in plain diffusers, which draws the same digits."""
-    built_in, from_hub, plain = readme_snippets()
+    built_in, from_hub, plain = readme_snippets()[:3]
     folder = zoo.model_folder("cgan-mnist")
     before = files_in(folder)
     done = run_python("-m", "genmodels", "push", str(folder), "alice/cgan-mnist", env=hub.env(tmp_path / "pusher"))

@@ -58,6 +58,7 @@ def without_rate(lines: list[dict]) -> list[dict]:
         ("autoencoder", ["--noise", "0.5", "--latent_dim", "5"], "AutoencoderPipeline", 1),
         ("vae", [], "VAEPipeline", 1),
         ("vae", ["--likelihood", "gaussian", "--beta", "4", "--latent_dim", "5"], "VAEPipeline", 1),
+        ("vae", ["--conditional"], "VAEPipeline", 1),
         ("gan", [], "VanillaGANPipeline", 1),
         ("gan", ["--preset", "classic", "--label_flips", "0.1"], "VanillaGANPipeline", 1),
         ("dcgan", ["--classes", "3"], "DCGANPipeline", 1),

@@ -282,6 +282,40 @@ def test_class_weights_are_labels_in_between():
     assert not torch.equal(mixed, source(latents[:1], torch.tensor([0])))
 
 
+@pytest.mark.parametrize("network", [models.VAEEncoder, models.VAEDecoder])
+def test_classes_of_a_vae_change_what_it_says(network):
+    arguments = {"latent_dim": 5, "base_channels": 2, "hidden_dim": 8}
+    conditional, plain = network(sample_size=16, **arguments, **CLASSES), network(sample_size=16, **arguments)
+    inputs = torch.randn(3, 5) if network is models.VAEDecoder else torch.rand(3, 1, 16, 16)
+    says = [conditional(inputs, torch.full((3,), label)) for label in range(3)]
+    first, second = (say[0] if isinstance(say, tuple) else say for say in says[:2])
+    assert not torch.equal(first, second)
+    weights = conditional(inputs, torch.eye(3)[[0, 0, 0]])
+    torch.testing.assert_close(weights, says[0])
+    # Without classes it has the tensors that it always had.
+    assert not any("join" in name for name in plain.state_dict())
+    assert plain.state_dict().keys() <= conditional.state_dict().keys()
+    with pytest.raises(ValueError, match="This network has 3 classes: give class_labels"):
+        conditional(inputs)
+    with pytest.raises(ValueError, match="This network has no classes: leave class_labels out"):
+        plain(inputs, torch.zeros(3, dtype=torch.long))
+    for number in (1, -3, 2.0, "ten", False):
+        with pytest.raises(ValueError, match="num_classes must be an integer of at least 2, got"):
+            network(num_classes=number)
+    with pytest.raises(ValueError, match="class_names need num_classes=2, got num_classes=0"):
+        network(class_names=["a", "b"])
+
+
+@pytest.mark.parametrize("likelihood", ["bernoulli", "gaussian"])
+def test_the_likelihood_of_images_is_what_training_maximises(likelihood):
+    decoder = models.VAEDecoder(sample_size=16, base_channels=2, hidden_dim=8, likelihood=likelihood, sigma=0.3)
+    logits, images = torch.randn(3, 1, 16, 16), torch.rand(3, 1, 16, 16) * 2 - 1
+    found = decoder.log_likelihood(logits, images)
+    nll = losses.bernoulli_nll if likelihood == "bernoulli" else lambda *pair: losses.gaussian_nll(*pair, 0.3)
+    expected = torch.stack([-nll(logits[i : i + 1], images[i : i + 1]) for i in range(3)])
+    torch.testing.assert_close(found.float(), expected)
+
+
 def test_vae_mean_image_matches_its_logits():
     decoder, _ = build("vae")
     latents = torch.randn(2, 5)

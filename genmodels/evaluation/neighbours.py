@@ -1,0 +1,118 @@
+"""The training images nearest to given ones: whether a model has learned or copied."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import torch
+
+from .. import zoo
+from ..data import load_images
+from ..errors import UserError
+from ..pipelines.base import ImagePipeline, NeighborsOutput, check_count, check_output_type, to_output, to_pixel_values
+from .evaluate import BATCH, features_of, find_evaluator, load_classifier
+from .metrics import nearest_distances
+
+SPACES = ("features", "pixels")
+# The built-in images of a size and number of channels.
+SAMPLES = {(28, 1): "zoo:mnist-sample", (32, 3): "zoo:cifar10-frogs-sample"}
+
+
+def pixel_points(pixel_values: torch.Tensor) -> torch.Tensor:
+    """(N, C, H, W) in [-1, 1] to points (N, C * H * W) whose distance is the root mean square of the brightness, from 0 to 1."""
+    points = pixel_values.flatten(1).float()
+    return points / (2 * points.shape[1] ** 0.5)
+
+
+def nearest_points(points: torch.Tensor, references: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """`nearest_distances` with exact distances, and of equal ones the first reference first."""
+    near = nearest_distances(points, references, min(k, len(references)))[1].sort(1).values
+    # The matrix product that finds them is off by some ten thousandths where a distance is 0.
+    exact = torch.stack([(point - references[row]).norm(dim=1) for point, row in zip(points, near, strict=True)])
+    distances, order = exact.sort(dim=1, stable=True)
+    return distances, near.gather(1, order)
+
+
+def nearest_images(
+    images: torch.Tensor, batches: Iterable[torch.Tensor], k: int, embed: Callable[[torch.Tensor], torch.Tensor]
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """The k nearest of the images that come in batches, which are not kept.
+
+    Args:
+        images: `pixel_values` (N, C, H, W) to find neighbours of.
+        batches: `pixel_values` (M, C, H, W) each, M may differ.
+        k: how many; fewer are found if fewer come.
+        embed: from `pixel_values` to the points whose Euclidean distance counts.
+
+    Returns:
+        The neighbours (N, k, C, H, W), their distances and their numbers in the order in which they came, each (N, k), the
+        nearest first and of equals the one that came first.
+    """
+    points, start = embed(images), 0
+    distances, indices = torch.empty(len(images), 0), torch.empty(len(images), 0, dtype=torch.long)
+    found = images[:, None][:, :0]
+    for batch in batches:
+        more, near = nearest_points(points, embed(batch), k)
+        distances, order = torch.cat([distances, more], 1).sort(dim=1, stable=True)
+        distances, order = distances[:, :k], order[:, :k]
+        indices = torch.cat([indices, near + start], 1).gather(1, order)
+        rows = torch.arange(len(images))[:, None]
+        found = torch.cat([found, batch[near]], 1)[rows, order]
+        start += len(batch)
+    return found, distances, indices
+
+
+def neighbors(
+    pipeline: ImagePipeline,
+    images,
+    k: int,
+    dataset: str | Path | torch.Tensor | None,
+    split: str,
+    space: str | None,
+    output_type: str,
+) -> NeighborsOutput:
+    """`ImagePipeline.neighbors`."""
+    check_count("k", k)
+    check_output_type(output_type)
+    size, channels = pipeline.sample_size, pipeline.num_channels
+    described = f"{size}x{size} pixels, {channels} channel(s)"
+    try:
+        evaluator = find_evaluator(pipeline) if space != "pixels" else None
+    except UserError:
+        evaluator = None
+    space = space or ("features" if evaluator else "pixels")
+    if space not in SPACES:
+        raise ValueError(f"space must be one of {', '.join(SPACES)}, got {space!r}.")
+    if space == "features" and evaluator is None:
+        raise ValueError(f"There is no built-in evaluator for images of {described}: give space='pixels'.")
+    queries = to_pixel_values(images, size, channels)
+    if dataset is None:
+        dataset = SAMPLES.get((size, channels))
+        if dataset is None or zoo.sample_folder(dataset) is None:
+            raise ValueError(
+                f"There are no built-in training images of {described}: give dataset, a Hub id, a folder or a tensor."
+            )
+    if isinstance(dataset, str | Path):
+        stream = load_images(
+            str(dataset), split=split, batch_size=BATCH, num_workers=0, sample_size=size, num_channels=channels
+        )
+        batches = (batch["pixel_values"] for batch in stream.once())
+    else:
+        batches = to_pixel_values(dataset, size, channels).split(BATCH)
+    embed = pixel_points
+    if space == "features":
+        classifier, _ = load_classifier(evaluator)
+
+        def embed(pixel_values: torch.Tensor) -> torch.Tensor:
+            return features_of(classifier, pixel_values)
+
+    found, distances, indices = nearest_images(queries, batches, k, embed)
+    if distances.shape[1] < k:
+        raise ValueError(f"k is {k}, and there are only {distances.shape[1]} images to choose from.")
+    flat = to_output(found.flatten(0, 1), output_type)
+    if output_type == "pil":
+        shaped = [flat[i : i + k] for i in range(0, len(flat), k)]
+    else:
+        shaped = flat.reshape(len(queries), k, *flat.shape[1:])
+    return NeighborsOutput(images=shaped, distances=distances, indices=indices)
