@@ -4,9 +4,13 @@
     accelerate launch train/vae.py --latent_dim 16 --output_dir runs/vae-16
     accelerate launch train/vae.py --beta 4 --output_dir runs/beta-vae
     accelerate launch train/vae.py --dataset_name uoft-cs/cifar10 --likelihood gaussian --latent_dim 128
+    accelerate launch train/vae.py --dataset_name flwrlabs/celeba --resolution 64 --random_flip --likelihood gaussian \
+        --sigma 0.2 --latent_dim 64 --hidden_dim 128 --attributes Smiling Eyeglasses Male --output_dir runs/vae-celeba
 
 Minimises -log p(x | z) + beta KL(q(z | x) || p(z)), z drawn from q by the reparameterisation trick: beta 1 is the negative
 evidence lower bound; a larger beta gives a smoother latent space (Higgins et al. 2017), a smaller one sharper images.
+With --attributes, the mean latent of the training images with each attribute minus the mean of those without it is saved,
+too: a direction to edit along (Larsen et al. 2016).
 """
 
 import argparse
@@ -35,6 +39,13 @@ def parse_args() -> argparse.Namespace:
         "--beta", type=in_range(0, 1000), default=1.0, help="weight of the KL term (default: %(default)s)"
     )
     loss.add_argument("--learning_rate", type=in_range(0, 1), default=1e-3, help="(default: %(default)s)")
+    latent = parser.add_argument_group("latent arithmetic")
+    latent.add_argument(
+        "--attributes", nargs="+", metavar="COLUMN", help="boolean columns to learn directions of, or all"
+    )
+    latent.add_argument(
+        "--decorrelate", action="store_true", help="each attribute's direction with the others held fixed"
+    )
     add_common_arguments(parser, output_dir="runs/vae", dataset_name="ylecun/mnist")
     # Its loss does not oscillate as a GAN's does: the last weights are the best.
     parser.set_defaults(train_batch_size=128, lr_scheduler="cosine", validation_steps=0)
@@ -86,7 +97,14 @@ def main() -> None:
     for batch in run.steps():
         run.update(optimizer, negative_elbo, batch)
 
-    finish_run(run, title=f"Variational autoencoder, {args.latent_dim}-D latent", papers=["1312.6114"])
+    def learn_attributes(pipe: VAEPipeline) -> None:
+        """Directions over the whole training split, by the final weights."""
+        if args.attributes:
+            pipe.learn_attributes(run.data.attribute_names, run.whole_split(), args.decorrelate)
+
+    papers = ["1312.6114", *(["1512.09300"] if args.attributes else [])]
+    title = f"Variational autoencoder, {args.latent_dim}-D latent"
+    finish_run(run, title=title, papers=papers, complete=learn_attributes)
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ HOMES = {
     "DCGANPipeline": "pipelines.gan",
     "WGANPipeline": "pipelines.gan",
     "CGANPipeline": "pipelines.gan",
+    "AttributeDirections": "models.attributes",
     "AutoencoderEncoder": "models.autoencoder",
     "AutoencoderDecoder": "models.autoencoder",
     "VAEEncoder": "models.vae",
@@ -40,10 +41,11 @@ HOMES = {
     "CGANGenerator": "models.cgan",
     "CGANDiscriminator": "models.cgan",
 }
-# What a class does only where the package is installed: find built-in names, push with a card, and refuse the code that is
-# carried here.
+# What a class does only where the package is installed: find built-in names, push with a card, refuse the code that is
+# carried here, and make networks that it was not loaded with.
 OMITTED = {
-    "ImagePipeline": ("from_pretrained", "_load", "_components_in", "_network_classes", "load_config", "push_to_hub")
+    "ImagePipeline": ("from_pretrained", "_load", "_components_in", "_network_classes", "load_config", "push_to_hub"),
+    "AttributeEditingMixin": ("learn_attribute", "learn_attributes", "_set_directions"),
 }
 
 HEADER = '''"""{class_name} of genmodels {version}, in one file that needs torch and diffusers only.

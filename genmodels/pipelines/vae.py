@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import torch
 from diffusers.utils import BaseOutput
 
+from ..models.attributes import AttributeDirections
 from ..models.vae import VAEDecoder, VAEEncoder
+from .attributes import AttributeEditingMixin
 from .autoencoder import EncoderDecoderPipeline
 from .base import Images
 
@@ -25,12 +27,13 @@ class PosteriorOutput(BaseOutput):
         return self.mean + (0.5 * self.log_variance).exp() * noise
 
 
-class VAEPipeline(EncoderDecoderPipeline):
+class VAEPipeline(AttributeEditingMixin, EncoderDecoderPipeline):
     """A latent space to draw from, to place images in and to walk through: https://arxiv.org/abs/1312.6114.
 
     Args:
         encoder: images to posterior mean and log variance.
         decoder: latents to images.
+        attributes: directions of the latent space, such as that of a smile, for `edit`; see `AttributeEditingMixin`.
 
     Example:
         >>> from genmodels import VAEPipeline
@@ -40,9 +43,11 @@ class VAEPipeline(EncoderDecoderPipeline):
         torch.Size([2, 2])
     """
 
-    def __init__(self, encoder: VAEEncoder, decoder: VAEDecoder):
+    _optional_components = ["attributes"]
+
+    def __init__(self, encoder: VAEEncoder, decoder: VAEDecoder, attributes: AttributeDirections | None = None):
         super().__init__()
-        self.register_modules(encoder=encoder, decoder=decoder)
+        self.register_modules(encoder=encoder, decoder=decoder, attributes=attributes)
 
     def encode(self, images: Images) -> PosteriorOutput:
         """The posterior of each image, given in any form that the pipeline returns.
