@@ -106,6 +106,7 @@ def load_images(
     stream.sample_size = _choose_size(first, sample_size)
     stream.num_channels = num_channels or (1 if first.mode in ("1", "L", "LA", "I;16", "I", "F") else 3)
     stream.fit, stream.resize = fit, sample_size is not None
+    stream.resized = first.size != (stream.sample_size, stream.sample_size)
     return ImageStream(
         stream,
         class_names=[names[i] for i in keep] if keep else names,
@@ -123,6 +124,7 @@ class ImageStream:
         class_names: names of the labels in order; empty if the data has no labels.
         attribute_names: names of the attributes in order; empty if none were asked for.
         sample_size, num_channels: shape of the images.
+        resized: whether the first image is of another size in the dataset.
         batch_size: images in a batch.
     """
 
@@ -137,6 +139,7 @@ class ImageStream:
     ):
         self.class_names, self.attribute_names = class_names, list(rows.attributes)
         self.sample_size, self.num_channels = rows.sample_size, rows.num_channels
+        self.resized = rows.resized
         self.batch_size = batch_size
         self._rows, self._random_flip, self._num_workers = rows, random_flip, num_workers
         self._cache_bytes = cache_gb * 1e9
@@ -336,6 +339,7 @@ class _RowStream(IterableDataset):
     num_channels: int
     fit: str
     resize: bool
+    resized: bool
     epoch: int | None = 0
 
     def __init__(self, rows, image_column, label_column, attributes, keep, shuffle_buffer, seed, rank, world_size):

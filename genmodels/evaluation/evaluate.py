@@ -26,8 +26,16 @@ from ..pipelines import (
 from ..pipelines.base import draw_latents
 from ..pipelines.source import fetch, locate
 from ..privacy import public_name
+from .attributes import COMPARED, STRENGTHS, attribute_accuracies, edit_responses
 from .classifier import Classifier
-from .metrics import coverage_of, frechet_distance, kernel_distance, nearest_distances, within_class_distance
+from .metrics import (
+    coverage_of,
+    eight_bit,
+    frechet_distance,
+    kernel_distance,
+    nearest_distances,
+    within_class_distance,
+)
 from .reconstruction import PCA, median_filter, psnr
 
 MAX_IMAGES = 10_000
@@ -37,6 +45,8 @@ COMPRESSION_BITS = 8
 KID_SUBSETS, KID_SUBSET_SIZE = 100, 1000
 # Draws per image, and images, of the importance-weighted bound.
 NLL_DRAWS, NLL_IMAGES = 64, 1000
+# Images whose attributes are edited.
+EDITED_IMAGES = 1000
 # How far a repetition may be off, relative and absolute, whichever is more. The same machine with as many threads repeats
 # every number exactly. Another thread count, processor or torch version differs in a float's last bits: one thread instead of
 # two, or no AVX, moved distances by up to 3 in a million, and recall by one image of 10,000. The rest is room for other
@@ -54,6 +64,13 @@ TOLERANCES = {
     "precision": SHARE,
     "recall": SHARE,
     "accuracy": (0.0, 0.001),
+    "monotone": SHARE,
+    # One image is a larger share of few.
+    "balanced_accuracy": (0.01, 0.0),
+    # Means of probabilities.
+    "response": (0.0, 0.001),
+    "identity_distance": DISTANCE,
+    "identity_distance_other": DISTANCE,
     # Sums over pixels, without a threshold.
     "mse": LIKELIHOOD,
     "mse_pca": LIKELIHOOD,
@@ -70,10 +87,10 @@ TOLERANCES = {
 
 
 def tolerance_of(metric: str, value: float | None) -> float | None:
-    """How far a repeated measurement of `value` may be off; None for no value."""
+    """How far a repeated measurement of `value` may be off; None for no value. What follows a slash is of one attribute."""
     if value is None:
         return None
-    relative, absolute = TOLERANCES[metric]
+    relative, absolute = TOLERANCES[metric.split("/")[0]]
     return max(relative * abs(value), absolute)
 
 
@@ -82,7 +99,7 @@ class Metric:
     """One number and how to read it.
 
     Attributes:
-        metric: its short name.
+        metric: its short name; of one attribute, with that behind a slash.
         name: its name in tables.
         value: what the model scores.
         floor: what real images score in its place; None where that has no meaning.
@@ -119,6 +136,7 @@ class Evaluation:
         protocol: all of the above in a sentence or two.
         torch: the version it was measured with.
         metrics: the numbers.
+        floor_name: what the floors are.
     """
 
     dataset: str | None
@@ -133,6 +151,7 @@ class Evaluation:
     protocol: str
     torch: str = field(default=torch.__version__)
     metrics: list[Metric] = field(default_factory=list)
+    floor_name: str = "real against real"
 
     def to_dict(self) -> dict:
         """Plain values for JSON."""
@@ -141,7 +160,8 @@ class Evaluation:
 
 def find_evaluator(pipeline: ImagePipeline) -> str:
     """Name of the built-in evaluator for the pipeline's images; raises UserError if there is none."""
-    name = {(28, 1): "evaluator-mnist", (32, 3): "evaluator-cifar10"}.get((pipeline.sample_size, pipeline.num_channels))
+    names = {(28, 1): "evaluator-mnist", (32, 3): "evaluator-cifar10", (64, 3): "evaluator-celeba"}
+    name = names.get((pipeline.sample_size, pipeline.num_channels))
     if name is None or zoo.model_folder(name) is None:
         shape = f"{pipeline.sample_size}x{pipeline.sample_size}, {pipeline.num_channels} channel(s)"
         raise UserError(
@@ -173,11 +193,6 @@ def load_classifier(name_or_path: str) -> tuple[Classifier, str]:
         raise
     except (OSError, ValueError) as error:
         raise UserError(f"{name_or_path!r} does not load as an evaluator: {error}") from error
-
-
-def eight_bit(pixel_values: torch.Tensor) -> torch.Tensor:
-    """`pixel_values` rounded as a saved image would be: real ones are, so fakes must be."""
-    return ((pixel_values + 1) * 127.5).round().clamp(0, 255) / 127.5 - 1
 
 
 def load_all(stream: ImageStream) -> tuple[torch.Tensor, torch.Tensor]:
@@ -287,7 +302,11 @@ def evaluate(
             "higher",
         ),
     ]
-    if stream.class_names and not isinstance(pipeline, EncoderDecoderPipeline):
+    if (
+        stream.class_names
+        and not isinstance(pipeline, EncoderDecoderPipeline)
+        and not classifier.config.attribute_names
+    ):
         metrics += [
             Metric(
                 "accuracy",
@@ -315,6 +334,8 @@ def evaluate(
     ]
     if isinstance(pipeline, VAEPipeline):
         metrics += vae_metrics(pipeline, reference)
+        if pipeline.attribute_names and classifier.config.attribute_names:
+            metrics += attribute_metrics(pipeline, classifier, evenly(reference, EDITED_IMAGES))
     if isinstance(pipeline, AutoencoderPipeline):
         # First what it is made for.
         metrics = [*autoencoder_metrics(pipeline, reference, train, seed), *metrics]
@@ -323,8 +344,13 @@ def evaluate(
         f"n = {n:,} generated images (seed {seed}, rounded to 8 bits) against all {len(reference):,} images of "
         f"{dataset or 'own images'}, split {reference_split}{in_classes(classes)}; real against real puts {n:,} images of "
         f"split {train_split} in their place. Features are those of {evaluator or 'an evaluator of its own'}"
-        f"{with_accuracy(classifier)}; images are not resized."
+        f"{with_accuracy(classifier)}; images are {in_size(stream)}."
     )
+    if any(metric.metric.startswith("response/") for metric in metrics):
+        protocol += (
+            " Attributes are edited in the posterior means of the split's images; a response is that evaluator's mean "
+            "probability of the attribute, which it learnt from labels alone."
+        )
     return Evaluation(
         dataset=dataset,
         split=reference_split,
@@ -338,6 +364,11 @@ def evaluate(
         protocol=protocol,
         metrics=metrics,
     )
+
+
+def in_size(stream: ImageStream) -> str:
+    """What was done to the images, for a protocol."""
+    return f"cropped and resized to {stream.sample_size}x{stream.sample_size}" if stream.resized else "not resized"
 
 
 def in_classes(classes: list[str] | None) -> str:
@@ -357,11 +388,16 @@ def class_numbers(classifier: Classifier, stream: ImageStream) -> torch.Tensor:
     return torch.tensor([names.index(c) if c in names else i for i, c in enumerate(stream.class_names)] or [0])
 
 
+def evenly(images: torch.Tensor, count: int) -> torch.Tensor:
+    """At most `count` of the images, evenly through the split: its beginning need not be typical."""
+    return images[torch.linspace(0, len(images) - 1, min(count, len(images))).round().long()]
+
+
 @torch.no_grad()
 def evaluate_classifier(
     classifier: Classifier, dataset_name: str, *, classes: list[str] | None = None, split: str = "test"
 ) -> Evaluation:
-    """Measure which share of a split's images a classifier reads right.
+    """Measure which share of a split's images a classifier reads right; of attributes, of each and on average.
 
     Args:
         classifier: what to measure.
@@ -372,15 +408,26 @@ def evaluate_classifier(
         UserError: no such data, no labels in it, or images of another shape than the classifier's.
     """
     shape = {"sample_size": classifier.config.sample_size, "num_channels": classifier.config.num_channels}
-    stream = load_images(dataset_name, split=split, classes=classes, batch_size=BATCH, num_workers=0, **shape)
-    if not stream.class_names:
+    names = classifier.config.attribute_names
+    options = {"attributes": names, "batch_size": BATCH, "num_workers": 0, **shape}
+    stream = load_images(dataset_name, split=split, classes=classes, **options)
+    if not stream.class_names and not names:
         raise UserError(f"{dataset_name!r} has no labels to measure a classifier by: give another --dataset_name.")
-    numbers = class_numbers(classifier, stream)
-    right = n = 0
-    for batch in stream.once():
-        predicted = classifier(batch["pixel_values"]).argmax(1)
-        right, n = right + int((predicted == numbers[batch["class_labels"]]).sum()), n + len(predicted)
+    key = "attributes" if names else "class_labels"
+    pairs = [(classifier(batch["pixel_values"]), batch[key]) for batch in stream.once()]
+    scores, labels = (torch.cat(part) for part in zip(*pairs, strict=True))
+    n = len(scores)
     dataset = public_name(dataset_name)
+    protocol = f"All {n:,} images of {dataset or 'own images'}, split {split}{in_classes(classes)}, {in_size(stream)}."
+    if names:
+        metrics = attribute_classifier_metrics(scores > 0, labels, names)
+        protocol += (
+            " A constant guess is each attribute's more frequent answer in this split; balanced accuracy is the mean of the "
+            "shares told right among images with the attribute and among those without."
+        )
+    else:
+        right = scores.argmax(1) == class_numbers(classifier, stream)[labels]
+        metrics = [Metric("accuracy", "accuracy", int(right.sum()) / n, None, "higher")]
     return Evaluation(
         dataset=dataset,
         split=split,
@@ -391,9 +438,32 @@ def evaluate_classifier(
         seed=None,
         evaluator=None,
         evaluator_sha256=None,
-        protocol=f"All {n:,} images of {dataset or 'own images'}, split {split}{in_classes(classes)}, not resized.",
-        metrics=[Metric("accuracy", "accuracy", right / n, None, "higher")],
+        protocol=protocol,
+        metrics=metrics,
+        floor_name="constant guess" if names else "real against real",
     )
+
+
+def attribute_classifier_metrics(predicted: torch.Tensor, attributes: torch.Tensor, names: list[str]) -> list[Metric]:
+    """How well attributes, both (N, A) bool, are told: on average, and each that the images do not all agree in."""
+    accuracies, balanced, majorities = attribute_accuracies(predicted, attributes)
+    told = balanced[~balanced.isnan()]
+    metrics = [
+        Metric(
+            "accuracy",
+            f"accuracy, mean of {len(names)} attributes",
+            float(accuracies.mean()),
+            float(majorities.mean()),
+            "higher",
+        )
+    ]
+    if len(told):
+        name = f"balanced accuracy, mean of {len(told)} attributes"
+        metrics.append(Metric("balanced_accuracy", name, float(told.mean()), 0.5, "higher"))
+    for name, value in zip(names, balanced.tolist(), strict=True):
+        if not math.isnan(value):
+            metrics.append(Metric(f"balanced_accuracy/{name}", f"{name}: balanced accuracy", value, 0.5, "higher"))
+    return metrics
 
 
 @torch.no_grad()
@@ -413,8 +483,7 @@ def vae_metrics(pipeline: VAEPipeline, images: torch.Tensor) -> list[Metric]:
         else:
             reconstruction += share * float(losses.gaussian_nll(logits, chunk, config.sigma))
         kl += share * float(losses.gaussian_kl(posterior.mean, posterior.log_variance))
-    # Evenly through the split: its beginning need not be typical.
-    few = images[torch.linspace(0, len(images) - 1, min(NLL_IMAGES, len(images))).round().long()]
+    few = evenly(images, NLL_IMAGES)
     draws = {"draws": NLL_DRAWS, "images": len(few)}
     return [
         Metric("mse", "reconstruction error (mean square, brightness in [0, 1])", error, 0.0, "lower"),
@@ -431,6 +500,27 @@ def vae_metrics(pipeline: VAEPipeline, images: torch.Tensor) -> list[Metric]:
             draws,
         ),
     ]
+
+
+def attribute_metrics(pipeline: VAEPipeline, classifier: Classifier, images: torch.Tensor) -> list[Metric]:
+    """What editing attributes does to images, as a classifier sees it that was trained on labels alone."""
+    found, other = edit_responses(pipeline, classifier, images)
+    args, metrics = {"images": len(images)}, []
+    for name, edited in found.items():
+        metrics += [
+            Metric(f"response/{name}/{strength}", f"{name}: response at strength {strength}", value, None, "-", args)
+            for strength, value in zip(STRENGTHS, edited.responses, strict=True)
+        ]
+        rising = f"{name}: share of faces with a response that rises from each strength to the next"
+        moved = f"{name}: distance of a face edited with strength {COMPARED} to the unedited one (features)"
+        metrics += [
+            Metric(f"monotone/{name}", rising, edited.monotone, None, "higher", args),
+            Metric(f"identity_distance/{name}", moved, edited.distance, None, "lower", args),
+        ]
+    if found:
+        name = "for comparison: distance of a face, decoded, to another face (features)"
+        metrics.append(Metric("identity_distance_other", name, other, None, "-", args))
+    return metrics
 
 
 @torch.no_grad()
