@@ -14,7 +14,6 @@ import argparse
 import torch
 from torch.nn import functional as F
 
-from genmodels.data import load_images
 from genmodels.errors import UserError
 from genmodels.evaluation.classifier import Classifier
 from genmodels.hub.push import finish_run, require_write_access
@@ -89,26 +88,11 @@ def random_shift(images: torch.Tensor, pixels: int) -> torch.Tensor:
     )
 
 
-@torch.no_grad()
-def measure_accuracy(classifier: Classifier, args: argparse.Namespace, device: torch.device) -> float:
-    """Share of the test split that is classified right; of attributes, the mean over them."""
-    data = load_images(
-        args.dataset_name,
-        split=args.test_split,
-        config_name=args.dataset_config_name,
-        batch_size=500,
-        image_column=args.image_column,
-        label_column=args.label_column,
-        attributes=args.attributes,
-        sample_size=args.resolution,
-        num_workers=0,
-    )
-    right = total = 0
-    for batch in data.once():
-        scores = classifier(batch["pixel_values"].to(device)).cpu()
-        hits = (scores > 0) == batch["attributes"] if args.attributes else scores.argmax(1) == batch["class_labels"]
-        right, total = right + int(hits.sum()), total + hits.numel()
-    return right / total
+def hits(scores: torch.Tensor, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+    """Which answers are right: bool (N,), or of attributes (N, A)."""
+    if "attributes" in batch:
+        return (scores > 0) == batch["attributes"]
+    return scores.argmax(1) == batch["class_labels"]
 
 
 def main() -> None:
@@ -138,9 +122,12 @@ def main() -> None:
         fused=True,
     )
 
+    @torch.no_grad()
     def with_accuracy(classifier: Classifier) -> Classifier:
         if run.done:
-            classifier.register_to_config(test_accuracy=measure_accuracy(classifier, args, run.device))
+            batches = run.whole_split(args.test_split)
+            right = [hits(classifier(batch["pixel_values"].to(run.device)).cpu(), batch) for batch in batches]
+            classifier.register_to_config(test_accuracy=float(torch.cat(right).double().mean()))
             print(f"Accuracy on {args.test_split}: {classifier.config.test_accuracy:.2%}")
         return classifier
 
@@ -157,11 +144,9 @@ def main() -> None:
         scores = model(images.contiguous(memory_format=torch.channels_last))
         if args.attributes:
             loss = F.binary_cross_entropy_with_logits(scores, batch["attributes"].float())
-            hits = (scores > 0) == batch["attributes"]
         else:
             loss = F.cross_entropy(scores, batch["class_labels"])
-            hits = scores.argmax(1) == batch["class_labels"]
-        run.log(loss=loss, accuracy=hits.float().mean())
+        run.log(loss=loss, accuracy=hits(scores, batch).float().mean())
         return loss
 
     for batch in run.steps():

@@ -264,9 +264,17 @@ class TrainingRun:
                     )
                     raise SystemExit(0)
 
-    def whole_split(self) -> Iterator[dict[str, torch.Tensor]]:
-        """All training images once in the dataset's order, as they are, in any process: for what is learnt at the end."""
-        return load_images(**self._data_options, batch_size=500, num_workers=0).once()
+    def whole_split(self, split: str | None = None) -> Iterator[dict[str, torch.Tensor]]:
+        """All images of a split once, in the dataset's order and unflipped, in any process: for what the end needs.
+
+        Args:
+            split: by default the one that is trained on.
+
+        Raises:
+            UserError: there is no such split.
+        """
+        options = {**self._data_options, "split": split or self.args.split}
+        return load_images(**options, batch_size=500, num_workers=0).once()
 
     def finish(self, title: str, complete: Callable[[DiffusionPipeline], None] | None = None, **facts) -> Path:
         """Save the pipeline with its training facts, and say how to load it.

@@ -55,6 +55,7 @@ arrays = [drawn.images, drawn.latents, np.stack(pipe(num_images=2, seed=1).image
 posterior = pipe.encode(drawn.images)
 arrays += [posterior.mean, posterior.log_variance, pipe.reconstruct(drawn.images, output_type="np").images]
 arrays += [pipe.traverse(steps=3, output_type="pt").images]
+arrays += [pipe.edit(drawn.images, name, strength=2, output_type="np").images for name in pipe.attribute_names]
 """,
     "gan": DRAW_AND_JUDGE,
     "dcgan": DRAW_AND_JUDGE,
