@@ -4,8 +4,9 @@
     accelerate launch train/vae.py --latent_dim 16 --output_dir runs/vae-16
     accelerate launch train/vae.py --beta 4 --output_dir runs/beta-vae
     accelerate launch train/vae.py --dataset_name uoft-cs/cifar10 --likelihood gaussian --latent_dim 128
-    accelerate launch train/vae.py --dataset_name flwrlabs/celeba --resolution 64 --random_flip --likelihood gaussian \
-        --sigma 0.2 --latent_dim 64 --hidden_dim 128 --attributes Smiling Eyeglasses Male --output_dir runs/vae-celeba
+    accelerate launch train/vae.py --dataset_name flwrlabs/celeba --resolution 64 --random_flip --likelihood gaussian \\
+        --sigma 0.3 --latent_dim 64 --base_channels 24 --hidden_dim 128 --attributes Smiling Eyeglasses Male \\
+        --output_dir runs/vae-celeba
 
 Minimises -log p(x | z) + beta KL(q(z | x) || p(z)), z drawn from q by the reparameterisation trick: beta 1 is the negative
 evidence lower bound; a larger beta gives a smoother latent space (Higgins et al. 2017), a smaller one sharper images.

@@ -3,6 +3,8 @@ https://arxiv.org/abs/1411.1784, equation 2, on DCGAN's convolutions.
 
 The generator gets the label beside its latent, as in the paper. The discriminator gets it as an inner product with its
 features: Miyato, Koyama, "cGANs with Projection Discriminator", ICLR 2018, https://arxiv.org/abs/1802.05637, equation 3.
+It may name the class besides: Odena, Olah, Shlens, "Conditional Image Synthesis with Auxiliary Classifier GANs", ICML 2017,
+https://arxiv.org/abs/1610.09585, equation 3.
 """
 
 from __future__ import annotations
@@ -92,6 +94,7 @@ class CGANDiscriminator(StrictLoadingMixin, ModelMixin, ConfigMixin):
     Args:
         num_classes, class_names: as in `CGANGenerator`.
         sample_size, num_channels, base_channels, kernel_size, norm, dropout: as in `DCGANDiscriminator`.
+        auxiliary_classifier: whether it has a second head, which tells the class from the same features.
 
     Raises:
         ValueError: an argument is out of its range; the message names the legal values.
@@ -108,6 +111,7 @@ class CGANDiscriminator(StrictLoadingMixin, ModelMixin, ConfigMixin):
         kernel_size: int = 4,
         norm: str = "none",
         dropout: float = 0.0,
+        auxiliary_classifier: bool = False,
     ):
         super().__init__()
         self.inner_size = check_image_shape(sample_size, num_channels)
@@ -118,18 +122,31 @@ class CGANDiscriminator(StrictLoadingMixin, ModelMixin, ConfigMixin):
         self.score = nn.Linear(features, 1)
         self.embed_label = nn.Linear(num_classes, features, bias=False)
         nn.init.normal_(self.embed_label.weight, std=features**-0.5)
+        self.classify = nn.Linear(features, num_classes) if auxiliary_classifier else None
 
-    def forward(self, pixel_values: torch.Tensor, class_labels: torch.Tensor) -> torch.Tensor:
+    def forward(
+        self, pixel_values: torch.Tensor, class_labels: torch.Tensor, return_class_logits: bool = False
+    ) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
         """Score images.
 
         Args:
             pixel_values: (N, num_channels, sample_size, sample_size) in [-1, 1].
             class_labels: (N,) integers, or (N, num_classes) weights.
+            return_class_logits: also return what the auxiliary classifier makes of the images.
 
         Returns:
-            Scores (N,), unbounded; higher is more real: w . f(x) + V_y . f(x).
+            Scores (N,), unbounded; higher is more real: w . f(x) + V_y . f(x). With `return_class_logits` also the logits
+            (N, num_classes) of log p(y | x), which know nothing of `class_labels`.
+
+        Raises:
+            ValueError: wrong shapes, labels out of range, or logits asked of a network without an auxiliary classifier.
         """
         check_images(pixel_values, self.config.sample_size, self.config.num_channels)
         weights = one_hot_labels(class_labels, self.config.num_classes).to(pixel_values.dtype)
         features = self.layers(pad_to(pixel_values, self.inner_size)).flatten(1)
-        return self.score(features).flatten() + (self.embed_label(weights) * features).sum(1)
+        scores = self.score(features).flatten() + (self.embed_label(weights) * features).sum(1)
+        if not return_class_logits:
+            return scores
+        if self.classify is None:
+            raise ValueError("This discriminator has no auxiliary classifier: make it with auxiliary_classifier=True.")
+        return scores, self.classify(features)
