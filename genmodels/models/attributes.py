@@ -1,5 +1,5 @@
 """Attributes as directions of a latent space: Larsen et al., "Autoencoding beyond pixels using a learned similarity metric",
-ICML 2016, https://arxiv.org/abs/1512.09300, section 4.3, "visual attribute vectors".
+ICML 2016, https://arxiv.org/abs/1512.09300: "visual attribute vectors".
 """
 
 from __future__ import annotations
@@ -41,11 +41,12 @@ class AttributeDirections(StrictLoadingMixin, ModelMixin, ConfigMixin):
 def attribute_directions(latents: torch.Tensor, attributes: torch.Tensor, decorrelate: bool = False) -> torch.Tensor:
     """The direction of each attribute, (A, latent_dim) float32.
 
-    The mean latent of the images that have it minus the mean of those that have not: Larsen et al. 2016,
-    https://arxiv.org/abs/1512.09300, section 4.3. Attributes that come together, such as beards and men, then move
+    The mean latent of the images that have it minus the mean of those that have not: the "visual attribute vectors" of
+    Larsen et al. 2016, https://arxiv.org/abs/1512.09300. Attributes that come together, such as beards and men, then move
     together. With `decorrelate` it is the least-squares coefficient of each attribute in z = b + sum_a attribute_a v_a, the
-    difference between images that are alike in all the other attributes; a remedy for the bias that White 2016,
-    https://arxiv.org/abs/1609.04468, section 3.2, removes by drawing balanced samples. Of one attribute both are the same.
+    difference between images that are alike in all the other attributes; against the same bias White 2016,
+    https://arxiv.org/abs/1609.04468, section 3, repeats samples until the labels are balanced. Of one attribute both are
+    the same.
 
     Args:
         latents: (N, latent_dim).
