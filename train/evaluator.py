@@ -59,14 +59,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         "--crop_padding", type=at_least(0), default=2, help="pixels to shift by at most (default: %(default)s)"
     )
+    parser.add_argument("--attributes", nargs="+", metavar="COLUMN", help="boolean columns in place of classes, or all")
     parser.add_argument(
-        "--attributes",
-        nargs="+",
-        metavar="COLUMN",
-        help="boolean columns to tell in place of classes; all for every one",
-    )
-    parser.add_argument(
-        "--early_pooling", action="store_true", help="halve the images in the first layer: for 64 pixels and more"
+        "--early_pooling", action="store_true", help="halve images in the first layer: for 64 pixels or more"
     )
     parser.add_argument("--learning_rate", type=in_range(0, 10), default=0.1, help="at the peak (default: %(default)s)")
     parser.add_argument("--weight_decay", type=in_range(0, 1), default=5e-4, help="(default: %(default)s)")
@@ -101,8 +96,7 @@ def main() -> None:
     run = TrainingRun(args, on_checkpoint=checkpoint_uploads(args))
     if run.data.num_classes < 2 and not args.attributes:
         raise UserError(
-            f"A classifier needs labels of at least two classes; {args.dataset_name!r} has none here. Boolean columns are "
-            "for --attributes."
+            f"{args.dataset_name!r} has no labels of two classes here; boolean columns are for --attributes."
         )
     classifier = Classifier(
         sample_size=run.data.sample_size,

@@ -18,20 +18,17 @@ STRENGTHS = (-1, 0, 1, 2)
 COMPARED = 1
 
 
-def attribute_accuracies(
-    predicted: torch.Tensor, attributes: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Accuracy, balanced accuracy, and accuracy of always guessing the more frequent answer, each (A,) float64.
+def balanced_accuracies(predicted: torch.Tensor, attributes: torch.Tensor) -> torch.Tensor:
+    """Of each attribute the mean of the shares told right among images with it and among those without: (A,) float64.
 
-    Balanced accuracy is the mean of the shares told right among images with the attribute and among those without, 1/2 for
-    every constant guess; NaN where the images all agree.
+    1/2 for every constant guess; NaN where the images all agree.
 
     Args:
         predicted, attributes: (N, A) bool.
     """
-    right, share = (predicted == attributes).double(), attributes.double().mean(0)
+    right = (predicted == attributes).double()
     with_it, without = ((right * part).sum(0) / part.sum(0) for part in (attributes, ~attributes))
-    return right.mean(0), (with_it + without) / 2, torch.maximum(share, 1 - share)
+    return (with_it + without) / 2
 
 
 @dataclass

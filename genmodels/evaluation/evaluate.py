@@ -26,7 +26,7 @@ from ..pipelines import (
 from ..pipelines.base import draw_latents
 from ..pipelines.source import fetch, locate
 from ..privacy import public_name
-from .attributes import COMPARED, STRENGTHS, attribute_accuracies, edit_responses
+from .attributes import COMPARED, STRENGTHS, balanced_accuracies, edit_responses
 from .classifier import Classifier
 from .metrics import (
     coverage_of,
@@ -446,14 +446,14 @@ def evaluate_classifier(
 
 def attribute_classifier_metrics(predicted: torch.Tensor, attributes: torch.Tensor, names: list[str]) -> list[Metric]:
     """How well attributes, both (N, A) bool, are told: on average, and each that the images do not all agree in."""
-    accuracies, balanced, majorities = attribute_accuracies(predicted, attributes)
+    share, balanced = attributes.double().mean(0), balanced_accuracies(predicted, attributes)
     told = balanced[~balanced.isnan()]
     metrics = [
         Metric(
             "accuracy",
             f"accuracy, mean of {len(names)} attributes",
-            float(accuracies.mean()),
-            float(majorities.mean()),
+            float((predicted == attributes).double().mean()),
+            float(torch.maximum(share, 1 - share).mean()),
             "higher",
         )
     ]
