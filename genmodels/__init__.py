@@ -8,6 +8,7 @@ from importlib import import_module
 __version__ = "0.1.0"
 
 _HOMES = {
+    "AttributeDirections": "genmodels.models",
     "AutoencoderDecoder": "genmodels.models",
     "AutoencoderEncoder": "genmodels.models",
     "AutoencoderPipeline": "genmodels.pipelines",

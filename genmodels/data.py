@@ -1,6 +1,7 @@
 """Images from the Hub, a folder or the package, as endless batches of tensors, through `datasets` streams.
 
-Batches are dicts: `pixel_values` float32 (N, C, H, W) in [-1, 1] and, where the data has labels, `class_labels` int64 (N,).
+Batches are dicts: `pixel_values` float32 (N, C, H, W) in [-1, 1] and, where the data has labels, `class_labels` int64 (N,);
+where attributes are asked for, `attributes` bool (N, A).
 """
 
 from __future__ import annotations
@@ -33,8 +34,9 @@ FITS = ("crop", "pad", "stretch")
 CHUNK = 256
 # How often the Hub is asked for what a dataset consists of; while it streams, `datasets` tries again itself.
 HUB_ATTEMPTS = 4
-# Images uint8 (n, C, H, W) and labels int64 (n,).
-Chunk = tuple[torch.Tensor, torch.Tensor]
+ALL_ATTRIBUTES = "all"
+# Images uint8 (n, C, H, W), labels int64 (n,) and attributes bool (n, A).
+Chunk = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
 
 def load_images(
@@ -46,6 +48,7 @@ def load_images(
     image_column: str | None = None,
     label_column: str | None = None,
     classes: Sequence[str] | None = None,
+    attributes: Sequence[str] | str | None = None,
     sample_size: int | None = None,
     num_channels: int | None = None,
     fit: str = "crop",
@@ -67,6 +70,7 @@ def load_images(
         batch_size: images in a batch.
         image_column, label_column: by default found by their types.
         classes: class names to keep; the labels are then renumbered in this order. By default all.
+        attributes: names of boolean columns, which become `attributes` in this order; "all" for every one there is.
         sample_size: side of the images in pixels; by default their own, if they are square.
         num_channels: 1 or 3; by default that of the first image.
         fit: how an image becomes square: "crop" its middle, "pad" with black, or "stretch".
@@ -94,13 +98,15 @@ def load_images(
     label_column = _find_label(rows, label_column, source)
     names = _class_names(rows, label_column)
     keep = _class_numbers(classes, names, source)
-    columns = [image_column] + ([label_column] if label_column else [])
-    rows = rows.select_columns(columns).cast_column(image_column, datasets.Image(decode=False))
-    stream = _RowStream(rows, image_column, label_column, keep, shuffle_buffer, seed, rank, world_size)
+    attributes = _find_attributes(rows, attributes, source)
+    columns = dict.fromkeys([image_column, *([label_column] if label_column else []), *attributes])
+    rows = rows.select_columns(list(columns)).cast_column(image_column, datasets.Image(decode=False))
+    stream = _RowStream(rows, image_column, label_column, attributes, keep, shuffle_buffer, seed, rank, world_size)
     first = stream.first(f"{source!r}, split {split!r}" + (f", classes {', '.join(classes)}" if classes else ""))
     stream.sample_size = _choose_size(first, sample_size)
     stream.num_channels = num_channels or (1 if first.mode in ("1", "L", "LA", "I;16", "I", "F") else 3)
     stream.fit, stream.resize = fit, sample_size is not None
+    stream.resized = first.size != (stream.sample_size, stream.sample_size)
     return ImageStream(
         stream,
         class_names=[names[i] for i in keep] if keep else names,
@@ -116,7 +122,9 @@ class ImageStream:
 
     Attributes:
         class_names: names of the labels in order; empty if the data has no labels.
+        attribute_names: names of the attributes in order; empty if none were asked for.
         sample_size, num_channels: shape of the images.
+        resized: whether the first image is of another size in the dataset.
         batch_size: images in a batch.
     """
 
@@ -129,8 +137,9 @@ class ImageStream:
         num_workers: int,
         cache_gb: float,
     ):
-        self.class_names = class_names
+        self.class_names, self.attribute_names = class_names, list(rows.attributes)
         self.sample_size, self.num_channels = rows.sample_size, rows.num_channels
+        self.resized = rows.resized
         self.batch_size = batch_size
         self._rows, self._random_flip, self._num_workers = rows, random_flip, num_workers
         self._cache_bytes = cache_gb * 1e9
@@ -158,10 +167,10 @@ class ImageStream:
         """
         while True:
             skip, self._batch = self._batch, 0
-            for images, labels in self._full_batches(self._epoch):
+            for chunk in self._full_batches(self._epoch):
                 self._batch += 1
                 if self._batch > skip:
-                    yield self._to_batch(images, labels)
+                    yield self._to_batch(*chunk)
             if self._batch == 0:
                 raise UserError(
                     f"The dataset has fewer images than one batch of {self.batch_size}: lower the batch size."
@@ -170,10 +179,10 @@ class ImageStream:
 
     def once(self) -> Iterator[dict[str, torch.Tensor]]:
         """All images of this process once, unshuffled, the last batch as short as it comes: for evaluation."""
-        for images, labels in _regroup(self._chunks(epoch=None), self.batch_size):
-            yield self._to_batch(images, labels)
+        for chunk in _regroup(self._chunks(epoch=None), self.batch_size):
+            yield self._to_batch(*chunk)
 
-    def sample(self, n: int) -> Chunk:
+    def sample(self, n: int) -> tuple[torch.Tensor, torch.Tensor]:
         """The first n > 0 images of the first epoch's order: the same in every process, wherever the stream is.
 
         Neither the stream's position nor any random state changes.
@@ -184,31 +193,36 @@ class ImageStream:
         Raises:
             UserError: an image is unreadable, or the dataset is.
         """
-        images, labels = self._rows.decode(self._rows.head(n, epoch=0))
+        images, labels, _ = self._rows.decode(self._rows.head(n, epoch=0))
         return torch.from_numpy(images), torch.from_numpy(labels)
 
-    def _to_batch(self, images: torch.Tensor, labels: torch.Tensor) -> dict[str, torch.Tensor]:
+    def _to_batch(
+        self, images: torch.Tensor, labels: torch.Tensor, attributes: torch.Tensor
+    ) -> dict[str, torch.Tensor]:
         if self._random_flip:
             images = torch.where(torch.rand(len(images), 1, 1, 1) < 0.5, images.flip(-1), images)
         batch = {"pixel_values": images.float() / 127.5 - 1}
-        return {**batch, "class_labels": labels} if self.class_names else batch
+        if self.class_names:
+            batch["class_labels"] = labels
+        if self.attribute_names:
+            batch["attributes"] = attributes
+        return batch
 
     def _full_batches(self, epoch: int) -> Iterator[Chunk]:
-        """Batches of uint8 images and labels in the order of an epoch: streamed, or permuted in memory."""
+        """Full batches in the order of an epoch, images still uint8: streamed, or permuted in memory."""
         size = self.batch_size
         if epoch > 0 and self._fill_cache():
-            images, labels = self._cache
             generator = torch.Generator().manual_seed(self._rows.seed * 1_000_003 + epoch)
-            order = torch.randperm(len(images), generator=generator)
+            order = torch.randperm(len(self._cache[0]), generator=generator)
             for index in order[: len(order) // size * size].split(size):
-                yield images[index], labels[index]
+                yield tuple(part[index] for part in self._cache)
             return
         chunks = self._chunks(epoch)
         if epoch == 0 and self._cache is None:
             chunks = self._remembered(chunks)
-        for images, labels in _regroup(chunks, size):
-            if len(images) == size:
-                yield images, labels
+        for chunk in _regroup(chunks, size):
+            if len(chunk[0]) == size:
+                yield chunk
 
     def _remembered(self, chunks: Iterable[Chunk]) -> Iterator[Chunk]:
         """The chunks of the first epoch; once all have passed they are the cache, if they fit.
@@ -216,13 +230,13 @@ class ImageStream:
         All processes have equally many rows, so either all of them have a cache or none has.
         """
         seen, seen_bytes = [], 0
-        for images, labels in chunks:
-            seen_bytes += images.numel()
+        for chunk in chunks:
+            seen_bytes += chunk[0].numel()
             if seen_bytes > self._cache_bytes:
                 self._cache_bytes, seen = 0, []
             else:
-                seen.append((images, labels))
-            yield images, labels
+                seen.append(chunk)
+            yield chunk
         if seen:
             self._cache = tuple(torch.cat(part) for part in zip(*seen, strict=True))
 
@@ -254,26 +268,26 @@ class ImageStream:
             # Errors travel as values: raised in a worker they would arrive as a traceback.
             if isinstance(chunk, str):
                 raise UserError(chunk)
-            images, labels, is_rest = chunk
+            *parts, is_rest = chunk
             if is_rest:
-                rests.append((images, labels))
+                rests.append(parts)
             else:
-                yield torch.from_numpy(images), torch.from_numpy(labels)
+                yield tuple(map(torch.from_numpy, parts))
         if rests:
             # Every process has the same rests in the same order, and takes its share of the groups they still make.
-            images, labels = (torch.from_numpy(np.concatenate(part)) for part in zip(*rests, strict=True))
-            share = slice(rank, len(images) // world_size * world_size, world_size)
-            yield images[share], labels[share]
+            parts = [torch.from_numpy(np.concatenate(part)) for part in zip(*rests, strict=True)]
+            share = slice(rank, len(parts[0]) // world_size * world_size, world_size)
+            yield tuple(part[share] for part in parts)
 
 
 def _regroup(chunks: Iterable[Chunk], size: int) -> Iterator[Chunk]:
-    """Images and labels in batches of `size`, the last one as short as it comes, from chunks of any length."""
+    """Chunks of `size`, the last one as short as it comes, from chunks of any length."""
     rest: list[Chunk] = []
     for chunk in chunks:
-        images, labels = (torch.cat(part) for part in zip(*rest, chunk, strict=True))
-        whole = len(images) // size * size
-        yield from zip(images[:whole].split(size), labels[:whole].split(size), strict=True)
-        rest = [(images[whole:], labels[whole:])]
+        parts = [torch.cat(part) for part in zip(*rest, chunk, strict=True)]
+        whole = len(parts[0]) // size * size
+        yield from zip(*(part[:whole].split(size) for part in parts), strict=True)
+        rest = [tuple(part[whole:] for part in parts)]
     if rest and len(rest[0][0]):
         yield rest[0]
 
@@ -325,10 +339,12 @@ class _RowStream(IterableDataset):
     num_channels: int
     fit: str
     resize: bool
+    resized: bool
     epoch: int | None = 0
 
-    def __init__(self, rows, image_column, label_column, keep, shuffle_buffer, seed, rank, world_size):
+    def __init__(self, rows, image_column, label_column, attributes, keep, shuffle_buffer, seed, rank, world_size):
         self.rows, self.image_column, self.label_column = rows, image_column, label_column
+        self.attributes = attributes
         self.numbers = {label: i for i, label in enumerate(keep)} if keep else None
         self.shuffle_buffer, self.seed, self.rank, self.world_size = shuffle_buffer, seed, rank, world_size
 
@@ -339,14 +355,14 @@ class _RowStream(IterableDataset):
             raise UserError(f"There are no images in {described}.")
         return self._open_image(rows[0][0])
 
-    def head(self, n: int, epoch: int | None) -> list[tuple[dict, int]]:
+    def head(self, n: int, epoch: int | None) -> list[tuple]:
         """The first undecoded rows of an epoch's order, as it is without workers."""
         try:
             return list(itertools.islice(self._undecoded(epoch, worker=0, num_workers=1), n))
         except (OSError, HfHubHTTPError) as error:
             raise UserError(f"The dataset cannot be read: {_first_line(error)}") from error
 
-    def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray, bool] | str]:
+    def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, bool] | str]:
         """Chunks of `decode`, and whether they are the rest; or an error's text, and nothing more."""
         info = get_worker_info()
         rows = self._undecoded(self.epoch, info.id if info else 0, info.num_workers if info else 1)
@@ -366,13 +382,14 @@ class _RowStream(IterableDataset):
         except (OSError, HfHubHTTPError) as error:
             yield f"Reading the dataset broke off: {_first_line(error)}. Resume from the last checkpoint."
 
-    def decode(self, rows: Sequence[tuple[dict, int]]) -> tuple[np.ndarray, np.ndarray]:
-        """Images (n, C, sample_size, sample_size) uint8 and labels (n,) int64 of n > 0 rows."""
-        images, labels = zip(*rows, strict=True)
-        return np.stack([self._decode(image) for image in images]), np.array(labels, dtype=np.int64)
+    def decode(self, rows: Sequence[tuple]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Images (n, C, sample_size, sample_size) uint8, labels (n,) int64 and attributes (n, A) bool of n > 0 rows."""
+        images, labels, attributes = zip(*rows, strict=True)
+        images = np.stack([self._decode(image) for image in images])
+        return images, np.array(labels, dtype=np.int64), np.array(attributes, dtype=bool)
 
-    def _undecoded(self, epoch: int | None, worker: int, num_workers: int) -> Iterator[tuple[dict, int]]:
-        """A worker's rows, as image and label, in the order of an epoch; in the dataset's order if that is None.
+    def _undecoded(self, epoch: int | None, worker: int, num_workers: int) -> Iterator[tuple]:
+        """A worker's rows, as image, label and attributes, in the order of an epoch; in the dataset's if that is None.
 
         Shuffled here: `datasets` shuffles with threads, after which it sleeps five seconds when a parquet stream ends.
         """
@@ -385,7 +402,7 @@ class _RowStream(IterableDataset):
         for shard in shards:
             # In batches: `datasets` takes ten times as long row by row.
             for batch in self.rows.shard(self.rows.num_shards, int(shard)).iter(CHUNK):
-                rows = zip(batch[self.image_column], self._labels(batch), strict=True)
+                rows = zip(batch[self.image_column], self._labels(batch), self._attributes(batch), strict=True)
                 buffer += rows if self.numbers is None else [row for row in rows if row[1] is not None]
                 if not shuffled:
                     yield from buffer
@@ -405,6 +422,15 @@ class _RowStream(IterableDataset):
             return [0] * len(batch[self.image_column])
         labels = batch[self.label_column]
         return labels if self.numbers is None else [self.numbers.get(label) for label in labels]
+
+    def _attributes(self, batch: dict) -> list[tuple[bool, ...]]:
+        """The attributes of each row, as many as are asked for."""
+        for name in self.attributes:
+            if None in batch[name]:
+                raise UserError(f"The column {name} has no value for some images: leave it out of the attributes.")
+        if not self.attributes:
+            return [()] * len(batch[self.image_column])
+        return list(zip(*(batch[name] for name in self.attributes), strict=True))
 
     def _open_image(self, value: dict) -> Image.Image:
         name = value.get("path") or "an image of the dataset"
@@ -537,6 +563,19 @@ def _find_label(rows, wanted: str | None, source: str) -> str | None:
     raise UserError(
         f"{source!r} has no label column {wanted!r}: --label_column takes {', '.join(legal) or 'nothing here'}."
     )
+
+
+def _find_attributes(rows, wanted: Sequence[str] | str | None, source: str) -> list[str]:
+    """The boolean columns that are wanted, in their order; "all", alone or in a list, means every one."""
+    known = [name for name, feature in rows.features.items() if getattr(feature, "dtype", None) == "bool"]
+    wanted = [wanted] if isinstance(wanted, str) else list(dict.fromkeys(wanted or []))
+    if wanted == [ALL_ATTRIBUTES] and known:
+        return known
+    wrong = [name for name in wanted if name not in known]
+    if wrong:
+        has = f"its boolean columns are {', '.join(known)}" if known else "it has no boolean column at all"
+        raise UserError(f"{source!r} has no attribute {wrong[0]!r}: {has}.")
+    return wanted
 
 
 def _class_names(rows, label_column: str | None) -> list[str]:

@@ -329,3 +329,84 @@ def test_without_network_the_hub_id_is_named():
     )
     assert "'ylecun/mnist'" in result.stdout, result.stderr
     assert "\n" not in result.stdout.strip()
+
+
+ATTRIBUTES = {"big": lambda i: i > 49, "round": lambda i: i % 10 == 0}
+
+
+@pytest.fixture(scope="module")
+def labelled(tmp_path_factory):
+    """100 numbered images in two shards, with two boolean columns and no classes."""
+    root = tmp_path_factory.mktemp("labelled")
+    features = {"image": datasets.Image(), **{name: datasets.Value("bool") for name in ATTRIBUTES}}
+    for shard, numbers in enumerate((range(61), range(61, 100))):
+        rows = {"image": [numbered(i) for i in numbers]}
+        rows |= {name: [has(i) for i in numbers] for name, has in ATTRIBUTES.items()}
+        name = f"train-{shard:05}-of-00002.parquet"
+        datasets.Dataset.from_dict(rows, features=datasets.Features(features)).to_parquet(root / name)
+    return str(root)
+
+
+def agree(batches: list[dict], names: list[str]) -> bool:
+    """Whether the attributes are those of the images' numbers."""
+    return all(
+        batch["attributes"].dtype == torch.bool
+        and batch["attributes"].tolist() == [[ATTRIBUTES[name](i) for name in names] for i in values(batch)]
+        for batch in batches
+    )
+
+
+@pytest.mark.parametrize("cache_gb", [0.0, 1.0])
+@pytest.mark.parametrize(("world_size", "num_workers"), [(1, 0), (3, 0), (3, 2)])
+def test_attributes_stay_with_their_images(labelled, cache_gb, world_size, num_workers):
+    options = {"batch_size": 10, "shuffle_buffer": 30, "num_workers": num_workers, "cache_gb": cache_gb}
+    seen = []
+    for rank in range(world_size):
+        stream = load_images(labelled, attributes=["round", "big"], rank=rank, world_size=world_size, **options)
+        assert (stream.attribute_names, stream.class_names) == (["round", "big"], [])
+        # Three epochs: one that is streamed, two from memory or streamed again.
+        per_epoch = 100 // (10 * world_size)
+        batches = take(stream, 3 * per_epoch)
+        assert agree(batches, ["round", "big"])
+        seen += numbers(batches[:per_epoch])
+        assert batches[0].keys() == {"pixel_values", "attributes"}
+    assert len(set(seen)) == len(seen)
+
+
+def test_attributes_resume_exactly_and_are_read_once(labelled):
+    def new():
+        return load_images(labelled, attributes="all", batch_size=8, num_workers=0)
+
+    stream = new()
+    batches = stream.forever()
+    for _ in range(15):
+        next(batches)
+    resumed = new()
+    resumed.load_state_dict(stream.state_dict())
+    for again in take(resumed, 3):
+        batch = next(batches)
+        assert torch.equal(again["attributes"], batch["attributes"])
+        assert torch.equal(again["pixel_values"], batch["pixel_values"])
+    once = list(new().once())
+    assert numbers(once) == list(range(100))
+    assert agree(once, list(ATTRIBUTES))
+    assert "attributes" not in next(iter(load_images(labelled, num_workers=0).once()))
+
+
+def test_attributes_beside_a_label(folder):
+    stream = load_images(folder, attributes=["big"], label_column="big", batch_size=100, num_workers=0)
+    (batch,) = stream.once()
+    assert torch.equal(batch["attributes"][:, 0], batch["class_labels"] == 1)
+
+
+def test_unknown_attributes_are_answered_with_the_known_ones(labelled, image_folder, tmp_path):
+    with pytest.raises(UserError, match="has no attribute 'Smiling': its boolean columns are big, round"):
+        load_images(labelled, attributes=["big", "Smiling"])
+    with pytest.raises(UserError, match="has no attribute 'all': it has no boolean column at all"):
+        load_images(str(image_folder), attributes="all")
+    (tmp_path / "gaps").mkdir()
+    features = datasets.Features({"image": datasets.Image(), "big": datasets.Value("bool")})
+    rows = {"image": [numbered(i) for i in range(2)], "big": [True, None]}
+    datasets.Dataset.from_dict(rows, features=features).to_parquet(tmp_path / "gaps" / "train.parquet")
+    with pytest.raises(UserError, match="The column big has no value for some images"):
+        load_images(str(tmp_path / "gaps"), attributes="all", num_workers=0)

@@ -93,7 +93,8 @@ def test_model_loads_and_draws(name):
 @pytest.mark.parametrize("name", EVALUATORS)
 def test_evaluator_loads(name):
     classifier = Classifier.from_pretrained(zoo.model_folder(name))
-    assert classifier.config.test_accuracy > 0.9
+    # Of attributes the mean of many, some of which people disagree about.
+    assert classifier.config.test_accuracy > (0.85 if classifier.config.attribute_names else 0.9)
 
 
 @pytest.mark.parametrize("name", [*MODELS, *EVALUATORS])

@@ -5,11 +5,16 @@
     accelerate launch train/vae.py --beta 4 --output_dir runs/beta-vae
     accelerate launch train/vae.py --conditional --latent_dim 16 --output_dir runs/cvae
     accelerate launch train/vae.py --dataset_name uoft-cs/cifar10 --likelihood gaussian --latent_dim 128
+    accelerate launch train/vae.py --dataset_name flwrlabs/celeba --resolution 64 --random_flip --likelihood gaussian \\
+        --sigma 0.3 --latent_dim 64 --base_channels 24 --hidden_dim 128 --attributes Smiling Eyeglasses Male \\
+        --output_dir runs/vae-celeba
 
 Minimises -log p(x | z) + beta KL(q(z | x) || p(z)), z drawn from q by the reparameterisation trick: beta 1 is the negative
 evidence lower bound; a larger beta gives a smoother latent space (Higgins et al. 2017), a smaller one sharper images.
 With --conditional both networks see the label, p(x | z, y) and q(z | x, y) (M2 of Kingma et al. 2014,
 https://arxiv.org/abs/1406.5298, with every label known): it draws a wanted class, and classifies by which class explains best.
+With --attributes, the mean latent of the training images with each attribute minus the mean of those without it is saved,
+too: a direction to edit along (Larsen et al. 2016).
 """
 
 import argparse
@@ -42,6 +47,13 @@ def parse_args() -> argparse.Namespace:
         "--beta", type=in_range(0, 1000), default=1.0, help="weight of the KL term (default: %(default)s)"
     )
     loss.add_argument("--learning_rate", type=in_range(0, 1), default=1e-3, help="(default: %(default)s)")
+    latent = parser.add_argument_group("latent arithmetic")
+    latent.add_argument(
+        "--attributes", nargs="+", metavar="COLUMN", help="boolean columns to learn directions of, or all"
+    )
+    latent.add_argument(
+        "--decorrelate", action="store_true", help="each attribute's direction with the others held fixed"
+    )
     add_common_arguments(parser, output_dir="runs/vae", dataset_name="ylecun/mnist")
     # Its loss does not oscillate as a GAN's does: the last weights are the best.
     parser.set_defaults(train_batch_size=128, lr_scheduler="cosine", validation_steps=0)
@@ -50,6 +62,10 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
+    if args.conditional and args.attributes:
+        raise UserError(
+            "Attributes are learnt in the latent space of all images: leave out --conditional or --attributes."
+        )
     require_write_access(args)
     run = TrainingRun(args, on_checkpoint=checkpoint_uploads(args))
     if args.conditional and run.data.num_classes < 2:
@@ -103,9 +119,16 @@ def main() -> None:
     for batch in run.steps():
         run.update(optimizer, negative_elbo, batch)
 
-    kind, papers = ("Conditional variational", ["1406.5298"]) if args.conditional else ("Variational", [])
-    papers += ["1312.6114", *upsampling_papers(args)]
-    finish_run(run, title=f"{kind} autoencoder, {args.latent_dim}-D latent", papers=papers)
+    def learn_attributes(pipe: VAEPipeline) -> None:
+        """Directions over the whole training split, by the final weights."""
+        if args.attributes:
+            pipe.learn_attributes(run.data.attribute_names, run.whole_split(), args.decorrelate)
+
+    kind = "Conditional variational" if args.conditional else "Variational"
+    papers = ["1312.6114", *(["1406.5298"] if args.conditional else []), *(["1512.09300"] if args.attributes else [])]
+    papers += upsampling_papers(args)
+    title = f"{kind} autoencoder, {args.latent_dim}-D latent"
+    finish_run(run, title=title, papers=papers, complete=learn_attributes)
 
 
 if __name__ == "__main__":

@@ -32,15 +32,18 @@ class Residual(nn.Sequential):
 
 
 class Classifier(StrictLoadingMixin, ModelMixin, ConfigMixin):
-    """Images to class logits, or to the features in front of them.
+    """Images to logits, of classes or of attributes, or to the features in front of them.
 
     Args:
         sample_size: side of the images in pixels, 16 to 128.
         num_channels: 1 or 3.
-        num_classes: how many classes there are, at least 2.
+        num_classes: how many classes there are, at least 2; None for a classifier of attributes.
         class_names: their names in order.
         base_channels: width of the first layer; the features are 8 times as many.
-        test_accuracy: share of the test split that it classifies right, as measured after training.
+        test_accuracy: share of the test split that it classifies right, as measured after training; of attributes the mean
+            over them.
+        attribute_names: names of the attributes in order, each one yes or no; None for a classifier of classes.
+        early_pooling: whether the first block halves the images: for 64 pixels and more, a quarter of the work.
 
     Raises:
         ValueError: an argument is out of its range; the message names the legal values.
@@ -51,18 +54,26 @@ class Classifier(StrictLoadingMixin, ModelMixin, ConfigMixin):
         self,
         sample_size: int = 28,
         num_channels: int = 1,
-        num_classes: int = 10,
+        num_classes: int | None = 10,
         class_names: list[str] | None = None,
         base_channels: int = 16,
         test_accuracy: float | None = None,
+        attribute_names: list[str] | None = None,
+        early_pooling: bool = False,
     ):
         super().__init__()
         self.inner_size = check_image_shape(sample_size, num_channels)
         check_positive(base_channels=base_channels)
-        check_classes(num_classes, class_names)
+        if attribute_names is None:
+            check_classes(num_classes, class_names)
+        elif num_classes is not None or not attribute_names or len(set(attribute_names)) != len(attribute_names):
+            raise ValueError(
+                "attribute_names must be at least one name, each different, and num_classes then None, got "
+                f"{attribute_names!r} and {num_classes!r}."
+            )
         c = base_channels
         self.layers = nn.Sequential(
-            conv_block(num_channels, c),
+            conv_block(num_channels, c, pool=early_pooling),
             conv_block(c, 2 * c, pool=True),
             Residual(2 * c),
             conv_block(2 * c, 4 * c, pool=True),
@@ -71,7 +82,7 @@ class Classifier(StrictLoadingMixin, ModelMixin, ConfigMixin):
             nn.AdaptiveMaxPool2d(1),
             nn.Flatten(),
         )
-        self.head = nn.Linear(8 * c, num_classes)
+        self.head = nn.Linear(8 * c, num_classes if attribute_names is None else len(attribute_names))
 
     def features(self, pixel_values: torch.Tensor) -> torch.Tensor:
         """(N, num_channels, sample_size, sample_size) in [-1, 1] to features (N, 8 * base_channels), at least 0."""
@@ -79,5 +90,5 @@ class Classifier(StrictLoadingMixin, ModelMixin, ConfigMixin):
         return self.layers(pad_to(pixel_values, self.inner_size))
 
     def forward(self, pixel_values: torch.Tensor) -> torch.Tensor:
-        """(N, num_channels, sample_size, sample_size) in [-1, 1] to class logits (N, num_classes)."""
+        """(N, num_channels, sample_size, sample_size) in [-1, 1] to logits (N, num_classes), or one for each attribute."""
         return self.head(self.features(pixel_values))

@@ -27,10 +27,18 @@ from ..pipelines.base import draw_latents
 from ..pipelines.diffusion import NUM_INFERENCE_STEPS
 from ..pipelines.source import fetch, locate
 from ..privacy import public_name
+from .attributes import COMPARED, STRENGTHS, balanced_accuracies, edit_responses
 from .checkerboard import checkerboard_energy
 from .classifier import Classifier
 from .continuity import class_balance, jacobian_norms, recognizable_share
-from .metrics import coverage_of, frechet_distance, kernel_distance, nearest_distances, within_class_distance
+from .metrics import (
+    coverage_of,
+    eight_bit,
+    frechet_distance,
+    kernel_distance,
+    nearest_distances,
+    within_class_distance,
+)
 from .reconstruction import PCA, median_filter, psnr
 
 MAX_IMAGES = 10_000
@@ -46,6 +54,8 @@ JACOBIANS, JVPS = 1000, 16_000
 CLASSIFIED = {"VAEPipeline": 10_000, "CGANPipeline": 1000}
 # Draws for each image and class there.
 CLASSIFY_DRAWS = 1
+# Images whose attributes are edited.
+EDITED_IMAGES = 1000
 # How far a repetition may be off, relative and absolute, whichever is more. The same machine with as many threads repeats
 # every number exactly. Another thread count, processor or torch version differs in a float's last bits: one thread instead of
 # two, or no AVX, moved distances by up to 3 in a million, and recall by one image of 10,000. The rest is room for other
@@ -71,6 +81,13 @@ TOLERANCES = {
     # The largest of singular values, and nearly so.
     "lipschitz_max": DISTANCE,
     "lipschitz_p99": DISTANCE,
+    "monotone": SHARE,
+    # One image is a larger share of few.
+    "balanced_accuracy": (0.01, 0.0),
+    # Means of probabilities.
+    "response": (0.0, 0.001),
+    "identity_distance": DISTANCE,
+    "identity_distance_other": DISTANCE,
     # Sums over pixels, without a threshold.
     "mse": LIKELIHOOD,
     "mse_pca": LIKELIHOOD,
@@ -87,10 +104,10 @@ TOLERANCES = {
 
 
 def tolerance_of(metric: str, value: float | None) -> float | None:
-    """How far a repeated measurement of `value` may be off; None for no value."""
+    """How far a repeated measurement of `value` may be off; None for no value. What follows a slash is of one attribute."""
     if value is None:
         return None
-    relative, absolute = TOLERANCES[metric]
+    relative, absolute = TOLERANCES[metric.split("/")[0]]
     return max(relative * abs(value), absolute)
 
 
@@ -99,7 +116,7 @@ class Metric:
     """One number and how to read it.
 
     Attributes:
-        metric: its short name.
+        metric: its short name; of one attribute, with that behind a slash.
         name: its name in tables.
         value: what the model scores.
         floor: what real images score in its place; None where that has no meaning.
@@ -137,6 +154,7 @@ class Evaluation:
         protocol: all of the above in a sentence or two.
         torch: the version it was measured with.
         metrics: the numbers.
+        floor_name: what the floors are.
     """
 
     dataset: str | None
@@ -152,6 +170,7 @@ class Evaluation:
     num_inference_steps: int | None = None
     torch: str = field(default=torch.__version__)
     metrics: list[Metric] = field(default_factory=list)
+    floor_name: str = "real against real"
 
     def to_dict(self) -> dict:
         """Plain values for JSON."""
@@ -160,7 +179,8 @@ class Evaluation:
 
 def find_evaluator(pipeline: ImagePipeline) -> str:
     """Name of the built-in evaluator for the pipeline's images; raises UserError if there is none."""
-    name = {(28, 1): "evaluator-mnist", (32, 3): "evaluator-cifar10"}.get((pipeline.sample_size, pipeline.num_channels))
+    names = {(28, 1): "evaluator-mnist", (32, 3): "evaluator-cifar10", (64, 3): "evaluator-celeba"}
+    name = names.get((pipeline.sample_size, pipeline.num_channels))
     if name is None or zoo.model_folder(name) is None:
         shape = f"{pipeline.sample_size}x{pipeline.sample_size}, {pipeline.num_channels} channel(s)"
         raise UserError(
@@ -192,11 +212,6 @@ def load_classifier(name_or_path: str) -> tuple[Classifier, str]:
         raise
     except (OSError, ValueError) as error:
         raise UserError(f"{name_or_path!r} does not load as an evaluator: {error}") from error
-
-
-def eight_bit(pixel_values: torch.Tensor) -> torch.Tensor:
-    """`pixel_values` rounded as a saved image would be: real ones are, so fakes must be."""
-    return ((pixel_values + 1) * 127.5).round().clamp(0, 255) / 127.5 - 1
 
 
 def load_all(stream: ImageStream) -> tuple[torch.Tensor, torch.Tensor]:
@@ -320,7 +335,9 @@ def evaluate(
         ),
     ]
     # Of an unconditional model nobody knows which class an image should be, unless there is only one.
-    if num_classes or (len(stream.class_names) == 1 and not isinstance(pipeline, EncoderDecoderPipeline)):
+    one_class = len(stream.class_names) == 1 and not isinstance(pipeline, EncoderDecoderPipeline)
+    knows_classes = not classifier.config.attribute_names
+    if stream.class_names and knows_classes and (num_classes or one_class):
         metrics += [
             Metric(
                 "accuracy",
@@ -357,11 +374,11 @@ def evaluate(
             )
         )
     own_labels = class_numbers(pipeline.class_names, stream)[reference_labels] if num_classes else None
-    if num_classes and stream.class_names:
+    if num_classes and stream.class_names and hasattr(pipeline, "classify"):
         metrics.append(
             classification_metric(pipeline, reference, own_labels, judged_right(reference_features, reference_labels))
         )
-    if len(stream.class_names) > 1 and isinstance(pipeline, EncoderDecoderPipeline):
+    if len(stream.class_names) > 1 and knows_classes and isinstance(pipeline, EncoderDecoderPipeline):
 
         def completeness(features: torch.Tensor) -> tuple[float, float]:
             with torch.no_grad():
@@ -379,6 +396,8 @@ def evaluate(
         metrics += lipschitz_metrics(pipeline, seed)
     if isinstance(pipeline, VAEPipeline):
         metrics += vae_metrics(pipeline, reference, own_labels)
+        if pipeline.attribute_names and classifier.config.attribute_names:
+            metrics += attribute_metrics(pipeline, classifier, reference[evenly(len(reference), EDITED_IMAGES)])
     if isinstance(pipeline, AutoencoderPipeline):
         # First what it is made for.
         metrics = [*autoencoder_metrics(pipeline, reference, train, seed), *metrics]
@@ -387,8 +406,13 @@ def evaluate(
         f"n = {n:,} generated images (seed {seed}, {in_steps(sampling)}rounded to 8 bits) against all {len(reference):,} "
         f"images of {dataset or 'own images'}, split {reference_split}{in_classes(classes)}; real against real puts {n:,} "
         f"images of split {train_split} in their place. Features are those of {evaluator or 'an evaluator of its own'}"
-        f"{with_accuracy(classifier)}; images are not resized."
+        f"{with_accuracy(classifier)}; images are {in_size(stream)}."
     )
+    if any(metric.metric.startswith("response/") for metric in metrics):
+        protocol += (
+            " Attributes are edited in the posterior means of the split's images; a response is that evaluator's mean "
+            "probability of the attribute, which it learnt from labels alone."
+        )
     return Evaluation(
         dataset=dataset,
         split=reference_split,
@@ -427,6 +451,11 @@ def has_convolutions(pipeline: ImagePipeline) -> bool:
     """Whether any network of a pipeline has convolutions: those that draw may leave checkerboards."""
     networks = [network for network in pipeline.components.values() if isinstance(network, nn.Module)]
     return any(isinstance(layer, nn.Conv2d | nn.ConvTranspose2d) for network in networks for layer in network.modules())
+
+
+def in_size(stream: ImageStream) -> str:
+    """What was done to the images, for a protocol."""
+    return f"cropped and resized to {stream.sample_size}x{stream.sample_size}" if stream.resized else "not resized"
 
 
 def in_classes(classes: list[str] | None) -> str:
@@ -469,7 +498,7 @@ def classification_metric(
 def evaluate_classifier(
     classifier: Classifier, dataset_name: str, *, classes: list[str] | None = None, split: str = "test"
 ) -> Evaluation:
-    """Measure which share of a split's images a classifier reads right.
+    """Measure which share of a split's images a classifier reads right; of attributes, of each and on average.
 
     Args:
         classifier: what to measure.
@@ -480,15 +509,26 @@ def evaluate_classifier(
         UserError: no such data, no labels in it, or images of another shape than the classifier's.
     """
     shape = {"sample_size": classifier.config.sample_size, "num_channels": classifier.config.num_channels}
-    stream = load_images(dataset_name, split=split, classes=classes, batch_size=BATCH, num_workers=0, **shape)
-    if not stream.class_names:
+    names = classifier.config.attribute_names
+    options = {"attributes": names, "batch_size": BATCH, "num_workers": 0, **shape}
+    stream = load_images(dataset_name, split=split, classes=classes, **options)
+    if not stream.class_names and not names:
         raise UserError(f"{dataset_name!r} has no labels to measure a classifier by: give another --dataset_name.")
-    numbers = class_numbers(classifier.config.class_names, stream)
-    right = n = 0
-    for batch in stream.once():
-        predicted = classifier(batch["pixel_values"]).argmax(1)
-        right, n = right + int((predicted == numbers[batch["class_labels"]]).sum()), n + len(predicted)
+    key = "attributes" if names else "class_labels"
+    pairs = [(classifier(batch["pixel_values"]), batch[key]) for batch in stream.once()]
+    scores, labels = (torch.cat(part) for part in zip(*pairs, strict=True))
+    n = len(scores)
     dataset = public_name(dataset_name)
+    protocol = f"All {n:,} images of {dataset or 'own images'}, split {split}{in_classes(classes)}, {in_size(stream)}."
+    if names:
+        metrics = attribute_classifier_metrics(scores > 0, labels, names)
+        protocol += (
+            " A constant guess is each attribute's more frequent answer in this split; balanced accuracy is the mean of the "
+            "shares told right among images with the attribute and among those without."
+        )
+    else:
+        right = scores.argmax(1) == class_numbers(classifier.config.class_names, stream)[labels]
+        metrics = [Metric("accuracy", "accuracy", int(right.sum()) / n, None, "higher")]
     return Evaluation(
         dataset=dataset,
         split=split,
@@ -499,8 +539,9 @@ def evaluate_classifier(
         seed=None,
         evaluator=None,
         evaluator_sha256=None,
-        protocol=f"All {n:,} images of {dataset or 'own images'}, split {split}{in_classes(classes)}, not resized.",
-        metrics=[Metric("accuracy", "accuracy", right / n, None, "higher")],
+        protocol=protocol,
+        metrics=metrics,
+        floor_name="constant guess" if names else "real against real",
     )
 
 
@@ -537,6 +578,28 @@ def part_of(labels: torch.Tensor | None, start: int, size: int) -> torch.Tensor 
 def evenly(n: int, most: int) -> torch.Tensor:
     """Numbers from 0 to n - 1, at most `most`, at equal distances: the beginning of a split need not be typical."""
     return torch.linspace(0, n - 1, min(most, n)).round().long()
+
+
+def attribute_classifier_metrics(predicted: torch.Tensor, attributes: torch.Tensor, names: list[str]) -> list[Metric]:
+    """How well attributes, both (N, A) bool, are told: on average, and each that the images do not all agree in."""
+    share, balanced = attributes.double().mean(0), balanced_accuracies(predicted, attributes)
+    told = balanced[~balanced.isnan()]
+    metrics = [
+        Metric(
+            "accuracy",
+            f"accuracy, mean of {len(names)} attributes",
+            float((predicted == attributes).double().mean()),
+            float(torch.maximum(share, 1 - share).mean()),
+            "higher",
+        )
+    ]
+    if len(told):
+        name = f"balanced accuracy, mean of {len(told)} attributes"
+        metrics.append(Metric("balanced_accuracy", name, float(told.mean()), 0.5, "higher"))
+    for name, value in zip(names, balanced.tolist(), strict=True):
+        if not math.isnan(value):
+            metrics.append(Metric(f"balanced_accuracy/{name}", f"{name}: balanced accuracy", value, 0.5, "higher"))
+    return metrics
 
 
 @torch.no_grad()
@@ -576,6 +639,27 @@ def vae_metrics(pipeline: VAEPipeline, images: torch.Tensor, labels: torch.Tenso
             draws,
         ),
     ]
+
+
+def attribute_metrics(pipeline: VAEPipeline, classifier: Classifier, images: torch.Tensor) -> list[Metric]:
+    """What editing attributes does to images, as a classifier sees it that was trained on labels alone."""
+    found, other = edit_responses(pipeline, classifier, images)
+    args, metrics = {"images": len(images)}, []
+    for name, edited in found.items():
+        metrics += [
+            Metric(f"response/{name}/{strength}", f"{name}: response at strength {strength}", value, None, "-", args)
+            for strength, value in zip(STRENGTHS, edited.responses, strict=True)
+        ]
+        rising = f"{name}: share of faces with a response that rises from each strength to the next"
+        moved = f"{name}: distance of a face edited with strength {COMPARED} to the unedited one (features)"
+        metrics += [
+            Metric(f"monotone/{name}", rising, edited.monotone, None, "higher", args),
+            Metric(f"identity_distance/{name}", moved, edited.distance, None, "lower", args),
+        ]
+    if found:
+        name = "for comparison: distance of a face, decoded, to another face (features)"
+        metrics.append(Metric("identity_distance_other", name, other, None, "-", args))
+    return metrics
 
 
 @torch.no_grad()

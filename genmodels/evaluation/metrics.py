@@ -10,6 +10,11 @@ import torch
 BLOCK = 1000
 
 
+def eight_bit(pixel_values: torch.Tensor) -> torch.Tensor:
+    """`pixel_values` rounded as a saved image would be: real ones are, so fakes must be."""
+    return ((pixel_values + 1) * 127.5).round().clamp(0, 255) / 127.5 - 1
+
+
 def check_features(a: torch.Tensor, b: torch.Tensor) -> None:
     """Raise ValueError unless both are (N, D) with the same D and N of at least 2."""
     if min(len(a), len(b)) < 2 or a.shape[1] != b.shape[1]:

@@ -100,7 +100,7 @@ def compare(stated: dict, measured: Evaluation) -> list[Comparison]:
         metric = metrics.get(row["metric"])
         for suffix, name, tolerance in (
             ("", "value", "tolerance"),
-            (", real against real", "floor", "floor_tolerance"),
+            (f", {stated.get('floor_name', 'real against real')}", "floor", "floor_tolerance"),
         ):
             value = row.get(name)
             if value is None:

@@ -41,6 +41,16 @@ PAPERS = {
         "Improving Neural Networks by Preventing Co-Adaptation of Feature Detectors",
         2012,
     ),
+    "1411.7766": (
+        ["Liu, Ziwei", "Luo, Ping", "Wang, Xiaogang", "Tang, Xiaoou"],
+        "Deep Learning Face Attributes in the Wild",
+        2015,
+    ),
+    "1512.09300": (
+        ["Larsen, Anders Boesen Lindbo", "Sønderby, Søren Kaae", "Larochelle, Hugo", "Winther, Ole"],
+        "Autoencoding beyond pixels using a learned similarity metric",
+        2016,
+    ),
     "1312.6114": (["Kingma, Diederik P.", "Welling, Max"], "Auto-Encoding Variational Bayes", 2014),
     "1406.2661": (
         [
@@ -288,7 +298,8 @@ def write_card(folder: Path, repo_id: str | None = None) -> None:
             again = f"`python -m genmodels verify {load_name(folder, repo_id)}` measures again and compares."
             parts += [f"{TOLERANCE_NOTE} {again}"]
     parts += ["## Limits", limits(index, training), "## Licence", licence_text(dataset)]
-    papers = [paper for paper in (training.get("papers", []) if index else ["1512.03385"]) if paper in PAPERS]
+    papers = training.get("papers", []) if index else ["1512.03385"]
+    papers = [paper for paper in [*papers, *(["1411.7766"] if is_celeba(dataset) else [])] if paper in PAPERS]
     if papers:
         parts += ["## Citation", "\n".join(map(cite, papers)), f"```bibtex\n{chr(10).join(map(bibtex, papers))}\n```"]
     data = ModelCardData(
@@ -343,6 +354,13 @@ def pipeline_parts(folder: Path, index: dict, training: dict, repo_id: str | Non
         lines += ["# Images of its size go in: yours, or those."]
         lines += ["clean = pipe.denoise(images).images"] if denoises else ["again = pipe.reconstruct(images).images"]
         lines += ["small = pipe.compress(images, bits=8)", "restored = pipe.decompress(small).images"]
+    attributes = read_json(folder / "attributes" / "config.json").get("attribute_names", [])
+    if attributes:
+        what += (
+            f" It has learnt directions for {', '.join(attributes)}: strength 1 adds the whole difference of the means."
+        )
+        lines += ["# Images of its size go in: yours, or those."]
+        lines += [f"edited = pipe.edit(images, {json.dumps(attributes[0])}, strength=1.5).images"]
     draw = "\n".join([*lines, "```"])
     parts = [
         f"{training.get('title', class_name)}. {what}",
@@ -366,7 +384,13 @@ def evaluator_parts(
     config = read_json(folder / "config.json")
     accuracy = evaluation["metrics"][0]["value"] if evaluation.get("metrics") else config.get("test_accuracy")
     split = evaluation.get("split") or training.get("test_split", "test")
-    measured = "" if accuracy is None else f" **{accuracy:.2%}** of the {split} split are classified right."
+    attributes = config.get("attribute_names")
+    of = (
+        f"of the {split} split, on average over its {len(attributes)} attributes,"
+        if attributes
+        else f"of the {split} split"
+    )
+    measured = "" if accuracy is None else f" **{accuracy:.2%}** {of} are classified right."
     name = load_name(folder, repo_id)
     built_in = "/" not in name and name != "."
     source = f"str(zoo.model_folder({json.dumps(name)}))" if built_in else json.dumps(name)
@@ -379,7 +403,8 @@ def evaluator_parts(
         "",
         f"classifier = Classifier.from_pretrained({source})",
         f"pixel_values = torch.zeros(1, {channels}, {size}, {size})",
-        "print(classifier(pixel_values).argmax(1), classifier.features(pixel_values).shape)",
+        f"print(classifier(pixel_values).{'sigmoid()' if attributes else 'argmax(1)'}, "
+        "classifier.features(pixel_values).shape)",
     ]
     parts = [
         f"The evaluator of genmodels for {training.get('dataset') or 'own images'}: a half-width ResNet-9 classifier whose "
@@ -494,7 +519,8 @@ def table(rows: list[tuple[str, str]]) -> str:
 def evaluation_table(evaluation: dict) -> str:
     """The metrics with their tolerances, each beside its floor, what real images score against real ones, and a baseline."""
     baseline = evaluation.get("baseline")
-    titles = ["metric", "this model", *(["baseline"] if baseline else []), "real against real", "better"]
+    floor = evaluation.get("floor_name", "real against real")
+    titles = ["metric", "this model", *(["baseline"] if baseline else []), floor, "better"]
     lines = [titles, ["---"] * len(titles)]
     for row in evaluation["metrics"]:
         numbers = [

@@ -428,7 +428,7 @@ def require_write_access(args: argparse.Namespace) -> None:
 
 
 def finish_run(run: TrainingRun, title: str, **facts) -> None:
-    """Save the model with its card and, with --push_to_hub, upload it; `facts` are for training.json."""
+    """Save the model with its card and, with --push_to_hub, upload it; title and facts are those of `TrainingRun.finish`."""
     folder, args = run.finish(title, **facts), run.args
     if not run.accelerator.is_main_process:
         return

@@ -31,6 +31,7 @@ HOMES = {
     "LAPGANPipeline": "pipelines.lapgan",
     "CGANPipeline": "pipelines.gan",
     "PixelDiffusionPipeline": "pipelines.diffusion",
+    "AttributeDirections": "models.attributes",
     "AutoencoderEncoder": "models.autoencoder",
     "AutoencoderDecoder": "models.autoencoder",
     "VAEEncoder": "models.vae",
@@ -45,8 +46,8 @@ HOMES = {
     "CGANDiscriminator": "models.cgan",
     "UNet": "models.diffusion",
 }
-# What a class does only where the package is installed: find built-in names, push with a card, compare with datasets, and
-# refuse the code that is carried here.
+# What a class does only where the package is installed: find built-in names, push with a card, compare with datasets, refuse
+# the code that is carried here, and make networks that it was not loaded with.
 OMITTED = {
     "ImagePipeline": (
         "from_pretrained",
@@ -56,7 +57,8 @@ OMITTED = {
         "load_config",
         "push_to_hub",
         "neighbors",
-    )
+    ),
+    "AttributeEditingMixin": ("learn_attribute", "learn_attributes", "_set_directions"),
 }
 
 HEADER = '''"""{class_name} of genmodels {version}, in one file that needs torch and diffusers only.

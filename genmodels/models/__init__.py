@@ -1,5 +1,6 @@
 """Networks and nothing else: one file per family."""
 
+from .attributes import AttributeDirections
 from .autoencoder import AutoencoderDecoder, AutoencoderEncoder
 from .cgan import CGANDiscriminator, CGANGenerator
 from .dcgan import DCGANDiscriminator, DCGANGenerator
@@ -9,6 +10,7 @@ from .lapgan import LAPGANDiscriminator, LAPGANGenerator
 from .vae import VAEDecoder, VAEEncoder
 
 __all__ = [
+    "AttributeDirections",
     "AutoencoderDecoder",
     "AutoencoderEncoder",
     "CGANDiscriminator",

@@ -128,27 +128,33 @@ class EncoderDecoderPipeline(ImagePipeline):
         Raises:
             ValueError: an axis does not exist, the two are the same, or a number is out of range.
         """
-        return self.decode(self._grid(axes, steps, limit, latents), output_type)
+        return self.decode(self._axes_grid(axes, steps, limit, latents), output_type)
 
-    def _grid(self, axes: tuple[int, int], steps: int, limit: float, latents: torch.Tensor | None) -> torch.Tensor:
+    def _axes_grid(self, axes: tuple[int, int], steps: int, limit: float, latents: torch.Tensor | None) -> torch.Tensor:
         """The latents of `traverse`, (steps * steps, latent_dim)."""
-        check_count("steps", steps, low=2)
         if (
             len(axes) != 2
             or len(set(axes)) != 2
             or not all(isinstance(i, int) and 0 <= i < self.latent_dim for i in axes)
         ):
             raise ValueError(f"axes must be two different numbers from 0 to {self.latent_dim - 1}, got {axes!r}.")
+        directions = torch.eye(self.latent_dim)[list(axes)]
+        if latents is not None and latents.numel() == self.latent_dim:
+            # The grid is about the origin of the two axes.
+            latents = latents.flatten().cpu() * (1 - directions.sum(0))
+        return self._grid(directions, steps, limit, latents)
+
+    def _grid(self, directions: torch.Tensor, steps: int, limit: float, latents: torch.Tensor | None) -> torch.Tensor:
+        """Latents (steps * steps, latent_dim) over two directions, (2, latent_dim): to the right, and upwards."""
+        check_count("steps", steps, low=2)
         if not 0 < limit < float("inf"):
             raise ValueError(f"limit must be a positive number, got {limit!r}.")
-        base = torch.zeros(self.latent_dim) if latents is None else latents.flatten()
+        base = torch.zeros(self.latent_dim) if latents is None else latents.flatten().cpu()
         if len(base) != self.latent_dim:
             raise ValueError(f"A latent has {self.latent_dim} numbers, got shape {tuple(latents.shape)}.")
         line = torch.linspace(-limit, limit, steps)
         up, right = torch.meshgrid(line.flip(0), line, indexing="ij")
-        grid = base.repeat(steps * steps, 1)
-        grid[:, axes[0]], grid[:, axes[1]] = right.flatten(), up.flatten()
-        return grid
+        return base + torch.stack([right.flatten(), up.flatten()], 1) @ directions
 
 
 class AutoencoderPipeline(EncoderDecoderPipeline):

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 import torch
 from diffusers.utils import BaseOutput
 
+from ..models.attributes import AttributeDirections
 from ..models.vae import VAEDecoder, VAEEncoder
+from .attributes import AttributeEditingMixin
 from .autoencoder import EncoderDecoderPipeline
 from .base import (
     CHUNK,
@@ -41,7 +43,7 @@ class PosteriorOutput(BaseOutput):
         return self.mean + (0.5 * self.log_variance).exp() * noise
 
 
-class VAEPipeline(ClassLabelsMixin, EncoderDecoderPipeline):
+class VAEPipeline(ClassLabelsMixin, AttributeEditingMixin, EncoderDecoderPipeline):
     """A latent space to draw from, to place images in and to walk through: https://arxiv.org/abs/1312.6114.
 
     A model trained with `--conditional` has classes, and a latent space within each: https://arxiv.org/abs/1406.5298. Its
@@ -51,6 +53,7 @@ class VAEPipeline(ClassLabelsMixin, EncoderDecoderPipeline):
     Args:
         encoder: images to posterior mean and log variance.
         decoder: latents to images.
+        attributes: directions of the latent space, such as that of a smile, for `edit`; see `AttributeEditingMixin`.
 
     Example:
         >>> from genmodels import VAEPipeline
@@ -60,9 +63,11 @@ class VAEPipeline(ClassLabelsMixin, EncoderDecoderPipeline):
         torch.Size([2, 2])
     """
 
-    def __init__(self, encoder: VAEEncoder, decoder: VAEDecoder):
+    _optional_components = ["attributes"]
+
+    def __init__(self, encoder: VAEEncoder, decoder: VAEDecoder, attributes: AttributeDirections | None = None):
         super().__init__()
-        self.register_modules(encoder=encoder, decoder=decoder)
+        self.register_modules(encoder=encoder, decoder=decoder, attributes=attributes)
 
     @property
     def _class_config(self) -> dict:
@@ -164,16 +169,41 @@ class VAEPipeline(ClassLabelsMixin, EncoderDecoderPipeline):
         latents: torch.Tensor | None = None,
         output_type: str = "pil",
         *,
+        attributes: tuple[str, str] | None = None,
+        images: Images | None = None,
         class_labels: ClassLabels | None = None,
     ) -> GenerationOutput:
-        """The manifold picture: a grid over two latent axes, the others held fixed; see `EncoderDecoderPipeline.traverse`.
+        """The manifold picture: a grid over two latent axes, or over two attributes, all else held fixed.
 
         Args:
+            axes: the axis that grows to the right and the one that grows upwards.
+            steps: images along each axis, at least 2; an odd number has the given image, reconstructed, in the middle.
+            limit: the grid spans [-limit, limit] on both axes; of attributes, as strengths.
+            latents: (latent_dim,) to stand on; zeros by default, the mean of the prior.
+            output_type: "pil", "pt" or "np".
+            attributes: two of `attribute_names` in place of axes.
+            images: one image to stand on, in place of latents.
             class_labels: of a model with classes: the one to look at; the first by default.
+
+        Returns:
+            steps * steps images in reading order: rows from the top (+limit) down, each from left (-limit) to right.
+
+        Raises:
+            ValueError: an axis or attribute does not exist, the two are the same, or a number is out of range.
         """
         if class_labels is None and self.num_classes:
             class_labels = 0
-        return self.decode(self._grid(axes, steps, limit, latents), output_type, class_labels=class_labels)
+        if images is not None:
+            if latents is not None:
+                raise ValueError("Give either images or latents.")
+            latents = self.encode(images, class_labels).mean
+            if len(latents) != 1:
+                raise ValueError(f"traverse stands on exactly one image, got {len(latents)}.")
+        if attributes is None:
+            grid = self._axes_grid(axes, steps, limit, latents)
+        else:
+            grid = self._grid(self._two_directions(attributes), steps, limit, latents)
+        return self.decode(grid, output_type, class_labels=class_labels)
 
     def classify(
         self,

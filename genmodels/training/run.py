@@ -93,16 +93,21 @@ class TrainingRun:
             torch.set_num_threads(max(1, cores // local_processes))
         # The same weights in every process.
         set_seed(args.seed)
+        self._data_options = {
+            "source": args.dataset_name,
+            "split": args.split,
+            "config_name": args.dataset_config_name,
+            "image_column": args.image_column,
+            "label_column": args.label_column,
+            "classes": args.classes,
+            # Only some scripts have use for them.
+            "attributes": getattr(args, "attributes", None),
+            "sample_size": args.resolution,
+            "fit": args.fit,
+        }
         self.data: ImageStream = load_images(
-            args.dataset_name,
-            split=args.split,
-            config_name=args.dataset_config_name,
+            **self._data_options,
             batch_size=args.train_batch_size * args.gradient_accumulation_steps * batches_per_step,
-            image_column=args.image_column,
-            label_column=args.label_column,
-            classes=args.classes,
-            sample_size=args.resolution,
-            fit=args.fit,
             random_flip=args.random_flip,
             shuffle_buffer=args.shuffle_buffer,
             seed=args.seed,
@@ -268,13 +273,26 @@ class TrainingRun:
                     )
                     raise SystemExit(0)
 
-    def finish(self, title: str, **facts) -> Path:
+    def whole_split(self, split: str | None = None) -> Iterator[dict[str, torch.Tensor]]:
+        """All images of a split once, in the dataset's order and unflipped, in any process: for what the end needs.
+
+        Args:
+            split: by default the one that is trained on.
+
+        Raises:
+            UserError: there is no such split.
+        """
+        options = {**self._data_options, "split": split or self.args.split}
+        return load_images(**options, batch_size=500, num_workers=0).once()
+
+    def finish(self, title: str, complete: Callable[[DiffusionPipeline], None] | None = None, **facts) -> Path:
         """Save the pipeline with its training facts, and say how to load it.
 
         The weights are rounded to float16, half a download, and load as float32 again; checkpoints keep them whole.
 
         Args:
             title: what the model is, in a few words, for its card.
+            complete: called by the main process with the final pipeline, to add what training does not.
             facts: further entries of training.json.
 
         Returns:
@@ -287,6 +305,8 @@ class TrainingRun:
             states = self._best["networks"] if self._best else self._saved_states()
             # Rounded before anything is drawn or measured, so that pictures and figures are those of what is saved.
             pipeline = self.pipeline(half_precision(states))
+            if complete:
+                complete(pipeline)
             facts = {
                 "title": title,
                 **training_facts(self.args, self.accelerator, self.data, self._step, self._seconds()),
@@ -620,7 +640,7 @@ def half_precision(states: dict[str, dict[str, torch.Tensor]]) -> dict[str, dict
 def save_in_half_precision(pipeline: DiffusionPipeline, folder: Path) -> None:
     """`save_pretrained` in float16; afterwards the pipeline, or the network that stands for one, is in float16 itself."""
     for component in getattr(pipeline, "components", {"network": pipeline}).values():
-        # A scheduler has no weights.
+        # A scheduler has no weights, and an optional component may be missing.
         if isinstance(component, nn.Module):
             component.half()
     pipeline.save_pretrained(folder, safe_serialization=True)

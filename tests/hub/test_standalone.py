@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -55,6 +56,7 @@ arrays = [drawn.images, drawn.latents, np.stack(pipe(num_images=2, seed=1).image
 posterior = pipe.encode(drawn.images)
 arrays += [posterior.mean, posterior.log_variance, pipe.reconstruct(drawn.images, output_type="np").images]
 arrays += [pipe.traverse(steps=3, output_type="pt").images]
+arrays += [pipe.edit(drawn.images, name, strength=2, output_type="np").images for name in pipe.attribute_names]
 """,
     "gan": DRAW_AND_JUDGE,
     "dcgan": DRAW_AND_JUDGE,
@@ -179,6 +181,27 @@ def test_plain_diffusers_draws_the_same_pictures(plain_python, hub, pushed, kind
         # Where a process happens to place its weights decides about last bits, and so, rarely, about a pixel's rounding.
         tolerance = 1 if expected.dtype == np.uint8 else 1e-4
         np.testing.assert_allclose(found[name].astype(float), expected.astype(float), rtol=0, atol=tolerance)
+
+
+def test_plain_diffusers_edits_attributes(plain_python, tmp_path):
+    folder = tmp_path / "model"
+    images = np.random.default_rng(0).random((6, 28, 28, 1), dtype=np.float32)
+    pipe = (
+        make_pipeline("vae").learn_attribute("dark", images[:3], images[3:]).learn_attribute("odd", images[::2], images)
+    )
+    pipe.save_pretrained(folder)
+    add_code(folder)
+    calls = CALLS["vae"] + 'arrays += [pipe.traverse(attributes=("dark", "odd"), steps=3, output_type="np").images]\n'
+    code = LOAD.format(calls=calls)
+    done = run_plain(plain_python, code, tmp_path / "arrays.npz", "vae", folder, cwd=tmp_path, env=dict(os.environ))
+    assert done.returncode == 0, done.stderr
+    scope = {"np": np, "pipe": load_pipeline(folder)}
+    exec(calls, scope)
+    found = np.load(tmp_path / "arrays.npz")
+    # Two edits and a grid more than without attributes.
+    assert len(found.files) == len(scope["arrays"]) == 10
+    for expected, name in zip(scope["arrays"][3:], found.files[3:], strict=True):
+        np.testing.assert_allclose(found[name], np.asarray(expected), rtol=0, atol=1e-4)
 
 
 def test_plain_diffusers_asks_for_trust_and_finds_damage(plain_python, hub, pushed, carrying, tmp_path):

@@ -5,10 +5,15 @@ import os
 import subprocess
 import sys
 
+import datasets
+import numpy as np
 import pytest
+import torch
 from helpers import REPO
 
 from genmodels import load_pipeline
+from genmodels.data import load_images
+from genmodels.evaluation.classifier import Classifier
 
 TINY = ["--train_batch_size", "16", "--base_channels", "4", "--sample_steps", "4", "--logging_steps", "2"]
 SAMPLE = ["--dataset_name", "zoo:mnist-sample"]
@@ -88,6 +93,51 @@ def test_a_run_ends_with_a_pipeline_that_loads(tmp_path, script, arguments, kind
     training = json.loads((run / "model" / "training.json").read_text())
     assert (training["steps"], training["seed"], training["images_seen"]) == (4, 0, 64 * batches)
     assert list((run / "logs").iterdir()), "TensorBoard wrote nothing"
+
+
+@pytest.fixture(scope="module")
+def patches(tmp_path_factory) -> str:
+    """A dataset folder of 64 + 16 dark images, of which some have a bright patch on the left and say so."""
+    root = tmp_path_factory.mktemp("patches")
+    features = datasets.Features(image=datasets.Image(), left=datasets.Value("bool"), even=datasets.Value("bool"))
+    for split, count in (("train", 64), ("test", 16)):
+        images = np.random.default_rng(0).integers(0, 50, (count, 28, 28), np.uint8)
+        images[::3, :, :14] += 150
+        rows = {"left": [i % 3 == 0 for i in range(count)], "even": [i % 2 == 0 for i in range(count)]}
+        rows = datasets.Dataset.from_dict({"image": list(images), **rows}, features=features)
+        rows.to_parquet(root / f"{split}.parquet")
+    return str(root)
+
+
+def test_a_vae_learns_attributes_and_an_evaluator_tells_them(patches, tmp_path):
+    data = ["--dataset_name", patches, "--train_batch_size", "16", "--base_channels", "4", "--max_train_steps", "8"]
+    done = launch("vae", *data, "--attributes", "left", "--latent_dim", "5", "--output_dir", str(tmp_path / "vae"))
+    assert done.returncode == 0, done.stderr
+    pipe = load_pipeline(tmp_path / "vae" / "model")
+    images = torch.cat([batch["pixel_values"] for batch in load_images(patches, num_workers=0).once()])
+    latents, has = pipe.encode(images).mean, torch.arange(64) % 3 == 0
+    expected = latents[has].mean(0) - latents[~has].mean(0)
+    assert pipe.attribute_names == ["left"]
+    # Saved in half precision.
+    torch.testing.assert_close(pipe.attributes.directions[0], expected, atol=1e-3, rtol=1e-2)
+
+    flags = [
+        "--attributes",
+        "all",
+        "--early_pooling",
+        "--lr_warmup_steps",
+        "2",
+        "--output_dir",
+        str(tmp_path / "judge"),
+    ]
+    done = launch("evaluator", *data, *flags)
+    assert done.returncode == 0, done.stderr
+    config = Classifier.from_pretrained(tmp_path / "judge" / "model").config
+    assert (config.attribute_names, config.num_classes, config.early_pooling) == (["left", "even"], None, True)
+    assert f"Accuracy on test: {config.test_accuracy:.2%}" in done.stdout
+    assert "on average over its 2 attributes" in (tmp_path / "judge" / "model" / "README.md").read_text()
+    done = launch("evaluator", *data, "--attributes", "right", "--output_dir", str(tmp_path / "none"))
+    assert "has no attribute 'right': its boolean columns are left, even" in done.stderr
 
 
 def test_training_from_the_hub_and_pushing_back(hub, digits_on_hub, tmp_path):
