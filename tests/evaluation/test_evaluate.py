@@ -10,7 +10,11 @@ from genmodels import CGANGenerator, CGANPipeline, VAEDecoder, VAEEncoder, VAEPi
 from genmodels.errors import UserError
 from genmodels.evaluation.classifier import Classifier
 from genmodels.evaluation.evaluate import (
+    CLASSIFIED,
+    CLASSIFY_DRAWS,
     MAX_IMAGES,
+    class_numbers,
+    classification_metric,
     eight_bit,
     evaluate,
     evaluate_classifier,
@@ -28,6 +32,7 @@ def evaluation():
     torch.manual_seed(0)
     generator = CGANGenerator(base_channels=4, class_names=[str(i) for i in range(10)])
     with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(CLASSIFIED, "CGANPipeline", 20)
         patch.setattr("genmodels.evaluation.evaluate.KID_SUBSETS", 10)
         return evaluate(CGANPipeline(generator.eval()), "zoo:mnist-sample")
 
@@ -48,6 +53,24 @@ def test_noise_scores_far_from_its_floor(evaluation):
     assert metrics["recall"].value < 0.1 < metrics["recall"].floor
 
 
+def test_a_model_with_classes_classifies_real_images(evaluation):
+    (metric,) = [metric for metric in evaluation.metrics if metric.metric == "generative_accuracy"]
+    assert metric.args == {"images": 20}
+    assert metric.value < 0.8 < 0.95 <= metric.floor
+
+
+def test_labels_are_matched_with_the_models_classes_by_name():
+    pipeline = make_pipeline("cvae")
+    images = pipeline(num_images=12, seed=0, output_type="pt").images
+    labels = pipeline.classify(images, num_draws=CLASSIFY_DRAWS).class_labels
+    judged = torch.arange(12) < 9
+    metric = classification_metric(pipeline, images, labels, judged)
+    assert (metric.value, metric.floor) == (1, 0.75)
+    assert metric.args == {"images": 12, "draws": CLASSIFY_DRAWS}
+    stream = SimpleNamespace(class_names=["dog", "ant", "eel"])
+    assert class_numbers(pipeline.class_names, stream).tolist() == [3, 0, 2]
+
+
 def test_the_protocol_says_n_split_and_seed(evaluation):
     assert evaluation.n == MAX_IMAGES
     for fact in ("n = 10,000", "seed 0", "2,000 images of zoo:mnist-sample", "split test", "evaluator-mnist"):
@@ -64,6 +87,10 @@ def test_a_vae_reports_its_bounds(monkeypatch):
     assert metrics["negative_elbo"] == pytest.approx(543, rel=0.1)
     assert 0.15 < metrics["mse"] < 0.35
     assert metrics["nll"] == pytest.approx(543, rel=0.1)
+    # It draws one grey picture, which is like no digit.
+    assert metrics["recognizable"] < 0.1
+    assert metrics["class_balance"] < 0.5
+    assert 0 < metrics["lipschitz_p99"] <= metrics["lipschitz_max"] < 1
 
 
 class Linear(torch.nn.Module):
