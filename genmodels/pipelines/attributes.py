@@ -99,8 +99,8 @@ class AttributeEditingMixin:
 
     def _set_directions(self, learnt: dict[str, torch.Tensor], decorrelated: bool) -> None:
         component = AttributeDirections(list(learnt), self.latent_dim, decorrelated)
-        component.directions.copy_(torch.stack(list(learnt.values())))
-        self.register_modules(attributes=component.to(self.device, self.dtype))
+        component.directions.data = torch.stack(list(learnt.values())).to(self.device, self.dtype)
+        self.register_modules(attributes=component)
 
     def _directions(self) -> torch.Tensor:
         """(A, latent_dim) float32 on the CPU, A being 0 if there are none."""
