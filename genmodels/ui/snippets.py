@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from .models import CLASS_OF_KIND, Model, RealImages
+from .models import Model, RealImages
 from .pictures import STRIP
 
 
 def head(model: Model, extra: Sequence[str] = (), modules: Sequence[str] = ()) -> str:
     """Imports and the line that loads the model."""
-    class_name = CLASS_OF_KIND[model.kind]
+    class_name = model.class_name
     ours = f"from genmodels import {', '.join([class_name, *modules])}"
     imports = "\n".join([*extra, ours])
     return f"{imports}\n\npipe = {class_name}.from_pretrained({quoted(model.name)})\n"
@@ -39,6 +39,18 @@ def rows_of(count: int) -> int:
 def decode(model: Model, z: Sequence[float]) -> str:
     """One point of the map."""
     return head(model, [TORCH]) + f'pipe.decode(torch.tensor([{listed(z)}])).images[0].save("picture.png")\n'
+
+
+def decode_both(models: Sequence[Model], z: Sequence[float]) -> str:
+    """One point of two maps."""
+    loads = "".join(f"    {model.class_name}.from_pretrained({quoted(model.name)}),\n" for model in models)
+    return (
+        f"{TORCH}\n{GRID}\nfrom genmodels import {', '.join(sorted(model.class_name for model in models))}\n\n"
+        f"pipes = [\n{loads}]\n"
+        f"z = torch.tensor([{listed(z)}])\n"
+        "images = [pipe.decode(z).images[0] for pipe in pipes]\n"
+        'make_image_grid(images, rows=1, cols=2).save("both.png")\n'
+    )
 
 
 def line(model: Model, a: Sequence[float], b: Sequence[float]) -> str:

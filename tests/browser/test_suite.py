@@ -92,6 +92,28 @@ def test_touch_moves_over_the_map(open_page):
     )
 
 
+@pytest.mark.parametrize(("moved", "other"), [("map", "autoencoder"), ("autoencoder", "map")])
+def test_two_maps_have_one_cursor(warm_page, moved, other):
+    tab = warm_page.locator("#map-tab")
+    tab.get_by_role("button", name="VAE and autoencoder").click()
+    stage, picture = tab.locator(f".{moved} .twin-stage"), tab.locator(f".{other} .twin-picture")
+    tab.locator(f".{other} .twin-where", has_text="z = (").wait_for(timeout=10_000)
+    for move in (lambda: stage.click(position={"x": 60, "y": 90}), lambda: stage.press("ArrowRight")):
+        before, ring = pixels(picture), pixels(tab.locator(f".{other} .twin-stage"))
+        move()
+        wait_for_change(warm_page, picture, before)
+        assert pixels(tab.locator(f".{other} .twin-stage")) != ring
+    where = tab.locator(".twin-where").all_inner_texts()
+    assert where[0] == where[1] != "z = (0.00, 0.00)"
+    # A corner of the square is far from every test image.
+    stage.click(position={"x": 2, "y": 2})
+    tab.locator(f".{moved} .hole").wait_for(timeout=5000)
+    assert "AutoencoderPipeline" in tab.locator(".code code").inner_text()
+    tab.get_by_role("button", name="the VAE", exact=True).click()
+    assert tab.locator(".stage").is_visible()
+    assert not stage.is_visible()
+
+
 def test_an_anchor_is_dragged_and_the_line_changes(warm_page):
     strip = warm_page.locator("#map-tab .strip canvas").last
     before = pixels(strip)

@@ -8,6 +8,9 @@ import pytest
 import torch
 
 from genmodels import (
+    AutoencoderDecoder,
+    AutoencoderEncoder,
+    AutoencoderPipeline,
     CGANDiscriminator,
     CGANGenerator,
     CGANPipeline,
@@ -29,6 +32,8 @@ def save_models(folder: Path, vae: dict, dcgan: dict, cgan: dict) -> Path:
     vae, dcgan, cgan = ({"base_channels": 4, **config} for config in (vae, dcgan, cgan))
     shape = ("sample_size", "num_channels", "base_channels")
     VAEPipeline(VAEEncoder(**vae).eval(), VAEDecoder(**vae).eval()).save_pretrained(folder / "vae")
+    plain = AutoencoderPipeline(AutoencoderEncoder(**vae).eval(), AutoencoderDecoder(**vae).eval())
+    plain.save_pretrained(folder / "autoencoder")
     scorer = DCGANDiscriminator(norm="none", **{k: v for k, v in dcgan.items() if k in shape})
     DCGANPipeline(DCGANGenerator(latent_dim=8, **dcgan).eval(), scorer.eval()).save_pretrained(folder / "dcgan")
     judge = CGANDiscriminator(**cgan)

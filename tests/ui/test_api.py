@@ -52,7 +52,7 @@ def test_a_discriminator_compares(client):
     assert 0 <= answer["ranked"] <= 1
 
 
-@pytest.mark.parametrize(("kind", "side"), [("map", 28), ("samples", 32), ("classes", 28)])
+@pytest.mark.parametrize(("kind", "side"), [("map", 28), ("autoencoder", 28), ("samples", 32), ("classes", 28)])
 def test_many_images_are_one_sheet(client, kind, side):
     sheet = client.predict(kind=kind, num_images=7, seed=1, psi=0.5, api_name="/sample_many")
     assert size_of(sheet) == (3 * side, 3 * side)
@@ -73,7 +73,7 @@ def test_many_images_are_one_sheet(client, kind, side):
         ("/decode", {"x": 100.0, "y": 0.0}, "x must be a number from -6 to 6"),
         ("/compare", {"kind": "map", "seed": 0}, "kind must be one of classes, samples"),
         ("/compare", {"kind": "classes", "seed": 0.5}, "seed must be a whole number"),
-        ("/sample_many", {"kind": "dogs"}, "kind must be one of map, samples, classes"),
+        ("/sample_many", {"kind": "dogs"}, "kind must be one of map, autoencoder, samples, classes"),
         ("/sample_many", {"kind": "samples", "num_images": 1001}, "num_images must be a number from 1 to 1000"),
         ("/sample_many", {"kind": "samples", "num_images": 0}, "num_images must be a number from 1 to 1000"),
         ("/sample_many", {"kind": "samples", "psi": 2.5}, "psi must be"),

@@ -38,6 +38,12 @@ def strip_of(film: np.ndarray, size: int) -> np.ndarray:
 CASES = {
     "spot": (map, "decode", {"z": [0.51, -1.204]}, lambda a: shown(a["picture"], 28)),
     "line": (map, "line", {"a": [-1, 2], "b": [0.5, 0.25]}, lambda a: strip_of(shown(a["film"]), 28)),
+    "two maps": (
+        map,
+        "decode_both",
+        {"z": [0.51, -1.204]},
+        lambda a: np.concatenate([shown(a[kind], 28) for kind in ("map", "autoencoder")], axis=1),
+    ),
     "test image": (map, "example", {"index": 12}, lambda a: shown(a["picture"], 28)),
     "sheet": (samples, "sheet", {"seed": 11, "count": 16, "psi": 0.75}, lambda a: shown(a["sheet"])),
     "between": (

@@ -128,6 +128,19 @@ function filmStrip({ strip, slider, large, size, frames = 25, perStep = 3, onMov
   };
 }
 
+// The classes that occur among `points`, each with its colour.
+function legend(root, points) {
+  const used = new Set(points.labels);
+  points.class_names.forEach((name, i) => {
+    if (!used.has(i)) return;
+    const entry = document.createElement('span'), dot = document.createElement('i');
+    dot.className = 'swatch';
+    dot.style.background = page.colours[i % page.colours.length];
+    entry.append(dot, name);
+    root.append(entry);
+  });
+}
+
 // A group of buttons of which one is pressed.
 function choices(root, options, pressed, choose) {
   const press = value => root.querySelectorAll('button').forEach(b => b.setAttribute('aria-pressed', b.dataset.value === String(value)));
@@ -141,6 +154,14 @@ function choices(root, options, pressed, choose) {
   });
   press(pressed);
   return press;
+}
+
+// The tab's views, of which one is shown: buttons for elements with data-view. `opened[name]` runs when that view is chosen.
+const opened = {};
+function views(options) {
+  const show = name => element.querySelectorAll('[data-view]').forEach(part => part.classList.toggle('away', part.dataset.view !== name));
+  choices($('.views'), options, options[0][0], name => { show(name); opened[name]?.(); });
+  show(options[0][0]);
 }
 
 // The Python under the pictures: the snippet of whatever was touched last is shown.

@@ -221,19 +221,12 @@ if (!page.draws) {
   $('.example').textContent = 'Another';
   pad.hidden = $('.clear').hidden = true;
 }
+views([['one', 'the VAE'], ['pair', 'VAE and autoencoder']]);
 begin(async first => {
   stage.dataset.limit = first.limit;
   Object.assign(state, { limit: first.limit, points: first.points, z: first.z, anchors: { a: first.anchors[0], b: first.anchors[1] } });
   if (first.points) {
-    const used = new Set(first.points.labels);
-    first.points.class_names.forEach((name, i) => {
-      if (!used.has(i)) return;
-      const entry = document.createElement('span'), dot = document.createElement('i');
-      dot.className = 'swatch';
-      dot.style.background = page.colours[i % page.colours.length];
-      entry.append(dot, name);
-      $('.legend').append(entry);
-    });
+    legend($('.legend'), first.points);
   } else {
     $('.show-dots').closest('label').hidden = $('.example').hidden = true;
   }
