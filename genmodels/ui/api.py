@@ -10,7 +10,7 @@ import gradio as gr
 from ..errors import UserError
 from . import bulk, classes, map, models, real_or_fake, samples
 from .inputs import MAX_SEED, answered
-from .models import MAP, ModelStore
+from .models import MAP, SAMPLES, ModelStore
 from .pictures import png_uri, sheet_uri
 
 MAX_IMAGES = 64
@@ -65,7 +65,7 @@ def add_api(store: ModelStore, tabs: Sequence[str] = models.TABS) -> None:
         def run() -> str:
             count = counted("num_images", num_images, 1, MAX_IMAGES)
             arguments = counted("seed", seed, 0, MAX_SEED), count, float(bounded("psi", psi, 0, MAX_PSI))
-            return samples.sheet_answer(store, *arguments)["sheet"]
+            return samples.sheet_answer(store, store.models[SAMPLES], *arguments)["sheet"]
 
         return answered(run)
 

@@ -12,8 +12,8 @@ import numpy as np
 from PIL import Image
 
 from ..errors import UserError
+from . import films, pair, snippets
 from . import first_page as files
-from . import pair, snippets
 from .inputs import integer, point, server_function
 from .models import MAP, Model, ModelStore, RealImages
 from .pictures import FRAMES, raw, sheet_uri, to_bytes
@@ -172,7 +172,8 @@ def functions(store: ModelStore) -> list[Callable]:
         index = integer(payload.get("index"), 0, len(real.test) - 1, 0)
         return example_answer(store, real, index)
 
-    return [start, decode, line, place, example, *pair.functions(store)]
+    film_of_model = films.film_function(lambda payload: model)
+    return [start, decode, line, place, example, film_of_model, *pair.functions(store)]
 
 
 def build(store: ModelStore) -> gr.HTML:
@@ -183,6 +184,7 @@ def build(store: ModelStore) -> gr.HTML:
         "size": model.sample_size,
         "channels": model.num_channels,
         "draws": model.num_channels == 1,
+        "film": films.film_of(model),
         "radius": pair.RADIUS,
         "first": files.read("map") if model.built_in else None,
     }

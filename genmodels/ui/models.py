@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import math
 import re
 import sys
 import threading
@@ -94,11 +95,15 @@ class Model:
     @property
     def sample_size(self) -> int:
         """Side of the images in pixels."""
-        return int(self.config.get("sample_size", 32 if self.kind == SAMPLES else 28))
+        size = int(self.config.get("sample_size", 32 if self.kind == SAMPLES else 28))
+        # A diffusion model may see patches, whose pixels are its channels.
+        return size * math.isqrt(int(self.config.get("in_channels", self.num_channels)) // self.num_channels)
 
     @property
     def num_channels(self) -> int:
         """1 or 3."""
+        if "in_channels" in self.config:
+            return 3 if int(self.config["in_channels"]) % 3 == 0 else 1
         return int(self.config.get("num_channels", 3 if self.kind == SAMPLES else 1))
 
     @property
@@ -158,6 +163,9 @@ class ModelStore:
         if GALLERY_TAB in tabs:
             given = [model for model in found if model.kind == SAMPLES]
             self.gallery = by_age(given or [self.models[SAMPLES], *other_built_in_samples()])
+            # The tab opens with a model that works, if there is one.
+            candidates = [self.models[SAMPLES], *self.gallery]
+            self.models[SAMPLES] = next((model for model in candidates if model.reason is None), candidates[0])
         self._compared = kinds_of(tabs, KINDS_COMPARED)
         self._real: dict[tuple, RealImages | None] = {}
         self._real_lock = threading.Lock()

@@ -39,8 +39,8 @@ def widget(name: str, label: str, page: dict, functions: list[Callable], parts: 
         parts: further views with files of their own: the HTML of `pair` goes where the tab's has <!-- pair -->, and its
             JavaScript runs before the tab's, in a function of its own.
     """
-    html = read(f"{name}.html").replace("<!-- code -->", read("code.html"))
-    for part in parts:
+    html = read(f"{name}.html")
+    for part in ("code", "film", *parts):
         html = html.replace(f"<!-- {part} -->", read(f"{part}.html"))
     scripts = [read("common.js"), *(f"(() => {{\n{read(f'{part}.js')}}})();\n" for part in parts), read(f"{name}.js")]
     return gr.HTML(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from genmodels import (
     AutoencoderDecoder,
@@ -20,6 +22,10 @@ from genmodels import (
     VAEDecoder,
     VAEEncoder,
     VAEPipeline,
+    VanillaGANDiscriminator,
+    VanillaGANGenerator,
+    VanillaGANPipeline,
+    WGANPipeline,
 )
 from genmodels.ui.models import ModelStore
 
@@ -61,6 +67,33 @@ def odd_models(tmp_path_factory) -> Path:
         dcgan={"sample_size": 64, "num_channels": 1},
         cgan={"sample_size": 16, "num_channels": 3, "num_classes": 3, "class_names": ANIMALS},
     )
+
+
+@pytest.fixture(scope="session")
+def gans(tmp_path_factory) -> Path:
+    """Three GANs with latents of different lengths, a film and figures beside one of them."""
+    folder = tmp_path_factory.mktemp("gans")
+    torch.manual_seed(1)
+    judge = VanillaGANDiscriminator(hidden_dims=[8])
+    VanillaGANPipeline(VanillaGANGenerator(latent_dim=5, hidden_dims=[8]), judge).save_pretrained(folder / "a-gan")
+    generator = DCGANGenerator(latent_dim=8, base_channels=4).eval()
+    DCGANPipeline(generator).save_pretrained(folder / "b-dcgan")
+    generator = DCGANGenerator(latent_dim=11, base_channels=4, sample_size=16, num_channels=1).eval()
+    WGANPipeline(generator).save_pretrained(folder / "c-wgan")
+    grids = [Image.new("RGB", (20, 12), (40 * i, 0, 0)) for i in range(5)]
+    grids[0].save(folder / "a-gan" / "film.webp", save_all=True, append_images=grids[1:], lossless=True)
+    (folder / "a-gan" / "training.json").write_text('{"steps": 2000}')
+    metrics = [{"metric": "fid", "value": 3.456, "floor": 0.11}, {"metric": "recall", "value": 0.5, "floor": 0.9}]
+    (folder / "a-gan" / "evaluation.json").write_text(json.dumps({"metrics": metrics, "dataset": "some/digits"}))
+    (folder / "b-dcgan" / "evaluation.json").write_text(json.dumps({"metrics": metrics[:1]}))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def gan_store(gans) -> ModelStore:
+    store = ModelStore(str(gans), tabs=("samples",))
+    store.load()
+    return store
 
 
 @pytest.fixture(scope="session")

@@ -71,6 +71,19 @@ def test_snippet_makes_the_picture(case, usual_store, tmp_path, monkeypatch):
     assert np.abs(made - picture(answer)).max() <= 1
 
 
+def test_side_by_side_snippet(gan_store, tmp_path, monkeypatch):
+    (row,) = (f for f in samples.functions(gan_store) if f.__name__ == "row")
+    answers = [row({"model": model.name, "seed": 4}) for model in gan_store.gallery]
+    made = run(answers[0]["code"], tmp_path, monkeypatch)
+    rows = [shown(answer["sheet"]) for answer in answers]
+    expected = [np.asarray(Image.fromarray(row.astype(np.uint8)).resize((6 * 64, 64))) for row in rows]
+    assert made.shape == (3 * 64, 6 * 64, 3)
+    # Enlarged one by one they differ from the enlarged row at the seams.
+    inner = np.concatenate(expected)[:, 8:56].astype(int)
+    assert np.abs(made[:, 8:56] - inner).max() <= 2
+    assert answers[1]["code"] == answers[0]["code"]
+
+
 def test_atlas_snippet(usual_store, tmp_path, monkeypatch):
     page = map.first_page(usual_store)
     assert np.abs(run(page["atlas_code"], tmp_path, monkeypatch) - shown(page["atlas"])).max() <= 1

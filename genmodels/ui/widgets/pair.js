@@ -4,7 +4,8 @@ const pair = { limit: 3, z: [0, 0], sides: [], asked: false };
 
 function twin(kind) {
   const root = document.createElement('section');
-  root.className = `twin ${kind}`;
+  root.className = 'twin';
+  root.dataset.kind = kind;
   root.setAttribute('aria-label', KINDS[kind]);
   root.innerHTML = `<h2>${KINDS[kind]} <span class="note twin-name"></span></h2><div class="twin-body">
     <canvas class="twin-stage" width="500" height="500" tabindex="0" role="application" aria-label="Latent map of the ${KINDS[kind]}. Arrow keys move the ring on both maps, with Shift in small steps; both decode the same latent."></canvas>
