@@ -63,6 +63,11 @@ PAPERS = {
         "Improved Techniques for Training GANs",
         2016,
     ),
+    "1610.09585": (
+        ["Odena, Augustus", "Olah, Christopher", "Shlens, Jonathon"],
+        "Conditional Image Synthesis With Auxiliary Classifier GANs",
+        2017,
+    ),
     "1701.07875": (["Arjovsky, Martin", "Chintala, Soumith", "Bottou, Léon"], "Wasserstein GAN", 2017),
     "1704.00028": (
         ["Gulrajani, Ishaan", "Ahmed, Faruk", "Arjovsky, Martin", "Dumoulin, Vincent", "Courville, Aaron"],

@@ -50,6 +50,7 @@ def run(*command: str) -> subprocess.CompletedProcess:
         ("wgan", ["--critic_steps", "2"]),
         ("wgan", ["--gradient_penalty", "--critic_steps", "2"]),
         ("cgan", ["--discriminator_channels", "4", "--gradient_accumulation_steps", "2"]),
+        ("cgan", ["--preset", "wgan-gp", "--auxiliary_classifier"]),
         ("evaluator", []),
     ],
 )

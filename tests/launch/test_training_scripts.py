@@ -60,6 +60,7 @@ def without_rate(lines: list[dict]) -> list[dict]:
         ("wgan", [], "WGANPipeline", 5),
         ("wgan", ["--gradient_penalty", "--critic_steps", "3"], "WGANPipeline", 3),
         ("cgan", [], "CGANPipeline", 1),
+        ("cgan", ["--preset", "wgan-gp", "--auxiliary_classifier"], "CGANPipeline", 3),
     ],
 )
 def test_a_run_ends_with_a_pipeline_that_loads(tmp_path, script, arguments, kind, batches):

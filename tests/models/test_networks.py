@@ -209,6 +209,20 @@ def test_label_changes_the_image_and_the_score():
     assert len(set(judge(images, torch.arange(3)).tolist())) == 3
 
 
+def test_auxiliary_classifier_reads_the_image_alone():
+    judge = models.CGANDiscriminator(base_channels=2, auxiliary_classifier=True, **CLASSES)
+    images = torch.rand(4, 1, 28, 28)
+    scores, logits = judge(images, torch.zeros(4, dtype=torch.long), return_class_logits=True)
+    others, same_logits = judge(images, torch.ones(4, dtype=torch.long), return_class_logits=True)
+    assert (scores.shape, logits.shape) == ((4,), (4, 3))
+    assert torch.equal(logits, same_logits)
+    assert not torch.equal(scores, others)
+    assert torch.equal(judge(images, torch.zeros(4, dtype=torch.long)), scores)
+    plain = models.CGANDiscriminator(base_channels=2, **CLASSES)
+    with pytest.raises(ValueError, match="make it with auxiliary_classifier=True"):
+        plain(images, torch.zeros(4, dtype=torch.long), return_class_logits=True)
+
+
 def test_class_weights_are_labels_in_between():
     source, _ = build("cgan")
     source.eval()
