@@ -340,7 +340,9 @@ def read_folder(folder: Path, name: str) -> Model | None:
         model = Model(kind, name, class_name, config, folder=folder)
         if not 1 <= model.sample_size <= MAX_SIDE or model.num_channels not in REAL_SAMPLES:
             raise ValueError(f"{model.num_channels} channels of {model.sample_size} pixels are not possible")
-        if not 1 <= int(config.get("num_classes", 1)) <= MAX_CLASSES or not model.class_names:
+        # Of the models that draw from noise some have classes, or say that they have none.
+        fewest = 1 if kind == CLASSES else 0
+        if not fewest <= int(config.get("num_classes") or fewest) <= MAX_CLASSES or len(model.class_names) < fewest:
             raise ValueError("its classes are not possible")
     except (OSError, ValueError, TypeError, AttributeError, OverflowError) as error:
         return Model(kind, name, class_name, reason=f"{name!r} is broken: {path}: {first_line(error)}", folder=folder)

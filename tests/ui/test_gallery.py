@@ -143,6 +143,16 @@ def test_a_lapgan_shows_its_levels(gan_store):
     assert "in one go" in function(gan_store, "stages")({})["message"]
 
 
+@pytest.mark.parametrize("classes", [{}, {"num_classes": 0}, {"num_classes": 2, "class_names": ["cat", "dog"]}])
+def test_a_lapgan_may_have_classes_or_none(tmp_path, classes):
+    (tmp_path / "generator").mkdir()
+    (tmp_path / "model_index.json").write_text(json.dumps({"_class_name": "LAPGANPipeline"}))
+    config = {"sample_size": 32, "num_channels": 3, **classes}
+    (tmp_path / "generator" / "config.json").write_text(json.dumps(config))
+    (model,) = find_models(str(tmp_path))
+    assert (model.kind, model.reason, model.sample_size) == (SAMPLES, None, 32)
+
+
 def test_built_in_models_are_found_and_bounded(usual_models, monkeypatch):
     store = ModelStore()
     assert store.models[SAMPLES].name == BUILT_IN[SAMPLES]
