@@ -39,6 +39,7 @@ def test_only_documented_functions_are_public(client):
 
 def test_answers(client):
     assert size_of(client.predict(num_images=16, seed=7, psi=0.8, api_name="/sample")) == (128, 128)
+    assert size_of(client.predict(num_images=4, model="dcgan", api_name="/sample")) == (64, 64)
     assert size_of(client.predict(text="2026", seed=7, psi=1.0, api_name="/write")) == (112, 28)
     assert size_of(client.predict(x=0.5, y=-1.0, api_name="/decode")) == (28, 28)
 
@@ -67,6 +68,7 @@ def test_many_images_are_one_sheet(client, kind, side):
         ("/sample", {"num_images": 2.5, "seed": 0, "psi": 1.0}, "whole number"),
         ("/sample", {"num_images": 1, "seed": -1, "psi": 1.0}, "seed must be"),
         ("/sample", {"num_images": 1, "seed": 0, "psi": 1e308}, "psi must be"),
+        ("/sample", {"num_images": 1, "model": "cgan"}, "model must be one of dcgan"),
         ("/sample", {"num_images": "many", "seed": 0, "psi": 1.0}, "num_images must be"),
         ("/write", {"text": "12a", "seed": 0, "psi": 1.0}, "Only the digits"),
         ("/write", {"text": "1" * 13, "seed": 0, "psi": 1.0}, "at most 12"),

@@ -234,6 +234,11 @@ const python = (() => {
       texts.set(name, text);
       if (focus || shown === null || shown === name) show(name);
     },
+    drop(name) {
+      if (!texts.delete(name)) return;
+      group.querySelector(`[data-value="${name}"]`).remove();
+      if (shown === name) show(texts.keys().next().value);
+    },
   };
 })();
 

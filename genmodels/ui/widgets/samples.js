@@ -15,6 +15,7 @@ function describe() {
   $('.figures-of').textContent = figures ? `${title}: ${figures}.` : '';
   showFilm(reel);
   $('.stages').hidden = !now().stages;
+  if (!now().stages) python.drop('Coarse to fine');
 }
 const showFilm = trainingFilm();
 const film = filmStrip({ strip: $('.strip'), slider: $('.t'), large });
@@ -23,6 +24,7 @@ const askSheet = latest(server.sheet, showSheet);
 
 // The levels of a LAPGAN: one row each, all pictures of one size on the screen.
 const askStages = latest(server.stages, async answer => {
+  if (answer.model !== state.model) return;
   const sheets = await Promise.all(answer.sheets.map(loadImage));
   $('.levels').replaceChildren(...sheets.map((loaded, level) => {
     const row = document.createElement('div'), label = document.createElement('span'), size = answer.sizes[level];
