@@ -1,4 +1,5 @@
 // Two maps, one cursor.
+const CIRCLE = 2;
 const KINDS = { map: 'VAE', autoencoder: 'Autoencoder' };
 const pair = { limit: 3, z: [0, 0], sides: [], asked: false };
 
@@ -37,7 +38,9 @@ function paintGround(side) {
   side.ground.width = width;
   side.ground.height = height;
   const g = side.ground.getContext('2d');
-  const dots = $('.show-twin-dots').checked;
+  const dots = $('.show-twin-dots').checked, dot = clamp(side.stage.clientWidth / 230, 1.2, 2.2) * unit;
+  g.fillStyle = '#000';
+  g.fillRect(0, 0, width, height);
   g.globalAlpha = dots ? 0.6 : 1;
   g.imageSmoothingEnabled = side.atlas.width > width;
   g.drawImage(side.atlas, 0, 0, width, height);
@@ -62,12 +65,21 @@ function paintGround(side) {
     g.drawImage(shade, 0, 0);
     g.globalAlpha = 1;
   }
+  // Where most of what is drawn at random lies.
+  g.beginPath();
+  g.arc(width / 2, height / 2, CIRCLE / pair.limit / 2 * width, 0, 7);
+  g.setLineDash([6 * unit, 5 * unit]);
+  g.lineWidth = 1.5 * unit;
+  g.strokeStyle = '#fff';
+  g.stroke();
+  g.setLineDash([]);
+  g.lineWidth = 1;
   if (!dots) return;
   g.strokeStyle = 'rgba(0, 0, 0, 0.55)';
   for (let i = 0; i < x.length; i++) {
     g.fillStyle = page.colours[labels[i] % page.colours.length];
     g.beginPath();
-    g.arc(...onStage(side, x[i], y[i]), 2.2 * unit, 0, 7);
+    g.arc(...onStage(side, x[i], y[i]), dot, 0, 7);
     g.fill();
     g.stroke();
   }
@@ -135,7 +147,7 @@ async function showPair(first) {
   }
   legend($('.twin-legend'), first.map.points);
   const share = kind => `${(100 * first[kind].in_holes).toFixed(0)}%`;
-  $('.drawn').textContent = `Of latents drawn from N(0, I), ${share('map')} fall into holes of the VAE's map and ${share('autoencoder')} into holes of the autoencoder's: spots with none of ${first.map.points.total.toLocaleString('en')} test images within ${page.radius} of them, the ring's radius. The autoencoder's codes were shifted and scaled to mean 0 and covariance I, so the two maps have one scale.`;
+  $('.drawn').textContent = `Of latents drawn from N(0, I), ${share('map')} fall into holes of the VAE's map and ${share('autoencoder')} into holes of the autoencoder's: spots with none of ${first.map.points.total.toLocaleString('en')} test images within ${page.radius} of them, the ring's radius. The dashed circle |z| = ${CIRCLE} holds ${Math.round(100 * (1 - Math.exp(-CIRCLE * CIRCLE / 2)))}% of what is drawn. The autoencoder's codes were shifted and scaled to mean 0 and covariance I, so the two maps have one scale.`;
   $('.twins').dataset.limit = first.limit;
   python.set('Both', first.code);
   onResize($('.twins'), fitPair);
