@@ -25,10 +25,9 @@ def save_film(folder: Path, target: Path) -> list[int]:
         The training step of each frame.
     """
     paths = frames_of(folder)
+    if len(paths) < 2:
+        return []
     frames = [Image.open(path).convert("RGB") for path in paths]
-    if len(frames) > 1:
-        durations = [FRAME_MS] * (len(frames) - 1) + [LAST_MS]
-        frames[0].save(
-            target, save_all=True, append_images=frames[1:], duration=durations, loop=0, quality=80, method=4
-        )
+    durations = [FRAME_MS] * (len(frames) - 1) + [LAST_MS]
+    frames[0].save(target, save_all=True, append_images=frames[1:], duration=durations, loop=0, quality=80, method=4)
     return [int(path.stem.removeprefix("step-")) for path in paths]

@@ -47,7 +47,7 @@ KINDS_SHOWN = {
 }
 KINDS_COMPARED = {"map": (MAP, AUTOENCODER), "samples": (), "classes": (), "real_or_fake": (CLASSES, SAMPLES)}
 # The tab that shows every unconditional generator, and how many at most: all of them stay in memory.
-GALLERY_TAB, MAX_GALLERY = "samples", 10
+GALLERY_TAB, MAX_GALLERY = "samples", 12
 TABS = tuple(KINDS_SHOWN)
 # Larger numbers in a config are damage: no network of the suite goes beyond 128 pixels.
 MAX_SIDE, MAX_CLASSES = 1024, 10_000
