@@ -340,7 +340,7 @@ def read_folder(folder: Path, name: str) -> Model | None:
         model = Model(kind, name, class_name, config, folder=folder)
         if not 1 <= model.sample_size <= MAX_SIDE or model.num_channels not in REAL_SAMPLES:
             raise ValueError(f"{model.num_channels} channels of {model.sample_size} pixels are not possible")
-        # Of the models that draw from noise some have classes, or say that they have none.
+        # Models of other kinds may have classes too, or say that they have none.
         fewest = 1 if kind == CLASSES else 0
         if not fewest <= int(config.get("num_classes") or fewest) <= MAX_CLASSES or len(model.class_names) < fewest:
             raise ValueError("its classes are not possible")
@@ -348,6 +348,9 @@ def read_folder(folder: Path, name: str) -> Model | None:
         return Model(kind, name, class_name, reason=f"{name!r} is broken: {path}: {first_line(error)}", folder=folder)
     if kind in (MAP, AUTOENCODER) and config.get("latent_dim") != MAP_DIM:
         print(f"{name}: its latent has {config.get('latent_dim')} numbers, the map needs {MAP_DIM}.", file=sys.stderr)
+        return None
+    if kind == MAP and config.get("num_classes"):
+        print(f"{name}: it has a map for each class, the tab shows a single one.", file=sys.stderr)
         return None
     return model
 

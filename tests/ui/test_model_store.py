@@ -101,6 +101,16 @@ def test_more_than_two_numbers_are_no_map(usual_models, tmp_path, capsys):
     assert "the map needs 2" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("classes", "shown"), [(0, True), (10, False)])
+def test_a_vae_with_classes_is_no_map(usual_models, tmp_path, capsys, classes, shown):
+    folder = tmp_path / "models"
+    shutil.copytree(usual_models, folder)
+    path = folder / "vae" / "decoder" / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "num_classes": classes}))
+    assert (MAP in {model.kind for model in find_models(str(folder))}) == shown
+    assert ("a map for each class" in capsys.readouterr().err) != shown
+
+
 def pair_of(store: ModelStore) -> dict:
     (ask,) = (f for f in map.functions(store) if f.__name__ == "pair")
     return ask({})
