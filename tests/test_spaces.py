@@ -23,8 +23,10 @@ from PIL import Image
 from space_server import call, environment_of, running_space
 from suite_browser import free_port
 
+from genmodels import zoo
 from genmodels.errors import UserError
 from genmodels.hub.space import TABS_OF_SPACE, ZERO_GPU_TORCH, build_space
+from genmodels.pipelines.source import INDEX, read_class_name
 from genmodels.ui.space import port_of
 
 SPACES = REPO / "spaces"
@@ -41,9 +43,12 @@ CALLS = {
     "dcgan": [("/sample", {"num_images": 9}, (96, 96)), ("/sample_many", {"num_images": 1000}, (1024, 1024))],
     "cgan": [("/write", {"text": "2026"}, (112, 28)), ("/sample_many", {"num_images": 2}, (56, 28))],
 }
+# The suite also has every unconditional generator.
+DRAWN_FROM_NOISE = {"VanillaGANPipeline", "LAPGANPipeline", "DCGANPipeline", "WGANPipeline", "PixelDiffusionPipeline"}
+GALLERY = {name for name in zoo.model_names() if read_class_name(zoo.ROOT / name / INDEX) in DRAWN_FROM_NOISE}
 ZOO_OF_SPACE = {
-    "suite": {"cgan-mnist", "dcgan-cifar10-frogs", "samples", "vae-mnist"},
-    "vae": {"samples", "vae-mnist"},
+    "suite": {"autoencoder-mnist", "cgan-mnist", "samples", "vae-mnist", *GALLERY},
+    "vae": {"autoencoder-mnist", "samples", "vae-mnist"},
     "dcgan": {"dcgan-cifar10-frogs"},
     "cgan": {"cgan-mnist"},
     "real-vs-fake": {"cgan-mnist", "dcgan-cifar10-frogs", "samples"},

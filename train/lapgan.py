@@ -26,6 +26,7 @@ from genmodels.hub.push import finish_run, require_write_access
 from genmodels.hub.uploads import checkpoint_uploads
 from genmodels.models.lapgan import laplacian_pyramid
 from genmodels.training import TrainingRun, add_common_arguments, at_least, in_range, parse_arguments, run_main
+from genmodels.training.stabilisers import FLAGS, Stabilisers, add_stabiliser_arguments, check_stabilisers
 
 # Papers of the losses.
 OBJECTIVES = {"relativistic": "2501.05441", "nonsaturating": "1406.2661"}
@@ -48,13 +49,13 @@ def parse_args() -> argparse.Namespace:
     model.add_argument("--conditional", action="store_true", help="draw images of wanted classes")
     loss = parser.add_argument_group("objective")
     loss.add_argument("--loss", choices=("relativistic", "nonsaturating"), default="relativistic")
-    loss.add_argument("--r1", type=in_range(0, 1000), default=0.5, help="penalty on real images (default: %(default)s)")
-    loss.add_argument("--r2", type=in_range(0, 1000), default=0.5, help="penalty on fake images (default: %(default)s)")
     loss.add_argument("--learning_rate", type=in_range(0, 1), default=1e-3, help="(default: %(default)s)")
     loss.add_argument("--adam_beta1", type=in_range(0, 1), default=0.0, help="(default: %(default)s)")
     loss.add_argument("--adam_beta2", type=in_range(0, 1), default=0.99, help="(default: %(default)s)")
+    # Its levels have no one hidden layer whose features could be matched.
+    add_stabiliser_arguments(parser, [name for name in FLAGS if name != "feature_matching"])
     add_common_arguments(parser, output_dir="runs/lapgan", dataset_name="uoft-cs/cifar10")
-    parser.set_defaults(lr_scheduler="trapezoid", random_flip=True)
+    parser.set_defaults(r1=0.5, r2=0.5, lr_scheduler="trapezoid", random_flip=True)
     args = parse_arguments(parser)
     if args.classes is None and not args.conditional and args.dataset_name == parser.get_default("dataset_name"):
         args.classes = ["frog"]
@@ -63,8 +64,10 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
+    check_stabilisers(args)
     require_write_access(args)
     run = TrainingRun(args, on_checkpoint=checkpoint_uploads(args))
+    stabilise = Stabilisers(args, run)
     if args.conditional and run.data.num_classes < 2:
         raise UserError("--conditional needs images of at least two classes: give --classes more than one of them.")
 
@@ -78,17 +81,19 @@ def main() -> None:
         shape |= {"num_classes": run.data.num_classes, "class_names": run.data.class_names}
     try:
         generator = LAPGANGenerator(latent_dim=args.latent_dim, **shape)
-        discriminator = LAPGANDiscriminator(**shape)
+        discriminator = LAPGANDiscriminator(**stabilise.layers, **shape)
     except ValueError as error:
         raise UserError(f"{error} The flags are --resolution, --num_levels and --latent_dim.") from error
     betas = (args.adam_beta1, args.adam_beta2)
     optimizer_g = torch.optim.Adam(generator.parameters(), lr=args.learning_rate, betas=betas, fused=True)
-    optimizer_d = torch.optim.Adam(discriminator.parameters(), lr=args.learning_rate, betas=betas, fused=True)
+    rate_d = stabilise.discriminator_learning_rate
+    optimizer_d = torch.optim.Adam(discriminator.parameters(), lr=rate_d, betas=betas, fused=True)
 
     generator, discriminator = run.prepare(
         models={"generator": generator, "discriminator": discriminator},
         optimizers={"generator": optimizer_g, "discriminator": optimizer_d},
         averaged=("generator",),
+        historical=stabilise.historical,
         make_pipeline=LAPGANPipeline,
         draw_samples=lambda pipe: pipe(num_images=64, seed=0).images,
         conditional=args.conditional,
@@ -111,42 +116,37 @@ def main() -> None:
         real = laplacian_pyramid(images, args.num_levels)
         with torch.no_grad():
             fake = draw(images, labels)
-        real = [part.requires_grad_(args.r1 > 0) for part in real]
-        fake = [part.requires_grad_(args.r2 > 0) for part in fake]
+        real, fake = zip(*map(stabilise.inputs, real, fake), strict=True)
         real_scores = discriminator(images, labels, pyramid=real)
         fake_scores = discriminator(images, labels, pyramid=fake)
         if args.loss == "relativistic":
             loss = losses.relativistic_discriminator_loss(real_scores, fake_scores)
         else:
-            loss = losses.nonsaturating_discriminator_loss(real_scores, fake_scores)
-        penalty = torch.zeros((), device=run.device)
-        for level in range(args.num_levels):
-            if args.r1:
-                penalty = penalty + args.r1 * losses.gradient_penalty(real_scores[:, level], real[level])
-            if args.r2:
-                penalty = penalty + args.r2 * losses.gradient_penalty(fake_scores[:, level], fake[level])
-        penalty = penalty / args.num_levels
+            loss = losses.nonsaturating_discriminator_loss(real_scores, fake_scores, **stabilise.targets)
+        levels = zip(real_scores.T, real, fake_scores.T, fake, strict=True)
+        penalty = sum(stabilise.gradient_penalties(*level) for level in levels) / args.num_levels
         run.log(loss_d=loss, penalty=penalty, accuracy_d=losses.pair_accuracy(real_scores, fake_scores))
-        return loss + penalty
+        return loss + penalty + stabilise.historical_penalty("discriminator", discriminator)
 
     def generator_loss(batch: dict[str, torch.Tensor]) -> torch.Tensor:
         """Drawn coarsest images and residuals score higher than those real ones."""
         images, labels = batch["pixel_values"], labels_of(batch)
-        fake_scores = discriminator(images, labels, pyramid=draw(images, labels))
+        fake_scores = discriminator(images, labels, pyramid=list(map(stabilise.noisy, draw(images, labels))))
         if args.loss == "relativistic":
+            real = map(stabilise.noisy, laplacian_pyramid(images, args.num_levels))
             with torch.no_grad():
-                real_scores = discriminator(images, labels)
+                real_scores = discriminator(images, labels, pyramid=list(real))
             loss = losses.relativistic_generator_loss(real_scores, fake_scores)
         else:
             loss = losses.nonsaturating_generator_loss(fake_scores)
         run.log(loss_g=loss)
-        return loss
+        return loss + stabilise.historical_penalty("generator", generator)
 
     for batch in run.steps():
         run.update(optimizer_d, discriminator_loss, batch)
         run.update(optimizer_g, generator_loss, batch)
 
-    finish_run(run, title="LAPGAN", papers=["1506.05751", OBJECTIVES[args.loss]])
+    finish_run(run, title="LAPGAN", papers=["1506.05751", OBJECTIVES[args.loss], *stabilise.papers])
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from .. import zoo
 from ..data import load_images
 from ..errors import UserError
 from ..pipelines.base import ImagePipeline, NeighborsOutput, check_count, check_output_type, to_output, to_pixel_values
-from .evaluate import BATCH, features_of, find_evaluator, load_classifier
+from .evaluators import BATCH, features_of, find_evaluator, load_classifier
 from .metrics import nearest_distances
 
 SPACES = ("features", "pixels")

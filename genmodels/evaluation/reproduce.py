@@ -9,7 +9,9 @@ from pathlib import Path
 from ..errors import UserError
 from ..pipelines import ImagePipeline, load_pipeline
 from .classifier import Classifier
-from .evaluate import Evaluation, evaluate, evaluate_classifier, load_classifier, tolerance_of
+from .evaluate import evaluate
+from .evaluators import evaluate_classifier, load_classifier
+from .report import Evaluation, tolerance_of
 
 
 @dataclass

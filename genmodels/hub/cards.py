@@ -41,16 +41,6 @@ PAPERS = {
         "Improving Neural Networks by Preventing Co-Adaptation of Feature Detectors",
         2012,
     ),
-    "1411.7766": (
-        ["Liu, Ziwei", "Luo, Ping", "Wang, Xiaogang", "Tang, Xiaoou"],
-        "Deep Learning Face Attributes in the Wild",
-        2015,
-    ),
-    "1512.09300": (
-        ["Larsen, Anders Boesen Lindbo", "Sønderby, Søren Kaae", "Larochelle, Hugo", "Winther, Ole"],
-        "Autoencoding beyond pixels using a learned similarity metric",
-        2016,
-    ),
     "1312.6114": (["Kingma, Diederik P.", "Welling, Max"], "Auto-Encoding Variational Bayes", 2014),
     "1406.2661": (
         [
@@ -72,6 +62,16 @@ PAPERS = {
         2014,
     ),
     "1411.1784": (["Mirza, Mehdi", "Osindero, Simon"], "Conditional Generative Adversarial Nets", 2014),
+    "1411.7766": (
+        ["Liu, Ziwei", "Luo, Ping", "Wang, Xiaogang", "Tang, Xiaoou"],
+        "Deep Learning Face Attributes in the Wild",
+        2015,
+    ),
+    "1506.05751": (
+        ["Denton, Emily", "Chintala, Soumith", "Szlam, Arthur", "Fergus, Rob"],
+        "Deep Generative Image Models using a Laplacian Pyramid of Adversarial Networks",
+        2015,
+    ),
     "1511.06434": (
         ["Radford, Alec", "Metz, Luke", "Chintala, Soumith"],
         "Unsupervised Representation Learning with Deep Convolutional Generative Adversarial Networks",
@@ -80,6 +80,11 @@ PAPERS = {
     "1512.03385": (
         ["He, Kaiming", "Zhang, Xiangyu", "Ren, Shaoqing", "Sun, Jian"],
         "Deep Residual Learning for Image Recognition",
+        2016,
+    ),
+    "1512.09300": (
+        ["Larsen, Anders Boesen Lindbo", "Sønderby, Søren Kaae", "Larochelle, Hugo", "Winther, Ole"],
+        "Autoencoding beyond pixels using a learned similarity metric",
         2016,
     ),
     "1606.03498": (
@@ -93,11 +98,6 @@ PAPERS = {
         ],
         "Improved Techniques for Training GANs",
         2016,
-    ),
-    "1506.05751": (
-        ["Denton, Emily", "Chintala, Soumith", "Szlam, Arthur", "Fergus, Rob"],
-        "Deep Generative Image Models using a Laplacian Pyramid of Adversarial Networks",
-        2015,
     ),
     "1610.04490": (
         [
@@ -120,31 +120,6 @@ PAPERS = {
         ["Gulrajani, Ishaan", "Ahmed, Faruk", "Arjovsky, Martin", "Dumoulin, Vincent", "Courville, Aaron"],
         "Improved Training of Wasserstein GANs",
         2017,
-    ),
-    "2006.11239": (
-        ["Ho, Jonathan", "Jain, Ajay", "Abbeel, Pieter"],
-        "Denoising Diffusion Probabilistic Models",
-        2020,
-    ),
-    "2010.02502": (
-        ["Song, Jiaming", "Meng, Chenlin", "Ermon, Stefano"],
-        "Denoising Diffusion Implicit Models",
-        2021,
-    ),
-    "2102.09672": (
-        ["Nichol, Alex", "Dhariwal, Prafulla"],
-        "Improved Denoising Diffusion Probabilistic Models",
-        2021,
-    ),
-    "2202.00512": (
-        ["Salimans, Tim", "Ho, Jonathan"],
-        "Progressive Distillation for Fast Sampling of Diffusion Models",
-        2022,
-    ),
-    "2305.08891": (
-        ["Lin, Shanchuan", "Liu, Bingchen", "Li, Jiashi", "Yang, Xiao"],
-        "Common Diffusion Noise Schedules and Sample Steps are Flawed",
-        2024,
     ),
     "1706.08500": (
         [
@@ -176,6 +151,31 @@ PAPERS = {
         ["Jolicoeur-Martineau, Alexia"],
         "The Relativistic Discriminator: A Key Element Missing from Standard GAN",
         2019,
+    ),
+    "2006.11239": (
+        ["Ho, Jonathan", "Jain, Ajay", "Abbeel, Pieter"],
+        "Denoising Diffusion Probabilistic Models",
+        2020,
+    ),
+    "2010.02502": (
+        ["Song, Jiaming", "Meng, Chenlin", "Ermon, Stefano"],
+        "Denoising Diffusion Implicit Models",
+        2021,
+    ),
+    "2102.09672": (
+        ["Nichol, Alex", "Dhariwal, Prafulla"],
+        "Improved Denoising Diffusion Probabilistic Models",
+        2021,
+    ),
+    "2202.00512": (
+        ["Salimans, Tim", "Ho, Jonathan"],
+        "Progressive Distillation for Fast Sampling of Diffusion Models",
+        2022,
+    ),
+    "2305.08891": (
+        ["Lin, Shanchuan", "Liu, Bingchen", "Li, Jiashi", "Yang, Xiao"],
+        "Common Diffusion Noise Schedules and Sample Steps are Flawed",
+        2024,
     ),
     "2501.05441": (
         ["Huang, Yiwen", "Gokaslan, Aaron", "Kuleshov, Volodymyr", "Tompkin, James"],

@@ -21,15 +21,17 @@ from ..errors import UserError
 from ..retries import retry
 from ..ui.models import (
     BUILT_IN,
-    CLASS_OF_KIND,
+    KIND_OF_CLASS,
     KINDS_COMPARED,
     KINDS_SHOWN,
     REAL_SAMPLES,
+    SAMPLES,
     TABS,
     Model,
     built_in_model,
     find_models,
     kinds_of,
+    other_built_in_samples,
 )
 from .push import check_rights, hub_errors, push_folder
 
@@ -43,6 +45,8 @@ TABS_OF_SPACE = {
     "cgan": ("classes",),
     "real-vs-fake": ("real_or_fake",),
 }
+# Where all unconditional generators stand side by side; a Space of one tab has one of them.
+SPACES_WITH_GALLERY = ("suite",)
 # ZeroGPU documents torch 2.8.0, 2.9.1, 2.10.0, 2.11.0 and, of late, 2.12.1 and 2.13.0, and refuses others; of its two
 # Pythons, 3.10.13 is too old for the NumPy that is pinned.
 ZERO_GPU_TORCH, ZERO_GPU_PYTHON, ZERO_GPU_HARDWARE = "2.11.0", "3.12.12", "zero-a10g"
@@ -67,8 +71,13 @@ def source_of(name: str) -> Path:
     return folder
 
 
-def models_on_hub(models: str, kinds: list[str]) -> dict[str, Model]:
-    """The models of a Hub namespace, or of Hub ids with commas between, that a Space can show, by their kind.
+def models_on_hub(models: str, kinds: list[str], gallery: bool) -> list[Model]:
+    """The models of a Hub namespace, or of Hub ids with commas between, that a Space can show, in the order of `kinds`.
+
+    Args:
+        models: the namespace or ids.
+        kinds: what it shows.
+        gallery: whether it shows several unconditional generators, and not the first of them only.
 
     Raises:
         UserError: it is no such name, the Hub has no model that fits, or it cannot be reached.
@@ -79,10 +88,15 @@ def models_on_hub(models: str, kinds: list[str]) -> dict[str, Model]:
                 f"--models {part}: a Space takes its models from the Hub, so give a namespace or a Hub id such as name/model; "
                 "push a folder first."
             )
-    found = {model.kind: model for model in retry(lambda: find_models(models)) if model.kind in kinds}
-    if not found:
-        raise UserError(f"--models {models}: this Space shows a {' or a '.join(CLASS_OF_KIND[k] for k in kinds)}.")
-    return {kind: found[kind] for kind in kinds if kind in found}
+    found = retry(lambda: find_models(models))
+    kept = []
+    for kind in kinds:
+        of_kind = [model for model in found if model.kind == kind]
+        kept += of_kind if kind == SAMPLES and gallery else of_kind[:1]
+    if not kept:
+        shown = [f"{'an' if name[0] in 'AE' else 'a'} {name}" for name, kind in KIND_OF_CLASS.items() if kind in kinds]
+        raise UserError(f"--models {models}: this Space shows {' or '.join(shown)}.")
+    return kept
 
 
 def package_files(models: list[str], samples: list[str]) -> Iterator[Path]:
@@ -122,15 +136,19 @@ def build_space(name: str, out: Path, models: str | None = None, zero_gpu: bool 
         raise UserError(
             f"{str(out)!r} is to lie in {str(out.absolute().parent)!r}, which is not a folder: make it first."
         )
-    kinds = kinds_of(tabs, KINDS_SHOWN)
-    from_hub = {} if models is None else models_on_hub(models, kinds)
-    shown = {kind: from_hub.get(kind) or built_in_model(kind) for kind in kinds}
+    kinds, gallery = kinds_of(tabs, KINDS_SHOWN), name in SPACES_WITH_GALLERY
+    from_hub = [] if models is None else models_on_hub(models, kinds, gallery)
+    kinds_from_hub = {model.kind for model in from_hub}
+    shown = {model.kind: model for model in reversed(from_hub)}
+    shown |= {kind: built_in_model(kind) for kind in kinds if kind not in kinds_from_hub}
     for model in shown.values():
         if model.reason is not None:
             raise UserError(model.reason)
-    built_in = [BUILT_IN[kind] for kind in kinds if kind not in from_hub]
+    built_in = [BUILT_IN[kind] for kind in kinds if kind not in kinds_from_hub]
+    if gallery and SAMPLES not in kinds_from_hub:
+        built_in += [model.name for model in other_built_in_samples()]
     samples = sorted({REAL_SAMPLES[shown[kind].num_channels] for kind in kinds_of(tabs, KINDS_COMPARED)})
-    hub_ids = [model.name for model in from_hub.values()]
+    hub_ids = [model.name for model in from_hub]
 
     temporary = out.absolute().with_name(f".{out.absolute().name}.{os.getpid()}.tmp")
     try:

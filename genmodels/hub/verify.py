@@ -279,7 +279,8 @@ def evaluate_model(args: argparse.Namespace) -> int:
 
     silence_libraries()
     from ..evaluation.classifier import Classifier
-    from ..evaluation.evaluate import evaluate, evaluate_classifier
+    from ..evaluation.evaluate import evaluate
+    from ..evaluation.evaluators import evaluate_classifier
     from ..evaluation.reproduce import load_model
 
     classes = args.classes or training.get("classes")

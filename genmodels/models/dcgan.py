@@ -36,6 +36,12 @@ def check_kernel_size(kernel_size: int) -> None:
         raise ValueError(f"kernel_size must be divisible by the stride of {STRIDE}: 2, 4 or 6, got {kernel_size!r}.")
 
 
+def check_dropout(dropout: float) -> None:
+    """Raise ValueError unless a share is from 0 to below 1."""
+    if not 0 <= dropout < 1:
+        raise ValueError(f"dropout must be at least 0 and below 1, got {dropout!r}.")
+
+
 def make_norm(norm: str, num_features: int) -> nn.Module:
     """BatchNorm or nothing.
 
@@ -97,8 +103,7 @@ def discriminator_trunk(
 ) -> nn.Sequential:
     """(N, num_channels, inner_size, inner_size) to features (N, channels, 4, 4)."""
     check_kernel_size(kernel_size)
-    if not 0 <= dropout < 1:
-        raise ValueError(f"dropout must be at least 0 and below 1, got {dropout!r}.")
+    check_dropout(dropout)
     channels = [num_channels, *widths(inner_size, base_channels)]
     downsample = {"kernel_size": kernel_size, "stride": STRIDE, "padding": (kernel_size - STRIDE) // 2}
     layers: list[nn.Module] = []

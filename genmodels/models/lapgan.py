@@ -16,6 +16,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from .cgan import check_classes
+from .dcgan import check_dropout
 from .modeling import (
     StrictLoadingMixin,
     check_image_shape,
@@ -25,6 +26,7 @@ from .modeling import (
     crop_to,
     one_hot_labels,
 )
+from .stabilisers import minibatch_layers, normalise_spectrally
 
 # The side in pixels from which the coarsest image is drawn, and down to which a discriminator shrinks its maps.
 SMALLEST = 4
@@ -183,25 +185,38 @@ class ResidualGenerator(nn.Module):
 class LevelDiscriminator(nn.Module):
     """Scores what one level draws: strided convolutions down to at most 4x4, and a 3x3 convolution there."""
 
-    def __init__(self, in_channels: int, size: int, base_channels: int, halvings: int, num_classes: int):
+    def __init__(
+        self,
+        in_channels: int,
+        size: int,
+        base_channels: int,
+        halvings: int,
+        num_classes: int,
+        dropout: float,
+        minibatch_stddev: bool,
+        minibatch_discrimination: int,
+    ):
         super().__init__()
+        dropped = [nn.Dropout2d(dropout)] if dropout else []
         layers: list[nn.Module] = []
         while not layers or size > SMALLEST:
             out_channels = width(base_channels, halvings + 1)
-            layers += [nn.Conv2d(in_channels, out_channels, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
+            layers += [nn.Conv2d(in_channels, out_channels, 4, stride=2, padding=1), nn.LeakyReLU(0.2), *dropped]
             in_channels, size, halvings = out_channels, size // 2, halvings + 1
-        layers += [nn.Conv2d(in_channels, in_channels, 3, padding=1), nn.LeakyReLU(0.2)]
+        layers += [nn.Conv2d(in_channels, in_channels, 3, padding=1), nn.LeakyReLU(0.2), *dropped]
         self.layers = nn.Sequential(*layers)
-        features = in_channels * size * size
-        self.score = nn.Linear(features, 1)
+        places = size * size
+        features = in_channels * places
+        self.minibatch = minibatch_layers(in_channels, places, minibatch_stddev, minibatch_discrimination)
+        self.score = nn.Linear(features + (minibatch_stddev + minibatch_discrimination) * places, 1)
         self.embed_label = nn.Linear(num_classes, features, bias=False) if num_classes else None
         if self.embed_label is not None:
             nn.init.normal_(self.embed_label.weight, std=features**-0.5)
 
     def forward(self, inputs: torch.Tensor, class_weights: torch.Tensor | None) -> torch.Tensor:
         """(N, in_channels, size, size) and (N, num_classes) to (N,)."""
-        features = self.layers(inputs).flatten(1)
-        score = self.score(features).flatten()
+        maps = self.layers(inputs)
+        score, features = self.score(self.minibatch(maps).flatten(1)).flatten(), maps.flatten(1)
         return score if class_weights is None else score + (self.embed_label(class_weights) * features).sum(1)
 
 
@@ -318,6 +333,7 @@ class LAPGANDiscriminator(StrictLoadingMixin, ModelMixin, ConfigMixin):
 
     Args:
         sample_size, num_channels, num_levels, base_channels, num_classes, class_names: as in `LAPGANGenerator`.
+        dropout, minibatch_stddev, minibatch_discrimination, spectral_norm: as in `DCGANDiscriminator`, at every level.
 
     Raises:
         ValueError: an argument is out of its range; the message names the legal values.
@@ -332,18 +348,32 @@ class LAPGANDiscriminator(StrictLoadingMixin, ModelMixin, ConfigMixin):
         base_channels: int = 32,
         num_classes: int = 0,
         class_names: list[str] | None = None,
+        dropout: float = 0.0,
+        minibatch_stddev: bool = False,
+        minibatch_discrimination: int = 0,
+        spectral_norm: bool = False,
     ):
         super().__init__()
         sizes = check_pyramid_shape(sample_size, num_channels, num_levels)
         check_positive(base_channels=base_channels)
+        check_dropout(dropout)
         if num_classes or class_names:
             check_classes(num_classes, class_names)
         self.levels = nn.ModuleList(
             LevelDiscriminator(
-                num_channels * (2 if level else 1), size, base_channels, num_levels - 1 - level, num_classes
+                num_channels * (2 if level else 1),
+                size,
+                base_channels,
+                num_levels - 1 - level,
+                num_classes,
+                dropout,
+                minibatch_stddev,
+                minibatch_discrimination,
             )
             for level, size in enumerate(sizes)
         )
+        if spectral_norm:
+            normalise_spectrally(self)
 
     def forward(
         self,

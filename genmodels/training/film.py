@@ -18,11 +18,16 @@ def frames_of(folder: Path) -> list[Path]:
     return [paths[round(i * (len(paths) - 1) / (MAX_FRAMES - 1))] for i in range(MAX_FRAMES)]
 
 
-def save_film(folder: Path, target: Path) -> None:
-    """Write the grids in `folder` as one animated WebP, the last grid held; nothing if there are fewer than two."""
-    frames = [Image.open(path).convert("RGB") for path in frames_of(folder)]
-    if len(frames) > 1:
-        durations = [FRAME_MS] * (len(frames) - 1) + [LAST_MS]
-        frames[0].save(
-            target, save_all=True, append_images=frames[1:], duration=durations, loop=0, quality=80, method=4
-        )
+def save_film(folder: Path, target: Path) -> list[int]:
+    """Write the grids in `folder` as one animated WebP, the last grid held; nothing if there are fewer than two.
+
+    Returns:
+        The training step of each frame.
+    """
+    paths = frames_of(folder)
+    if len(paths) < 2:
+        return []
+    frames = [Image.open(path).convert("RGB") for path in paths]
+    durations = [FRAME_MS] * (len(frames) - 1) + [LAST_MS]
+    frames[0].save(target, save_all=True, append_images=frames[1:], duration=durations, loop=0, quality=80, method=4)
+    return [int(path.stem.removeprefix("step-")) for path in paths]

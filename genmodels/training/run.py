@@ -326,7 +326,7 @@ class TrainingRun:
             def write(partial: Path) -> None:
                 if self._draw_samples:
                     make_grid(self._draw_samples(pipeline)).save(partial / "samples.png")
-                    save_film(self.output_dir / "samples", partial / "film.webp")
+                    facts["film_steps"] = save_film(self.output_dir / "samples", partial / "film.webp")
                 (partial / "training.json").write_text(json.dumps(facts, indent=2) + "\n")
                 if (self.output_dir / "metrics.jsonl").exists():
                     shutil.copyfile(self.output_dir / "metrics.jsonl", partial / "metrics.jsonl")

@@ -8,7 +8,8 @@ from torch.nn import functional as F
 
 from .. import zoo
 from ..evaluation.classifier import Classifier
-from ..evaluation.evaluate import features_of, generate
+from ..evaluation.evaluate import generate
+from ..evaluation.evaluators import features_of
 from ..evaluation.metrics import coverage_of, frechet_distance
 
 NUM_IMAGES = 2048

@@ -10,7 +10,7 @@ import gradio as gr
 from ..errors import UserError
 from . import bulk, classes, map, models, real_or_fake, samples
 from .inputs import MAX_SEED, answered
-from .models import MAP, ModelStore
+from .models import MAP, SAMPLES, ModelStore
 from .pictures import png_uri, sheet_uri
 
 MAX_IMAGES = 64
@@ -50,13 +50,14 @@ def add_api(store: ModelStore, tabs: Sequence[str] = models.TABS) -> None:
     """Add the public endpoints of these tabs to the Blocks under construction."""
     comparer = real_or_fake.Comparer(store)
 
-    def sample(num_images: int = 16, seed: int = 0, psi: float = 1.0) -> str:
-        """Draw images with the unconditional GAN.
+    def sample(num_images: int = 16, seed: int = 0, psi: float = 1.0, model: str = "") -> str:
+        """Draw images with an unconditional generator.
 
         Args:
             num_images: 1 to 64.
             seed: 0 to 2147483647; the same seed gives the same images.
-            psi: truncation, 0 to 2; below 1 images get more typical and more alike.
+            psi: truncation, 0 to 2; below 1 images get more typical and more alike. Diffusion models have none.
+            model: one that the Samples tab offers, such as "dcgan-cifar10-frogs"; the first that it shows by default.
 
         Returns:
             One contact sheet as a PNG data URI.
@@ -65,7 +66,10 @@ def add_api(store: ModelStore, tabs: Sequence[str] = models.TABS) -> None:
         def run() -> str:
             count = counted("num_images", num_images, 1, MAX_IMAGES)
             arguments = counted("seed", seed, 0, MAX_SEED), count, float(bounded("psi", psi, 0, MAX_PSI))
-            return samples.sheet_answer(store, *arguments)["sheet"]
+            names = {store.models[SAMPLES].title: store.models[SAMPLES]} | {m.title: m for m in store.gallery}
+            if model and model not in names:
+                raise UserError(f"model must be one of {', '.join(names)}.")
+            return samples.sheet_answer(store, names[model or next(iter(names))], *arguments)["sheet"]
 
         return answered(run)
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import gradio as gr
 
 from ..errors import UserError
+from . import films, snippets
 from . import first_page as files
-from . import snippets
 from .inputs import MAX_SEED, integer, number, server_function
 from .models import CLASSES, ModelStore
 from .pictures import FRAMES, sheet_uri, to_bytes
@@ -137,7 +137,7 @@ def functions(store: ModelStore) -> list[Callable]:
         text = check_text(payload.get("text"), store.models[CLASSES].class_names)
         return write_answer(store, text, *common(payload))
 
-    return [start, row, samples, mix, write]
+    return [start, row, samples, mix, write, films.film_function(lambda payload: store.models[CLASSES])]
 
 
 def build(store: ModelStore) -> gr.HTML:
@@ -153,6 +153,7 @@ def build(store: ModelStore) -> gr.HTML:
         "pair": [a, b],
         "writes": writes_digits(model.class_names),
         "text": FIRST_TEXT,
+        "film": films.film_of(model),
         "seed": FIRST_SEED,
         "max_psi": MAX_PSI,
         "max_seed": MAX_SEED,

@@ -1,4 +1,4 @@
-"""The Map tab: a VAE's two-dimensional latent plane under the pointer."""
+"""The Map tab: a VAE's two-dimensional latent plane under the pointer; `pair` is its second view."""
 
 from __future__ import annotations
 
@@ -12,17 +12,14 @@ import numpy as np
 from PIL import Image
 
 from ..errors import UserError
+from . import films, pair, snippets
 from . import first_page as files
-from . import snippets
 from .inputs import integer, point, server_function
 from .models import MAP, Model, ModelStore, RealImages
 from .pictures import FRAMES, raw, sheet_uri, to_bytes
+from .plane import MAX_LIMIT, atlas_steps, pictures, scatter
 from .widget import widget
 
-# Pixels of the atlas from side to side, about: as wide as the page shows it.
-ATLAS_PIXELS = 504
-MIN_LIMIT, MAX_LIMIT = 2.0, 6.0
-MAX_POINTS = 2000
 # Side in pixels of the drawing that the page sends; MNIST's digits fill a box of 20 in their 28.
 DRAWING = 112
 INK_BOX, INK_FRAME = 20, 28
@@ -71,18 +68,6 @@ def read_drawing(value) -> np.ndarray | None:
     return np.frombuffer(data, np.uint8).reshape(DRAWING, DRAWING) if len(data) == DRAWING * DRAWING else None
 
 
-def atlas_steps(size: int) -> int:
-    """Images along a side of the atlas."""
-    return min(max(round(ATLAS_PIXELS / size), 6), 24)
-
-
-def pictures(store: ModelStore, latents) -> np.ndarray:
-    """(N, H, W, C) uint8 of (N, 2) numbers."""
-    import torch
-
-    return to_bytes(store.pipe(MAP).decode(torch.tensor(latents, dtype=torch.float32), output_type="np").images)
-
-
 def film(store: ModelStore, a: list[float], b: list[float]) -> dict:
     """The line between two anchors: FRAMES images in one row."""
     t = np.linspace(0, 1, FRAMES)[:, None]
@@ -113,26 +98,6 @@ def example_answer(store: ModelStore, real: RealImages, index: int) -> dict:
     answer = placed(store, real.test[index], MAX_LIMIT)
     code = snippets.reconstruct(model, real, index) if real.unchanged else snippets.decode(model, answer["z"])
     return {**answer, "label": real.class_names[real.test_labels[index]], "code": code}
-
-
-def scatter(store: ModelStore) -> tuple[dict | None, float]:
-    """Where the test images lie, and the half-width of the square that holds nearly all of them."""
-    real = store.real_images(MAP)
-    if real is None:
-        return None, 3.0
-    mean = store.pipe(MAP).encode(real.test[:MAX_POINTS]).mean.numpy()
-    if not np.isfinite(mean).all():
-        raise UserError(f"{store.models[MAP].name!r} encodes images to numbers that are not finite.")
-    reach = float(np.quantile(np.abs(mean), 0.995))
-    limit = min(max(math.ceil(reach * 2) / 2, MIN_LIMIT), MAX_LIMIT)
-    return {
-        "x": [round(float(v), 2) for v in mean[:, 0]],
-        "y": [round(float(v), 2) for v in mean[:, 1]],
-        "labels": [int(v) for v in real.test_labels[:MAX_POINTS]],
-        "class_names": real.class_names,
-        "title": real.title,
-        "total": len(mean),
-    }, limit
 
 
 def first_anchors(points: dict | None, limit: float) -> tuple[list[float], list[float]]:
@@ -207,7 +172,8 @@ def functions(store: ModelStore) -> list[Callable]:
         index = integer(payload.get("index"), 0, len(real.test) - 1, 0)
         return example_answer(store, real, index)
 
-    return [start, decode, line, place, example]
+    film_of_model = films.film_function(lambda payload: model)
+    return [start, decode, line, place, example, film_of_model, *pair.functions(store)]
 
 
 def build(store: ModelStore) -> gr.HTML:
@@ -218,6 +184,8 @@ def build(store: ModelStore) -> gr.HTML:
         "size": model.sample_size,
         "channels": model.num_channels,
         "draws": model.num_channels == 1,
+        "film": films.film_of(model),
+        "radius": pair.RADIUS,
         "first": files.read("map") if model.built_in else None,
     }
-    return widget("map", "Latent map", page, functions(store))
+    return widget("map", "Latent map", page, functions(store), parts=["pair"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import math
 import re
 import sys
 import threading
@@ -19,18 +20,38 @@ from ..errors import UserError
 
 logger = logging.getLogger(__name__)
 
-MAP, SAMPLES, CLASSES = KINDS = ("map", "samples", "classes")
-BUILT_IN = {MAP: "vae-mnist", SAMPLES: "dcgan-cifar10-frogs", CLASSES: "cgan-mnist"}
-KIND_OF_CLASS = {"VAEPipeline": MAP, "DCGANPipeline": SAMPLES, "CGANPipeline": CLASSES}
-CLASS_OF_KIND = {kind: name for name, kind in KIND_OF_CLASS.items()}
-COMPONENT = {MAP: "decoder", SAMPLES: "generator", CLASSES: "generator"}
+MAP, AUTOENCODER, SAMPLES, CLASSES = KINDS = ("map", "autoencoder", "samples", "classes")
+BUILT_IN = {
+    MAP: "vae-mnist",
+    AUTOENCODER: "autoencoder-mnist",
+    SAMPLES: "dcgan-cifar10-frogs",
+    CLASSES: "cgan-mnist",
+}
+# The unconditional generators stand in the order in which they were invented.
+KIND_OF_CLASS = {
+    "VAEPipeline": MAP,
+    "AutoencoderPipeline": AUTOENCODER,
+    "VanillaGANPipeline": SAMPLES,
+    "LAPGANPipeline": SAMPLES,
+    "DCGANPipeline": SAMPLES,
+    "WGANPipeline": SAMPLES,
+    "PixelDiffusionPipeline": SAMPLES,
+    "CGANPipeline": CLASSES,
+}
 # What each tab shows, and beside which of it stand real images.
-KINDS_SHOWN = {"map": (MAP,), "samples": (SAMPLES,), "classes": (CLASSES,), "real_or_fake": (CLASSES, SAMPLES)}
-KINDS_COMPARED = {"map": (MAP,), "samples": (), "classes": (), "real_or_fake": (CLASSES, SAMPLES)}
+KINDS_SHOWN = {
+    "map": (MAP, AUTOENCODER),
+    "samples": (SAMPLES,),
+    "classes": (CLASSES,),
+    "real_or_fake": (CLASSES, SAMPLES),
+}
+KINDS_COMPARED = {"map": (MAP, AUTOENCODER), "samples": (), "classes": (), "real_or_fake": (CLASSES, SAMPLES)}
+# The tab that shows every unconditional generator, and how many at most: all of them stay in memory.
+GALLERY_TAB, MAX_GALLERY = "samples", 12
 TABS = tuple(KINDS_SHOWN)
 # Larger numbers in a config are damage: no network of the suite goes beyond 128 pixels.
 MAX_SIDE, MAX_CLASSES = 1024, 10_000
-# The map is a plane.
+# The maps are planes.
 MAP_DIM = 2
 # Repositories of a Hub namespace that are looked at.
 MAX_REPOSITORIES = 100
@@ -44,38 +65,59 @@ class NotReadyError(Exception):
 
 @dataclass
 class Model:
-    """One tab's model.
+    """One model that a tab shows.
 
     Attributes:
-        kind: "map", "samples" or "classes".
+        kind: one of `KINDS`.
         name: what `from_pretrained` takes: a built-in name, a folder or a Hub id.
+        class_name: its pipeline's.
         config: config.json of the decoder or generator; empty if it could not be read.
         reason: why the model cannot be used, or None.
         pipe: the pipeline once it is loaded.
         built_in: whether its first page lies in the package.
+        folder: where its model_index.json lies, and maybe evaluation.json, training.json and film.webp beside it.
     """
 
     kind: str
     name: str
+    class_name: str = ""
     config: dict = field(default_factory=dict)
     reason: str | None = None
     pipe: object | None = None
     built_in: bool = False
+    folder: Path | None = None
+
+    @property
+    def title(self) -> str:
+        """Its name without the folder or namespace in front."""
+        return self.name.rstrip("/").rsplit("/", 1)[-1]
 
     @property
     def sample_size(self) -> int:
         """Side of the images in pixels."""
-        return int(self.config.get("sample_size", 32 if self.kind == SAMPLES else 28))
+        size = int(self.config.get("sample_size", 32 if self.kind == SAMPLES else 28))
+        # A diffusion model may see patches, whose pixels are its channels.
+        return size * math.isqrt(int(self.config.get("in_channels", self.num_channels)) // self.num_channels)
 
     @property
     def num_channels(self) -> int:
         """1 or 3."""
+        if "in_channels" in self.config:
+            return 3 if int(self.config["in_channels"]) % 3 == 0 else 1
         return int(self.config.get("num_channels", 3 if self.kind == SAMPLES else 1))
 
     @property
     def class_names(self) -> list[str]:
         """Names of the classes of a conditional model in order; their numbers if they have no names."""
         return [str(c) for c in self.config.get("class_names") or range(int(self.config.get("num_classes") or 10))]
+
+    def read(self, file: str) -> dict:
+        """A JSON file beside its model_index.json; empty if there is none that can be read."""
+        try:
+            content = json.loads((self.folder / file).read_text()) if self.folder else {}
+        except (OSError, ValueError):
+            return {}
+        return content if isinstance(content, dict) else {}
 
 
 @dataclass
@@ -114,10 +156,18 @@ class ModelStore:
     """
 
     def __init__(self, models: str | None = None, tabs: Sequence[str] = TABS):
-        found = {} if models is None else {model.kind: model for model in find_models(models)}
-        self.models = {kind: found.get(kind) or built_in_model(kind) for kind in kinds_of(tabs, KINDS_SHOWN)}
+        found = [] if models is None else find_models(models)
+        first = {model.kind: model for model in reversed(found)}
+        self.models = {kind: first.get(kind) or built_in_model(kind) for kind in kinds_of(tabs, KINDS_SHOWN)}
+        self.gallery: list[Model] = []
+        if GALLERY_TAB in tabs:
+            given = [model for model in found if model.kind == SAMPLES]
+            self.gallery = by_age(given or [self.models[SAMPLES], *other_built_in_samples()])
+            # The tab opens with a model that works, if there is one.
+            candidates = [self.models[SAMPLES], *self.gallery]
+            self.models[SAMPLES] = next((model for model in candidates if model.reason is None), candidates[0])
         self._compared = kinds_of(tabs, KINDS_COMPARED)
-        self._real: dict[str, RealImages | None] = {}
+        self._real: dict[tuple, RealImages | None] = {}
         self._real_lock = threading.Lock()
         self._first_pages: dict[str, dict] = {}
         self._first_page_lock = threading.Lock()
@@ -128,12 +178,14 @@ class ModelStore:
         thread.start()
         return thread
 
-    def load(self) -> None:
-        """Load every model, the first tab's first; what fails leaves its reason in the model."""
+    def load(self, gallery: bool = True) -> None:
+        """Load every model, the first tab's first; what fails leaves its reason in the model.
+
+        Args:
+            gallery: whether those that only the gallery shows are loaded too, last.
+        """
         import torch
         from diffusers.utils.logging import disable_progress_bar, set_verbosity_error
-
-        from ..pipelines import load_pipeline
 
         disable_progress_bar()
         # A Space has no accelerate, and hears about it for every network; what matters is checked after loading.
@@ -141,35 +193,25 @@ class ModelStore:
         # One visitor's forward pass may use one core: see the note in this package's __init__.
         torch.set_num_threads(1)
         for model in self.models.values():
-            if model.reason is not None or model.pipe is not None:
-                continue
-            try:
-                pipe = load_pipeline(model.name)
-                pipe(num_images=1, seed=0)  # the first forward pass allocates; no visitor should wait for it
-                model.pipe = pipe
-            except UserError as error:
-                model.reason = str(error)
-            except Exception as error:
-                logger.exception("Loading %s failed", model.name)
-                model.reason = f"{model.name!r} does not load: {first_line(error)}"
-            if model.reason is not None:
-                print(model.reason, file=sys.stderr)
+            load_model(model)
         for kind in self._compared:
             if self.models[kind].pipe is not None:
                 self.real_images(kind)
+        for model in self.gallery if gallery else []:
+            load_model(model)
 
-    def pipe(self, kind: str):
-        """The pipeline of a kind.
+    def pipe(self, which: str | Model):
+        """The pipeline of a kind, or of a model of the gallery.
 
         Raises:
             NotReadyError: it is still loading.
             UserError: it cannot be used; the text says why.
         """
-        model = self.models[kind]
+        model = which if isinstance(which, Model) else self.models[which]
         if model.reason is not None:
             raise UserError(model.reason)
         if model.pipe is None:
-            raise NotReadyError(kind)
+            raise NotReadyError(model.name)
         return model.pipe
 
     def first_page(self, tab: str, make: Callable[[ModelStore], dict]) -> dict:
@@ -181,15 +223,42 @@ class ModelStore:
 
     def real_images(self, kind: str) -> RealImages | None:
         """Real images that a model can be compared with, in its size; None if the package has none that fit."""
+        model = self.models[kind]
+        # One copy for all models that want the same.
+        key = (model.num_channels, model.sample_size, tuple(model.class_names) if kind == CLASSES else None)
         with self._real_lock:
-            if kind not in self._real:
-                self._real[kind] = load_real_images(self.models[kind])
-            return self._real[kind]
+            if key not in self._real:
+                self._real[key] = load_real_images(model)
+            return self._real[key]
 
 
 def kinds_of(tabs: Sequence[str], kinds: dict[str, tuple[str, ...]]) -> list[str]:
     """The kinds that `kinds` names for any of the tabs, in the order of `KINDS`."""
     return [kind for kind in KINDS if any(kind in kinds[tab] for tab in tabs)]
+
+
+def by_age(models: list[Model]) -> list[Model]:
+    """Models in the order in which their kinds were invented, then by name."""
+    return sorted(models, key=lambda model: (list(KIND_OF_CLASS).index(model.class_name), model.title))
+
+
+def load_model(model: Model) -> None:
+    """Load a model that is not loaded yet; what fails leaves its reason in it."""
+    from ..pipelines import load_pipeline
+
+    if model.reason is not None or model.pipe is not None:
+        return
+    try:
+        pipe = load_pipeline(model.name)
+        pipe(num_images=1, seed=0)  # the first forward pass allocates; no visitor should wait for it
+        model.pipe = pipe
+    except UserError as error:
+        model.reason = str(error)
+    except Exception as error:
+        logger.exception("Loading %s failed", model.name)
+        model.reason = f"{model.name!r} does not load: {first_line(error)}"
+    if model.reason is not None:
+        print(model.reason, file=sys.stderr)
 
 
 def load_real_images(model: Model) -> RealImages | None:
@@ -232,41 +301,52 @@ def resized(images: np.ndarray, size: int) -> np.ndarray:
 def built_in_model(kind: str) -> Model:
     """The package's model of a kind."""
     name = BUILT_IN[kind]
+    class_name = next(name for name, of in KIND_OF_CLASS.items() if of == kind)
     folder = zoo.model_folder(name)
     if folder is None:
-        return Model(kind, name, reason=f"The built-in model {name!r} is not in this installation: install it again.")
+        reason = f"The built-in model {name!r} is not in this installation: install it again."
+        return Model(kind, name, class_name, reason=reason)
     found = read_folder(folder, name)
     if found is None:
-        return Model(kind, name, reason=f"The built-in model {name!r} is damaged: install the package again.")
+        return Model(
+            kind, name, class_name, reason=f"The built-in model {name!r} is damaged: install the package again."
+        )
     found.built_in = True
     return found
 
 
+def other_built_in_samples() -> list[Model]:
+    """The package's unconditional generators beside the one that has the tab by itself."""
+    found = []
+    for name in zoo.model_names():
+        folder = zoo.model_folder(name)
+        try:
+            if name != BUILT_IN[SAMPLES] and KIND_OF_CLASS.get(read_index(folder / "model_index.json")[0]) == SAMPLES:
+                found.append(read_folder(folder, name))
+        except UserError as error:
+            print(error, file=sys.stderr)
+    return found[: MAX_GALLERY - 1]
+
+
 def read_folder(folder: Path, name: str) -> Model | None:
     """The model in a pipeline folder, judged by its JSON files; None if no tab shows such a pipeline."""
-    try:
-        class_name = json.loads((folder / "model_index.json").read_text())["_class_name"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(
-            f"{folder / 'model_index.json'} is not a readable model_index.json: {first_line(error)}"
-        ) from error
-    # A repository that loads without the package names its file of code, too.
-    class_name = class_name[-1] if isinstance(class_name, list) and class_name else class_name
-    kind = KIND_OF_CLASS.get(class_name) if isinstance(class_name, str) else None
+    class_name, _ = read_index(folder / "model_index.json")
+    kind = KIND_OF_CLASS.get(class_name)
     if kind is None:
         return None
-    path = folder / COMPONENT[kind] / "config.json"
+    path = config_path(folder, kind)
     try:
         config = json.loads(path.read_text())
-        model = Model(kind, name, config)
+        model = Model(kind, name, class_name, config, folder=folder)
         if not 1 <= model.sample_size <= MAX_SIDE or model.num_channels not in REAL_SAMPLES:
             raise ValueError(f"{model.num_channels} channels of {model.sample_size} pixels are not possible")
-        fewest = 0 if kind == MAP else 1
-        if not fewest <= int(config.get("num_classes", fewest)) <= MAX_CLASSES or not model.class_names:
+        # Models of other kinds may have classes too, or say that they have none.
+        fewest = 1 if kind == CLASSES else 0
+        if not fewest <= int(config.get("num_classes") or fewest) <= MAX_CLASSES or len(model.class_names) < fewest:
             raise ValueError("its classes are not possible")
     except (OSError, ValueError, TypeError, AttributeError, OverflowError) as error:
-        return Model(kind, name, reason=f"{name!r} is broken: {path}: {first_line(error)}")
-    if kind == MAP and config.get("latent_dim") != MAP_DIM:
+        return Model(kind, name, class_name, reason=f"{name!r} is broken: {path}: {first_line(error)}", folder=folder)
+    if kind in (MAP, AUTOENCODER) and config.get("latent_dim") != MAP_DIM:
         print(f"{name}: its latent has {config.get('latent_dim')} numbers, the map needs {MAP_DIM}.", file=sys.stderr)
         return None
     if kind == MAP and config.get("num_classes"):
@@ -275,8 +355,39 @@ def read_folder(folder: Path, name: str) -> Model | None:
     return model
 
 
+def read_index(path: Path) -> tuple[str, list[str]]:
+    """The class that a model_index.json names, and the folders of its networks.
+
+    Raises:
+        UserError: it is not readable as one.
+    """
+    try:
+        index = json.loads(path.read_text())
+        class_name = index["_class_name"]
+        # A repository that loads without the package names its file of code, too.
+        class_name = class_name[-1] if isinstance(class_name, list) and class_name else class_name
+        networks = [name for name, of in index.items() if name.isidentifier() and isinstance(of, list) and of and of[0]]
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise UserError(f"{path} is not a readable model_index.json: {first_line(error)}") from error
+    return str(class_name), [name for name in networks if not name.startswith("_")]
+
+
+def config_path(folder: Path, kind: str) -> Path:
+    """The config.json of the network that draws: of a pipeline of several that do, the one with the largest images."""
+
+    def size(path: Path) -> int:
+        try:
+            return int(json.loads(path.read_text())["sample_size"])
+        except (OSError, ValueError, LookupError, TypeError):
+            return 0
+
+    usual = folder / ("decoder" if kind in (MAP, AUTOENCODER) else "generator") / "config.json"
+    found = [] if usual.is_file() else sorted(folder.glob("*/config.json"))
+    return max(found, key=size, default=usual)
+
+
 def find_models(models: str) -> list[Model]:
-    """At most one model per kind, the first by name; see `ModelStore`."""
+    """At most one model per kind, the first by name, and MAX_GALLERY unconditional generators; see `ModelStore`."""
     folder = Path(models)
     if folder.is_dir():
         found = find_in_folder(folder)
@@ -292,20 +403,21 @@ def find_models(models: str) -> list[Model]:
         found = find_on_hub(models)
     else:
         raise UserError(f"--models {models}: there is no such folder.")
-    by_kind: dict[str, Model] = {}
+    kept: list[Model] = []
     for model in found:
         if model is None:
             continue
-        if model.kind in by_kind:
-            print(f"Not shown: {model.name}; the tab already has {by_kind[model.kind].name}.", file=sys.stderr)
+        same = [other for other in kept if other.kind == model.kind]
+        if len(same) < (MAX_GALLERY if model.kind == SAMPLES else 1):
+            kept.append(model)
         else:
-            by_kind[model.kind] = model
-    if not by_kind:
+            print(f"Not shown: {model.name}; the tab already has {same[0].name}.", file=sys.stderr)
+    if not kept:
         raise UserError(
             f"--models {models}: no model there that a tab can show: {', '.join(KIND_OF_CLASS)} "
-            f"(a VAEPipeline needs a latent of {MAP_DIM} numbers)."
+            f"(a VAEPipeline or AutoencoderPipeline needs a latent of {MAP_DIM} numbers)."
         )
-    return list(by_kind.values())
+    return kept
 
 
 def find_in_folder(folder: Path) -> list[Model | None]:
@@ -332,9 +444,12 @@ def find_on_hub(name: str) -> list[Model | None]:
 
     def read(repository: str) -> Model | None:
         index = Path(hf_hub_download(repository, "model_index.json"))
-        for component in set(COMPONENT.values()):
+        class_name, networks = read_index(index)
+        if class_name not in KIND_OF_CLASS:
+            return None
+        for file in (*(f"{network}/config.json" for network in networks), "evaluation.json"):
             try:
-                hf_hub_download(repository, f"{component}/config.json")
+                hf_hub_download(repository, file)
             except EntryNotFoundError:
                 continue
         return read_folder(index.parent, repository)

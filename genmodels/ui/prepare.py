@@ -6,30 +6,35 @@ import sys
 
 from .. import zoo
 from ..errors import UserError
-from . import first_page
-from .models import KINDS_SHOWN, ModelStore, weights_digest
-from .suite import TABS
+from . import classes, first_page, map, pair, real_or_fake, samples
+from .models import CLASSES, MAP, SAMPLES, ModelStore, weights_digest
+
+# Folder of a page, what makes it, and the kinds of models that it shows.
+PAGES = {
+    "map": (map.first_page, (MAP,)),
+    "pair": (pair.first_page, pair.PAIR),
+    "samples": (samples.first_page, (SAMPLES,)),
+    "classes": (classes.first_page, (CLASSES,)),
+    "real_or_fake": (real_or_fake.first_page, real_or_fake.KINDS),
+}
 
 
 def main() -> int:
     """Write the files and say which; 1 if a built-in model is missing."""
     store = ModelStore()
-    store.load()
+    store.load(gallery=False)
     failed = any(model.reason for model in store.models.values())
-    for tab, (_, _, module) in TABS.items():
+    for name, (make, kinds) in PAGES.items():
         try:
-            page = module.first_page(store)
+            page = make(store)
         except UserError as error:
-            print(f"{tab}: {error}", file=sys.stderr)
+            print(f"{name}: {error}", file=sys.stderr)
             failed = True
             continue
-        page["weights"] = {
-            model.name: weights_digest(zoo.model_folder(model.name))
-            for model in store.models.values()
-            if model.kind in KINDS_SHOWN[tab] and model.reason is None
-        }
-        first_page.write(tab, page)
-        print(f"{tab}: {sum(f.stat().st_size for f in (first_page.FOLDER / tab).iterdir()):,} bytes")
+        models = [store.models[kind] for kind in kinds if store.models[kind].reason is None]
+        page["weights"] = {model.name: weights_digest(zoo.model_folder(model.name)) for model in models}
+        first_page.write(name, page)
+        print(f"{name}: {sum(f.stat().st_size for f in (first_page.FOLDER / name).iterdir()):,} bytes")
     return int(failed)
 
 

@@ -86,7 +86,7 @@ class Comparer:
         """COUNT real and COUNT generated images with their scores."""
         model: Model = self.store.models[kind]
         pipe = self.store.pipe(kind)
-        if pipe.discriminator is None:
+        if getattr(pipe, "discriminator", None) is None:
             raise UserError(f"{model.name!r} was saved without its discriminator, so it cannot score images.")
         real = self.real(kind)
         images, labels = self.generated(kind, seed)

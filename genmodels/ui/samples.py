@@ -1,4 +1,4 @@
-"""The Samples tab: contact sheets of a DCGAN, and the way from one of its images to another."""
+"""The Samples tab: contact sheets of a generator and the way from one of its images to another; `gallery` is its second view."""
 
 from __future__ import annotations
 
@@ -6,57 +6,96 @@ from collections.abc import Callable
 
 import gradio as gr
 
+from ..errors import UserError
+from . import films, gallery, snippets
 from . import first_page as files
-from . import snippets
 from .inputs import MAX_SEED, integer, number, one_of, server_function
-from .models import SAMPLES, ModelStore
+from .models import SAMPLES, Model, ModelStore
 from .pictures import FRAMES, sheet_uri, to_bytes
 from .widget import widget
 
 COUNTS = (16, 36, 64)
 # The range of truncation that the page offers; the pipeline takes 0 to 2.
 MAX_PSI = 1.5
+# Images of which all levels are shown.
+STAGED = 4
 FIRST_SEED, FIRST_COUNT, FIRST_PAIR = 0, 36, (0, 8)
 
 
-def sheet_answer(store: ModelStore, seed: int, count: int, psi: float) -> dict:
+def sheet_answer(store: ModelStore, model: Model, seed: int, count: int, psi: float) -> dict:
     """A contact sheet and its Python."""
-    pipe = store.pipe(SAMPLES)
-    images = to_bytes(pipe(num_images=count, seed=seed, psi=psi, output_type="np").images)
+    pipe, psi = store.pipe(model), psi_for(model, psi)
+    images = to_bytes(pipe(num_images=count, seed=seed, output_type="np", **options(psi)).images)
     return {
         "sheet": sheet_uri(images, round(count**0.5)),
+        "size": images.shape[1],
+        "model": model.name,
         "seed": seed,
         "count": count,
         "psi": psi,
-        "code": snippets.samples(store.models[SAMPLES], count, seed, psi),
+        "code": snippets.samples(model, count, seed, psi),
     }
 
 
-def between_answer(store: ModelStore, seed: int, a: int, b: int, psi: float) -> dict:
+def between_answer(store: ModelStore, model: Model, seed: int, a: int, b: int, psi: float) -> dict:
     """FRAMES images in one row, from image `a` of a seed to image `b`."""
     from ..pipelines.base import draw_latents
 
-    pipe = store.pipe(SAMPLES)
+    pipe, psi = store.pipe(model), psi_for(model, psi)
     latents = draw_latents(max(a, b) + 1, pipe.latent_dim, seed=seed)
-    images = to_bytes(pipe.interpolate(latents[a], latents[b], steps=FRAMES, psi=psi, output_type="np").images)
+    classes = gallery.classes_of(pipe, a, b)
+    images = pipe.interpolate(latents[a], latents[b], FRAMES, output_type="np", **options(psi), **classes).images
     return {
-        "film": sheet_uri(images, FRAMES),
+        "film": sheet_uri(to_bytes(images), FRAMES),
         "a": a,
         "b": b,
-        "code": snippets.between(store.models[SAMPLES], a, b, seed, psi),
+        "code": snippets.between(model, a, b, seed, psi, classes),
     }
+
+
+def stages_answer(store: ModelStore, model: Model, seed: int, psi: float) -> dict:
+    """The first images of a seed at every level of a LAPGAN, the coarsest first: a sheet of one row for each."""
+    if not has_stages(model):
+        raise UserError(f"{model.title} draws its images in one go, not from coarse to fine.")
+    drawn = store.pipe(model)(num_images=STAGED, seed=seed, psi=psi, return_stages=True, output_type="np").stages
+    return {
+        "model": model.name,
+        "sheets": [sheet_uri(to_bytes(images), STAGED) for images in drawn],
+        "sizes": [images.shape[1] for images in drawn],
+        "code": snippets.stages(model, STAGED, seed, psi),
+    }
+
+
+def has_stages(model: Model) -> bool:
+    """Whether a model draws from coarse to fine."""
+    return model.class_name == "LAPGANPipeline"
+
+
+def psi_for(model: Model, psi: float) -> float | None:
+    """The truncation that a model is called with, None if it has none."""
+    return psi if gallery.truncates(model) else None
+
+
+def options(psi: float | None) -> dict:
+    """`psi` as arguments of a pipeline."""
+    return {} if psi is None else {"psi": psi}
 
 
 def first_page(store: ModelStore) -> dict:
     """What the tab shows before any click."""
+    model = store.models[SAMPLES]
     return {
-        "sheet": sheet_answer(store, FIRST_SEED, FIRST_COUNT, 1.0),
-        "between": between_answer(store, FIRST_SEED, *FIRST_PAIR, 1.0),
+        "sheet": sheet_answer(store, model, FIRST_SEED, FIRST_COUNT, 1.0),
+        "between": between_answer(store, model, FIRST_SEED, *FIRST_PAIR, 1.0),
     }
 
 
 def functions(store: ModelStore) -> list[Callable]:
     """What the tab's page may call."""
+
+    def common(payload: dict) -> tuple[Model, int, float]:
+        seed = integer(payload.get("seed"), 0, MAX_SEED, 0)
+        return gallery.chosen(store, payload), seed, round(number(payload.get("psi"), 0.0, MAX_PSI, 1.0), 2)
 
     @server_function
     def start(payload: dict) -> dict:
@@ -64,17 +103,21 @@ def functions(store: ModelStore) -> list[Callable]:
 
     @server_function
     def sheet(payload: dict) -> dict:
-        seed = integer(payload.get("seed"), 0, MAX_SEED, 0)
-        count = one_of(payload.get("count"), COUNTS, FIRST_COUNT)
-        return sheet_answer(store, seed, count, round(number(payload.get("psi"), 0.0, MAX_PSI, 1.0), 2))
+        model, seed, psi = common(payload)
+        return sheet_answer(store, model, seed, one_of(payload.get("count"), COUNTS, FIRST_COUNT), psi)
 
     @server_function
     def between(payload: dict) -> dict:
-        seed = integer(payload.get("seed"), 0, MAX_SEED, 0)
+        model, seed, psi = common(payload)
         a, b = (integer(payload.get(end), 0, max(COUNTS) - 1, 0) for end in "ab")
-        return between_answer(store, seed, a, b, round(number(payload.get("psi"), 0.0, MAX_PSI, 1.0), 2))
+        return between_answer(store, model, seed, a, b, psi)
 
-    return [start, sheet, between]
+    @server_function
+    def stages(payload: dict) -> dict:
+        return stages_answer(store, *common(payload))
+
+    film = films.film_function(lambda payload: gallery.chosen(store, payload))
+    return [start, sheet, between, stages, film, *gallery.functions(store)]
 
 
 def build(store: ModelStore) -> gr.HTML:
@@ -82,11 +125,13 @@ def build(store: ModelStore) -> gr.HTML:
     model = store.models[SAMPLES]
     page = {
         "reason": model.reason,
-        "size": model.sample_size,
-        "frogs": model.built_in,
+        "models": {other.name: {**gallery.described(other), "stages": has_stages(other)} for other in store.gallery},
+        "staged": STAGED,
+        "main": model.name,
+        "columns": gallery.COLUMNS,
         "counts": COUNTS,
         "max_psi": MAX_PSI,
         "max_seed": MAX_SEED,
         "first": files.read("samples") if model.built_in else None,
     }
-    return widget("samples", "Samples", page, functions(store))
+    return widget("samples", "Samples", page, functions(store), parts=["gallery"])

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from .models import CLASS_OF_KIND, Model, RealImages
+from .models import Model, RealImages
 from .pictures import STRIP
 
 
 def head(model: Model, extra: Sequence[str] = (), modules: Sequence[str] = ()) -> str:
     """Imports and the line that loads the model."""
-    class_name = CLASS_OF_KIND[model.kind]
+    class_name = model.class_name
     ours = f"from genmodels import {', '.join([class_name, *modules])}"
     imports = "\n".join([*extra, ours])
     return f"{imports}\n\npipe = {class_name}.from_pretrained({quoted(model.name)})\n"
@@ -41,6 +41,18 @@ def decode(model: Model, z: Sequence[float]) -> str:
     return head(model, [TORCH]) + f'pipe.decode(torch.tensor([{listed(z)}])).images[0].save("picture.png")\n'
 
 
+def decode_both(models: Sequence[Model], z: Sequence[float]) -> str:
+    """One point of two maps."""
+    loads = "".join(f"    {model.class_name}.from_pretrained({quoted(model.name)}),\n" for model in models)
+    return (
+        f"{TORCH}\n{GRID}\nfrom genmodels import {', '.join(sorted(model.class_name for model in models))}\n\n"
+        f"pipes = [\n{loads}]\n"
+        f"z = torch.tensor([{listed(z)}])\n"
+        "images = [pipe.decode(z).images[0] for pipe in pipes]\n"
+        'make_image_grid(images, rows=1, cols=2).save("both.png")\n'
+    )
+
+
 def line(model: Model, a: Sequence[float], b: Sequence[float]) -> str:
     """The strip between two anchors of the map."""
     return head(model, [TORCH, GRID]) + (
@@ -67,21 +79,49 @@ def reconstruct(model: Model, real: RealImages, index: int) -> str:
     )
 
 
-def samples(model: Model, count: int, seed: int, psi: float) -> str:
+def psi_of(psi: float | None) -> str:
+    """`psi` as a further argument, nothing for models that have none."""
+    return "" if psi is None else f", psi={psi:g}"
+
+
+def samples(model: Model, count: int, seed: int, psi: float | None) -> str:
     """A contact sheet."""
     rows = rows_of(count)
     return head(model, [GRID]) + (
-        f"images = pipe(num_images={count}, seed={seed}, psi={psi:g}).images\n"
+        f"images = pipe(num_images={count}, seed={seed}{psi_of(psi)}).images\n"
         f'make_image_grid(images, rows={rows}, cols={count // rows}).save("samples.png")\n'
     )
 
 
-def between(model: Model, a: int, b: int, seed: int, psi: float) -> str:
+def between(model: Model, a: int, b: int, seed: int, psi: float | None, classes: dict) -> str:
     """The strip between two images of a contact sheet."""
+    more = "".join(f", {name}={value!r}" for name, value in classes.items())
     return head(model, [GRID]) + (
         f"latents = pipe(num_images={max(a, b) + 1}, seed={seed}).latents\n"
-        f"images = pipe.interpolate(latents[{a}], latents[{b}], steps={STRIP}, psi={psi:g}).images\n"
+        f"images = pipe.interpolate(latents[{a}], latents[{b}], steps={STRIP}{psi_of(psi)}{more}).images\n"
         f'make_image_grid(images, rows=1, cols={STRIP}).save("between.png")\n'
+    )
+
+
+def stages(model: Model, count: int, seed: int, psi: float) -> str:
+    """Images from coarse to fine, a row for each level."""
+    return head(model, [GRID]) + (
+        f"stages = pipe(num_images={count}, seed={seed}, psi={psi:g}, return_stages=True).stages\n"
+        "images = [image.resize((64, 64), resample=0) for stage in stages for image in stage]\n"
+        f'make_image_grid(images, rows=len(stages), cols={count}).save("stages.png")\n'
+    )
+
+
+def side_by_side(models: Sequence[Model], seed: int, columns: int, longest: int) -> str:
+    """Several models from the same random numbers, a row each."""
+    names = "".join(f"    {quoted(model.name)},\n" for model in models)
+    return (
+        f"{TORCH}\n{GRID}\nfrom genmodels import load_pipeline\n\n"
+        f"vectors = torch.randn({columns}, {longest}, generator=torch.Generator().manual_seed({seed}))\n"
+        f"names = [\n{names}]\nimages = []\nfor name in names:\n    pipe = load_pipeline(name)\n"
+        "    images += pipe(latents=vectors[:, : pipe.latent_dim]).images\n"
+        "images = [image.resize((64, 64)) for image in images]\n"
+        f'make_image_grid(images, rows=len(names), cols={columns}).save("side-by-side.png")\n'
     )
 
 

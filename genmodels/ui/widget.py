@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import gradio as gr
@@ -28,7 +28,7 @@ def read(name: str) -> str:
     return (FOLDER / name).read_text(encoding="utf-8")
 
 
-def widget(name: str, label: str, page: dict, functions: list[Callable]) -> gr.HTML:
+def widget(name: str, label: str, page: dict, functions: list[Callable], parts: Sequence[str] = ()) -> gr.HTML:
     """The widget of one tab.
 
     Args:
@@ -36,13 +36,18 @@ def widget(name: str, label: str, page: dict, functions: list[Callable]) -> gr.H
         label: what a screen reader calls it.
         page: what its JavaScript finds in `props.page`; JSON only.
         functions: what its JavaScript finds in `server`.
+        parts: further views with files of their own: the HTML of `pair` goes where the tab's has <!-- pair -->, and its
+            JavaScript runs before the tab's, in a function of its own.
     """
-    html = read(f"{name}.html").replace("<!-- code -->", read("code.html"))
+    html = read(f"{name}.html")
+    for part in ("code", "film", *parts):
+        html = html.replace(f"<!-- {part} -->", read(f"{part}.html"))
+    scripts = [read("common.js"), *(f"(() => {{\n{read(f'{part}.js')}}})();\n" for part in parts), read(f"{name}.js")]
     return gr.HTML(
         label=label,
         html_template=html,
-        css_template=read(f"{name}.css"),
-        js_on_load=read("common.js") + read(f"{name}.js"),
+        css_template="".join(read(f"{file}.css") for file in (name, *parts)),
+        js_on_load="".join(scripts),
         apply_default_css=False,
         server_functions=functions,
         elem_id=f"{name.replace('_', '-')}-tab",

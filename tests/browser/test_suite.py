@@ -92,6 +92,28 @@ def test_touch_moves_over_the_map(open_page):
     )
 
 
+@pytest.mark.parametrize(("moved", "other"), [("map", "autoencoder"), ("autoencoder", "map")])
+def test_two_maps_have_one_cursor(warm_page, moved, other):
+    tab = warm_page.locator("#map-tab")
+    tab.get_by_role("button", name="VAE and autoencoder").click()
+    stage, picture = tab.locator(f"[data-kind={moved}] .twin-stage"), tab.locator(f"[data-kind={other}] .twin-picture")
+    tab.locator(f"[data-kind={other}] .twin-where", has_text="z = (").wait_for(timeout=10_000)
+    for move in (lambda: stage.click(position={"x": 60, "y": 90}), lambda: stage.press("ArrowRight")):
+        before, ring = pixels(picture), pixels(tab.locator(f"[data-kind={other}] .twin-stage"))
+        move()
+        wait_for_change(warm_page, picture, before)
+        assert pixels(tab.locator(f"[data-kind={other}] .twin-stage")) != ring
+    where = tab.locator(".twin-where").all_inner_texts()
+    assert where[0] == where[1] != "z = (0.00, 0.00)"
+    # A corner of the square is far from every test image.
+    stage.click(position={"x": 2, "y": 2})
+    tab.locator(f"[data-kind={moved}] .hole").wait_for(timeout=5000)
+    assert "AutoencoderPipeline" in tab.locator(".code code").inner_text()
+    tab.get_by_role("button", name="the VAE", exact=True).click()
+    assert tab.locator(".stage").is_visible()
+    assert not stage.is_visible()
+
+
 def test_an_anchor_is_dragged_and_the_line_changes(warm_page):
     strip = warm_page.locator("#map-tab .strip canvas").last
     before = pixels(strip)
@@ -160,6 +182,72 @@ def test_new_frogs_and_a_pair_of_them(warm_page):
             break
         warm_page.wait_for_timeout(50)
     assert "latents[40], latents[63]" in code.inner_text()
+
+
+def test_a_training_film_is_scrubbed(open_page):
+    tab = open_tab(open_page(), "Samples")
+    film = tab.locator(".training canvas")
+    # It is fetched when it comes into view, whether the networks are loaded or not.
+    tab.locator(".training").scroll_into_view_if_needed()
+    film.wait_for(timeout=30_000)
+    assert "step 10,000 of 10,000" in tab.locator(".training output").inner_text()
+    last = pixels(film)
+    tab.locator(".training .step").fill("0")
+    assert "step 0 of 10,000" in tab.locator(".training output").inner_text()
+    assert pixels(film) != last
+
+
+@pytest.fixture(scope="module")
+def three_gans(browser, tmp_path_factory):
+    """An open Samples tab with three tiny models."""
+    from helpers import make_pipeline
+
+    folder = tmp_path_factory.mktemp("gans")
+    for kind in ("gan", "dcgan", "wgan"):
+        make_pipeline(kind).save_pretrained(folder / kind)
+    with running_app("--models", str(folder)) as (url, _, _):
+        page = browser.new_page(viewport={"width": 390, "height": 844})
+        errors = []
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(url)
+        yield page
+        page.close()
+        assert errors == []
+
+
+def test_all_models_draw_and_walk_at_once(three_gans):
+    page = three_gans
+    tab = open_tab(page, "Samples")
+    tab.get_by_role("button", name="all models side by side").click()
+    tab.locator(".row-of[data-seed]").nth(2).wait_for(timeout=90_000)
+    rows = tab.locator(".row-of[data-seed]")
+    assert rows.count() == 3
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    walks = [rows.nth(i).locator(".walk") for i in range(3)]
+    before = [pixels(walk) for walk in walks]
+    tab.locator(".gallery-t").fill("24")
+    assert all(pixels(walk) != old for walk, old in zip(walks, before, strict=True))
+    # The end of the walk is the image in the column of B.
+    for i, walk in enumerate(walks):
+        assert pixels(walk) == pixels(rows.nth(i).locator(".cell-of").nth(3))
+    before = pixels(walks[2])
+    tab.get_by_role("button", name="Column 6").click()
+    tab.get_by_role("button", name="Column 2").click()
+    wait_for_change(page, walks[2], before)
+    assert "load_pipeline" in tab.locator(".code code").inner_text()
+
+
+def test_another_model_is_chosen(three_gans):
+    tab = open_tab(three_gans, "Samples")
+    tab.get_by_role("button", name="one model").click()
+    sheet = tab.locator(".sheet img")
+    tab.locator(".model").select_option(label="wgan")
+    tab.locator(".code code", has_text="WGANPipeline").wait_for(state="attached", timeout=30_000)
+    before = pixels(sheet)
+    tab.locator(".model").select_option(label="gan")
+    wait_for_change(three_gans, sheet, before)
+    assert sheet.evaluate("e => e.naturalWidth") == 6 * 28
+    assert not tab.locator(".training").is_visible()
 
 
 @pytest.mark.parametrize(("tab_name", "picture"), [("Samples", ".sheet img"), ("Classes", ".row canvas >> nth=0")])

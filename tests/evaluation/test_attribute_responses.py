@@ -17,7 +17,8 @@ from genmodels.__main__ import main
 from genmodels.errors import UserError
 from genmodels.evaluation.attributes import STRENGTHS, balanced_accuracies, edit_responses
 from genmodels.evaluation.classifier import Classifier
-from genmodels.evaluation.evaluate import evaluate_classifier, find_evaluator, tolerance_of
+from genmodels.evaluation.evaluators import evaluate_classifier, find_evaluator
+from genmodels.evaluation.report import tolerance_of
 from genmodels.hub.cards import write_card
 
 NAMES = ["bright", "left"]
@@ -128,7 +129,7 @@ def test_responses_follow_the_edit():
 
 
 def test_edits_are_measured_stated_and_verified(judge, patches, capsys, tmp_path, monkeypatch):
-    monkeypatch.setattr("genmodels.evaluation.evaluate.NLL_DRAWS", 2)
+    monkeypatch.setattr("genmodels.evaluation.by_kind.NLL_DRAWS", 2)
     folder = tmp_path / "vae"
     labels = torch.stack([torch.arange(8) % 4 > 0, torch.arange(8) % 2 > 0], 1)
     images = draw(labels.long())[:, None].float() / 127.5 - 1

@@ -8,22 +8,12 @@ from helpers import make_pipeline
 
 from genmodels import CGANGenerator, CGANPipeline, VAEDecoder, VAEEncoder, VAEPipeline, zoo
 from genmodels.errors import UserError
+from genmodels.evaluation.by_kind import CLASSIFIED, CLASSIFY_DRAWS, classification_metric, importance_weighted_nll
 from genmodels.evaluation.classifier import Classifier
-from genmodels.evaluation.evaluate import (
-    CLASSIFIED,
-    CLASSIFY_DRAWS,
-    MAX_IMAGES,
-    class_numbers,
-    classification_metric,
-    eight_bit,
-    evaluate,
-    evaluate_classifier,
-    find_evaluator,
-    generate,
-    importance_weighted_nll,
-    load_classifier,
-    tolerance_of,
-)
+from genmodels.evaluation.evaluate import MAX_IMAGES, evaluate, generate
+from genmodels.evaluation.evaluators import class_numbers, evaluate_classifier, find_evaluator, load_classifier
+from genmodels.evaluation.metrics import eight_bit
+from genmodels.evaluation.report import tolerance_of
 from genmodels.pipelines import PosteriorOutput
 
 
@@ -79,7 +69,7 @@ def test_the_protocol_says_n_split_and_seed(evaluation):
 
 def test_a_vae_reports_its_bounds(monkeypatch):
     monkeypatch.setattr("genmodels.evaluation.evaluate.KID_SUBSETS", 10)
-    monkeypatch.setattr("genmodels.evaluation.evaluate.NLL_IMAGES", 50)
+    monkeypatch.setattr("genmodels.evaluation.by_kind.NLL_IMAGES", 50)
     torch.manual_seed(0)
     pipeline = VAEPipeline(VAEEncoder(base_channels=4).eval(), VAEDecoder(base_channels=4).eval())
     metrics = {metric.metric: metric.value for metric in evaluate(pipeline, "zoo:mnist-sample").metrics}

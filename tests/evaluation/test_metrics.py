@@ -6,7 +6,7 @@ from torchmetrics.image.fid import FrechetInceptionDistance
 from torchmetrics.image.kid import KernelInceptionDistance
 
 from genmodels import zoo
-from genmodels.evaluation.evaluate import features_of, load_classifier
+from genmodels.evaluation.evaluators import features_of, load_classifier
 from genmodels.evaluation.metrics import (
     coverage_of,
     frechet_distance,

@@ -10,7 +10,8 @@ import torch
 
 from genmodels import AutoencoderDecoder, AutoencoderEncoder, AutoencoderPipeline, zoo
 from genmodels.evaluation import reconstruction
-from genmodels.evaluation.evaluate import autoencoder_metrics, evaluate
+from genmodels.evaluation.by_kind import autoencoder_metrics
+from genmodels.evaluation.evaluate import evaluate
 from genmodels.evaluation.reconstruction import PCA, median_filter, psnr
 
 

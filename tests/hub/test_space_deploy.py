@@ -137,8 +137,9 @@ def test_models_by_hub_id_are_named_and_not_copied(space, models_on_hub, tmp_pat
     settings = yaml.safe_load((tmp_path / "out" / "README.md").read_text(encoding="utf-8").split("---\n")[1])
     assert settings["models"] == settings["preload_from_hub"] == ids
     assert f"serve(models={json.dumps(','.join(ids))})" in (tmp_path / "out" / "app.py").read_text()
-    # Carol has no conditional GAN: that one stays built in.
-    assert {path.parent.name for path in (tmp_path / "out").rglob("model_index.json")} == {"cgan-mnist"}
+    # Carol has no autoencoder and no conditional GAN: those stay built in.
+    built_in = {path.parent.name for path in (tmp_path / "out").rglob("model_index.json")}
+    assert built_in == {"autoencoder-mnist", "cgan-mnist"}
 
     done = space("build", "cgan", tmp_path / "none", "--models", "carol")
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
@@ -148,7 +149,8 @@ def test_models_by_hub_id_are_named_and_not_copied(space, models_on_hub, tmp_pat
 def test_a_space_with_models_by_hub_id_answers(space, faulty_hub, models_on_hub, tmp_path):
     done = space("build", "vae", tmp_path / "out", "--models", models_on_hub["tiny-vae"])
     assert done.returncode == 0, done.stderr
-    assert not list((tmp_path / "out").rglob("*.safetensors"))
+    inside = {path.parents[1].name for path in (tmp_path / "out").rglob("*.safetensors")}
+    assert inside == {"autoencoder-mnist"}
     online = {"HF_HUB_OFFLINE": "0", "HF_ENDPOINT": faulty_hub.endpoint, "HF_HUB_DISABLE_XET": "1"}
     with running_space(tmp_path / "out", tmp_path / "visitor", **online) as url:
         answer = call(Client(url, verbose=False), "/decode", x=1.0, y=0.0)

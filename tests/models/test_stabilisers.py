@@ -17,7 +17,10 @@ JUDGES = {
     "gan": (models.VanillaGANDiscriminator, {"hidden_dims": [8, 6]}),
     "dcgan": (models.DCGANDiscriminator, {"base_channels": 2, "norm": "none"}),
     "cgan": (models.CGANDiscriminator, {"base_channels": 2, "auxiliary_classifier": True, **CLASSES}),
+    "lapgan": (models.LAPGANDiscriminator, {"base_channels": 2, "num_levels": 2}),
 }
+# Those with one last hidden layer.
+MATCHABLE = ("gan", "dcgan", "cgan")
 EVERYTHING = {"minibatch_stddev": True, "minibatch_discrimination": 4, "spectral_norm": True, "dropout": 0.2}
 
 
@@ -106,7 +109,7 @@ def test_wrong_minibatch_arguments():
         models.VanillaGANDiscriminator(minibatch_stddev=1)
 
 
-@pytest.mark.parametrize("kind", JUDGES)
+@pytest.mark.parametrize("kind", MATCHABLE)
 @pytest.mark.parametrize("option", [{"minibatch_stddev": True}, {"minibatch_discrimination": 3}])
 def test_with_minibatch_layers_a_score_depends_on_the_batch(kind, option):
     images, labels = torch.rand(4, 1, 16, 16) * 2 - 1, labels_for(kind, 4)
@@ -119,7 +122,13 @@ def test_with_minibatch_layers_a_score_depends_on_the_batch(kind, option):
     assert torch.equal(judge(images, *labels), scores)
 
 
-@pytest.mark.parametrize("kind", JUDGES)
+@pytest.mark.parametrize("option", [{"minibatch_stddev": True}, {"minibatch_discrimination": 3}])
+def test_so_does_the_score_of_every_level_of_a_pyramid(option):
+    images, judge = torch.rand(4, 1, 16, 16) * 2 - 1, build("lapgan", **option).eval()
+    assert (judge(images)[:2] - judge(images[:2])).abs().min() > 1e-7
+
+
+@pytest.mark.parametrize("kind", MATCHABLE)
 def test_features_are_those_in_front_of_the_score(kind):
     judge, images, labels = build(kind).eval(), torch.rand(3, 1, 16, 16), labels_for(kind, 3)
     scores, features = judge(images, *labels, return_features=True)

@@ -95,7 +95,7 @@ def test_a_long_run_makes_a_film_of_bounded_length(tmp_path):
 
 def test_no_film_of_one_picture(tmp_path):
     frame(0).save(tmp_path / "step-000000.png")
-    save_film(tmp_path, tmp_path / "film.webp")
+    assert save_film(tmp_path, tmp_path / "film.webp") == []
     assert not (tmp_path / "film.webp").exists()
 
 
@@ -114,6 +114,7 @@ def test_a_run_ends_with_its_film_and_its_validation(tmp_path):
     assert training["selected"]["last_fid"] == pytest.approx(measured[4]["fid"], abs=1e-4)
     assert f"after step {best}" in done.stdout
     assert Image.open(tmp_path / "model/film.webp").n_frames == 3
+    assert training["film_steps"] == [0, 2, 4]
     card = (tmp_path / "model/README.md").read_text()
     assert "film.webp" in card
     assert f"after step {best}, where FID" in card

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from genmodels import (
+    AutoencoderDecoder,
+    AutoencoderEncoder,
+    AutoencoderPipeline,
     CGANDiscriminator,
     CGANGenerator,
     CGANPipeline,
@@ -17,6 +22,10 @@ from genmodels import (
     VAEDecoder,
     VAEEncoder,
     VAEPipeline,
+    VanillaGANDiscriminator,
+    VanillaGANGenerator,
+    VanillaGANPipeline,
+    WGANPipeline,
 )
 from genmodels.ui.models import ModelStore
 
@@ -29,6 +38,8 @@ def save_models(folder: Path, vae: dict, dcgan: dict, cgan: dict) -> Path:
     vae, dcgan, cgan = ({"base_channels": 4, **config} for config in (vae, dcgan, cgan))
     shape = ("sample_size", "num_channels", "base_channels")
     VAEPipeline(VAEEncoder(**vae).eval(), VAEDecoder(**vae).eval()).save_pretrained(folder / "vae")
+    plain = AutoencoderPipeline(AutoencoderEncoder(**vae).eval(), AutoencoderDecoder(**vae).eval())
+    plain.save_pretrained(folder / "autoencoder")
     scorer = DCGANDiscriminator(norm="none", **{k: v for k, v in dcgan.items() if k in shape})
     DCGANPipeline(DCGANGenerator(latent_dim=8, **dcgan).eval(), scorer.eval()).save_pretrained(folder / "dcgan")
     judge = CGANDiscriminator(**cgan)
@@ -56,6 +67,33 @@ def odd_models(tmp_path_factory) -> Path:
         dcgan={"sample_size": 64, "num_channels": 1},
         cgan={"sample_size": 16, "num_channels": 3, "num_classes": 3, "class_names": ANIMALS},
     )
+
+
+@pytest.fixture(scope="session")
+def gans(tmp_path_factory) -> Path:
+    """Three GANs with latents of different lengths, a film and figures beside one of them."""
+    folder = tmp_path_factory.mktemp("gans")
+    torch.manual_seed(1)
+    judge = VanillaGANDiscriminator(hidden_dims=[8])
+    VanillaGANPipeline(VanillaGANGenerator(latent_dim=5, hidden_dims=[8]), judge).save_pretrained(folder / "a-gan")
+    generator = DCGANGenerator(latent_dim=8, base_channels=4).eval()
+    DCGANPipeline(generator).save_pretrained(folder / "b-dcgan")
+    generator = DCGANGenerator(latent_dim=11, base_channels=4, sample_size=16, num_channels=1).eval()
+    WGANPipeline(generator).save_pretrained(folder / "c-wgan")
+    grids = [Image.new("RGB", (20, 12), (40 * i, 0, 0)) for i in range(5)]
+    grids[0].save(folder / "a-gan" / "film.webp", save_all=True, append_images=grids[1:], lossless=True)
+    (folder / "a-gan" / "training.json").write_text('{"steps": 2000}')
+    metrics = [{"metric": "fid", "value": 3.456, "floor": 0.11}, {"metric": "recall", "value": 0.5, "floor": 0.9}]
+    (folder / "a-gan" / "evaluation.json").write_text(json.dumps({"metrics": metrics, "dataset": "some/digits"}))
+    (folder / "b-dcgan" / "evaluation.json").write_text(json.dumps({"metrics": metrics[:1]}))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def gan_store(gans) -> ModelStore:
+    store = ModelStore(str(gans), tabs=("samples",))
+    store.load()
+    return store
 
 
 @pytest.fixture(scope="session")

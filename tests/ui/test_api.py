@@ -39,6 +39,7 @@ def test_only_documented_functions_are_public(client):
 
 def test_answers(client):
     assert size_of(client.predict(num_images=16, seed=7, psi=0.8, api_name="/sample")) == (128, 128)
+    assert size_of(client.predict(num_images=4, model="dcgan", api_name="/sample")) == (64, 64)
     assert size_of(client.predict(text="2026", seed=7, psi=1.0, api_name="/write")) == (112, 28)
     assert size_of(client.predict(x=0.5, y=-1.0, api_name="/decode")) == (28, 28)
 
@@ -52,7 +53,7 @@ def test_a_discriminator_compares(client):
     assert 0 <= answer["ranked"] <= 1
 
 
-@pytest.mark.parametrize(("kind", "side"), [("map", 28), ("samples", 32), ("classes", 28)])
+@pytest.mark.parametrize(("kind", "side"), [("map", 28), ("autoencoder", 28), ("samples", 32), ("classes", 28)])
 def test_many_images_are_one_sheet(client, kind, side):
     sheet = client.predict(kind=kind, num_images=7, seed=1, psi=0.5, api_name="/sample_many")
     assert size_of(sheet) == (3 * side, 3 * side)
@@ -67,13 +68,14 @@ def test_many_images_are_one_sheet(client, kind, side):
         ("/sample", {"num_images": 2.5, "seed": 0, "psi": 1.0}, "whole number"),
         ("/sample", {"num_images": 1, "seed": -1, "psi": 1.0}, "seed must be"),
         ("/sample", {"num_images": 1, "seed": 0, "psi": 1e308}, "psi must be"),
+        ("/sample", {"num_images": 1, "model": "cgan"}, "model must be one of dcgan"),
         ("/sample", {"num_images": "many", "seed": 0, "psi": 1.0}, "num_images must be"),
         ("/write", {"text": "12a", "seed": 0, "psi": 1.0}, "Only the digits"),
         ("/write", {"text": "1" * 13, "seed": 0, "psi": 1.0}, "at most 12"),
         ("/decode", {"x": 100.0, "y": 0.0}, "x must be a number from -6 to 6"),
         ("/compare", {"kind": "map", "seed": 0}, "kind must be one of classes, samples"),
         ("/compare", {"kind": "classes", "seed": 0.5}, "seed must be a whole number"),
-        ("/sample_many", {"kind": "dogs"}, "kind must be one of map, samples, classes"),
+        ("/sample_many", {"kind": "dogs"}, "kind must be one of map, autoencoder, samples, classes"),
         ("/sample_many", {"kind": "samples", "num_images": 1001}, "num_images must be a number from 1 to 1000"),
         ("/sample_many", {"kind": "samples", "num_images": 0}, "num_images must be a number from 1 to 1000"),
         ("/sample_many", {"kind": "samples", "psi": 2.5}, "psi must be"),

@@ -9,16 +9,17 @@ import pytest
 
 from genmodels import zoo
 from genmodels.ui import first_page
-from genmodels.ui.models import BUILT_IN, KINDS_SHOWN, TABS, weights_digest
+from genmodels.ui.models import BUILT_IN, weights_digest
+from genmodels.ui.prepare import PAGES
 
 MAX_BYTES = 1_500_000
 
 
-@pytest.mark.parametrize("tab", TABS)
-def test_prepared_from_the_weights_in_the_package(tab):
-    page = first_page.read(tab)
+@pytest.mark.parametrize("name", PAGES)
+def test_prepared_from_the_weights_in_the_package(name):
+    page = first_page.read(name)
     assert page is not None, "run python -m genmodels.ui.prepare"
-    assert set(page["weights"]) == {BUILT_IN[kind] for kind in KINDS_SHOWN[tab]}, "run python -m genmodels.ui.prepare"
+    assert set(page["weights"]) == {BUILT_IN[kind] for kind in PAGES[name][1]}, "run python -m genmodels.ui.prepare"
     for name, digest in page["weights"].items():
         assert digest == weights_digest(zoo.model_folder(name)), "run python -m genmodels.ui.prepare"
 

@@ -9,7 +9,7 @@ import pytest
 
 from genmodels.errors import UserError
 from genmodels.ui import classes, map, real_or_fake, samples
-from genmodels.ui.models import BUILT_IN, CLASSES, MAP, SAMPLES, ModelStore, find_models, weights_digest
+from genmodels.ui.models import AUTOENCODER, BUILT_IN, CLASSES, MAP, SAMPLES, ModelStore, find_models, weights_digest
 from genmodels.ui.suite import build
 
 
@@ -91,13 +91,44 @@ def test_a_gan_without_its_discriminator_says_so(usual_models, tmp_path):
     assert "without its discriminator" in compare({"kind": "samples"})["message"]
 
 
-def test_a_vae_with_more_than_two_numbers_is_no_map(usual_models, tmp_path, capsys):
+def test_more_than_two_numbers_are_no_map(usual_models, tmp_path, capsys):
+    folder = tmp_path / "models"
+    shutil.copytree(usual_models, folder)
+    for name in ("vae", "autoencoder"):
+        path = folder / name / "decoder" / "config.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), "latent_dim": 16}))
+    assert {model.kind for model in find_models(str(folder))} == {SAMPLES, CLASSES}
+    assert "the map needs 2" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("classes", "shown"), [(0, True), (10, False)])
+def test_a_vae_with_classes_is_no_map(usual_models, tmp_path, capsys, classes, shown):
     folder = tmp_path / "models"
     shutil.copytree(usual_models, folder)
     path = folder / "vae" / "decoder" / "config.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "latent_dim": 16}))
-    assert {model.kind for model in find_models(str(folder))} == {SAMPLES, CLASSES}
-    assert "the map needs 2" in capsys.readouterr().err
+    path.write_text(json.dumps({**json.loads(path.read_text()), "num_classes": classes}))
+    assert (MAP in {model.kind for model in find_models(str(folder))}) == shown
+    assert ("a map for each class" in capsys.readouterr().err) != shown
+
+
+def pair_of(store: ModelStore) -> dict:
+    (ask,) = (f for f in map.functions(store) if f.__name__ == "pair")
+    return ask({})
+
+
+def test_two_maps_that_do_not_compare_say_so(usual_models, odd_models, monkeypatch):
+    store = ModelStore(f"{usual_models / 'vae'},{odd_models / 'autoencoder'}", tabs=("map",))
+    assert "other images" in pair_of(store)["message"]
+    build(store, ("map",))
+
+
+def test_a_map_without_an_autoencoder_beside_it_works(usual_models, monkeypatch):
+    monkeypatch.setitem(BUILT_IN, AUTOENCODER, "not-there")
+    store = ModelStore(str(usual_models / "vae"), tabs=("map",))
+    build(store, ("map",))
+    store.load()
+    assert "'not-there' is not in this installation" in pair_of(store)["message"]
+    assert map.first_page(store)["points"]["total"] == 2000
 
 
 def test_nothing_usable_is_an_error(tmp_path):

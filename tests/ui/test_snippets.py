@@ -38,6 +38,12 @@ def strip_of(film: np.ndarray, size: int) -> np.ndarray:
 CASES = {
     "spot": (map, "decode", {"z": [0.51, -1.204]}, lambda a: shown(a["picture"], 28)),
     "line": (map, "line", {"a": [-1, 2], "b": [0.5, 0.25]}, lambda a: strip_of(shown(a["film"]), 28)),
+    "two maps": (
+        map,
+        "decode_both",
+        {"z": [0.51, -1.204]},
+        lambda a: np.concatenate([shown(a[kind], 28) for kind in ("map", "autoencoder")], axis=1),
+    ),
     "test image": (map, "example", {"index": 12}, lambda a: shown(a["picture"], 28)),
     "sheet": (samples, "sheet", {"seed": 11, "count": 16, "psi": 0.75}, lambda a: shown(a["sheet"])),
     "between": (
@@ -63,6 +69,19 @@ def test_snippet_makes_the_picture(case, usual_store, tmp_path, monkeypatch):
     made = run(answer["code"], tmp_path, monkeypatch)
     # One 8-bit step: batches of different sizes round differently.
     assert np.abs(made - picture(answer)).max() <= 1
+
+
+def test_side_by_side_snippet(gan_store, tmp_path, monkeypatch):
+    (row,) = (f for f in samples.functions(gan_store) if f.__name__ == "row")
+    answers = [row({"model": model.name, "seed": 4}) for model in gan_store.gallery]
+    made = run(answers[0]["code"], tmp_path, monkeypatch)
+    rows = [shown(answer["sheet"]) for answer in answers]
+    expected = [np.asarray(Image.fromarray(row.astype(np.uint8)).resize((6 * 64, 64))) for row in rows]
+    assert made.shape == (3 * 64, 6 * 64, 3)
+    # Enlarged one by one they differ from the enlarged row at the seams.
+    inner = np.concatenate(expected)[:, 8:56].astype(int)
+    assert np.abs(made[:, 8:56] - inner).max() <= 2
+    assert answers[1]["code"] == answers[0]["code"]
 
 
 def test_atlas_snippet(usual_store, tmp_path, monkeypatch):

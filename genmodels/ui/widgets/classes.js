@@ -42,7 +42,7 @@ function fit() {
 const KEEP = 'keep the snippet';
 const showRow = async (a, job) => { await tile(row, a.row, page.row, `One latent as each of the classes ${names.slice(0, page.row).join(', ')}`, names); python.set('Every class', a.code, job.extra !== KEEP); };
 const showSamples = async (a, job) => { await tile(samples, a.samples, page.per_class, `${page.per_class} images of class ${names[state.label]}`); python.set('One class', a.code, job.extra !== KEEP); };
-const film = filmStrip({ strip: $('.strip'), slider: $('.t'), large, size: page.size, onMove: share });
+const film = filmStrip({ strip: $('.strip'), slider: $('.t'), large, onMove: share });
 const showMix = async (a, job) => { await film.set(a.film); python.set('Mix', a.code, job.extra !== KEEP); };
 const showNumber = async (a, job) => {
   problem('');
@@ -109,6 +109,7 @@ if (names.length <= 10) {
 });
 setPair();
 $('.writer').hidden = !page.writes;
+trainingFilm()(page.film);
 
 begin(async first => {
   if (first.number) await showNumber(first.number, { extra: KEEP });

@@ -13,8 +13,8 @@ function notice(text, bad = false) {
   place.classList.toggle('bad', bad);
 }
 
-// Calls `call` with the newest payload only, one request in flight, and waits politely while the networks load.
-function latest(call, show, fail = message => notice(message, true)) {
+// Calls `call` with the newest payload only, one request in flight, and waits politely while the networks load, which it tells.
+function latest(call, show, fail = message => notice(message, true), tell = notice) {
   let busy = false, next = null;
   async function pump() {
     if (busy || !next) return;
@@ -22,7 +22,7 @@ function latest(call, show, fail = message => notice(message, true)) {
     const job = next;
     next = null;
     const again = async (text, ms) => {
-      notice(text);
+      tell(text);
       await pause(ms);
       if (element.isConnected) next ??= job;
     };
@@ -33,8 +33,8 @@ function latest(call, show, fail = message => notice(message, true)) {
       await again('The server does not answer; trying again.', 2000);
     }
     if (answer && answer.status === 'loading') await again(WARMING, 400);
-    else if (answer && answer.status === 'error') { notice(''); fail(answer.message); }
-    else if (answer) { notice(''); await show(answer, job); }
+    else if (answer && answer.status === 'error') { tell(''); fail(answer.message); }
+    else if (answer) { tell(''); await show(answer, job); }
     busy = false;
     pump();
   }
@@ -101,20 +101,19 @@ function onResize(target, fit) {
   new ResizeObserver(() => requestAnimationFrame(fit)).observe(target);
 }
 
-// A strip that shows every `perStep`-th frame of a film, and a slider that plays the film on a large canvas.
-function filmStrip({ strip, slider, large, size, frames = 25, perStep = 3, onMove = () => {} }) {
+// A strip that shows every `perStep`-th frame of a film, and a slider that plays the film on a large canvas. A film is one row.
+function filmStrip({ strip, slider, large, frames = 25, perStep = 3, onMove = () => {} }) {
   let film = null;
   const steps = (frames - 1) / perStep + 1;
   const cells = Array.from({ length: steps }, (_, i) => {
     const cell = document.createElement('canvas');
-    cell.width = cell.height = size;
     cell.className = 'cell';
     cell.addEventListener('pointerdown', () => { slider.value = i * perStep; move(); });
     strip.append(cell);
     return cell;
   });
   slider.max = frames - 1;
-  const paint = () => { if (film && large) paintFrame(large, film, +slider.value, frames, size); };
+  const paint = () => { if (film && large) paintFrame(large, film, +slider.value, frames, film.height); };
   const mark = () => cells.forEach((cell, i) => cell.classList.toggle('now', Math.abs(+slider.value - i * perStep) < perStep / 2));
   function move() { paint(); mark(); onMove(+slider.value / (frames - 1)); }
   slider.addEventListener('input', move);
@@ -122,10 +121,61 @@ function filmStrip({ strip, slider, large, size, frames = 25, perStep = 3, onMov
   return {
     async set(uri) {
       film = await loadImage(uri);
-      cells.forEach((cell, i) => paintFrame(cell, film, i * perStep, frames, size));
+      cells.forEach((cell, i) => paintFrame(cell, film, i * perStep, frames, film.height));
       paint();
     },
   };
+}
+
+// The film of a model's training under a slider, fetched when it comes into view. `show(null)` hides it.
+function trainingFilm() {
+  const root = $('.training'), canvas = $('canvas', root), slider = $('.step', root), output = $('output', root);
+  let wanted = null, film = null, sheet = null, near = false;
+  function paint() {
+    const i = +slider.value, { columns, width, height, steps } = film;
+    if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
+    canvas.getContext('2d').drawImage(sheet, i % columns * width, Math.floor(i / columns) * height, width, height, 0, 0, width, height);
+    const text = `step ${steps[i].toLocaleString('en')} of ${steps.at(-1).toLocaleString('en')}`;
+    output.textContent = text;
+    slider.setAttribute('aria-valuetext', text);
+    canvas.setAttribute('aria-label', `The same latents at ${text}`);
+    fit();
+  }
+  function fit() {
+    if (film && element.clientWidth) canvas.style.width = `${wholeMultiple(film.width, root.clientWidth, 2 * film.width)}px`;
+  }
+  const ask = latest(server.film, async answer => {
+    if (wanted !== answer.model) return;
+    sheet = await loadImage(answer.sprite);
+    film = answer;
+    slider.max = slider.value = film.count - 1;
+    $('.waiting', root).hidden = true;
+    $('.reel', root).hidden = false;
+    paint();
+  }, message => { $('.waiting', root).textContent = message; });
+  const fetchIt = () => { if (near && wanted && film?.model !== wanted) ask({ model: wanted }); };
+  slider.addEventListener('input', paint);
+  new IntersectionObserver(entries => { near = entries.at(-1).isIntersecting; fetchIt(); }).observe(root);
+  onResize(root, fit);
+  return model => {
+    wanted = model;
+    root.hidden = !model;
+    if (film?.model !== model) { $('.reel', root).hidden = true; $('.waiting', root).hidden = false; }
+    fetchIt();
+  };
+}
+
+// The classes that occur among `points`, each with its colour.
+function legend(root, points) {
+  const used = new Set(points.labels);
+  points.class_names.forEach((name, i) => {
+    if (!used.has(i)) return;
+    const entry = document.createElement('span'), dot = document.createElement('i');
+    dot.className = 'swatch';
+    dot.style.background = page.colours[i % page.colours.length];
+    entry.append(dot, name);
+    root.append(entry);
+  });
 }
 
 // A group of buttons of which one is pressed.
@@ -141,6 +191,14 @@ function choices(root, options, pressed, choose) {
   });
   press(pressed);
   return press;
+}
+
+// The tab's views, of which one is shown: buttons for elements with data-view. `opened[name]` runs when that view is chosen.
+const opened = {};
+function views(options) {
+  const show = name => element.querySelectorAll('[data-view]').forEach(part => part.classList.toggle('away', part.dataset.view !== name));
+  choices($('.views'), options, options[0][0], name => { show(name); opened[name]?.(); });
+  show(options[0][0]);
 }
 
 // The Python under the pictures: the snippet of whatever was touched last is shown.
@@ -175,6 +233,11 @@ const python = (() => {
       }
       texts.set(name, text);
       if (focus || shown === null || shown === name) show(name);
+    },
+    drop(name) {
+      if (!texts.delete(name)) return;
+      group.querySelector(`[data-value="${name}"]`).remove();
+      if (shown === name) show(texts.keys().next().value);
     },
   };
 })();

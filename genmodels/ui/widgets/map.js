@@ -108,7 +108,7 @@ function goTo(z) {
 }
 
 const between = t => state.anchors.a.map((v, i) => v + (state.anchors.b[i] - v) * t);
-const line = filmStrip({ strip: $('.strip'), slider: $('.t'), size: page.size, onMove: t => goTo(between(t)) });
+const line = filmStrip({ strip: $('.strip'), slider: $('.t'), onMove: t => goTo(between(t)) });
 const askLine = latest(server.line, async answer => { await line.set(answer.film); python.set('Line', answer.code); });
 function setAnchor(name, z) {
   state.anchors[name] = z.map(v => Math.round(clamp(v, -state.limit, state.limit) * 100) / 100);
@@ -221,19 +221,13 @@ if (!page.draws) {
   $('.example').textContent = 'Another';
   pad.hidden = $('.clear').hidden = true;
 }
+trainingFilm()(page.film);
+views([['one', 'the VAE'], ['pair', 'VAE and autoencoder']]);
 begin(async first => {
   stage.dataset.limit = first.limit;
   Object.assign(state, { limit: first.limit, points: first.points, z: first.z, anchors: { a: first.anchors[0], b: first.anchors[1] } });
   if (first.points) {
-    const used = new Set(first.points.labels);
-    first.points.class_names.forEach((name, i) => {
-      if (!used.has(i)) return;
-      const entry = document.createElement('span'), dot = document.createElement('i');
-      dot.className = 'swatch';
-      dot.style.background = page.colours[i % page.colours.length];
-      entry.append(dot, name);
-      $('.legend').append(entry);
-    });
+    legend($('.legend'), first.points);
   } else {
     $('.show-dots').closest('label').hidden = $('.example').hidden = true;
   }

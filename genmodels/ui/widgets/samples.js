@@ -1,21 +1,54 @@
-const state = { seed: 0, count: 36, psi: 1, pair: [0, 1], next: 0 };
-const sheet = $('.sheet'), image = $('img', sheet), cells = $('.cells'), seed = $('.seed'), psi = $('.psi'), large = $('.large');
-const noun = page.frogs ? 'frog' : 'image', nouns = page.frogs ? 'frogs' : 'images';
-$('.what').textContent = `A generative adversarial network has learned what ${page.frogs ? 'small photographs of frogs look like' : 'its training images look like'} by trying to fool a second network. Each picture starts from its own random numbers, its latent, and never existed before: press New as often as you like. Pick two ${nouns} and walk from one to the other.`;
-$('.new').textContent = `New ${nouns}`;
+const state = { model: page.main, seed: 0, count: 36, psi: 1, pair: [0, 1], next: 0 };
+const sheet = $('.sheet'), image = $('img', sheet), cells = $('.cells'), seed = $('.seed'), psi = $('.psi'), large = $('.large'), model = $('.model');
+const now = () => page.models[state.model];
 psi.max = page.max_psi;
 seed.max = page.max_seed;
 
-const film = filmStrip({ strip: $('.strip'), slider: $('.t'), large, size: page.size });
+// The words and controls that depend on the model.
+function describe() {
+  const { nouns, figures, truncates, film: reel, title } = now(), frogs = nouns[1] === 'frogs';
+  $('.what').textContent = truncates
+    ? `A generative adversarial network has learned what ${frogs ? 'small photographs of frogs look like' : 'its training images look like'} by trying to fool a second network. Each picture starts from its own random numbers, its latent, and never existed before: press New as often as you like. Pick two ${nouns[1]} and walk from one to the other.`
+    : 'A diffusion model has learned to take a little noise away from a noisy image. Each picture starts as noise, its latent, and loses it in 25 steps: press New as often as you like. Pick two images and walk from the noise of one to that of the other.';
+  $('.new').textContent = `New ${nouns[1]}`;
+  $('.truncation').hidden = !truncates;
+  $('.figures-of').textContent = figures ? `${title}: ${figures}.` : '';
+  showFilm(reel);
+  $('.stages').hidden = !now().stages;
+  if (!now().stages) python.drop('Coarse to fine');
+}
+const showFilm = trainingFilm();
+const film = filmStrip({ strip: $('.strip'), slider: $('.t'), large });
 const askBetween = latest(server.between, async (answer, job) => { await film.set(answer.film); python.set('From A to B', answer.code, job.extra); });
 const askSheet = latest(server.sheet, showSheet);
+
+// The levels of a LAPGAN: one row each, all pictures of one size on the screen.
+const askStages = latest(server.stages, async answer => {
+  if (answer.model !== state.model) return;
+  const sheets = await Promise.all(answer.sheets.map(loadImage));
+  $('.levels').replaceChildren(...sheets.map((loaded, level) => {
+    const row = document.createElement('div'), label = document.createElement('span'), size = answer.sizes[level];
+    row.className = 'level';
+    label.className = 'note';
+    label.textContent = `${size} × ${size}`;
+    row.append(label, ...Array.from({ length: page.staged }, (_, i) => {
+      const canvas = document.createElement('canvas');
+      canvas.setAttribute('role', 'img');
+      canvas.setAttribute('aria-label', `Image ${i + 1} at ${size} pixels`);
+      paintFrame(canvas, loaded, i, page.staged, size);
+      return canvas;
+    }));
+    return row;
+  }));
+  python.set('Coarse to fine', answer.code, false);
+});
 
 async function showSheet(answer) {
   const loaded = await loadImage(answer.sheet);
   image.src = loaded.src;
   const columns = Math.round(Math.sqrt(answer.count));
-  image.alt = `${answer.count} generated ${nouns} of seed ${answer.seed} in ${columns} columns`;
-  state.natural = columns * page.size;
+  image.alt = `${answer.count} generated ${now().nouns[1]} of seed ${answer.seed} in ${columns} columns`;
+  Object.assign(state, { natural: columns * answer.size, size: answer.size });
   if (cells.childElementCount !== answer.count) {
     cells.style.gridTemplate = `repeat(${columns}, 1fr) / repeat(${columns}, 1fr)`;
     cells.replaceChildren(...Array.from({ length: answer.count }, (_, i) => {
@@ -34,7 +67,7 @@ function mark() {
   [...cells.children].forEach((cell, i) => {
     const end = ['A', 'B'].filter((_, j) => state.pair[j] === i).join('');
     if (end) cell.dataset.end = end; else delete cell.dataset.end;
-    cell.setAttribute('aria-label', `${noun} ${i + 1}${end ? `, ${end}` : ''}`);
+    cell.setAttribute('aria-label', `${now().nouns[0]} ${i + 1}${end ? `, ${end}` : ''}`);
     cell.setAttribute('aria-pressed', String(Boolean(end)));
   });
 }
@@ -46,18 +79,29 @@ function pick(i) {
   walk(true);
 }
 // `chosen`: whether the pair was touched, or only its seed and psi.
-const walk = chosen => askBetween({ seed: state.seed, psi: state.psi, a: state.pair[0], b: state.pair[1] }, chosen);
+const walk = chosen => askBetween({ model: state.model, seed: state.seed, psi: state.psi, a: state.pair[0], b: state.pair[1] }, chosen);
 function draw() {
-  askSheet({ seed: state.seed, count: state.count, psi: state.psi });
+  askSheet({ model: state.model, seed: state.seed, count: state.count, psi: state.psi });
   walk(false);
+  if (now().stages) askStages({ model: state.model, seed: state.seed, psi: state.psi });
 }
 function fit() {
   if (!element.clientWidth || !state.natural) return;
   image.style.width = cells.style.width = `${wholeMultiple(state.natural, element.clientWidth, 580)}px`;
-  large.style.width = `${wholeMultiple(page.size, 256, 256)}px`;
+  large.style.width = `${wholeMultiple(state.size, 256, 256)}px`;
 }
 
 controls(state, draw);
+Object.entries(page.models).forEach(([name, { title }]) => model.append(new Option(title, name, false, name === state.model)));
+model.addEventListener('change', () => {
+  state.model = model.value;
+  describe();
+  draw();
+});
+const alone = model.options.length === 1;
+$('.chooser').hidden = $('.switch').hidden = alone;
+views([['one', 'one model'], ['all', 'all models side by side']]);
+describe();
 
 begin(async first => {
   Object.assign(state, { seed: first.sheet.seed, count: first.sheet.count, psi: first.sheet.psi, pair: [first.between.a, first.between.b] });
@@ -66,5 +110,6 @@ begin(async first => {
   await showSheet(first.sheet);
   await film.set(first.between.film);
   python.set('From A to B', first.between.code, false);
+  if (now().stages) askStages({ model: state.model, seed: state.seed, psi: state.psi });
   onResize(element, fit);
 });

@@ -74,7 +74,9 @@ def test_sources_are_papers_with_a_citation_or_addresses():
 
 
 @pytest.mark.parametrize(
-    ("script", "flags"), [(s, list(FLAGS)) for s in ("gan", "dcgan", "cgan")] + [("wgan", ANY_LOSS)]
+    ("script", "flags"),
+    [(s, list(FLAGS)) for s in ("gan", "dcgan", "cgan")]
+    + [("lapgan", [name for name in FLAGS if name != "feature_matching"]), ("wgan", ANY_LOSS)],
 )
 def test_the_help_has_a_group_with_every_paper(train, capsys, script, flags):
     with pytest.raises(SystemExit):

@@ -1,0 +1,160 @@
+"""The classifiers that measure the others: found, loaded, read, and measured themselves."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from pathlib import Path
+
+import torch
+
+from .. import zoo
+from ..data import ImageStream, load_images
+from ..errors import UserError
+from ..pipelines import ImagePipeline
+from ..pipelines.source import fetch, locate
+from ..privacy import public_name
+from .attributes import balanced_accuracies
+from .classifier import Classifier
+from .report import Evaluation, Metric
+
+BATCH = 500
+
+
+def find_evaluator(pipeline: ImagePipeline) -> str:
+    """Name of the built-in evaluator for the pipeline's images; raises UserError if there is none."""
+    names = {(28, 1): "evaluator-mnist", (32, 3): "evaluator-cifar10", (64, 3): "evaluator-celeba"}
+    name = names.get((pipeline.sample_size, pipeline.num_channels))
+    if name is None or zoo.model_folder(name) is None:
+        shape = f"{pipeline.sample_size}x{pipeline.sample_size}, {pipeline.num_channels} channel(s)"
+        raise UserError(
+            f"There is no built-in evaluator for images of {shape}: give the folder of one with --evaluator."
+        )
+    return name
+
+
+def load_classifier(name_or_path: str) -> tuple[Classifier, str]:
+    """An evaluator and the sha256 of its weights.
+
+    Args:
+        name_or_path: a built-in name, a folder or a Hub id.
+
+    Raises:
+        UserError: there is no such evaluator, it is something else, or its weights are damaged.
+    """
+    folder = Path(name_or_path) if Path(name_or_path).is_dir() else zoo.model_folder(name_or_path)
+    if folder is None:
+        folder = fetch(locate(name_or_path), ["config.json", "*.safetensors"])
+    weights = folder / "diffusion_pytorch_model.safetensors"
+    try:
+        kind = json.loads((folder / "config.json").read_text()).get("_class_name")
+        if kind != "Classifier":
+            raise UserError(f"{name_or_path!r} holds a {kind}, not an evaluator: train one with train/evaluator.py.")
+        classifier = Classifier.from_pretrained(str(folder)).eval()
+        return classifier, hashlib.sha256(weights.read_bytes()).hexdigest()
+    except UserError:
+        raise
+    except (OSError, ValueError) as error:
+        raise UserError(f"{name_or_path!r} does not load as an evaluator: {error}") from error
+
+
+@torch.no_grad()
+def features_of(classifier: Classifier, images: torch.Tensor) -> torch.Tensor:
+    """(N, D) features of `pixel_values`."""
+    return torch.cat([classifier.features(chunk) for chunk in images.split(BATCH)])
+
+
+def class_numbers(class_names: list[str] | None, stream: ImageStream) -> torch.Tensor:
+    """A model's number of each of the stream's classes, found by name where it has that name: (num_classes,) int64."""
+    names = list(class_names or [])
+    return torch.tensor([names.index(c) if c in names else i for i, c in enumerate(stream.class_names)] or [0])
+
+
+@torch.no_grad()
+def evaluate_classifier(
+    classifier: Classifier, dataset_name: str, *, classes: list[str] | None = None, split: str = "test"
+) -> Evaluation:
+    """Measure which share of a split's images a classifier reads right; of attributes, of each and on average.
+
+    Args:
+        classifier: what to measure.
+        dataset_name, classes: as in `evaluate`.
+        split: of the dataset; not the one it was trained on.
+
+    Raises:
+        UserError: no such data, no labels in it, or images of another shape than the classifier's.
+    """
+    shape = {"sample_size": classifier.config.sample_size, "num_channels": classifier.config.num_channels}
+    names = classifier.config.attribute_names
+    options = {"attributes": names, "batch_size": BATCH, "num_workers": 0, **shape}
+    stream = load_images(dataset_name, split=split, classes=classes, **options)
+    if not stream.class_names and not names:
+        raise UserError(f"{dataset_name!r} has no labels to measure a classifier by: give another --dataset_name.")
+    key = "attributes" if names else "class_labels"
+    pairs = [(classifier(batch["pixel_values"]), batch[key]) for batch in stream.once()]
+    scores, labels = (torch.cat(part) for part in zip(*pairs, strict=True))
+    n = len(scores)
+    dataset = public_name(dataset_name)
+    protocol = f"All {n:,} images of {dataset or 'own images'}, split {split}{in_classes(classes)}, {in_size(stream)}."
+    if names:
+        metrics = attribute_classifier_metrics(scores > 0, labels, names)
+        protocol += (
+            " A constant guess is each attribute's more frequent answer in this split; balanced accuracy is the mean of the "
+            "shares told right among images with the attribute and among those without."
+        )
+    else:
+        right = scores.argmax(1) == class_numbers(classifier.config.class_names, stream)[labels]
+        metrics = [Metric("accuracy", "accuracy", int(right.sum()) / n, None, "higher")]
+    return Evaluation(
+        dataset=dataset,
+        split=split,
+        train_split=None,
+        classes=classes,
+        n=n,
+        n_reference=n,
+        seed=None,
+        evaluator=None,
+        evaluator_sha256=None,
+        protocol=protocol,
+        metrics=metrics,
+        floor_name="constant guess" if names else "real against real",
+    )
+
+
+def attribute_classifier_metrics(predicted: torch.Tensor, attributes: torch.Tensor, names: list[str]) -> list[Metric]:
+    """How well attributes, both (N, A) bool, are told: on average, and each that the images do not all agree in."""
+    share, balanced = attributes.double().mean(0), balanced_accuracies(predicted, attributes)
+    told = balanced[~balanced.isnan()]
+    metrics = [
+        Metric(
+            "accuracy",
+            f"accuracy, mean of {len(names)} attributes",
+            float((predicted == attributes).double().mean()),
+            float(torch.maximum(share, 1 - share).mean()),
+            "higher",
+        )
+    ]
+    if len(told):
+        name = f"balanced accuracy, mean of {len(told)} attributes"
+        metrics.append(Metric("balanced_accuracy", name, float(told.mean()), 0.5, "higher"))
+    for name, value in zip(names, balanced.tolist(), strict=True):
+        if not math.isnan(value):
+            metrics.append(Metric(f"balanced_accuracy/{name}", f"{name}: balanced accuracy", value, 0.5, "higher"))
+    return metrics
+
+
+def in_size(stream: ImageStream) -> str:
+    """What was done to the images, for a protocol."""
+    return f"cropped and resized to {stream.sample_size}x{stream.sample_size}" if stream.resized else "not resized"
+
+
+def in_classes(classes: list[str] | None) -> str:
+    """The chosen classes in brackets, if not all."""
+    return f" (classes {', '.join(classes)})" if classes else ""
+
+
+def with_accuracy(classifier: Classifier) -> str:
+    """The evaluator's accuracy in brackets, if it was measured."""
+    accuracy = classifier.config.test_accuracy
+    return "" if accuracy is None else f" ({accuracy:.2%} test accuracy)"

@@ -1,0 +1,90 @@
+"""The film of a model's training, frame by frame: what became of the same latents."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import io
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+from PIL import Image
+
+from ..errors import UserError
+from .inputs import server_function
+from .models import Model
+
+FILE = "film.webp"
+# A film of training has 60 frames of at most 8 x 8 images; what is much larger is none.
+MAX_FRAMES, MAX_SIDE = 100, 1200
+# Films that stay in memory, about half a megabyte each.
+KEPT = 4
+
+
+def has_film(model: Model) -> bool:
+    """Whether a film lies beside a model."""
+    return model.folder is not None and (model.folder / FILE).is_file()
+
+
+def film_of(model: Model) -> str | None:
+    """The name by which the page asks for a model's film, None if there is none."""
+    return model.name if has_film(model) else None
+
+
+def steps_of(training: dict, count: int) -> list[int]:
+    """The training step of each of `count` frames.
+
+    Runs that do not say which they kept made them evenly, the first at step 0 and the last at the end.
+    """
+    steps = training.get("film_steps")
+    if isinstance(steps, list) and len(steps) == count and all(isinstance(step, int) for step in steps):
+        return steps
+    last = training.get("steps")
+    last = last if isinstance(last, int) else 0
+    return [round(i * last / max(count - 1, 1)) for i in range(count)]
+
+
+@functools.lru_cache(maxsize=KEPT)
+def sprite(path: Path) -> dict:
+    """All frames of a film on one sheet, as square as can be: a page can then scrub without a server.
+
+    Raises:
+        UserError: it is no film that can be shown.
+    """
+    try:
+        with Image.open(path) as film:
+            count, (width, height) = getattr(film, "n_frames", 1), film.size
+            if not 1 < count <= MAX_FRAMES or max(width, height) > MAX_SIDE:
+                raise UserError(f"{path} is no film of training: it has {count} frame(s) of {width}x{height} pixels.")
+            columns = math.ceil(math.sqrt(count))
+            sheet = Image.new("RGB", (columns * width, -(-count // columns) * height))
+            for i in range(count):
+                film.seek(i)
+                sheet.paste(film.convert("RGB"), (i % columns * width, i // columns * height))
+    except UserError:
+        raise
+    except (OSError, EOFError, ValueError) as error:
+        raise UserError(f"{path} is no film that can be read.") from error
+    buffer = io.BytesIO()
+    sheet.save(buffer, "WEBP", quality=85, method=2)
+    uri = "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
+    return {"sprite": uri, "columns": columns, "count": count, "width": width, "height": height}
+
+
+def film_function(chosen: Callable[[dict], Model]) -> Callable:
+    """What a tab's page calls for the film of a model.
+
+    Args:
+        chosen: from the page's payload to the model.
+    """
+
+    @server_function
+    def film(payload: dict) -> dict:
+        model = chosen(payload)
+        if not has_film(model):
+            raise UserError(f"{model.title} came without a film of its training.")
+        found = sprite(model.folder / FILE)
+        return {**found, "model": model.name, "steps": steps_of(model.read("training.json"), found["count"])}
+
+    return film

@@ -1,0 +1,105 @@
+"""The Samples tab's second view: every unconditional generator side by side, all drawing from the same random numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..errors import UserError
+from . import films, snippets
+from .inputs import MAX_SEED, integer, one_of, server_function
+from .models import BUILT_IN, SAMPLES, Model, ModelStore
+from .pictures import FRAMES, sheet_uri, to_bytes
+
+COLUMNS = 6
+# Each column has one vector of so many numbers, of which a model takes as many as its latent has: the length is fixed, because
+# torch draws other numbers for other shapes.
+LONGEST = 4096
+FIRST_SEED = 0
+# The metrics that stand beside a model: never the one without the other.
+QUALITY, DIVERSITY = "fid", "recall"
+# Pipelines that truncate nothing: their latent is an image's noise, and weaker noise is no image's.
+WITHOUT_PSI = ("PixelDiffusionPipeline",)
+
+
+def truncates(model: Model) -> bool:
+    """Whether a model takes `psi`."""
+    return model.class_name not in WITHOUT_PSI
+
+
+def chosen(store: ModelStore, payload: dict) -> Model:
+    """The model that a visitor asks for by its name, the tab's first one for any other."""
+    models = {model.name: model for model in store.gallery}
+    return models[one_of(payload.get("model"), list(models), store.models[SAMPLES].name)]
+
+
+def vectors(seed: int):
+    """(COLUMNS, LONGEST) float32 from N(0, 1)."""
+    import torch
+
+    return torch.randn(COLUMNS, LONGEST, generator=torch.Generator().manual_seed(seed))
+
+
+def classes_of(pipe, a: int, b: int) -> dict:
+    """Arguments for `interpolate` between images `a` and `b` of a call, which gives models with classes these in turn."""
+    count = getattr(pipe, "num_classes", 0)
+    return {"class_labels": (a % count, b % count)} if count else {}
+
+
+def row_answer(store: ModelStore, model: Model, seed: int, a: int, b: int) -> dict:
+    """One model's image of each column, and FRAMES images from that of column `a` to that of column `b`."""
+    pipe = store.pipe(model)
+    if pipe.latent_dim > LONGEST:
+        raise UserError(
+            f"A latent of {pipe.latent_dim:,} numbers is longer than the {LONGEST:,} that all models share."
+        )
+    latents = vectors(seed)[:, : pipe.latent_dim]
+    images = to_bytes(pipe(latents=latents, output_type="np").images)
+    way = pipe.interpolate(latents[a], latents[b], FRAMES, output_type="np", **classes_of(pipe, a, b)).images
+    loaded = [other for other in store.gallery if other.reason is None]
+    return {
+        "model": model.name,
+        "size": images.shape[1],
+        "latent_dim": pipe.latent_dim,
+        "sheet": sheet_uri(images, COLUMNS),
+        "film": sheet_uri(to_bytes(way), FRAMES),
+        "code": snippets.side_by_side(loaded, seed, COLUMNS, LONGEST),
+    }
+
+
+def described(model: Model) -> dict:
+    """What the page says of a model before it draws: its name, its numbers, and what its images are."""
+    frogs = model.name == BUILT_IN[SAMPLES]
+    return {
+        "title": model.title,
+        "reason": model.reason,
+        "size": model.sample_size,
+        "nouns": ["frog", "frogs"] if frogs else ["image", "images"],
+        "truncates": truncates(model),
+        "figures": figures(model.read("evaluation.json")),
+        "film": films.film_of(model),
+    }
+
+
+def figures(evaluation: dict) -> str:
+    """FID and recall with their floors in words; empty unless both were measured."""
+    found, metrics = {}, evaluation.get("metrics")
+    for metric in metrics if isinstance(metrics, list) else []:
+        try:
+            value, floor = float(metric["value"]), float(metric["floor"])
+        except (KeyError, TypeError, ValueError):
+            continue
+        found[metric.get("metric")] = f"{value:.3g} (floor {floor:.2g})"
+    if not {QUALITY, DIVERSITY} <= set(found):
+        return ""
+    return f"FID {found[QUALITY]}, recall {found[DIVERSITY]}, against {evaluation.get('dataset')}"
+
+
+def functions(store: ModelStore) -> list[Callable]:
+    """What the view's page may call."""
+
+    @server_function
+    def row(payload: dict) -> dict:
+        a, b = (integer(payload.get(end), 0, COLUMNS - 1, 0) for end in "ab")
+        return row_answer(store, chosen(store, payload), integer(payload.get("seed"), 0, MAX_SEED, 0), a, b)
+
+    return [row]
