@@ -30,6 +30,7 @@ from ..ui.models import (
     Model,
     built_in_model,
     find_models,
+    is_built_in,
     kinds_of,
     other_built_in_samples,
 )
@@ -139,6 +140,7 @@ def build_space(name: str, out: Path, models: str | None = None, zero_gpu: bool 
     kinds, gallery = kinds_of(tabs, KINDS_SHOWN), name in SPACES_WITH_GALLERY
     from_hub = [] if models is None else models_on_hub(models, kinds, gallery)
     kinds_from_hub = {model.kind for model in from_hub}
+    kinds = [kind for kind in kinds if kind in kinds_from_hub or is_built_in(kind)]
     shown = {model.kind: model for model in reversed(from_hub)}
     shown |= {kind: built_in_model(kind) for kind in kinds if kind not in kinds_from_hub}
     for model in shown.values():

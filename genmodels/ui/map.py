@@ -1,4 +1,4 @@
-"""The Map tab: a VAE's two-dimensional latent plane under the pointer; `pair` is its second view."""
+"""The Map tab: a VAE's two-dimensional latent plane under the pointer; `pair` and `faces` are its other views."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from ..errors import UserError
-from . import films, pair, snippets
+from . import faces, films, pair, snippets
 from . import first_page as files
 from .inputs import integer, point, server_function
 from .models import MAP, Model, ModelStore, RealImages
@@ -173,7 +173,7 @@ def functions(store: ModelStore) -> list[Callable]:
         return example_answer(store, real, index)
 
     film_of_model = films.film_function(lambda payload: model)
-    return [start, decode, line, place, example, film_of_model, *pair.functions(store)]
+    return [start, decode, line, place, example, film_of_model, *pair.functions(store), *faces.functions(store)]
 
 
 def build(store: ModelStore) -> gr.HTML:
@@ -187,5 +187,7 @@ def build(store: ModelStore) -> gr.HTML:
         "film": films.film_of(model),
         "radius": pair.RADIUS,
         "first": files.read("map") if model.built_in else None,
+        "faces": faces.page(store),
     }
-    return widget("map", "Latent map", page, functions(store), parts=["pair"])
+    parts = ["pair", *(["faces"] if page["faces"] else [])]
+    return widget("map", "Latent map", page, functions(store), parts)

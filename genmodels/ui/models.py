@@ -20,14 +20,19 @@ from ..errors import UserError
 
 logger = logging.getLogger(__name__)
 
-MAP, AUTOENCODER, SAMPLES, CLASSES = KINDS = ("map", "autoencoder", "samples", "classes")
+# A tab's own models come first: all are loaded in this order.
+MAP, AUTOENCODER, SAMPLES, CLASSES, FACES = KINDS = ("map", "autoencoder", "samples", "classes", "faces")
 BUILT_IN = {
     MAP: "vae-mnist",
     AUTOENCODER: "autoencoder-mnist",
     SAMPLES: "dcgan-cifar10-frogs",
     CLASSES: "cgan-mnist",
+    FACES: "vae-celeba",
 }
-# The unconditional generators stand in the order in which they were invented.
+# Kinds that a tab does without where there is no such model.
+OPTIONAL = (FACES,)
+# A VAE of colour images with attributes is one of FACES instead. The unconditional generators stand in the order in which
+# they were invented.
 KIND_OF_CLASS = {
     "VAEPipeline": MAP,
     "AutoencoderPipeline": AUTOENCODER,
@@ -40,7 +45,7 @@ KIND_OF_CLASS = {
 }
 # What each tab shows, and beside which of it stand real images.
 KINDS_SHOWN = {
-    "map": (MAP, AUTOENCODER),
+    "map": (MAP, AUTOENCODER, FACES),
     "samples": (SAMPLES,),
     "classes": (CLASSES,),
     "real_or_fake": (CLASSES, SAMPLES),
@@ -158,7 +163,8 @@ class ModelStore:
     def __init__(self, models: str | None = None, tabs: Sequence[str] = TABS):
         found = [] if models is None else find_models(models)
         first = {model.kind: model for model in reversed(found)}
-        self.models = {kind: first.get(kind) or built_in_model(kind) for kind in kinds_of(tabs, KINDS_SHOWN)}
+        kinds = [kind for kind in kinds_of(tabs, KINDS_SHOWN) if kind in first or is_built_in(kind)]
+        self.models = {kind: first.get(kind) or built_in_model(kind) for kind in kinds}
         self.gallery: list[Model] = []
         if GALLERY_TAB in tabs:
             given = [model for model in found if model.kind == SAMPLES]
@@ -298,10 +304,15 @@ def resized(images: np.ndarray, size: int) -> np.ndarray:
     return np.stack(stacked).reshape(len(images), size, size, images.shape[-1]) if stacked else images[:0]
 
 
+def is_built_in(kind: str) -> bool:
+    """Whether the package has a model of a kind, or must have one."""
+    return kind not in OPTIONAL or zoo.model_folder(BUILT_IN[kind]) is not None
+
+
 def built_in_model(kind: str) -> Model:
     """The package's model of a kind."""
     name = BUILT_IN[kind]
-    class_name = next(name for name, of in KIND_OF_CLASS.items() if of == kind)
+    class_name = next((name for name, of in KIND_OF_CLASS.items() if of == kind), "VAEPipeline")
     folder = zoo.model_folder(name)
     if folder is None:
         reason = f"The built-in model {name!r} is not in this installation: install it again."
@@ -330,13 +341,15 @@ def other_built_in_samples() -> list[Model]:
 
 def read_folder(folder: Path, name: str) -> Model | None:
     """The model in a pipeline folder, judged by its JSON files; None if no tab shows such a pipeline."""
-    class_name, _ = read_index(folder / "model_index.json")
+    class_name, networks = read_index(folder / "model_index.json")
     kind = KIND_OF_CLASS.get(class_name)
     if kind is None:
         return None
     path = config_path(folder, kind)
     try:
         config = json.loads(path.read_text())
+        if kind == MAP and "attributes" in networks and config.get("num_channels") == 3:
+            kind = FACES
         model = Model(kind, name, class_name, config, folder=folder)
         if not 1 <= model.sample_size <= MAX_SIDE or model.num_channels not in REAL_SAMPLES:
             raise ValueError(f"{model.num_channels} channels of {model.sample_size} pixels are not possible")
@@ -349,7 +362,7 @@ def read_folder(folder: Path, name: str) -> Model | None:
     if kind in (MAP, AUTOENCODER) and config.get("latent_dim") != MAP_DIM:
         print(f"{name}: its latent has {config.get('latent_dim')} numbers, the map needs {MAP_DIM}.", file=sys.stderr)
         return None
-    if kind == MAP and config.get("num_classes"):
+    if kind in (MAP, FACES) and config.get("num_classes"):
         print(f"{name}: it has a map for each class, the tab shows a single one.", file=sys.stderr)
         return None
     return model
@@ -415,7 +428,8 @@ def find_models(models: str) -> list[Model]:
     if not kept:
         raise UserError(
             f"--models {models}: no model there that a tab can show: {', '.join(KIND_OF_CLASS)} "
-            f"(a VAEPipeline or AutoencoderPipeline needs a latent of {MAP_DIM} numbers)."
+            f"(a VAEPipeline or AutoencoderPipeline needs a latent of {MAP_DIM} numbers, or a VAEPipeline attributes and "
+            "colours)."
         )
     return kept
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from .models import Model, RealImages
 from .pictures import STRIP
@@ -82,6 +83,35 @@ def reconstruct(model: Model, real: RealImages, index: int) -> str:
 def psi_of(psi: float | None) -> str:
     """`psi` as a further argument, nothing for models that have none."""
     return "" if psi is None else f", psi={psi:g}"
+
+
+@dataclass
+class Face:
+    """Which face is edited: number `index` of those drawn with `seed`, or without them the visitor's photo."""
+
+    seed: int | None = None
+    index: int = 0
+
+
+def face_lines(model: Model, face: Face, extra: Sequence[str]) -> str:
+    """The program as far as `latents`, (1, latent_dim)."""
+    if face.seed is not None:
+        return (
+            head(model, extra)
+            + f"latents = pipe(num_images={face.index + 1}, seed={face.seed}).latents[{face.index}:]\n"
+        )
+    size = model.sample_size
+    return head(model, [*extra, "from PIL import Image, ImageOps"]) + (
+        f'photo = ImageOps.fit(Image.open("photo.jpg").convert("RGB"), ({size}, {size}))  # the middle square\n'
+        "latents = pipe.encode(photo).mean\n"
+    )
+
+
+def edit(model: Model, face: Face, strengths: Mapping[str, float]) -> str:
+    """A face with more or less of some attributes."""
+    listed_strengths = ", ".join(f"{quoted(name)}: {strength:g}" for name, strength in strengths.items())
+    called = f"edit(latents=latents, attribute={{{listed_strengths}}})" if strengths else "decode(latents)"
+    return face_lines(model, face, []) + f'pipe.{called}.images[0].save("face.png")\n'
 
 
 def samples(model: Model, count: int, seed: int, psi: float | None) -> str:

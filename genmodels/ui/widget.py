@@ -36,11 +36,11 @@ def widget(name: str, label: str, page: dict, functions: list[Callable], parts: 
         label: what a screen reader calls it.
         page: what its JavaScript finds in `props.page`; JSON only.
         functions: what its JavaScript finds in `server`.
-        parts: further views with files of their own: the HTML of `pair` goes where the tab's has <!-- pair -->, and its
-            JavaScript runs before the tab's, in a function of its own.
+        parts: further views with files of their own: their HTML goes where the tab's has <!-- parts -->, and their
+            JavaScript runs before the tab's, each in a function of its own.
     """
-    html = read(f"{name}.html")
-    for part in ("code", "film", *parts):
+    html = read(f"{name}.html").replace("<!-- parts -->", "".join(read(f"{part}.html") for part in parts))
+    for part in ("code", "film"):
         html = html.replace(f"<!-- {part} -->", read(f"{part}.html"))
     scripts = [read("common.js"), *(f"(() => {{\n{read(f'{part}.js')}}})();\n" for part in parts), read(f"{name}.js")]
     return gr.HTML(

@@ -329,3 +329,59 @@ def test_own_models_and_a_broken_one(browser, tmp_path):
         assert str(tmp_path / "tiny") in tab.locator(".code code").inner_text()
         assert open_tab(page, "Classes").locator("img.number").evaluate(SHADES) > 8
         page.close()
+
+
+@pytest.fixture(scope="module")
+def faces_tab(browser, tmp_path_factory):
+    """The Map tab beside a tiny VAE of colour images with attributes, at the view Faces."""
+    import torch
+
+    from genmodels import AttributeDirections, VAEDecoder, VAEEncoder, VAEPipeline
+
+    torch.manual_seed(0)
+    shape = {"sample_size": 16, "num_channels": 3, "latent_dim": 4, "base_channels": 4, "hidden_dim": 16}
+    attributes = AttributeDirections(["Smiling", "Wearing_Hat"], latent_dim=4)
+    attributes.directions.data = 9 * torch.randn(2, 4)
+    folder = tmp_path_factory.mktemp("faces") / "vae-faces"
+    VAEPipeline(VAEEncoder(**shape).eval(), VAEDecoder(**shape).eval(), attributes).save_pretrained(folder)
+    with running_app("--models", str(folder)) as (url, _, _):
+        page = browser.new_page(viewport={"width": 390, "height": 844})
+        errors = []
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(url)
+        tab = page.locator("#map-tab")
+        tab.get_by_role("button", name="Faces", exact=True).click()
+        tab.locator(".faces-view[data-seed]").wait_for(timeout=60_000)
+        yield tab
+        page.close()
+        assert errors == []
+
+
+def test_a_slider_changes_the_face(faces_tab):
+    page, after = faces_tab.page, faces_tab.locator(".face-after")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    faces_tab.get_by_role("button", name="Face 3", exact=True).click()
+    chosen = faces_tab.locator(".face-tiles canvas").nth(2)
+    assert pixels(faces_tab.locator(".face-before")) == pixels(chosen)
+    page.wait_for_function("document.querySelector('#map-tab .code code').innerText.includes('num_images=3')")
+    before = pixels(after)
+    faces_tab.get_by_label("Wearing Hat").fill("1.5")
+    wait_for_change(page, after, before)
+    assert '{"Wearing_Hat": 1.5}' in faces_tab.locator(".code code").inner_text()
+    edited = pixels(after)
+    chosen.press("ArrowRight")
+    wait_for_change(page, after, edited)
+    faces_tab.get_by_role("button", name="Reset").click()
+    assert faces_tab.get_by_label("Wearing Hat").input_value() == "0"
+    old = pixels(chosen)
+    faces_tab.get_by_role("button", name="New faces").click()
+    wait_for_change(page, chosen, old)
+
+
+def test_without_a_model_of_faces_nothing_speaks_of_them(open_page):
+    from genmodels.ui.models import FACES, ModelStore
+
+    if FACES in ModelStore(tabs=("map",)).models:
+        pytest.skip("This installation has a model of faces.")
+    assert open_page().locator("#map-tab .views button").all_inner_texts() == ["the VAE", "VAE and autoencoder"]
+    assert open_page().locator(".faces-view").count() == 0

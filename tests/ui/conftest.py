@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 from genmodels import (
+    AttributeDirections,
     AutoencoderDecoder,
     AutoencoderEncoder,
     AutoencoderPipeline,
@@ -106,5 +107,24 @@ def usual_store(usual_models) -> ModelStore:
 @pytest.fixture(scope="session")
 def odd_store(odd_models) -> ModelStore:
     store = ModelStore(str(odd_models))
+    store.load()
+    return store
+
+
+@pytest.fixture(scope="session")
+def faces_model(tmp_path_factory) -> Path:
+    """A VAE of colour images of 16 pixels, with two attributes in its 4 latents."""
+    torch.manual_seed(2)
+    shape = {"sample_size": 16, "num_channels": 3, "latent_dim": 4, "base_channels": 4, "hidden_dim": 16}
+    attributes = AttributeDirections(["Smiling", "Wearing_Hat"], latent_dim=4)
+    attributes.directions.data = 3 * torch.randn(2, 4)
+    folder = tmp_path_factory.mktemp("faces") / "vae-faces"
+    VAEPipeline(VAEEncoder(**shape).eval(), VAEDecoder(**shape).eval(), attributes).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def faces_store(faces_model) -> ModelStore:
+    store = ModelStore(str(faces_model), tabs=("map",))
     store.load()
     return store

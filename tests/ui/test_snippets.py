@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from genmodels.ui import classes, map, real_or_fake, samples
+from genmodels.ui import classes, faces, map, real_or_fake, samples
 from genmodels.ui.pictures import PNG_PREFIX
 
 
@@ -28,6 +28,11 @@ def shown(picture: str, size: int | None = None) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(picture.removeprefix(PNG_PREFIX)))).convert("RGB")).astype(
         int
     )
+
+
+def colours(picture: str, size: int) -> np.ndarray:
+    """The raw bytes of a colour image."""
+    return np.frombuffer(base64.b64decode(picture), np.uint8).reshape(size, size, 3).astype(int)
 
 
 def strip_of(film: np.ndarray, size: int) -> np.ndarray:
@@ -82,6 +87,14 @@ def test_side_by_side_snippet(gan_store, tmp_path, monkeypatch):
     inner = np.concatenate(expected)[:, 8:56].astype(int)
     assert np.abs(made[:, 8:56] - inner).max() <= 2
     assert answers[1]["code"] == answers[0]["code"]
+
+
+@pytest.mark.parametrize("strengths", [{"Wearing_Hat": -1.3, "Smiling": 0.5}, {}])
+def test_snippet_of_an_edited_face(faces_store, tmp_path, monkeypatch, strengths):
+    (edit,) = (f for f in faces.functions(faces_store) if f.__name__ == "edit")
+    answer = edit({"seed": 3, "index": 4, "strengths": strengths})
+    made = run(answer["code"], tmp_path, monkeypatch)
+    assert np.abs(made - colours(answer["picture"], 16)).max() <= 1
 
 
 def test_atlas_snippet(usual_store, tmp_path, monkeypatch):

@@ -222,7 +222,7 @@ if (!page.draws) {
   pad.hidden = $('.clear').hidden = true;
 }
 trainingFilm()(page.film);
-views([['one', 'the VAE'], ['pair', 'VAE and autoencoder']]);
+views([['one', 'the VAE'], ['pair', 'VAE and autoencoder'], ...(page.faces ? [['faces', 'Faces']] : [])]);
 begin(async first => {
   stage.dataset.limit = first.limit;
   Object.assign(state, { limit: first.limit, points: first.points, z: first.z, anchors: { a: first.anchors[0], b: first.anchors[1] } });

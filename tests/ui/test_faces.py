@@ -1,0 +1,139 @@
+"""The Faces view: right edits for right questions, a sentence for anything else, and no trace of it without a model."""
+
+from __future__ import annotations
+
+import base64
+import json
+import shutil
+
+import numpy as np
+import torch
+from test_handlers import NASTY, image_of
+
+from genmodels import AttributeDirections, VAEPipeline
+from genmodels.ui import faces, map
+from genmodels.ui.models import AUTOENCODER, BUILT_IN, FACES, MAP, ModelStore
+from genmodels.ui.pictures import to_bytes
+from genmodels.ui.suite import build
+
+SIZE = 16
+KEYS = ["seed", "index", "z", "strengths"]
+
+
+def handlers(store: ModelStore) -> dict:
+    return {f.__name__: f for f in faces.functions(store)}
+
+
+def picture_of(answer: dict) -> np.ndarray:
+    return np.frombuffer(base64.b64decode(answer["picture"]), np.uint8).reshape(SIZE, SIZE, 3)
+
+
+def face(store: ModelStore, seed: int, index: int, **strengths: float) -> np.ndarray:
+    """What the pipeline itself makes of a face."""
+    pipe = store.pipe(FACES)
+    latents = pipe(num_images=12, seed=seed).latents[index : index + 1]
+    return to_bytes(pipe.edit(latents=latents, attribute=strengths, output_type="np").images)[0]
+
+
+def close(a: np.ndarray, b: np.ndarray) -> bool:
+    """Equal but for the rounding of batches of different sizes."""
+    return bool(np.abs(a.astype(int) - b).max() <= 1)
+
+
+class TestEdit:
+    def test_it_is_that_of_the_pipeline(self, faces_store):
+        answer = handlers(faces_store)["edit"]({"seed": 5, "index": 7, "strengths": {"Wearing_Hat": 1.5, "Smiling": 0}})
+        assert close(picture_of(answer), face(faces_store, 5, 7, Wearing_Hat=1.5))
+        assert not close(picture_of(answer), face(faces_store, 5, 7))
+        assert 'attribute={"Wearing_Hat": 1.5}' in answer["code"]
+
+    def test_twelve_faces_of_a_seed(self, faces_store):
+        answer = handlers(faces_store)["faces"]({"seed": 5})
+        sheet = np.asarray(image_of(answer["sheet"]))
+        assert sheet.shape == (SIZE, 12 * SIZE, 3)
+        assert close(sheet[:, 3 * SIZE : 4 * SIZE], face(faces_store, 5, 3))
+        assert answer["names"] == ["Smiling", "Wearing_Hat"]
+        assert answer["held_fixed"] is False
+
+    def test_numbers_are_clamped(self, faces_store):
+        edit = handlers(faces_store)["edit"]
+        far = edit({"seed": 1e30, "index": 99, "strengths": {"Smiling": 99, "Wearing_Hat": float("nan")}})
+        assert far == edit({"seed": 2**31 - 1, "index": 11, "strengths": {"Smiling": 2}})
+
+    def test_an_unknown_attribute_is_told(self, faces_store):
+        answer = handlers(faces_store)["edit"]({"strengths": {"Moustache": 1}})
+        assert answer["message"] == "There is no such attribute: known are Smiling, Wearing_Hat."
+
+    def test_a_latent_of_a_photo(self, faces_store):
+        z = [0.5, -1.0, 0.25, 2.0]
+        pipe, edit = faces_store.pipe(FACES), handlers(faces_store)["edit"]
+        expected = pipe.edit(latents=torch.tensor([z]), attribute="Smiling", output_type="np").images
+        answer = edit({"z": z, "strengths": {"Smiling": 1}})
+        assert close(picture_of(answer), to_bytes(expected)[0])
+        assert "photo.jpg" in answer["code"]
+        for wrong in ([], z[:3], z * 1000, "z", 5, {"0": 1}):
+            assert "list of 4 numbers" in edit({"z": wrong})["message"]
+        assert edit({"z": [float("nan"), 1e300, None, "x"]})["status"] == "ok"
+
+
+def test_garbage_gets_an_answer(faces_store):
+    for value in NASTY:
+        for name, handler in handlers(faces_store).items():
+            for payload in (value, dict.fromkeys(KEYS, value), {"strengths": {"Smiling": value}}):
+                answer = handler(payload)
+                assert answer["status"] in ("ok", "error"), name
+                assert len(answer.get("message", "")) < 300
+                assert "log says" not in answer.get("message", ""), (name, value)
+                json.dumps(answer, allow_nan=False)
+
+
+class TestWhichModels:
+    def test_without_one_there_is_no_trace(self, usual_store, monkeypatch):
+        monkeypatch.setitem(BUILT_IN, FACES, "not-there")
+        assert FACES not in ModelStore(tabs=("map",)).models
+        store = ModelStore(str(usual_store.models[MAP].folder), tabs=("map",))
+        assert faces.functions(store) == []
+        assert faces.page(store) is None
+        (html,) = [b for b in build(store, ("map",)).blocks.values() if getattr(b, "elem_id", "") == "map-tab"]
+        assert not any("face" in text.lower() for text in (html.html_template, html.css_template))
+
+    def test_one_is_shown_beside_the_built_in_map(self, faces_store, faces_model):
+        assert faces_store.models[FACES].name == str(faces_model)
+        assert [faces_store.models[kind].built_in for kind in (MAP, AUTOENCODER)] == [True, True]
+        # It is loaded after those that the tab opens with.
+        assert list(faces_store.models)[-1] == FACES
+        assert faces.page(faces_store)["size"] == SIZE
+        build(faces_store, ("map",))
+
+    def test_a_built_in_one_is_shown_by_itself(self, faces_model, monkeypatch):
+        monkeypatch.setattr("genmodels.zoo.model_folder", lambda name: faces_model if name == BUILT_IN[FACES] else None)
+        model = ModelStore(tabs=("map",)).models[FACES]
+        assert (model.built_in, model.class_name, model.num_channels) == (True, "VAEPipeline", 3)
+        assert FACES not in ModelStore(tabs=("classes",)).models
+
+    def test_a_grey_vae_with_attributes_stays_a_map(self, usual_models, tmp_path):
+        pipe = VAEPipeline.from_pretrained(str(usual_models / "vae"))
+        images = torch.rand(4, 1, 28, 28)
+        pipe.learn_attribute("slanted", images[:2], images[2:]).save_pretrained(tmp_path / "vae")
+        store = ModelStore(str(tmp_path / "vae"), tabs=("map",))
+        assert store.models[MAP].name == str(tmp_path / "vae")
+        assert FACES not in store.models or store.models[FACES].built_in
+
+    def test_a_broken_one_says_so(self, faces_model, tmp_path):
+        shutil.copytree(faces_model, tmp_path / "torn")
+        for weights in (tmp_path / "torn" / "attributes").glob("*.safetensors"):
+            weights.write_bytes(b"torn")
+        store = ModelStore(str(tmp_path / "torn"), tabs=("map",))
+        assert handlers(store)["edit"]({})["status"] == "loading"
+        store.load()
+        for handler in handlers(store).values():
+            assert "does not load" in handler({})["message"]
+        assert map.functions(store)[1]({})["status"] == "ok"
+
+    def test_how_the_directions_were_learnt_is_told(self, faces_model, tmp_path):
+        pipe = VAEPipeline.from_pretrained(str(faces_model))
+        pipe.register_modules(attributes=AttributeDirections(["Smiling"], 4, decorrelated=True))
+        pipe.save_pretrained(tmp_path / "vae")
+        store = ModelStore(str(tmp_path / "vae"), tabs=("map",))
+        store.load()
+        assert handlers(store)["faces"]({})["held_fixed"] is True
