@@ -94,11 +94,6 @@ def face_of(store: ModelStore, payload: dict) -> tuple[torch.Tensor, snippets.Fa
     return torch.tensor([[number(v, -MAX_Z, MAX_Z, 0.0) for v in z]]), snippets.Face()
 
 
-def decoded(store: ModelStore, latents: torch.Tensor) -> np.ndarray:
-    """(N, H, W, 3) uint8."""
-    return to_bytes(store.pipe(FACES).decode(latents, output_type="np").images)
-
-
 def functions(store: ModelStore) -> list[Callable]:
     """What the view's page may call; nothing without a model."""
     if FACES not in store.models:
@@ -120,7 +115,28 @@ def functions(store: ModelStore) -> list[Callable]:
         images = store.pipe(FACES).edit(latents=latents, attribute=strengths, output_type="np").images
         return {"picture": raw(to_bytes(images)[0]), "code": snippets.edit(model, face, strengths)}
 
-    return [faces, edit]
+    @server_function
+    def photo(payload: dict) -> dict:
+        pipe = store.pipe(FACES)
+        mean = pipe.encode(read_photo(payload.get("photo"), model.sample_size)[None]).mean
+        z = [round(number(v, -MAX_Z, MAX_Z, 0.0), 4) for v in mean[0].tolist()]
+        return {"picture": raw(to_bytes(pipe.decode(mean, output_type="np").images)[0]), "z": z}
+
+    @server_function
+    def factors(payload: dict) -> dict:
+        latents, face = face_of(store, payload)
+        pair = tuple(check_name(payload.get(key), names_of(store)) for key in ("a", "b"))
+        if pair[0] == pair[1]:
+            raise UserError("Choose two different attributes.")
+        grid = store.pipe(FACES).traverse(
+            attributes=pair, latents=latents[0], steps=STEPS, limit=LIMIT, output_type="np"
+        )
+        return {
+            "grid": sheet_uri(to_bytes(grid.images), STEPS * STEPS),
+            "code": snippets.factors(model, face, pair, STEPS, LIMIT),
+        }
+
+    return [faces, edit, photo, factors]
 
 
 def page(store: ModelStore) -> dict | None:
@@ -128,4 +144,4 @@ def page(store: ModelStore) -> dict | None:
     if FACES not in store.models:
         return None
     model = store.models[FACES]
-    return {"name": model.title, "size": model.sample_size, "count": COUNT, "seed": FIRST_SEED, "limit": LIMIT}
+    return {"size": model.sample_size, "count": COUNT, "seed": FIRST_SEED, "limit": LIMIT, "steps": STEPS}

@@ -114,6 +114,16 @@ def edit(model: Model, face: Face, strengths: Mapping[str, float]) -> str:
     return face_lines(model, face, []) + f'pipe.{called}.images[0].save("face.png")\n'
 
 
+def factors(model: Model, face: Face, attributes: tuple[str, str], steps: int, limit: float) -> str:
+    """A face with two attributes on two axes."""
+    a, b = attributes
+    return face_lines(model, face, [GRID]) + (
+        "images = pipe.traverse(\n"
+        f"    attributes=({quoted(a)}, {quoted(b)}), latents=latents[0], steps={steps}, limit={limit:g}\n"
+        f').images\nmake_image_grid(images, rows={steps}, cols={steps}).save("grid.png")\n'
+    )
+
+
 def samples(model: Model, count: int, seed: int, psi: float | None) -> str:
     """A contact sheet."""
     rows = rows_of(count)

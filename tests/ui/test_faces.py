@@ -17,7 +17,7 @@ from genmodels.ui.pictures import to_bytes
 from genmodels.ui.suite import build
 
 SIZE = 16
-KEYS = ["seed", "index", "z", "strengths"]
+KEYS = ["seed", "index", "z", "strengths", "photo", "a", "b"]
 
 
 def handlers(store: ModelStore) -> dict:
@@ -74,6 +74,41 @@ class TestEdit:
         for wrong in ([], z[:3], z * 1000, "z", 5, {"0": 1}):
             assert "list of 4 numbers" in edit({"z": wrong})["message"]
         assert edit({"z": [float("nan"), 1e300, None, "x"]})["status"] == "ok"
+
+
+class TestPhoto:
+    PIXELS = np.random.default_rng(0).integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8)
+
+    def test_it_is_encoded_and_decoded(self, faces_store):
+        pipe = faces_store.pipe(FACES)
+        answer = handlers(faces_store)["photo"]({"photo": base64.b64encode(self.PIXELS.tobytes()).decode()})
+        assert np.allclose(answer["z"], pipe.encode(self.PIXELS[None]).mean[0], atol=1e-4)
+        assert close(picture_of(answer), to_bytes(pipe.reconstruct(self.PIXELS[None], "np").images)[0])
+        # What the page then sends back stands for the same face.
+        assert close(picture_of(handlers(faces_store)["edit"]({"z": answer["z"]})), picture_of(answer))
+
+    def test_anything_else_is_told(self, faces_store):
+        right = base64.b64encode(self.PIXELS.tobytes()).decode()
+        for wrong in (None, 5, [], "", "é" * 1024, right[:-4], right + "AAAA", "=" + right[1:], "A" * 10**7):
+            answer = handlers(faces_store)["photo"]({"photo": wrong})
+            assert answer["message"] == "That is no photo of 16 by 16 pixels: choose one with the button."
+
+
+class TestFactors:
+    def test_the_face_is_in_the_middle(self, faces_store):
+        answer = handlers(faces_store)["factors"]({"seed": 5, "index": 2, "a": "Wearing_Hat", "b": "Smiling"})
+        sheet = np.asarray(image_of(answer["grid"]))
+        cells = sheet.reshape(SIZE, 25, SIZE, 3).swapaxes(0, 1)
+        assert close(cells[12], face(faces_store, 5, 2))
+        assert close(cells[4], face(faces_store, 5, 2, Wearing_Hat=2.0, Smiling=2.0))
+        assert close(cells[10], face(faces_store, 5, 2, Wearing_Hat=-2.0))
+        assert close(cells[22], face(faces_store, 5, 2, Smiling=-2.0))
+
+    def test_a_wrong_pair_is_told(self, faces_store):
+        factors = handlers(faces_store)["factors"]
+        assert factors({"a": "Smiling", "b": "Smiling"})["message"] == "Choose two different attributes."
+        for wrong in ("Moustache", None, 1, [], {}):
+            assert "known are Smiling, Wearing_Hat" in factors({"a": "Smiling", "b": wrong})["message"]
 
 
 def test_garbage_gets_an_answer(faces_store):

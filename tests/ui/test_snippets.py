@@ -97,6 +97,27 @@ def test_snippet_of_an_edited_face(faces_store, tmp_path, monkeypatch, strengths
     assert np.abs(made - colours(answer["picture"], 16)).max() <= 1
 
 
+def test_snippet_of_a_grid_over_two_attributes(faces_store, tmp_path, monkeypatch):
+    (factors,) = (f for f in faces.functions(faces_store) if f.__name__ == "factors")
+    answer = factors({"seed": 3, "index": 4, "a": "Smiling", "b": "Wearing_Hat"})
+    made = run(answer["code"], tmp_path, monkeypatch)
+    row = shown(answer["grid"])
+    grid = row.reshape(16, 5, 5, 16, 3).transpose(1, 0, 2, 3, 4).reshape(80, 80, 3)
+    assert np.abs(made - grid).max() <= 1
+
+
+def test_snippets_of_a_photo(faces_store, tmp_path, monkeypatch):
+    named = {f.__name__: f for f in faces.functions(faces_store)}
+    pixels = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+    z = named["photo"]({"photo": base64.b64encode(pixels.tobytes()).decode()})["z"]
+    answer = named["edit"]({"z": z, "strengths": {"Smiling": 1}})
+    # A photograph three times as wide as high, of whose middle square the page sends the pixels. PNG keeps them exactly.
+    Image.fromarray(np.pad(pixels, ((0, 0), (16, 16), (0, 0)))).save(tmp_path / "photo.jpg", "PNG")
+    assert np.abs(run(answer["code"], tmp_path, monkeypatch) - colours(answer["picture"], 16)).max() <= 1
+    (tmp_path / "face.png").unlink()
+    run(named["factors"]({"z": z, "a": "Smiling", "b": "Wearing_Hat"})["code"], tmp_path, monkeypatch)
+
+
 def test_atlas_snippet(usual_store, tmp_path, monkeypatch):
     page = map.first_page(usual_store)
     assert np.abs(run(page["atlas_code"], tmp_path, monkeypatch) - shown(page["atlas"])).max() <= 1

@@ -1,6 +1,6 @@
 // Arithmetic with attributes: a face, drawn or the visitor's, and the strengths of what is added to it.
 const SIZE = page.faces.size, view = $('.faces-view'), tiles = $('.face-tiles'), before = $('.face-before'), after = $('.face-after');
-const face = { seed: page.faces.seed, index: 0, z: null, strengths: {}, sheet: null, asked: false };
+const face = { seed: page.faces.seed, index: 0, z: null, photo: false, strengths: {}, sheet: null, asked: false };
 const told = (text, bad = false) => {
   const place = $('.faces-notice');
   place.textContent = text;
@@ -35,13 +35,17 @@ tiles.addEventListener('keydown', event => {
   choose(to);
   cells[to].parentElement.focus();
 });
-const press = index => cells.forEach((cell, i) => cell.parentElement.setAttribute('aria-pressed', i === index));
+function press(index) {
+  cells.forEach((cell, i) => cell.parentElement.setAttribute('aria-pressed', i === index));
+  $('.photo-stage').classList.toggle('now', index < 0);
+}
 
 function choose(index) {
-  Object.assign(face, { index, z: null });
+  Object.assign(face, { index, z: null, photo: false });
   press(index);
   paintFrame(before, face.sheet, index, cells.length, SIZE);
   edit();
+  drawGrid();
 }
 
 function setStrength(name, value) {
@@ -67,11 +71,137 @@ $('.face-reset').addEventListener('click', () => {
   edit();
 });
 
+// Two attributes on two axes. The rows go from the largest strength down.
+const STEPS = page.faces.steps, axes = [$('.factor-a'), $('.factor-b')];
+const strengthAt = i => page.faces.limit * (2 * i / (STEPS - 1) - 1);
+const spots = Array.from({ length: STEPS * STEPS }, (_, i) => {
+  const button = document.createElement('button'), canvas = document.createElement('canvas');
+  button.type = 'button';
+  button.classList.toggle('middle', i === (STEPS * STEPS - 1) / 2);
+  button.append(canvas);
+  button.addEventListener('click', () => {
+    const [a, b] = axes.map(axis => axis.value);
+    Object.keys(face.strengths).forEach(name => setStrength(name, 0));
+    setStrength(a, strengthAt(i % STEPS));
+    setStrength(b, strengthAt(STEPS - 1 - Math.floor(i / STEPS)));
+    edit();
+  });
+  $('.factor-grid').append(button);
+  return canvas;
+});
+const askGrid = latest(server.factors, async (answer, job) => {
+  const { a, b } = job.payload, sheet = await loadImage(answer.grid);
+  spots.forEach((spot, i) => {
+    paintFrame(spot, sheet, i, spots.length, SIZE);
+    const [x, y] = [strengthAt(i % STEPS), strengthAt(STEPS - 1 - Math.floor(i / STEPS))].map(v => signed(v));
+    spot.parentElement.setAttribute('aria-label', `${words(a)} ${x}, ${words(b)} ${y}`);
+  });
+  const ends = [-page.faces.limit, page.faces.limit].map(v => signed(v).replace('.00', ''));
+  $('.factor-right').textContent = `${ends[0]}  ←  ${words(a)}  →  ${ends[1]}`;
+  $('.factor-up').textContent = `${ends[0]}  ←  ${words(b)}  →  ${ends[1]}`;
+  python.set('Grid', answer.code, job.extra);
+  $('.factor-grid').dataset.axes = `${a} ${b}`;
+}, failed, told);
+function drawGrid(focus = false) {
+  if (axes[0].value !== axes[1].value) askGrid({ ...chosen(), a: axes[0].value, b: axes[1].value }, focus);
+}
+function factors(names) {
+  $('.faces-factors').hidden = names.length < 2;
+  axes.forEach((axis, which) => {
+    axis.replaceChildren(...names.map(name => new Option(words(name), name)));
+    axis.selectedIndex = Math.min(which, names.length - 1);
+    let last = axis.selectedIndex;
+    axis.addEventListener('change', () => {
+      // The other axis takes what this one leaves.
+      if (axis.value === axes[1 - which].value) {
+        axes[1 - which].selectedIndex = last;
+        axes[1 - which].dispatchEvent(new Event('taken'));
+      }
+      last = axis.selectedIndex;
+      drawGrid(true);
+    });
+    axis.addEventListener('taken', () => { last = axis.selectedIndex; });
+  });
+}
+
+// The photo: it stays in the page; only the aligned square, as small as the model's images, is sent.
+const stage = $('.photo-stage'), zoom = $('.photo-zoom'), small = document.createElement('canvas');
+const photo = { image: null, x: 0, y: 0, from: null };
+small.width = small.height = SIZE;
+const sideOf = () => Math.min(photo.image.width, photo.image.height) / +zoom.value;
+const askPhoto = latest(server.photo, (answer, job) => {
+  if (!face.photo) return;
+  face.z = answer.z;
+  press(-1);
+  for (const canvas of [$('.photo-back'), before]) paintRaw(canvas, answer.picture, SIZE, 3);
+  $('.photo-says').textContent = `The encoder squeezed ${(3 * SIZE * SIZE).toLocaleString('en')} values into ${answer.z.length} numbers. What this bottleneck loses is lost, before anything is added or taken away.`;
+  edit();
+  if (job.extra) drawGrid();
+}, failed, told);
+function sendPhoto(settled) {
+  const side = sideOf();
+  photo.x = clamp(photo.x, side / 2, photo.image.width - side / 2);
+  photo.y = clamp(photo.y, side / 2, photo.image.height - side / 2);
+  for (const canvas of [stage, small]) {
+    const context = canvas.getContext('2d', { willReadFrequently: true });
+    context.imageSmoothingQuality = 'high';
+    context.clearRect(0, 0, canvas.width, canvas.height);
+    context.drawImage(photo.image, photo.x - side / 2, photo.y - side / 2, side, side, 0, 0, canvas.width, canvas.height);
+  }
+  const { data } = small.getContext('2d').getImageData(0, 0, SIZE, SIZE);
+  let bytes = '';
+  for (let i = 0; i < data.length; i++) if (i % 4 < 3) bytes += String.fromCharCode(data[i]);
+  face.photo = true;
+  askPhoto({ photo: btoa(bytes) }, settled);
+}
+$('.photo-file').addEventListener('change', async event => {
+  const file = event.target.files[0];
+  if (!file) return;
+  const address = URL.createObjectURL(file);
+  try {
+    photo.image = await loadImage(address);
+  } catch (error) {
+    $('.photo-says').textContent = 'That file is no picture that this browser can show.';
+    return;
+  } finally {
+    URL.revokeObjectURL(address);
+  }
+  Object.assign(photo, { x: photo.image.width / 2, y: photo.image.height / 2 });
+  zoom.value = 1;
+  $('.photo-body').hidden = false;
+  sendPhoto(true);
+});
+zoom.addEventListener('input', () => sendPhoto(false));
+zoom.addEventListener('change', () => sendPhoto(true));
+stage.addEventListener('pointerdown', event => {
+  stage.setPointerCapture(event.pointerId);
+  photo.from = [event.clientX, event.clientY];
+});
+stage.addEventListener('pointermove', event => {
+  if (!photo.from) return;
+  const unit = sideOf() / stage.clientWidth;
+  photo.x -= (event.clientX - photo.from[0]) * unit;
+  photo.y -= (event.clientY - photo.from[1]) * unit;
+  photo.from = [event.clientX, event.clientY];
+  sendPhoto(false);
+});
+for (const end of ['pointerup', 'pointercancel']) stage.addEventListener(end, () => { photo.from = null; sendPhoto(true); });
+stage.addEventListener('keydown', event => {
+  const by = { ArrowLeft: [1, 0], ArrowRight: [-1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[event.key];
+  if (!by) return;
+  photo.x += by[0] * sideOf() / 50;
+  photo.y += by[1] * sideOf() / 50;
+  sendPhoto(true);
+  event.preventDefault();
+});
+$('.photo-says').textContent = `It is cut to a square and made small in this page; only those ${SIZE} × ${SIZE} pixels go to the server, which stores nothing.`;
+
 const askFaces = latest(server.faces, async answer => {
   face.sheet = await loadImage(answer.sheet);
   cells.forEach((cell, i) => paintFrame(cell, face.sheet, i, cells.length, SIZE));
   if (!$('.face-sliders').childElementCount) {
     sliders(answer.names);
+    factors(answer.names);
     $('.held-fixed').hidden = !answer.held_fixed;
     $('.faces-bench').hidden = false;
   }
@@ -82,6 +212,10 @@ const drawFaces = () => askFaces({ seed: face.seed });
 $('.seed', view).value = face.seed;
 controls(face, drawFaces);
 $('.faces-bench').hidden = true;
+onResize(view, () => {
+  const room = $('.face-pair').clientWidth;
+  if (room) for (const canvas of [before, after]) canvas.style.width = `${wholeMultiple(SIZE, room / 2 - 8, element.clientWidth < 700 ? 170 : 256)}px`;
+});
 opened.faces = () => {
   if (!face.asked) drawFaces();
   face.asked = true;
