@@ -139,7 +139,7 @@ def add_api(store: ModelStore, tabs: Sequence[str] = models.TABS) -> None:
 
         Args:
             kind: "map", the VAE, "samples", the unconditional GAN, or "classes", the conditional one, which draws its
-                classes in turn; one that the page shows.
+                classes in turn; "faces", a VAE with attributes; one that the page shows.
             num_images: 1 to 1000.
             seed: 0 to 2147483647; the same seed gives the same images.
             psi: truncation, 0 to 2.

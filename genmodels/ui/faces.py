@@ -27,6 +27,8 @@ LIMIT = 2.0
 STEPS = 5
 # No posterior mean of a photo lies farther out on any axis.
 MAX_Z = 100.0
+# Pixels of a photo from side to side.
+MAX_PHOTO = 100_000
 
 
 def names_of(store: ModelStore) -> list[str]:
@@ -75,6 +77,14 @@ def read_photo(value, size: int) -> np.ndarray:
     raise UserError(f"That is no photo of {size} by {size} pixels: choose one with the button.")
 
 
+def square_of(payload: dict) -> tuple[int, int, int]:
+    """Left, top and side of the part of the photo that was encoded, in pixels of the photo."""
+    given = payload.get("square")
+    numbers = [integer(v, 0, MAX_PHOTO, 0) for v in given[:3]] if isinstance(given, list) else []
+    left, top, side = [*numbers, 0, 0, 0][:3]
+    return left, top, max(side, 1)
+
+
 def face_of(store: ModelStore, payload: dict) -> tuple[torch.Tensor, snippets.Face]:
     """The latent (1, latent_dim) that the page means, a photo's or that of face `index` of a seed, and what to call it.
 
@@ -91,7 +101,7 @@ def face_of(store: ModelStore, payload: dict) -> tuple[torch.Tensor, snippets.Fa
         return pipe(num_images=index + 1, seed=seed).latents[index:], snippets.Face(seed, index)
     if not isinstance(z, list) or len(z) != pipe.latent_dim:
         raise UserError(f"A photo's latent is a list of {pipe.latent_dim} numbers: choose the photo again.")
-    return torch.tensor([[number(v, -MAX_Z, MAX_Z, 0.0) for v in z]]), snippets.Face()
+    return torch.tensor([[number(v, -MAX_Z, MAX_Z, 0.0) for v in z]]), snippets.Face(square=square_of(payload))
 
 
 def functions(store: ModelStore) -> list[Callable]:

@@ -87,22 +87,28 @@ def psi_of(psi: float | None) -> str:
 
 @dataclass
 class Face:
-    """Which face is edited: number `index` of those drawn with `seed`, or without them the visitor's photo."""
+    """Which face is edited: number `index` of those drawn with `seed`, or the visitor's photo.
 
-    seed: int | None = None
+    Attributes:
+        square: of the photo: left, top and side of the part that is used, in its pixels.
+    """
+
+    seed: int = 0
     index: int = 0
+    square: tuple[int, int, int] | None = None
 
 
 def face_lines(model: Model, face: Face, extra: Sequence[str]) -> str:
     """The program as far as `latents`, (1, latent_dim)."""
-    if face.seed is not None:
+    if face.square is None:
         return (
             head(model, extra)
             + f"latents = pipe(num_images={face.index + 1}, seed={face.seed}).latents[{face.index}:]\n"
         )
-    size = model.sample_size
+    (left, top, side), size = face.square, model.sample_size
     return head(model, [*extra, "from PIL import Image, ImageOps"]) + (
-        f'photo = ImageOps.fit(Image.open("photo.jpg").convert("RGB"), ({size}, {size}))  # the middle square\n'
+        'photo = ImageOps.exif_transpose(Image.open("photo.jpg")).convert("RGB")\n'
+        f"photo = photo.crop(({left}, {top}, {left + side}, {top + side})).resize(({size}, {size}))\n"
         "latents = pipe.encode(photo).mean\n"
     )
 

@@ -365,17 +365,53 @@ def test_a_slider_changes_the_face(faces_tab):
     assert pixels(faces_tab.locator(".face-before")) == pixels(chosen)
     page.wait_for_function("document.querySelector('#map-tab .code code').innerText.includes('num_images=3')")
     before = pixels(after)
-    faces_tab.get_by_label("Wearing Hat").fill("1.5")
+    faces_tab.get_by_role("slider", name="Wearing Hat").fill("1.5")
     wait_for_change(page, after, before)
     assert '{"Wearing_Hat": 1.5}' in faces_tab.locator(".code code").inner_text()
     edited = pixels(after)
     chosen.press("ArrowRight")
     wait_for_change(page, after, edited)
     faces_tab.get_by_role("button", name="Reset").click()
-    assert faces_tab.get_by_label("Wearing Hat").input_value() == "0"
+    assert faces_tab.get_by_role("slider", name="Wearing Hat").input_value() == "0"
     old = pixels(chosen)
     faces_tab.get_by_role("button", name="New faces").click()
     wait_for_change(page, chosen, old)
+
+
+def test_a_photo_is_aligned_and_edited(faces_tab, tmp_path):
+    from PIL import Image
+
+    page, before = faces_tab.page, faces_tab.locator(".face-before")
+    Image.effect_mandelbrot((300, 200), (-2, -1, 1, 1), 60).convert("RGB").save(tmp_path / "photo.png")
+    drawn = pixels(before)
+    faces_tab.locator(".photo-file").set_input_files(tmp_path / "photo.png")
+    wait_for_change(page, before, drawn)
+    assert pixels(before) == pixels(faces_tab.locator(".photo-back"))
+    code = faces_tab.locator(".code code")
+    code.get_by_text("crop((50, 0, 250, 200))").wait_for()
+    for _ in range(3):
+        faces_tab.locator(".photo-stage").press("ArrowRight")
+    code.get_by_text("crop((38, 0, 238, 200))").wait_for()
+    faces_tab.locator(".photo-zoom").fill("2")
+    code.get_by_text("crop((88, 50, 188, 150))").wait_for()
+    (tmp_path / "torn.png").write_bytes(b"torn")
+    faces_tab.locator(".photo-file").set_input_files(tmp_path / "torn.png")
+    faces_tab.get_by_text("no picture that this browser can show").wait_for()
+    faces_tab.get_by_role("button", name="Face 1", exact=True).click()
+    code.get_by_text("num_images=1").wait_for()
+
+
+def test_a_spot_of_the_grid_sets_two_strengths(faces_tab):
+    page, right, up = faces_tab.page, faces_tab.locator(".factor-a"), faces_tab.locator(".factor-b")
+    corner = faces_tab.get_by_role("button", name="Smiling +2.00, Wearing Hat +2.00")
+    corner.click()
+    assert [faces_tab.get_by_role("slider", name=n).input_value() for n in ("Smiling", "Wearing Hat")] == ["2", "2"]
+    page.wait_for_function("document.querySelector('#map-tab .code code').innerText.includes('\"Wearing_Hat\": 2')")
+    assert pixels(faces_tab.locator(".face-after")) == pixels(corner.locator("canvas"))
+    right.select_option("Wearing_Hat")
+    assert up.input_value() == "Smiling"
+    faces_tab.locator(".factor-grid[data-axes='Wearing_Hat Smiling']").wait_for()
+    assert "pipe.traverse(" in faces_tab.locator(".code code").inner_text()
 
 
 def test_without_a_model_of_faces_nothing_speaks_of_them(open_page):

@@ -17,7 +17,8 @@ from genmodels.ui.pictures import to_bytes
 from genmodels.ui.suite import build
 
 SIZE = 16
-KEYS = ["seed", "index", "z", "strengths", "photo", "a", "b"]
+KEYS = ["seed", "index", "z", "strengths", "photo", "square", "a", "b"]
+PHOTO = {"z": [0.5, -1.0, 0.25, 2.0]}
 
 
 def handlers(store: ModelStore) -> dict:
@@ -73,7 +74,8 @@ class TestEdit:
         assert "photo.jpg" in answer["code"]
         for wrong in ([], z[:3], z * 1000, "z", 5, {"0": 1}):
             assert "list of 4 numbers" in edit({"z": wrong})["message"]
-        assert edit({"z": [float("nan"), 1e300, None, "x"]})["status"] == "ok"
+        odd = edit({"z": [float("nan"), 1e300, None, "x"], "square": [-5, 1e300, float("nan"), 7]})
+        assert "crop((0, 100000, 1, 100001))" in odd["code"]
 
 
 class TestPhoto:
@@ -114,7 +116,11 @@ class TestFactors:
 def test_garbage_gets_an_answer(faces_store):
     for value in NASTY:
         for name, handler in handlers(faces_store).items():
-            for payload in (value, dict.fromkeys(KEYS, value), {"strengths": {"Smiling": value}}):
+            for payload in (
+                value,
+                dict.fromkeys(KEYS, value),
+                {**PHOTO, "strengths": {"Smiling": value}, "square": value},
+            ):
                 answer = handler(payload)
                 assert answer["status"] in ("ok", "error"), name
                 assert len(answer.get("message", "")) < 300

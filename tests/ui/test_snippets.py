@@ -35,6 +35,11 @@ def colours(picture: str, size: int) -> np.ndarray:
     return np.frombuffer(base64.b64decode(picture), np.uint8).reshape(size, size, 3).astype(int)
 
 
+def grid_of(row: np.ndarray) -> np.ndarray:
+    """25 pictures of 16 pixels in one row, as 5 rows."""
+    return row.reshape(16, 5, 80, 3).swapaxes(0, 1).reshape(80, 80, 3)
+
+
 def strip_of(film: np.ndarray, size: int) -> np.ndarray:
     """Every third frame of a film of 25: the strip that the page shows of it."""
     return np.concatenate([film[:, i * size : (i + 1) * size] for i in range(0, 25, 3)], axis=1)
@@ -101,21 +106,21 @@ def test_snippet_of_a_grid_over_two_attributes(faces_store, tmp_path, monkeypatc
     (factors,) = (f for f in faces.functions(faces_store) if f.__name__ == "factors")
     answer = factors({"seed": 3, "index": 4, "a": "Smiling", "b": "Wearing_Hat"})
     made = run(answer["code"], tmp_path, monkeypatch)
-    row = shown(answer["grid"])
-    grid = row.reshape(16, 5, 5, 16, 3).transpose(1, 0, 2, 3, 4).reshape(80, 80, 3)
-    assert np.abs(made - grid).max() <= 1
+    assert np.abs(made - grid_of(shown(answer["grid"]))).max() <= 1
 
 
 def test_snippets_of_a_photo(faces_store, tmp_path, monkeypatch):
     named = {f.__name__: f for f in faces.functions(faces_store)}
     pixels = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
     z = named["photo"]({"photo": base64.b64encode(pixels.tobytes()).decode()})["z"]
-    answer = named["edit"]({"z": z, "strengths": {"Smiling": 1}})
-    # A photograph three times as wide as high, of whose middle square the page sends the pixels. PNG keeps them exactly.
-    Image.fromarray(np.pad(pixels, ((0, 0), (16, 16), (0, 0)))).save(tmp_path / "photo.jpg", "PNG")
+    photo = {"z": z, "square": [3, 5, 16]}
+    # PNG, whatever the name says, keeps the pixels that the page has sent.
+    Image.fromarray(np.pad(pixels, ((5, 9), (3, 20), (0, 0)))).save(tmp_path / "photo.jpg", "PNG")
+    answer = named["edit"]({**photo, "strengths": {"Smiling": 1}})
     assert np.abs(run(answer["code"], tmp_path, monkeypatch) - colours(answer["picture"], 16)).max() <= 1
     (tmp_path / "face.png").unlink()
-    run(named["factors"]({"z": z, "a": "Smiling", "b": "Wearing_Hat"})["code"], tmp_path, monkeypatch)
+    answer = named["factors"]({**photo, "a": "Smiling", "b": "Wearing_Hat"})
+    assert np.abs(run(answer["code"], tmp_path, monkeypatch) - grid_of(shown(answer["grid"]))).max() <= 1
 
 
 def test_atlas_snippet(usual_store, tmp_path, monkeypatch):

@@ -1,6 +1,6 @@
 // Arithmetic with attributes: a face, drawn or the visitor's, and the strengths of what is added to it.
 const SIZE = page.faces.size, view = $('.faces-view'), tiles = $('.face-tiles'), before = $('.face-before'), after = $('.face-after');
-const face = { seed: page.faces.seed, index: 0, z: null, photo: false, strengths: {}, sheet: null, asked: false };
+const face = { seed: page.faces.seed, index: 0, z: null, square: null, photo: false, strengths: {}, sheet: null, asked: false };
 const told = (text, bad = false) => {
   const place = $('.faces-notice');
   place.textContent = text;
@@ -8,7 +8,7 @@ const told = (text, bad = false) => {
   place.classList.toggle('bad', bad);
 };
 const failed = message => told(message, true);
-const chosen = () => face.z ? { z: face.z } : { seed: face.seed, index: face.index };
+const chosen = () => face.z ? { z: face.z, square: face.square } : { seed: face.seed, index: face.index };
 const words = name => name.replaceAll('_', ' ');
 
 const askEdit = latest(server.edit, answer => {
@@ -128,10 +128,10 @@ function factors(names) {
 const stage = $('.photo-stage'), zoom = $('.photo-zoom'), small = document.createElement('canvas');
 const photo = { image: null, x: 0, y: 0, from: null };
 small.width = small.height = SIZE;
-const sideOf = () => Math.min(photo.image.width, photo.image.height) / +zoom.value;
+const sideOf = () => Math.max(1, Math.min(photo.image.width, photo.image.height) / +zoom.value);
 const askPhoto = latest(server.photo, (answer, job) => {
   if (!face.photo) return;
-  face.z = answer.z;
+  Object.assign(face, { z: answer.z, square: job.payload.square });
   press(-1);
   for (const canvas of [$('.photo-back'), before]) paintRaw(canvas, answer.picture, SIZE, 3);
   $('.photo-says').textContent = `The encoder squeezed ${(3 * SIZE * SIZE).toLocaleString('en')} values into ${answer.z.length} numbers. What this bottleneck loses is lost, before anything is added or taken away.`;
@@ -142,17 +142,18 @@ function sendPhoto(settled) {
   const side = sideOf();
   photo.x = clamp(photo.x, side / 2, photo.image.width - side / 2);
   photo.y = clamp(photo.y, side / 2, photo.image.height - side / 2);
+  const square = [photo.x - side / 2, photo.y - side / 2, side].map(Math.floor);
   for (const canvas of [stage, small]) {
     const context = canvas.getContext('2d', { willReadFrequently: true });
     context.imageSmoothingQuality = 'high';
     context.clearRect(0, 0, canvas.width, canvas.height);
-    context.drawImage(photo.image, photo.x - side / 2, photo.y - side / 2, side, side, 0, 0, canvas.width, canvas.height);
+    context.drawImage(photo.image, square[0], square[1], square[2], square[2], 0, 0, canvas.width, canvas.height);
   }
   const { data } = small.getContext('2d').getImageData(0, 0, SIZE, SIZE);
   let bytes = '';
   for (let i = 0; i < data.length; i++) if (i % 4 < 3) bytes += String.fromCharCode(data[i]);
   face.photo = true;
-  askPhoto({ photo: btoa(bytes) }, settled);
+  askPhoto({ photo: btoa(bytes), square }, settled);
 }
 $('.photo-file').addEventListener('change', async event => {
   const file = event.target.files[0];
