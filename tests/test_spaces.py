@@ -27,6 +27,7 @@ from genmodels import zoo
 from genmodels.errors import UserError
 from genmodels.hub.space import TABS_OF_SPACE, ZERO_GPU_TORCH, build_space
 from genmodels.pipelines.source import INDEX, read_class_name
+from genmodels.ui.models import BUILT_IN, FACES, Model
 from genmodels.ui.space import port_of
 
 SPACES = REPO / "spaces"
@@ -46,9 +47,11 @@ CALLS = {
 # The suite also has every unconditional generator.
 DRAWN_FROM_NOISE = {"VanillaGANPipeline", "LAPGANPipeline", "DCGANPipeline", "WGANPipeline", "PixelDiffusionPipeline"}
 GALLERY = {name for name in zoo.model_names() if read_class_name(zoo.ROOT / name / INDEX) in DRAWN_FROM_NOISE}
+# The map has a view of faces where there is a model for it.
+FACES_IF_ANY = {BUILT_IN[FACES]} & set(zoo.model_names())
 ZOO_OF_SPACE = {
-    "suite": {"autoencoder-mnist", "cgan-mnist", "samples", "vae-mnist", *GALLERY},
-    "vae": {"autoencoder-mnist", "samples", "vae-mnist"},
+    "suite": {"autoencoder-mnist", "cgan-mnist", "samples", "vae-mnist", *GALLERY, *FACES_IF_ANY},
+    "vae": {"autoencoder-mnist", "samples", "vae-mnist", *FACES_IF_ANY},
     "dcgan": {"dcgan-cifar10-frogs"},
     "cgan": {"cgan-mnist"},
     "real-vs-fake": {"cgan-mnist", "dcgan-cifar10-frogs", "samples"},
@@ -113,6 +116,17 @@ def test_a_folder_holds_what_its_space_shows_and_no_more(built, name):
     assert "__pycache__" not in names
     assert not [n for n in names if n.startswith(".") or n.endswith((".tmp", ".pyc"))]
     assert not {"models", "preload_from_hub"} & set(settings_of(built[name]))
+
+
+def test_a_model_of_faces_may_come_from_the_hub(tmp_path, monkeypatch):
+    found = Model(FACES, "someone/faces", "VAEPipeline", {"num_channels": 3, "sample_size": 64})
+    monkeypatch.setattr("genmodels.hub.space.find_models", lambda models: [found])
+    build_space("vae", tmp_path / "out", models="someone")
+    assert settings_of(tmp_path / "out")["models"] == ["someone/faces"]
+    built_in = {path.parent.name for path in (tmp_path / "out").rglob("model_index.json")}
+    assert built_in == {"autoencoder-mnist", "vae-mnist"}
+    with pytest.raises(UserError, match="this Space shows"):
+        build_space("cgan", tmp_path / "none", models="someone")
 
 
 def test_building_twice_gives_the_same_bytes(built, tmp_path):

@@ -161,6 +161,8 @@ $('.photo-file').addEventListener('change', async event => {
   const address = URL.createObjectURL(file);
   try {
     photo.image = await loadImage(address);
+    // A drawing in vectors may have no size.
+    if (!photo.image.width || !photo.image.height) throw new Error('no pixels');
   } catch (error) {
     $('.photo-says').textContent = 'That file is no picture that this browser can show.';
     return;
