@@ -229,6 +229,7 @@ def test_list_describes_every_model(capsys, saved, tmp_path, monkeypatch):
         ["tiny-dcgan", "DCGAN", "32x32", "colour", "-"],
         ["tiny-diffusion", "PixelDiffusion", "16x16", "grey", "-"],
         ["tiny-gan", "VanillaGAN", "28x28", "grey", "-"],
+        ["tiny-lapgan", "LAPGAN", "32x32", "colour", "-"],
         ["tiny-vae", "VAE", "28x28", "grey", "-"],
         ["tiny-wgan", "WGAN", "32x32", "colour", "-"],
     ]
