@@ -33,7 +33,7 @@ def run(*command: str) -> subprocess.CompletedProcess:
         env=ON_CPU,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
         stdin=subprocess.DEVNULL,
     )
     assert done.returncode == 0, done.stderr

@@ -35,7 +35,7 @@ def launch(script: str, *arguments: str, env=None, launcher=ACCELERATE) -> subpr
         env={**(env or os.environ), "PYTHONPATH": str(REPO)},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
         stdin=subprocess.DEVNULL,
     )
 
