@@ -22,6 +22,11 @@ os.environ.update(
     HF_HUB_DISABLE_XET="1",
     GRADIO_ANALYTICS_ENABLED="False",
 )
+# Of tests that run side by side each keeps to one core: two threads each on as many cores wait for one another.
+_WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
+if _WORKER and hasattr(os, "sched_setaffinity"):
+    _CORES = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, {_CORES[int(_WORKER.removeprefix("gw")) % len(_CORES)]})
 for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_HUB_OFFLINE", "HF_HUB_CACHE"):
     os.environ.pop(name, None)
 
