@@ -79,22 +79,18 @@ def completeness_metrics(
 def lipschitz_metrics(pipeline: EncoderDecoderPipeline, seed: int) -> list[Metric]:
     """How fast decoded images change where the prior N(0, I) has its mass; of a model with classes each latent in one of them."""
     n = max(2, min(JACOBIANS, JVPS // pipeline.latent_dim))
-    latents, numbers = draw_latents(n, pipeline.latent_dim, seed=seed), torch.arange(n)
+    latents = draw_latents(n, pipeline.latent_dim, seed=seed)
     num_classes = getattr(pipeline, "num_classes", 0)
     if num_classes:
-        weights = torch.eye(num_classes)[numbers % num_classes]
-        norms = torch.cat(
-            [
-                jacobian_norms(lambda z, w=w: pipeline.decoder(z, w.expand(len(z), -1)) / 2, latents[weights @ w > 0])
-                for w in weights.unique(dim=0)
-            ]
-        )
+        parts = [
+            jacobian_norms(lambda z, w=w: pipeline.decoder(z, w.expand(len(z), -1)) / 2, latents[i::num_classes])
+            for i, w in enumerate(torch.eye(num_classes)[:n])
+        ]
+        norms = torch.cat(parts)
     else:
         norms = jacobian_norms(lambda z: pipeline.decoder(z) / 2, latents)
-    args, of = (
-        {"latents": n},
-        "decoder's slope at latents from N(0, I) (spectral norm of the Jacobian, brightness in [0, 1])",
-    )
+    args = {"latents": n}
+    of = "decoder's slope at latents from N(0, I) (spectral norm of the Jacobian, brightness in [0, 1])"
     return [
         Metric("lipschitz_p99", f"{of}, 99th percentile", float(norms.quantile(0.99)), None, "lower", args),
         Metric("lipschitz_max", f"{of}, largest of {n:,}", float(norms.max()), None, "lower", args),

@@ -205,10 +205,6 @@ class WGANPipeline(UnconditionalGANPipeline):
 class ConditionalGANPipeline(ClassLabelsMixin, GANPipeline):
     """What the pipelines share that draw images of a wanted class."""
 
-    @property
-    def _class_config(self) -> dict:
-        return self.generator.config
-
     def _label_path(self, class_labels: int | str | tuple[int | str, int | str], steps: int) -> torch.Tensor:
         """(steps, num_classes) weights: of one class, or from the first of a pair of classes to the second."""
         pair = class_labels if isinstance(class_labels, tuple | list) else (class_labels, class_labels)

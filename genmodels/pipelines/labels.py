@@ -30,12 +30,14 @@ class ClassificationOutput(BaseOutput):
 
 
 class ClassLabelsMixin:
-    """Class labels of a pipeline, to the left of `ImagePipeline`; `_class_config` says which classes there are."""
+    """Class labels of a pipeline, to the left of `ImagePipeline`."""
+
+    # Whose config has `num_classes` and `class_names`.
+    _labelled_component = "generator"
 
     @property
     def _class_config(self) -> dict:
-        """The config that holds `num_classes` and `class_names`."""
-        raise NotImplementedError
+        return getattr(self, self._labelled_component).config
 
     @property
     def num_classes(self) -> int:

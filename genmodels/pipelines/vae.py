@@ -64,14 +64,11 @@ class VAEPipeline(ClassLabelsMixin, AttributeEditingMixin, EncoderDecoderPipelin
     """
 
     _optional_components = ["attributes"]
+    _labelled_component = "decoder"
 
     def __init__(self, encoder: VAEEncoder, decoder: VAEDecoder, attributes: AttributeDirections | None = None):
         super().__init__()
         self.register_modules(encoder=encoder, decoder=decoder, attributes=attributes)
-
-    @property
-    def _class_config(self) -> dict:
-        return self.decoder.config
 
     def __call__(
         self,
