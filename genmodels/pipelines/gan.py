@@ -202,19 +202,7 @@ class WGANPipeline(UnconditionalGANPipeline):
         return super().discriminate(images)
 
 
-class ConditionalGANPipeline(ClassLabelsMixin, GANPipeline):
-    """What the pipelines share that draw images of a wanted class."""
-
-    def _label_path(self, class_labels: int | str | tuple[int | str, int | str], steps: int) -> torch.Tensor:
-        """(steps, num_classes) weights: of one class, or from the first of a pair of classes to the second."""
-        pair = class_labels if isinstance(class_labels, tuple | list) else (class_labels, class_labels)
-        if len(pair) != 2:
-            raise ValueError(f"class_labels must be one class or a pair of them, got {class_labels!r}.")
-        ends = torch.eye(self.num_classes)[[self._to_label(label) for label in pair]]
-        return interpolate_latents(ends[0], ends[1], steps, mode="lerp")
-
-
-class CGANPipeline(ConditionalGANPipeline):
+class CGANPipeline(ClassLabelsMixin, GANPipeline):
     """Images of a wanted class from noise: https://arxiv.org/abs/1411.1784.
 
     Args:

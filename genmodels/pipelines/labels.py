@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from diffusers.utils import BaseOutput
 
-from .base import check_count
+from .base import check_count, interpolate_latents
 
 ClassLabels = int | str | Sequence[int | str] | torch.Tensor
 
@@ -92,6 +92,14 @@ class ClassLabelsMixin:
         names = self.class_names
         listed = f" or one of {', '.join(names)}" if names != [str(i) for i in range(len(names))] else ""
         raise ValueError(f"There is no class {label!r}: give a number from 0 to {self.num_classes - 1}{listed}.")
+
+    def _label_path(self, class_labels: int | str | tuple[int | str, int | str], steps: int) -> torch.Tensor:
+        """(steps, num_classes) weights: of one class, or from the first of a pair of classes to the second."""
+        pair = class_labels if isinstance(class_labels, tuple | list) else (class_labels, class_labels)
+        if len(pair) != 2:
+            raise ValueError(f"class_labels must be one class or a pair of them, got {class_labels!r}.")
+        ends = torch.eye(self.num_classes)[[self._to_label(label) for label in pair]]
+        return interpolate_latents(ends[0], ends[1], steps, mode="lerp")
 
     def _to_log_priors(self, class_priors: Sequence[float] | None) -> torch.Tensor:
         """log p(y), (num_classes,) float64; all classes alike if nothing else is said."""

@@ -20,8 +20,8 @@ from .base import (
     to_output,
     to_pixel_values,
 )
-from .gan import ConditionalGANPipeline
-from .labels import ClassLabels
+from .gan import GANPipeline
+from .labels import ClassLabels, ClassLabelsMixin
 
 
 @dataclass
@@ -36,7 +36,7 @@ class LAPGANOutput(GenerationOutput):
     stages: list[list[Image.Image]] | list[torch.Tensor] | list[np.ndarray] | None = None
 
 
-class LAPGANPipeline(ConditionalGANPipeline):
+class LAPGANPipeline(ClassLabelsMixin, GANPipeline):
     """Images from noise, from coarse to fine: https://arxiv.org/abs/1506.05751.
 
     Args:

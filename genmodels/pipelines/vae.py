@@ -154,8 +154,7 @@ class VAEPipeline(ClassLabelsMixin, AttributeEditingMixin, EncoderDecoderPipelin
             raise ValueError("interpolate needs exactly one image at each end.")
         latents, weights = interpolate_latents(ends[0][0], ends[1][0], steps, mode), None
         if self.num_classes:
-            one_hot = torch.eye(self.num_classes)[[self._to_label(label) for label in pair]]
-            weights = interpolate_latents(one_hot[0], one_hot[1], steps, mode="lerp")
+            weights = self._label_path(pair, steps)
         return self.decode(latents, output_type, class_labels=weights)
 
     def traverse(
