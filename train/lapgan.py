@@ -26,7 +26,7 @@ from genmodels.hub.push import finish_run, require_write_access
 from genmodels.hub.uploads import checkpoint_uploads
 from genmodels.models.lapgan import laplacian_pyramid
 from genmodels.training import TrainingRun, add_common_arguments, at_least, in_range, parse_arguments, run_main
-from genmodels.training.stabilisers import FLAGS, Stabilisers, add_stabiliser_arguments, check_stabilisers
+from genmodels.training.stabilisers import Stabilisers, add_stabiliser_arguments, check_stabilisers
 
 # Papers of the losses.
 OBJECTIVES = {"relativistic": "2501.05441", "nonsaturating": "1406.2661"}
@@ -52,8 +52,7 @@ def parse_args() -> argparse.Namespace:
     loss.add_argument("--learning_rate", type=in_range(0, 1), default=1e-3, help="(default: %(default)s)")
     loss.add_argument("--adam_beta1", type=in_range(0, 1), default=0.0, help="(default: %(default)s)")
     loss.add_argument("--adam_beta2", type=in_range(0, 1), default=0.99, help="(default: %(default)s)")
-    # Its levels have no one hidden layer whose features could be matched.
-    add_stabiliser_arguments(parser, [name for name in FLAGS if name != "feature_matching"])
+    add_stabiliser_arguments(parser)
     add_common_arguments(parser, output_dir="runs/lapgan", dataset_name="uoft-cs/cifar10")
     parser.set_defaults(r1=0.5, r2=0.5, lr_scheduler="trapezoid", random_flip=True)
     args = parse_arguments(parser)
@@ -131,11 +130,16 @@ def main() -> None:
     def generator_loss(batch: dict[str, torch.Tensor]) -> torch.Tensor:
         """Drawn coarsest images and residuals score higher than those real ones."""
         images, labels = batch["pixel_values"], labels_of(batch)
-        fake_scores = discriminator(images, labels, pyramid=list(map(stabilise.noisy, draw(images, labels))))
-        if args.loss == "relativistic":
-            real = map(stabilise.noisy, laplacian_pyramid(images, args.num_levels))
+        fake = list(map(stabilise.noisy, draw(images, labels)))
+        fake_scores, fake_features = discriminator(images, labels, pyramid=fake, return_features=True)
+        if args.feature_matching or args.loss == "relativistic":
+            real = list(map(stabilise.noisy, laplacian_pyramid(images, args.num_levels)))
             with torch.no_grad():
-                real_scores = discriminator(images, labels, pyramid=list(real))
+                real_scores, real_features = discriminator(images, labels, pyramid=real, return_features=True)
+        if args.feature_matching:
+            matched = map(losses.feature_matching_loss, real_features, fake_features)
+            loss = sum(matched) / args.num_levels
+        elif args.loss == "relativistic":
             loss = losses.relativistic_generator_loss(real_scores, fake_scores)
         else:
             loss = losses.nonsaturating_generator_loss(fake_scores)

@@ -213,11 +213,13 @@ class LevelDiscriminator(nn.Module):
         if self.embed_label is not None:
             nn.init.normal_(self.embed_label.weight, std=features**-0.5)
 
-    def forward(self, inputs: torch.Tensor, class_weights: torch.Tensor | None) -> torch.Tensor:
-        """(N, in_channels, size, size) and (N, num_classes) to (N,)."""
+    def forward(self, inputs: torch.Tensor, class_weights: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor]:
+        """(N, in_channels, size, size) and (N, num_classes) to scores (N,) and features (N, features)."""
         maps = self.layers(inputs)
         score, features = self.score(self.minibatch(maps).flatten(1)).flatten(), maps.flatten(1)
-        return score if class_weights is None else score + (self.embed_label(class_weights) * features).sum(1)
+        if class_weights is not None:
+            score = score + (self.embed_label(class_weights) * features).sum(1)
+        return score, features
 
 
 def to_class_weights(class_labels: torch.Tensor | None, num_classes: int) -> torch.Tensor | None:
@@ -381,7 +383,8 @@ class LAPGANDiscriminator(StrictLoadingMixin, ModelMixin, ConfigMixin):
         class_labels: torch.Tensor | None = None,
         *,
         pyramid: list[torch.Tensor] | None = None,
-    ) -> torch.Tensor:
+        return_features: bool = False,
+    ) -> torch.Tensor | tuple[torch.Tensor, list[torch.Tensor]]:
         """Score images.
 
         Args:
@@ -389,9 +392,11 @@ class LAPGANDiscriminator(StrictLoadingMixin, ModelMixin, ConfigMixin):
             class_labels: (N,) integers or (N, num_classes) weights; None for a model without classes.
             pyramid: [coarsest, residual, ..., residual] to score, each residual beside the coarse image of `pixel_values`;
                 by default the pyramid of `pixel_values` itself.
+            return_features: also return what each level's last hidden layer makes of each image by itself.
 
         Returns:
-            Scores (N, num_levels), the coarsest level's first, unbounded; higher is more real.
+            Scores (N, num_levels), the coarsest level's first, unbounded; higher is more real. With `return_features` also a
+            list of (N, features), one for each level.
 
         Raises:
             ValueError: wrong shapes, or labels for a model without classes, or none for one with classes.
@@ -411,4 +416,6 @@ class LAPGANDiscriminator(StrictLoadingMixin, ModelMixin, ConfigMixin):
         seen = [pyramid[0]]
         for residual, coarse in zip(pyramid[1:], sizes[:-1], strict=True):
             seen.append(torch.cat([residual, expand(coarse)], dim=1))
-        return torch.stack([judge(part, weights) for judge, part in zip(self.levels, seen, strict=True)], dim=1)
+        scores, features = zip(*(judge(part, weights) for judge, part in zip(self.levels, seen, strict=True)), strict=True)
+        scores = torch.stack(scores, dim=1)
+        return (scores, list(features)) if return_features else scores

@@ -69,14 +69,22 @@ def test_every_flag_reaches_the_objective_and_the_card(train, two_shards, tmp_pa
         assert facts_of(run)["papers"] == ["1406.2661", *([] if source.startswith("https:") else [source])]
 
 
+def test_the_lapgan_matches_the_features_of_its_levels(train, two_shards, tmp_path):
+    tiny = ["--dataset_name", two_shards, *QUIET, "--no-random_flip", "--base_channels", "4"]
+    train("lapgan", *tiny, "--output_dir", tmp_path / "scores")
+    train("lapgan", *tiny, "--feature_matching", "--output_dir", tmp_path / "features")
+    by_scores, by_features = losses_of(tmp_path / "scores")[0], losses_of(tmp_path / "features")[0]
+    # The discriminator's objective is the same, the generator's another.
+    assert [a == b for a, b in zip(by_scores, by_features, strict=True)] == [True, False]
+
+
 def test_sources_are_papers_with_a_citation_or_addresses():
     assert all(flag.source in PAPERS or flag.source.startswith("https://") for flag in FLAGS.values())
 
 
 @pytest.mark.parametrize(
     ("script", "flags"),
-    [(s, list(FLAGS)) for s in ("gan", "dcgan", "cgan")]
-    + [("lapgan", [name for name in FLAGS if name != "feature_matching"]), ("wgan", ANY_LOSS)],
+    [*((s, list(FLAGS)) for s in ("gan", "dcgan", "cgan", "lapgan")), ("wgan", ANY_LOSS)],
 )
 def test_the_help_has_a_group_with_every_paper(train, capsys, script, flags):
     with pytest.raises(SystemExit):
