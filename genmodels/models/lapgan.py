@@ -416,6 +416,8 @@ class LAPGANDiscriminator(StrictLoadingMixin, ModelMixin, ConfigMixin):
         seen = [pyramid[0]]
         for residual, coarse in zip(pyramid[1:], sizes[:-1], strict=True):
             seen.append(torch.cat([residual, expand(coarse)], dim=1))
-        scores, features = zip(*(judge(part, weights) for judge, part in zip(self.levels, seen, strict=True)), strict=True)
+        scores, features = zip(
+            *(judge(part, weights) for judge, part in zip(self.levels, seen, strict=True)), strict=True
+        )
         scores = torch.stack(scores, dim=1)
         return (scores, list(features)) if return_features else scores
