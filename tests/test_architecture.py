@@ -40,7 +40,8 @@ ALLOWED = {
         "privacy",
         "package",
     },
-    "ui": {"pipelines", "zoo", "evaluation", "errors", "models"},
+    "live": {"models", "losses", "evaluation", "errors"},
+    "ui": {"pipelines", "zoo", "evaluation", "errors", "models", "live"},
     "__main__": {"pipelines", "evaluation", "hub", "zoo", "errors", "grid", "package"},
 }
 CODE = sorted(

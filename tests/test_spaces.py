@@ -200,7 +200,10 @@ def test_a_space_answers(addresses, name):
 def test_a_space_has_the_endpoints_and_the_bar_of_its_tabs(addresses, name):
     endpoints = Client(addresses[name], verbose=False).view_api(return_format="dict", print_info=False)
     of_tab = {"map": "/decode", "samples": "/sample", "classes": "/write", "real_or_fake": "/compare"}
-    assert set(endpoints["named_endpoints"]) == {*(of_tab[tab] for tab in TABS_OF_SPACE[name]), "/sample_many"}
+    assert set(endpoints["named_endpoints"]) == {
+        *(of_tab[tab] for tab in TABS_OF_SPACE[name] if tab in of_tab),
+        "/sample_many",
+    }
     with urllib.request.urlopen(f"{addresses[name]}/config") as answer:
         components = [component["type"] for component in json.load(answer)["components"]]
     assert components.count("tabitem") == (len(TABS_OF_SPACE[name]) if name == "suite" else 0)

@@ -34,10 +34,11 @@ def test_names_are_sorted_and_known():
         "cgan-mnist",
         "dcgan-cifar10-frogs",
         "denoiser-mnist",
+        "gan-mnist",
         "vae-mnist",
         "vae-mnist-16",
     ]
-    assert EVALUATORS == ["evaluator-cifar10", "evaluator-mnist"]
+    assert EVALUATORS == ["evaluator-celeba", "evaluator-cifar10", "evaluator-mnist"]
     assert zoo.sample_names() == ["zoo:cifar10-frogs-sample", "zoo:mnist-sample"]
     assert all(zoo.model_folder(name).is_dir() for name in [*MODELS, *EVALUATORS])
 

@@ -158,6 +158,6 @@ def add_api(store: ModelStore, tabs: Sequence[str] = models.TABS) -> None:
         return answered(run)
 
     of_tab = {"samples": sample, "classes": write, "map": decode, "real_or_fake": compare}
-    for tab in tabs:
+    for tab in filter(of_tab.get, tabs):
         gr.api(of_tab[tab], api_name=of_tab[tab].__name__)
     gr.api(sample_many, api_name="sample_many", concurrency_limit=1, concurrency_id=bulk.QUEUE)

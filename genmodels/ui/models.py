@@ -49,8 +49,15 @@ KINDS_SHOWN = {
     "samples": (SAMPLES,),
     "classes": (CLASSES,),
     "real_or_fake": (CLASSES, SAMPLES),
+    "training": (),
 }
-KINDS_COMPARED = {"map": (MAP, AUTOENCODER), "samples": (), "classes": (), "real_or_fake": (CLASSES, SAMPLES)}
+KINDS_COMPARED = {
+    "map": (MAP, AUTOENCODER),
+    "samples": (),
+    "classes": (),
+    "real_or_fake": (CLASSES, SAMPLES),
+    "training": (),
+}
 # The tab that shows every unconditional generator, and how many at most: all of them stay in memory.
 GALLERY_TAB, MAX_GALLERY = "samples", 12
 TABS = tuple(KINDS_SHOWN)

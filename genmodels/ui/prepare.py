@@ -6,7 +6,7 @@ import sys
 
 from .. import zoo
 from ..errors import UserError
-from . import classes, first_page, map, pair, real_or_fake, samples
+from . import classes, first_page, live, map, pair, real_or_fake, samples
 from .models import CLASSES, MAP, SAMPLES, ModelStore, weights_digest
 
 # Folder of a page, what makes it, and the kinds of models that it shows.
@@ -16,6 +16,7 @@ PAGES = {
     "samples": (samples.first_page, (SAMPLES,)),
     "classes": (classes.first_page, (CLASSES,)),
     "real_or_fake": (real_or_fake.first_page, real_or_fake.KINDS),
+    "training": (lambda store: live.first_page(), ()),
 }
 
 

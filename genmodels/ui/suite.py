@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import gradio as gr
 
 from ..errors import UserError
-from . import bulk, classes, map, models, real_or_fake, samples
+from . import bulk, classes, map, models, real_or_fake, samples, training
 from .api import add_api
 from .widget import read
 
@@ -18,6 +18,7 @@ TABS = {
     "samples": ("Samples", "A generative adversarial network, alive under your hands.", samples),
     "classes": ("Classes", "A conditional generative adversarial network, alive under your hands.", classes),
     "real_or_fake": ("Real or fake?", "What a discriminator takes for real.", real_or_fake),
+    "training": ("Training", "Generative adversarial networks, learning before your eyes.", training),
 }
 # Events that run at once, and that wait: more than that is told to come back.
 CONCURRENCY, QUEUE_SIZE = 4, 64

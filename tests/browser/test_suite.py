@@ -5,7 +5,13 @@ from __future__ import annotations
 import pytest
 from suite_browser import drag_over_map, percentile, running_app
 
-TABS = {"Map": "#map-tab", "Samples": "#samples-tab", "Classes": "#classes-tab", "Real or fake?": "#real-or-fake-tab"}
+TABS = {
+    "Map": "#map-tab",
+    "Samples": "#samples-tab",
+    "Classes": "#classes-tab",
+    "Real or fake?": "#real-or-fake-tab",
+    "Training": "#training-tab",
+}
 PICTURES = {
     "Map": "canvas.picture",
     "Samples": ".sheet img",

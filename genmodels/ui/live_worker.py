@@ -1,0 +1,145 @@
+"""The process in which visitors' GANs train, apart from the page's: a JSON object a line in, one a line out.
+
+    python -m genmodels.ui.live_worker
+
+`live.Trainer` starts it when the first visitor presses start. It ends with the server, or when nobody has trained for a while.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+import os
+import sys
+import threading
+from collections import OrderedDict
+
+import torch
+
+from .. import zoo
+from ..errors import UserError
+from ..live import UNLABELLED, LiveGAN, Settings
+from .pictures import sheet_uri, to_bytes
+
+# GANs that are kept, the ones trained last; and what ends the process.
+MAX_SESSIONS, IDLE_SECONDS = 24, 600
+# Steps after which a GAN has had its share.
+MAX_STEPS = {"ring": 20_000, "grid": 20_000, "digits": 4_000}
+POINTS, SIDE, IMAGES, COLUMNS = 500, 48, 36, 6
+# Losses of an answer at most: a curve of a few hundred pixels has no room for more.
+MAX_LOSSES = 40
+# Scores that differ by less look alike in the heat map.
+SCORES = 0.2
+DIGITS = "zoo:mnist-sample"
+
+
+class Sessions:
+    """The GANs of all visitors by the secret name that each page was given."""
+
+    def __init__(self):
+        self.gans: OrderedDict[str, LiveGAN] = OrderedDict()
+        self._images: torch.Tensor | None = None
+
+    def images(self) -> torch.Tensor:
+        """The digits that all learn from."""
+        if self._images is None:
+            pixels = torch.from_numpy(zoo.load_sample(DIGITS, "train").images)
+            self._images = pixels.permute(0, 3, 1, 2).float() / 127.5 - 1
+        return self._images
+
+    def answer(self, request: dict) -> dict:
+        """Start a GAN or go on with one, and what there is to see of it.
+
+        Args:
+            request: "session", and either "settings" or "steps" with "seconds".
+        """
+        name = request["session"]
+        if "settings" in request:
+            settings = Settings(**request["settings"])
+            self.gans[name] = LiveGAN(settings, self.images() if settings.data == "digits" else None)
+            while len(self.gans) > MAX_SESSIONS:
+                self.gans.popitem(last=False)
+        if name not in self.gans:
+            return {"lost": True}
+        self.gans.move_to_end(name)
+        gan = self.gans[name]
+        before, left = gan.step, MAX_STEPS[gan.settings.data] - gan.step
+        if "steps" in request and left > 0:
+            gan.train(min(request["steps"], left), request["seconds"])
+        return view(gan, before)
+
+
+def view(gan: LiveGAN, before: int) -> dict:
+    """What is to be seen of a GAN: its points or images, and its losses since a step."""
+    fakes = gan.sample(POINTS if gan.mixture else IMAGES)
+    stride = max(1, math.ceil((gan.step - before) / MAX_LOSSES))
+    shown = range(before + stride, gan.step + 1, stride)
+    seen = {
+        "step": gan.step,
+        "done": gan.step >= MAX_STEPS[gan.settings.data],
+        "losses": [[step, *(number(loss) for loss in gan.history[step - 1])] for step in shown],
+    }
+    if not gan.mixture:
+        images = to_bytes((fakes.permute(0, 2, 3, 1).numpy() + 1) / 2)
+        return {**seen, "sheet": sheet_uri(images, COLUMNS), "alike": alike(fakes)}
+    modes, share = gan.mixture.coverage(fakes)
+    return {
+        **seen,
+        "points": thousandths(fakes, gan.data.limit),
+        "heat": base64.b64encode(heat(gan)).decode(),
+        "modes": modes,
+        "share": round(share, 3),
+    }
+
+
+def heat(gan: LiveGAN) -> bytes:
+    """The discriminator's scores on the plane: 0 for the lowest to 255 for the highest, 128 for what divides real from fake.
+
+    Scores of losses without labels mean something only beside each other: there their median is in the middle.
+    """
+    scores = gan.scores_on_plane(SIDE).nan_to_num()
+    if gan.settings.loss in UNLABELLED:
+        scores = scores - scores.median()
+    scale = max(float(scores.abs().max()), SCORES)
+    return (scores / scale * 127 + 128).byte().numpy().tobytes()
+
+
+def number(loss: float) -> float | None:
+    """A loss for JSON, which has no NaN."""
+    return round(loss, 4) if math.isfinite(loss) else None
+
+
+def thousandths(points: torch.Tensor, limit: float) -> list[int]:
+    """x, y, x, y, ... in thousandths of `limit`, far ones at three times the limit."""
+    return (points / limit).nan_to_num(3.0).clamp(-3, 3).mul(1000).round().int().flatten().tolist()
+
+
+def alike(images: torch.Tensor) -> float:
+    """Mean distance of two drawn images, root mean square of brightness: near 0 once all are the same."""
+    flat = ((images.flatten(1) + 1) / 2).double()
+    distances = torch.pdist(flat) / flat.shape[1] ** 0.5
+    return round(float(distances.mean()), 3)
+
+
+def main() -> None:
+    # The page comes first.
+    if hasattr(os, "nice"):
+        os.nice(10)
+    torch.set_num_threads(1)
+    sessions, idle = Sessions(), None
+    for line in sys.stdin:
+        if idle:
+            idle.cancel()
+        try:
+            answer = sessions.answer(json.loads(line))
+        except UserError as error:
+            answer = {"error": str(error)}
+        print(json.dumps(answer), flush=True)
+        idle = threading.Timer(IDLE_SECONDS, os._exit, [0])
+        idle.daemon = True
+        idle.start()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,231 @@
+// A GAN that the server trains a turn at a time: nothing runs there that no page asks for.
+const SPEEDS = [1, 5, 20, 100, 500];
+const LOSSES = {
+  nonsaturating: ['Non-saturating', 'The generator minimizes −E log D(G(z)): its gradient is strong while it loses.', '1406.2661'],
+  minimax: ['Minimax', 'The generator minimizes E log(1 − D(G(z))): its gradient vanishes where the discriminator is sure.', '1406.2661'],
+  wasserstein: ['Wasserstein', 'A critic maximizes E D(x) − E D(G(z)) under a bound on its slope.', '1701.07875'],
+  relativistic: ['Relativistic', 'Both see pairs: E softplus(D(G(z)) − D(x)), and the reverse.', '2501.05441'],
+};
+const SWITCHES = {
+  gradient_penalty: ['gradient penalty', 'R1 and R2: ½ ‖∇D‖² at data and fakes; of a critic (‖∇D‖ − 1)² between them', '1801.04406'],
+  minibatch_stddev: ['minibatch stddev', 'the discriminator sees how much a batch differs', '1710.10196'],
+  spectral_norm: ['spectral norm', 'no layer of the discriminator stretches anything', '1802.05957'],
+  label_smoothing: ['label smoothing', 'the target of data is 0.9', '1606.03498'],
+};
+const DATA = { ring: 'Ring of 8', grid: 'Grid of 25', digits: 'Digits' };
+const gan = { session: null, settings: null, running: false, step: 0, losses: [], view: null, done: false, recipe: page.live.recipes[0].name };
+const stage = $('.live-stage'), plot = $('.live-losses'), run = $('.live-run');
+
+for (const [key, [title]] of Object.entries(LOSSES)) $('.live-loss').append(new Option(title, key));
+for (const name of ['generator', 'discriminator']) for (const rate of page.live.rates) $(`.live-${name}-rate`).append(new Option(String(rate), rate));
+$('.live-discriminator-steps').max = page.live.max_discriminator_steps;
+$('.live-seed').max = page.max_seed;
+for (const [name, [title, what]] of Object.entries(SWITCHES)) {
+  const label = document.createElement('label'), box = document.createElement('input');
+  Object.assign(box, { type: 'checkbox', title: what });
+  box.dataset.name = name;
+  label.title = what;
+  label.append(box, title);
+  $('.live-switches').append(label);
+}
+
+// The settings that the controls say.
+function chosen() {
+  const switches = Object.fromEntries([...element.querySelectorAll('.live-switches input')].map(box => [box.dataset.name, box.checked]));
+  return {
+    data: gan.settings.data, loss: $('.live-loss').value, ...switches,
+    generator_rate: +$('.live-generator-rate').value, discriminator_rate: +$('.live-discriminator-rate').value,
+    discriminator_steps: +$('.live-discriminator-steps').value, seed: +$('.live-seed').value,
+  };
+}
+function set(settings) {
+  gan.settings = settings;
+  $('.live-loss').value = settings.loss;
+  $('.live-generator-rate').value = settings.generator_rate;
+  $('.live-discriminator-rate').value = settings.discriminator_rate;
+  $('.live-discriminator-steps').value = settings.discriminator_steps;
+  $('.live-seed').value = settings.seed;
+  element.querySelectorAll('.live-switches input').forEach(box => { box.checked = settings[box.dataset.name]; });
+  pressData(settings.data);
+  explain();
+}
+function explain() {
+  const links = [LOSSES[$('.live-loss').value], ...[...element.querySelectorAll('.live-switches input:checked')].map(box => SWITCHES[box.dataset.name])];
+  $('.live-formula').replaceChildren(...links.flatMap(([title, what, paper], i) => {
+    const link = document.createElement('a');
+    Object.assign(link, { href: `https://arxiv.org/abs/${paper}`, target: '_blank', rel: 'noopener', textContent: title });
+    return [...(i ? [' '] : []), link, `: ${what}${what.endsWith('.') ? '' : '.'}`];
+  }));
+}
+
+function paintStage() {
+  const size = Math.round(stage.clientWidth * devicePixelRatio), { view } = gan;
+  if (!size || !view) return;
+  stage.width = stage.height = size;
+  const c = stage.getContext('2d');
+  if (view.sheet) {
+    c.imageSmoothingEnabled = false;
+    c.drawImage(view.image, 0, 0, size, size);
+    stage.setAttribute('aria-label', `${page.live.images} generated digits at step ${view.step}`);
+    return;
+  }
+  const side = Math.sqrt(atob(view.heat).length), heat = document.createElement('canvas'), bytes = atob(view.heat);
+  heat.width = heat.height = side;
+  const h = heat.getContext('2d'), image = h.createImageData(side, side);
+  for (let i = 0; i < side * side; i++) {
+    // From wine red, what is called fake, over black to blue.
+    const t = bytes.charCodeAt(i) / 127.5 - 1, ends = t < 0 ? [122, 31, 61] : [31, 95, 158], dark = [27, 27, 34];
+    for (let k = 0; k < 3; k++) image.data[4 * i + k] = dark[k] + (ends[k] - dark[k]) * Math.abs(t);
+    image.data[4 * i + 3] = 255;
+  }
+  h.putImageData(image, 0, 0);
+  c.imageSmoothingEnabled = true;
+  c.drawImage(heat, 0, 0, size, size);
+  const dot = (points, style, radius) => {
+    c.fillStyle = style;
+    for (let i = 0; i < points.length; i += 2) {
+      c.beginPath();
+      c.arc((points[i] / 1000 + 1) / 2 * size, (1 - points[i + 1] / 1000) / 2 * size, radius * size / 480, 0, 7);
+      c.fill();
+    }
+  };
+  dot(page.live.real[gan.settings.data], 'rgba(255, 255, 255, 0.55)', 1.4);
+  dot(view.points, '#ffd43b', 2.1);
+  stage.setAttribute('aria-label', `${view.points.length / 2} generated points at step ${view.step}: ${view.modes} of ${page.live.modes[gan.settings.data]} modes reached, ${Math.round(100 * view.share)}% of points near one`);
+}
+
+function paintLosses() {
+  const width = plot.clientWidth, height = plot.clientHeight, ratio = devicePixelRatio;
+  if (!width) return;
+  plot.width = width * ratio;
+  plot.height = height * ratio;
+  const c = plot.getContext('2d'), style = getComputedStyle(element), left = 44, bottom = 22, top = 8;
+  c.scale(ratio, ratio);
+  const values = gan.losses.flatMap(([, d, g]) => [d, g]).filter(v => v !== null).sort((a, b) => a - b);
+  // A few wild steps at the start do not flatten the rest.
+  const at = share => values[Math.min(values.length - 1, Math.floor(share * values.length))] ?? 0;
+  const low = Math.min(0, at(0.01)), high = Math.max(at(0.99), low + 1), last = Math.max(gan.step, 50);
+  const x = step => left + step / last * (width - left - 8), y = v => top + (high - clamp(v, low, high)) / (high - low) * (height - top - bottom);
+  c.strokeStyle = style.getPropertyValue('--line');
+  c.fillStyle = style.getPropertyValue('--quiet');
+  c.font = `12px ${style.fontFamily}`;
+  for (const v of [low, (low + high) / 2, high]) {
+    c.beginPath(); c.moveTo(left, y(v)); c.lineTo(width - 8, y(v)); c.stroke();
+    c.textAlign = 'right'; c.textBaseline = 'middle';
+    c.fillText(v.toFixed(1), left - 6, y(v));
+  }
+  c.textAlign = 'left'; c.textBaseline = 'bottom'; c.fillText('0', left, height - 2);
+  c.textAlign = 'right'; c.fillText(`step ${last.toLocaleString('en')}`, width - 8, height - 2);
+  [[1, '--accent'], [2, '--generated']].forEach(([i, colour]) => {
+    c.strokeStyle = style.getPropertyValue(colour);
+    c.lineWidth = 1.4;
+    c.beginPath();
+    gan.losses.forEach((point, n) => { if (point[i] !== null) c[n ? 'lineTo' : 'moveTo'](x(point[0]), y(point[i])); });
+    c.stroke();
+  });
+}
+
+async function show(view) {
+  if (view.sheet) view.image = await loadImage(view.sheet);
+  gan.view = view;
+  gan.step = view.step;
+  gan.done = view.done;
+  gan.losses.push(...view.losses);
+  // Every other point goes once there are more than a screen has pixels.
+  if (gan.losses.length > 2000) gan.losses = gan.losses.filter((_, i) => i % 2);
+  $('.live-heat').hidden = $('.live-legend').hidden = Boolean(view.sheet);
+  $('.live-count').textContent = `step ${view.step.toLocaleString('en')}`;
+  const total = page.live.modes[gan.settings.data], verdict = $('.live-verdict');
+  let text = '', bad = false;
+  if (view.sheet) {
+    $('.live-modes').textContent = `two digits differ by ${view.alike.toFixed(2)} (data ${page.live.alike.toFixed(2)})`;
+    bad = view.step >= 200 && view.alike < 0.4 * page.live.alike;
+    if (bad) text = 'Collapsed: whatever the noise, nearly the same image.';
+  } else {
+    $('.live-modes').textContent = `${view.modes} of ${total} modes · ${Math.round(100 * view.share)}% of points near one`;
+    bad = view.step > 300 && view.modes <= total / 4;
+    if (bad) text = 'Collapsed: whatever the noise, the points sit on few modes.';
+    else if (view.modes === total && view.share > 0.6) text = 'All modes, and most points on one of them.';
+  }
+  if (view.done) text += ' That is as far as it goes here; the Python below goes farther.';
+  // The same steps give the same weights.
+  python.set('Live', gan.code.replace(/gan\.train\(\d+\)/, `gan.train(${view.step})`));
+  verdict.textContent = text.trim();
+  verdict.classList.toggle('bad', bad);
+  paintStage();
+  paintLosses();
+}
+
+function setRunning(running) {
+  gan.running = running;
+  run.textContent = running ? 'Pause' : gan.step ? 'Go on' : 'Start';
+}
+
+// A fresh GAN of the chosen settings.
+async function restart() {
+  const turn = gan.turn = {};
+  const slow = setTimeout(() => notice('The training process is starting.'), 400);
+  const answer = await server.live_start({ settings: gan.settings }).catch(() => ({ message: 'The server does not answer.' }));
+  clearTimeout(slow);
+  if (gan.turn !== turn) return false;
+  if (answer.busy) { notice('Others are training: waiting for a turn.'); await pause(500); return gan.turn === turn && restart(); }
+  if (answer.status !== 'ok') { notice(answer.message, true); return false; }
+  notice('');
+  gan.session = answer.session;
+  gan.losses = [];
+  gan.code = answer.code;
+  await show(answer);
+  return true;
+}
+async function reset(settings) {
+  set(settings);
+  setRunning(false);
+  gan.session = null;
+  await restart();
+  run.textContent = 'Start';
+}
+
+// One turn: returns whether there may be another.
+async function turn(steps) {
+  if (!gan.session && !await restart()) return false;
+  const session = gan.session;
+  const answer = await server.live_train({ session, steps }).catch(() => null);
+  if (session !== gan.session) return false;
+  if (!answer) { notice('The server does not answer.', true); return false; }
+  if (answer.busy) { notice('Others are training: waiting for a turn.'); await pause(300); return true; }
+  if (answer.status !== 'ok') { notice(answer.message, true); return false; }
+  if (answer.lost) { gan.session = null; notice('Others needed the room: your run is gone. Start again.', true); return false; }
+  notice('');
+  await show(answer);
+  return !answer.done;
+}
+async function loop() {
+  setRunning(true);
+  while (gan.running && element.isConnected && !document.hidden) {
+    const steps = SPEEDS[+$('.live-speed').value];
+    if (!await turn(steps)) break;
+    // At the slow end each step is to be seen.
+    await pause(steps === 1 ? 120 : steps === 5 ? 40 : 0);
+  }
+  if (gan.running) setRunning(false);
+}
+run.addEventListener('click', () => { if (gan.running) setRunning(false); else if (!gan.done) loop(); });
+$('.live-step').addEventListener('click', async () => {
+  if (gan.running) setRunning(false);
+  else if (!gan.done) { await turn(1); setRunning(false); }
+});
+$('.live-reset').addEventListener('click', () => reset(chosen()));
+$('.live-settings').addEventListener('change', () => {
+  element.querySelectorAll('.live-recipes button').forEach(button => button.setAttribute('aria-pressed', 'false'));
+  reset(chosen());
+});
+const pressData = choices($('.live-data'), Object.entries(DATA), 'ring', data => reset({ ...chosen(), data }));
+choices($('.live-recipes'), page.live.recipes.map(({ name }) => [name, name]), gan.recipe, name => {
+  const { settings } = page.live.recipes.find(recipe => recipe.name === name);
+  reset({ ...settings, data: gan.settings.data, seed: +$('.live-seed').value || 0 });
+});
+
+set(page.live.first.settings);
+gan.code = page.live.first.code;
+(async () => { await show(page.live.first); gan.session = null; run.textContent = 'Start'; onResize(stage, () => { paintStage(); paintLosses(); }); })();
+opened.live = () => { paintStage(); paintLosses(); };

@@ -1,0 +1,189 @@
+"""The Training tab: the process in which visitors' GANs train, and the replay of finished trainings."""
+
+from __future__ import annotations
+
+import base64
+import json
+import shutil
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from genmodels.errors import UserError
+from genmodels.live import Settings
+from genmodels.ui import first_page, live, live_worker, replay
+from genmodels.ui.models import ModelStore
+
+
+@pytest.fixture
+def page():
+    """The functions of a page, on a process of its own."""
+    trainer = live.Trainer()
+    yield {f.__name__: f for f in live.functions(trainer)}, trainer
+    trainer.stop()
+
+
+def test_turns_go_on_where_the_last_one_ended(page):
+    call, _ = page
+    start = call["live_start"]({"settings": {"data": "ring", "seed": 5}})
+    assert (start["status"], start["step"], start["losses"]) == ("ok", 0, [])
+    turn = {"session": start["session"], "steps": 1}
+    first, second = call["live_train"](turn), call["live_train"](turn)
+    assert [first["step"], second["step"]] == [1, 2]
+    assert [row[0] for row in second["losses"]] == [2]
+    assert first["points"] != second["points"]
+    assert len(base64.b64decode(second["heat"])) == live_worker.SIDE**2
+    json.dumps(second, allow_nan=False)
+
+
+def test_visitors_do_not_see_each_others_gans(page):
+    call, _ = page
+    one, two = (call["live_start"]({"settings": {"seed": seed}})["session"] for seed in (0, 1))
+    assert one != two
+    call["live_train"]({"session": one, "steps": 1})
+    call["live_train"]({"session": one, "steps": 1})
+    assert call["live_train"]({"session": two, "steps": 1})["step"] == 1
+    for unknown in ("", one[:-1], None, 7, "x" * 10_000):
+        assert call["live_train"]({"session": unknown, "steps": 1}) == {"status": "ok", "lost": True}
+
+
+def test_a_turn_is_short_and_nothing_runs_between_turns(page):
+    call, trainer = page
+    session = call["live_start"]({})["session"]
+    call["live_train"]({"session": session, "steps": 1})
+    start = time.perf_counter()
+    answer = call["live_train"]({"session": session, "steps": 10**9})
+    # It ends by the clock, with the step it is in.
+    assert time.perf_counter() - start < 10
+    assert answer["step"] < 1 + live.MAX_STEPS + 1
+    # A visitor who has left asks for no further turn: the process then only waits.
+    before = cpu_seconds(trainer)
+    time.sleep(0.5)
+    assert cpu_seconds(trainer) - before < 0.1
+
+
+def cpu_seconds(trainer: live.Trainer) -> float:
+    psutil = pytest.importorskip("psutil")
+    times = psutil.Process(trainer._process.pid).cpu_times()
+    return times.user + times.system
+
+
+def test_a_dead_process_is_said_and_replaced(page):
+    call, trainer = page
+    session = call["live_start"]({})["session"]
+    trainer._process.kill()
+    trainer._process.wait()
+    assert call["live_train"]({"session": session, "steps": 1})["lost"]
+    assert call["live_start"]({})["step"] == 0
+
+
+def test_a_process_that_dies_in_a_turn_is_said(page, monkeypatch):
+    call, trainer = page
+    call["live_start"]({})
+    monkeypatch.setattr(trainer._process.stdin, "write", lambda line: trainer._process.kill())
+    assert call["live_start"]({})["message"] == "The training process has ended: start again."
+    assert call["live_start"]({})["status"] == "ok"
+
+
+def test_who_waits_too_long_is_told_to_ask_again(page, monkeypatch):
+    call, trainer = page
+    monkeypatch.setattr(live, "WAIT", 0.01)
+    with trainer._turn:
+        assert call["live_start"]({}) == {"status": "ok", "busy": True}
+
+
+def test_settings_from_outside_are_legal():
+    nasty = {"data": ["x"], "loss": "hinge", "generator_rate": 1e9, "discriminator_steps": 1e308, "seed": -3}
+    settings = live.settings_of({"settings": {**nasty, "spectral_norm": "yes", "gradient_penalty": True}})
+    assert settings == {
+        **Settings(gradient_penalty=True).__dict__,
+        "discriminator_steps": live.MAX_DISCRIMINATOR_STEPS,
+        "seed": 0,
+    }
+    assert live.settings_of({}) == live.settings_of({"settings": 3}) == Settings().__dict__
+
+
+def test_every_recipe_is_legal_and_differs():
+    made = [live.settings_of({"settings": recipe}) for recipe in live.RECIPES.values()]
+    assert all({**Settings().__dict__, **recipe} == m for recipe, m in zip(live.RECIPES.values(), made, strict=True))
+    assert len({json.dumps(m) for m in made}) == len(live.RECIPES)
+
+
+def test_there_is_room_for_so_many_gans_and_each_has_its_share(monkeypatch):
+    monkeypatch.setattr(live_worker, "MAX_SESSIONS", 2)
+    monkeypatch.setitem(live_worker.MAX_STEPS, "ring", 3)
+    sessions = live_worker.Sessions()
+    for name in "abc":
+        sessions.answer({"session": name, "settings": {}})
+        if name == "b":
+            sessions.answer({"session": "a", "steps": 1, "seconds": 9})
+    assert sessions.answer({"session": "b", "steps": 1, "seconds": 9}) == {"lost": True}
+    answer = sessions.answer({"session": "a", "steps": 10, "seconds": 9})
+    assert (answer["step"], answer["done"]) == (3, True)
+    assert sessions.answer({"session": "a", "steps": 10, "seconds": 9})["step"] == 3
+
+
+def test_digits_are_trained_and_compared():
+    answer = live_worker.Sessions().answer({"session": "a", "settings": {"data": "digits"}})
+    assert 0 <= answer["alike"] < 0.2
+    assert answer["sheet"].startswith("data:image/png")
+
+
+def test_the_heat_map_is_dark_where_scores_divide():
+    gan = live_worker.LiveGAN(Settings())
+    values = np.frombuffer(live_worker.heat(gan), np.uint8)
+    assert values.max() == 255 or values.min() <= 1
+    relative = np.frombuffer(live_worker.heat(live_worker.LiveGAN(Settings(loss="relativistic"))), np.uint8)
+    assert abs(float(np.median(relative)) - 128) <= 1
+
+
+def test_the_first_page_is_what_its_python_makes():
+    prepared = first_page.read("training")
+    assert prepared["first"]["settings"] == Settings().__dict__
+    gan = live_worker.LiveGAN(Settings())
+    gan.train(20)
+    shown = live_worker.view(gan, 0)
+    assert shown["losses"] == [row for row in shown["losses"] if row[0] <= 20]
+    assert prepared["first"]["losses"][0][0] == live.FIRST_STEPS // live_worker.MAX_LOSSES
+    assert prepared["first"]["modes"] == 8
+
+
+@pytest.fixture
+def trained(usual_models, tmp_path) -> ModelStore:
+    """A model with film and log beside it."""
+    folder = tmp_path / "dcgan"
+    shutil.copytree(usual_models / "dcgan", folder)
+    frames = [Image.new("RGB", (40, 40), (i, 0, 0)) for i in (0, 90, 200)]
+    frames[0].save(folder / "film.webp", save_all=True, append_images=frames[1:])
+    rows = [{"step": i, "loss_d": 1 / i, "loss_g": i, "lr": 3} for i in range(1, 1001)]
+    lines = [*map(json.dumps, rows), '{"step": 7, "fid": 3.0}', '{"step": 1001, "loss_d": NaN}']
+    (folder / "metrics.jsonl").write_text("\n".join(lines) + "\n")
+    (folder / "training.json").write_text(json.dumps({"title": "T", "steps": 1000, "command": "accelerate launch x"}))
+    return ModelStore(str(folder))
+
+
+def test_a_replay_has_film_and_losses(trained):
+    (call,) = replay.functions(trained)
+    answer = call({"model": "no such"})
+    assert (answer["status"], answer["title"], answer["count"]) == ("ok", "T", 3)
+    assert answer["steps"] == [0, 500, 1000]
+    assert list(answer["curves"]) == ["step", "loss_d", "loss_g"]
+    assert len(answer["curves"]["step"]) <= replay.MAX_POINTS
+    assert answer["curves"]["loss_g"][:2] == [1.0, 5.0]
+    json.dumps(answer, allow_nan=False)
+
+
+def test_a_broken_log_is_said(trained):
+    model = next(iter(replay.replays(trained).values()))
+    for text in ("not json\n", "", "[1]\n", '{"step": 1}\n'):
+        (model.folder / "metrics.jsonl").write_text(text)
+        with pytest.raises(UserError, match="metrics"):
+            replay.curves(model.folder / "metrics.jsonl")
+
+
+def test_models_without_film_have_no_replay(usual_store):
+    assert replay.replays(usual_store) == {}
+    (call,) = replay.functions(usual_store)
+    assert "came with film and log" in call({})["message"]
