@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import UserError
 from . import first_page as files
-from . import snippets
+from . import game, snippets
 from .inputs import MAX_SEED, integer, one_of, server_function
 from .models import CLASSES, KINDS_SHOWN, Model, ModelStore, RealImages
 from .pictures import sheet_uri, to_bytes
@@ -129,14 +129,16 @@ class Comparer:
             image = real.test[self.start_of(real, seed) :][:COUNT][index]
         else:
             image = to_bytes(self.generated(kind, seed)[0])[index]
+        return {"side": side, "index": index, **self.nearest(kind, real, image)}
+
+    def nearest(self, kind: str, real: RealImages, image: np.ndarray) -> dict:
+        """The training images nearest to one (H, W, C) uint8 image, which comes first on the sheet."""
         with self._lock:
             if kind not in self._neighbours:
                 self._neighbours[kind] = Neighbours(real.train)
         found, distances = self._neighbours[kind].nearest(image, NEIGHBOURS)
         named = kind == CLASSES
         return {
-            "side": side,
-            "index": index,
             "sheet": sheet_uri(np.concatenate([image[None], real.train[found]]), NEIGHBOURS + 1),
             "distances": [round(d, 3) for d in distances],
             "labels": [real.class_names[real.train_labels[i]] for i in found] if named else None,
@@ -156,6 +158,8 @@ def first_page(store: ModelStore) -> dict:
             page[kind] = {"reason": str(error)}
         else:
             page[kind] = {"compare": answer, "neighbours": near}
+            if answer["real"]:
+                page[kind]["game"] = game.shown(game.FIRST + kind, game.Game(comparer).first(kind))
     if all("reason" in part for part in page.values()):
         raise UserError(" ".join(part["reason"] for part in page.values()))
     return page
@@ -182,7 +186,7 @@ def functions(store: ModelStore) -> list[Callable]:
         side = one_of(payload.get("side"), SIDES, "generated")
         return comparer.neighbours(kind, side, integer(payload.get("index"), 0, COUNT - 1, 0), seed)
 
-    return [start, compare, neighbours]
+    return [start, compare, neighbours, *game.functions(game.Game(comparer))]
 
 
 def build(store: ModelStore) -> gr.HTML:
@@ -198,7 +202,7 @@ def build(store: ModelStore) -> gr.HTML:
         "max_seed": MAX_SEED,
         "first": files.read("real_or_fake") if built_in else None,
     }
-    return widget("real_or_fake", "Real or fake?", page, functions(store))
+    return widget("real_or_fake", "Real or fake?", page, functions(store), parts=["game"])
 
 
 def title_of(model: Model) -> str:
