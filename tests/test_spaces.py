@@ -49,12 +49,14 @@ DRAWN_FROM_NOISE = {"VanillaGANPipeline", "LAPGANPipeline", "DCGANPipeline", "WG
 GALLERY = {name for name in zoo.model_names() if read_class_name(zoo.ROOT / name / INDEX) in DRAWN_FROM_NOISE}
 # The map has a view of faces where there is a model for it.
 FACES_IF_ANY = {BUILT_IN[FACES]} & set(zoo.model_names())
+# The evaluators that guess in the game.
+JUDGES = {"evaluator-mnist", "evaluator-cifar10"}
 ZOO_OF_SPACE = {
-    "suite": {"autoencoder-mnist", "cgan-mnist", "samples", "vae-mnist", *GALLERY, *FACES_IF_ANY},
+    "suite": {"autoencoder-mnist", "cgan-mnist", "samples", "vae-mnist", *GALLERY, *FACES_IF_ANY, *JUDGES},
     "vae": {"autoencoder-mnist", "samples", "vae-mnist", *FACES_IF_ANY},
     "dcgan": {"dcgan-cifar10-frogs"},
     "cgan": {"cgan-mnist"},
-    "real-vs-fake": {"cgan-mnist", "dcgan-cifar10-frogs", "samples"},
+    "real-vs-fake": {"cgan-mnist", "dcgan-cifar10-frogs", "samples", *JUDGES},
 }
 # The host installs the Space's requirements, Gradio by the version in the README, and this package.
 INSTALLED_BY_HOST = ["spaces"]

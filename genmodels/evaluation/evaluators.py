@@ -24,8 +24,7 @@ BATCH = 500
 
 def find_evaluator(pipeline: ImagePipeline) -> str:
     """Name of the built-in evaluator for the pipeline's images; raises UserError if there is none."""
-    names = {(28, 1): "evaluator-mnist", (32, 3): "evaluator-cifar10", (64, 3): "evaluator-celeba"}
-    name = names.get((pipeline.sample_size, pipeline.num_channels))
+    name = zoo.EVALUATORS.get((pipeline.sample_size, pipeline.num_channels))
     if name is None or zoo.model_folder(name) is None:
         shape = f"{pipeline.sample_size}x{pipeline.sample_size}, {pipeline.num_channels} channel(s)"
         raise UserError(

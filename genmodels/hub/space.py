@@ -48,6 +48,8 @@ TABS_OF_SPACE = {
 }
 # Where all unconditional generators stand side by side; a Space of one tab has one of them.
 SPACES_WITH_GALLERY = ("suite",)
+# Where an evaluator guesses beside the visitor.
+GAME_TAB = "real_or_fake"
 # ZeroGPU documents torch 2.8.0, 2.9.1, 2.10.0, 2.11.0 and, of late, 2.12.1 and 2.13.0, and refuses others; of its two
 # Pythons, 3.10.13 is too old for the NumPy that is pinned.
 ZERO_GPU_TORCH, ZERO_GPU_PYTHON, ZERO_GPU_HARDWARE = "2.11.0", "3.12.12", "zero-a10g"
@@ -149,6 +151,11 @@ def build_space(name: str, out: Path, models: str | None = None, zero_gpu: bool 
     built_in = [BUILT_IN[kind] for kind in kinds if kind not in kinds_from_hub]
     if gallery and SAMPLES not in kinds_from_hub:
         built_in += [model.name for model in other_built_in_samples()]
+    if GAME_TAB in tabs:
+        shapes = {
+            (shown[kind].sample_size, shown[kind].num_channels) for kind in KINDS_SHOWN[GAME_TAB] if kind in shown
+        }
+        built_in += [name for shape, name in zoo.EVALUATORS.items() if shape in shapes]
     samples = sorted({REAL_SAMPLES[shown[kind].num_channels] for kind in kinds_of(tabs, KINDS_COMPARED)})
     hub_ids = [model.name for model in from_hub]
 

@@ -16,6 +16,8 @@ from ..errors import UserError
 
 ROOT = Path(__file__).parent
 SAMPLE_PREFIX = "zoo:"
+# Which built-in evaluator measures images of so many pixels a side and channels.
+EVALUATORS = {(28, 1): "evaluator-mnist", (32, 3): "evaluator-cifar10", (64, 3): "evaluator-celeba"}
 
 
 def model_names() -> list[str]:
