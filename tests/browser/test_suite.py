@@ -16,7 +16,8 @@ PICTURES = {
     "Map": "canvas.picture",
     "Samples": ".sheet img",
     "Classes": "img.number",
-    "Real or fake?": ".generated .tiles canvas",
+    "Real or fake?": ".game-picture",
+    "Training": ".live-stage",
 }
 # How many different brightnesses an element shows: a real picture has many, an empty one has one.
 SHADES = """element => {
@@ -299,14 +300,105 @@ def test_classes_are_chosen_and_mixed(warm_page):
 
 def test_a_real_image_is_compared_with_training_images(warm_page):
     tab = open_tab(warm_page, "Real or fake?")
+    tab.get_by_role("button", name="Side by side").click()
     tab.locator(".real .tiles button").nth(3).click()
     tab.get_by_text("Real image 4").wait_for(timeout=30_000)
-    assert tab.locator(".found figure").count() == 5
+    assert tab.locator(".near .found figure").count() == 5
     before = pixels(tab.locator(".generated .tiles canvas").first)
     tab.get_by_role("button", name="Frogs").click()
     wait_for_change(warm_page, tab.locator(".generated .tiles canvas").first, before)
     tab.get_by_text("Out of 5,000 training images").wait_for(timeout=30_000)
     assert "DCGANPipeline" in tab.locator(".code code").inner_text()
+
+
+def test_the_game_is_played_with_keys_and_counts(warm_page):
+    tab = open_tab(warm_page, "Real or fake?")
+    picture, truth = tab.locator(".game-picture"), tab.locator(".game-truth")
+    right = 0
+    for guess, said in (("1", "real"), ("2", "fake"), ("1", "real")):
+        before = pixels(picture)
+        warm_page.keyboard.press(guess)
+        tab.locator(".game-near .found figure").nth(4).wait_for(timeout=30_000)
+        right += truth.inner_text().startswith("Right")
+        # A second guess is none.
+        warm_page.keyboard.press("2")
+        rows = tab.locator(".game-scores tbody tr")
+        assert [cell.split("\t")[0] for cell in rows.all_inner_texts()] == ["You", "Discriminator", "Evaluator"]
+        assert rows.first.locator("td").first.inner_text() == said
+        warm_page.keyboard.press("3")
+        wait_for_change(warm_page, picture, before)
+        assert truth.inner_text() == ""
+    assert rows.first.locator("td").nth(1).inner_text() == f"{right} of 3"
+    tab.get_by_role("button", name="Frogs").click()
+    warm_page.wait_for_function("document.querySelector('.game-picture').width === 32")
+    assert rows.first.locator("td").nth(1).inner_text() == "0 of 0"
+
+
+def test_the_best_streak_stays_in_the_browser(open_page):
+    page = open_page()
+    page.evaluate("localStorage.setItem('genmodels-best-streak', '17')")
+    page.reload()
+    tab = open_tab(page, "Real or fake?")
+    tab.get_by_text("best: 17").wait_for()
+    # What is no number is no record.
+    page.evaluate("localStorage.setItem('genmodels-best-streak', 'NaN')")
+    page.reload()
+    open_tab(page, "Real or fake?").get_by_text("best: 0").wait_for()
+
+
+def test_a_gan_is_trained_paused_and_started_again(warm_page):
+    tab = open_tab(warm_page, "Training")
+    stage, count, run = tab.locator(".live-stage"), tab.locator(".live-count"), tab.locator(".live-run")
+    before = pixels(stage)
+    tab.get_by_role("button", name="Mode collapse").click()
+    # The first start of the process takes a while.
+    wait_until(warm_page, lambda: count.inner_text() == "step 0", 90)
+    assert pixels(stage) != before
+    assert tab.locator(".live-discriminator-rate").input_value() == "0.0001"
+    run.click()
+    wait_until(warm_page, lambda: steps_in(count) > 20, 60)
+    assert run.inner_text() == "Pause"
+    run.click()
+    assert run.inner_text() == "Go on"
+    warm_page.wait_for_timeout(500)
+    paused = steps_in(count)
+    warm_page.wait_for_timeout(500)
+    assert steps_in(count) == paused
+    assert f"gan.train({paused})" in tab.locator(".code code").inner_text()
+    tab.get_by_role("button", name="One step").click()
+    wait_until(warm_page, lambda: steps_in(count) == paused + 1, 30)
+    tab.locator(".live-loss").select_option("wasserstein")
+    wait_until(warm_page, lambda: steps_in(count) == 0, 30)
+    assert tab.locator(".live-recipes [aria-pressed=true]").count() == 0
+    assert run.inner_text() == "Start"
+    tab.get_by_role("button", name="Digits").click()
+    wait_until(warm_page, lambda: "two digits differ" in tab.locator(".live-modes").inner_text(), 60)
+
+
+def test_a_replay_has_one_cursor(warm_page):
+    tab = open_tab(warm_page, "Training")
+    tab.get_by_role("button", name="Replay").click()
+    film, slider, at = tab.locator(".replay-film"), tab.locator(".replay-step"), tab.locator(".replay-at")
+    wait_until(warm_page, lambda: at.inner_text().startswith("step "), 30)
+    last = pixels(film)
+    slider.fill("0")
+    assert pixels(film) != last
+    assert at.inner_text().startswith("step 0 of")
+    box = tab.locator(".replay-losses").bounding_box()
+    warm_page.mouse.click(box["x"] + box["width"] - 9, box["y"] + 40)
+    assert pixels(film) == last
+
+
+def steps_in(count) -> int:
+    return int(count.inner_text().removeprefix("step ").replace(",", ""))
+
+
+def wait_until(page, holds, seconds: float) -> None:
+    for _ in range(int(10 * seconds)):
+        if holds():
+            return
+        page.wait_for_timeout(100)
+    raise AssertionError("it did not come to be")
 
 
 def test_own_models_and_a_broken_one(browser, tmp_path):

@@ -50,7 +50,7 @@ async function showNear(answer) {
   paintFrame(large, sheet, 0, columns, size);
   const score = state.shown[answer.side].scores[answer.index], labels = state.shown[answer.side].labels;
   $('.chosen').textContent = `${answer.side === 'real' ? 'Real' : 'Generated'} image ${answer.index + 1}${labels ? `, class ${labels[answer.index]}` : ''}, score ${signed(score)}`;
-  $('.found').replaceChildren(...answer.distances.map((distance, i) => {
+  $('.near .found').replaceChildren(...answer.distances.map((distance, i) => {
     const figure = document.createElement('figure'), picture = document.createElement('canvas'), caption = document.createElement('figcaption');
     paintFrame(picture, sheet, i + 1, columns, size);
     picture.setAttribute('role', 'img');
@@ -117,7 +117,7 @@ function fit() {
   const tile = narrow ? Math.floor((element.clientWidth - 24) / 4) : 72;
   element.querySelectorAll('.tiles canvas').forEach(canvas => { canvas.style.width = `${wholeMultiple(size, tile, tile)}px`; });
   large.style.width = `${wholeMultiple(size, 128, 128)}px`;
-  element.querySelectorAll('.found canvas').forEach(canvas => { canvas.style.width = `${wholeMultiple(size, (element.clientWidth - 36) / 5, 64)}px`; });
+  element.querySelectorAll('.near .found canvas').forEach(canvas => { canvas.style.width = `${wholeMultiple(size, (element.clientWidth - 36) / 5, 64)}px`; });
   paintPlot();
 }
 
