@@ -33,6 +33,7 @@ def test_names_are_sorted_and_known():
         "autoencoder-mnist",
         "cgan-mnist",
         "dcgan-cifar10-frogs",
+        "dcgan-mnist",
         "denoiser-mnist",
         "gan-mnist",
         "vae-mnist",
