@@ -52,7 +52,7 @@ FACES_IF_ANY = {BUILT_IN[FACES]} & set(zoo.model_names())
 # The evaluators that guess in the game.
 JUDGES = {"evaluator-mnist", "evaluator-cifar10"}
 ZOO_OF_SPACE = {
-    "suite": {"autoencoder-mnist", "cgan-mnist", "samples", "vae-mnist", *GALLERY, *FACES_IF_ANY, *JUDGES},
+    "suite": {"autoencoder-mnist", "cgan-mnist", "samples", "vae-mnist", *GALLERY, *FACES_IF_ANY, *JUDGES, "replays"},
     "vae": {"autoencoder-mnist", "samples", "vae-mnist", *FACES_IF_ANY},
     "dcgan": {"dcgan-cifar10-frogs"},
     "cgan": {"cgan-mnist"},

@@ -50,6 +50,8 @@ TABS_OF_SPACE = {
 SPACES_WITH_GALLERY = ("suite",)
 # Where an evaluator guesses beside the visitor.
 GAME_TAB = "real_or_fake"
+# Where trainings are shown of which the zoo has no model.
+REPLAY_TAB = "training"
 # ZeroGPU documents torch 2.8.0, 2.9.1, 2.10.0, 2.11.0 and, of late, 2.12.1 and 2.13.0, and refuses others; of its two
 # Pythons, 3.10.13 is too old for the NumPy that is pinned.
 ZERO_GPU_TORCH, ZERO_GPU_PYTHON, ZERO_GPU_HARDWARE = "2.11.0", "3.12.12", "zero-a10g"
@@ -103,7 +105,7 @@ def models_on_hub(models: str, kinds: list[str], gallery: bool) -> list[Model]:
 
 
 def package_files(models: list[str], samples: list[str]) -> Iterator[Path]:
-    """The package's files, relative to the folder above it, sorted; of the zoo only the named models and image samples."""
+    """The package's files, relative to the folder above it, sorted; of the zoo only the named folders and image samples."""
     kept = {zoo.ROOT / name for name in models} | {zoo.sample_folder(name) for name in samples}
     for path in sorted(PACKAGE.rglob("*")):
         relative = path.relative_to(PACKAGE.parent)
@@ -156,6 +158,8 @@ def build_space(name: str, out: Path, models: str | None = None, zero_gpu: bool 
             (shown[kind].sample_size, shown[kind].num_channels) for kind in KINDS_SHOWN[GAME_TAB] if kind in shown
         }
         built_in += [name for shape, name in zoo.EVALUATORS.items() if shape in shapes]
+    if REPLAY_TAB in tabs:
+        built_in.append("replays")
     samples = sorted({REAL_SAMPLES[shown[kind].num_channels] for kind in kinds_of(tabs, KINDS_COMPARED)})
     hub_ids = [model.name for model in from_hub]
 

@@ -49,15 +49,9 @@ KINDS_SHOWN = {
     "samples": (SAMPLES,),
     "classes": (CLASSES,),
     "real_or_fake": (CLASSES, SAMPLES),
-    "training": (),
+    "training": (CLASSES, SAMPLES),
 }
-KINDS_COMPARED = {
-    "map": (MAP, AUTOENCODER),
-    "samples": (),
-    "classes": (),
-    "real_or_fake": (CLASSES, SAMPLES),
-    "training": (),
-}
+KINDS_COMPARED = {**KINDS_SHOWN, "map": (MAP, AUTOENCODER), "samples": (), "classes": ()}
 # The tab that shows every unconditional generator, and how many at most: all of them stay in memory.
 GALLERY_TAB, MAX_GALLERY = "samples", 12
 TABS = tuple(KINDS_SHOWN)
@@ -125,11 +119,7 @@ class Model:
 
     def read(self, file: str) -> dict:
         """A JSON file beside its model_index.json; empty if there is none that can be read."""
-        try:
-            content = json.loads((self.folder / file).read_text()) if self.folder else {}
-        except (OSError, ValueError):
-            return {}
-        return content if isinstance(content, dict) else {}
+        return read_json(self.folder / file) if self.folder else {}
 
 
 @dataclass
@@ -243,6 +233,15 @@ class ModelStore:
             if key not in self._real:
                 self._real[key] = load_real_images(model)
             return self._real[key]
+
+
+def read_json(path: Path) -> dict:
+    """The object in a JSON file; empty if there is none that can be read."""
+    try:
+        content = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 def kinds_of(tabs: Sequence[str], kinds: dict[str, tuple[str, ...]]) -> list[str]:

@@ -7,10 +7,11 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 
+from .. import zoo
 from ..errors import UserError
 from . import films
 from .inputs import one_of, server_function
-from .models import Model, ModelStore
+from .models import ModelStore, read_json
 
 FILE = "metrics.jsonl"
 # Points of a curve at most: a plot has no room for more.
@@ -19,10 +20,12 @@ MAX_POINTS = 300
 MAX_BYTES = 20_000_000
 
 
-def replays(store: ModelStore) -> dict[str, Model]:
-    """The models that came with film and log of their training, by name."""
+def replays(store: ModelStore) -> dict[str, Path]:
+    """Folders with film and log of a training, by name: of the models, and those that the package has without a model."""
     models = [*store.gallery, *store.models.values()]
-    return {m.name: m for m in models if m.reason is None and films.has_film(m) and (m.folder / FILE).is_file()}
+    folders = {model.name: model.folder for model in models if model.reason is None and model.folder}
+    folders |= {folder.name: folder for folder in zoo.replay_folders()}
+    return {name: folder for name, folder in folders.items() if all((folder / f).is_file() for f in (films.FILE, FILE))}
 
 
 def curves(path: Path) -> dict[str, list]:
@@ -64,14 +67,14 @@ def functions(store: ModelStore) -> list[Callable]:
         known = replays(store)
         if not known:
             raise UserError("None of these models came with film and log of its training.")
-        model = known[one_of(payload.get("model"), list(known), next(iter(known)))]
-        film, training = films.sprite(model.folder / films.FILE), model.read("training.json")
+        name = one_of(payload.get("model"), list(known), next(iter(known)))
+        film, training = films.sprite(known[name] / films.FILE), read_json(known[name] / "training.json")
         return {
             **film,
-            "model": model.name,
-            "title": str(training.get("title", model.title)),
+            "model": name,
+            "title": str(training.get("title", name)),
             "steps": films.steps_of(training, film["count"]),
-            "curves": curves(model.folder / FILE),
+            "curves": curves(known[name] / FILE),
             "command": str(training.get("command", "")),
             "monitor": str(training.get("monitor") or ""),
         }

@@ -1,4 +1,4 @@
-"""The Training tab: a GAN that is trained while one watches, and how the other models were."""
+"""The Training tab: a GAN that is trained while one watches, how the other models were, and what they know by heart."""
 
 from __future__ import annotations
 
@@ -7,23 +7,30 @@ from collections.abc import Callable
 import gradio as gr
 
 from . import first_page as files
-from . import live, replay
+from . import live, memory, replay
 from .inputs import MAX_SEED
 from .models import ModelStore
+from .real_or_fake import title_of
 from .widget import widget
 
 
 def functions(store: ModelStore) -> list[Callable]:
     """What the tab's page may call."""
-    return [*live.functions(), *replay.functions(store)]
+    return [*live.functions(), *replay.functions(store), *memory.functions(store)]
 
 
 def build(store: ModelStore) -> gr.HTML:
     """The tab's contents."""
     known = replay.replays(store)
-    views = [["live", "Live"], *([["replay", "Replay"]] if known else [])]
+    kinds = [[kind, title_of(store.models[kind])] for kind in memory.KINDS if kind in store.models]
+    views = [
+        ["live", "Live"],
+        *([["replay", "Replay"]] if known else []),
+        *([["memory", "By heart?"]] if kinds else []),
+    ]
     page = {
         "views": views,
+        "kinds": kinds,
         "max_seed": MAX_SEED,
         "live": {
             **files.read("training"),
@@ -33,6 +40,6 @@ def build(store: ModelStore) -> gr.HTML:
             "rates": live.RATES,
             "max_discriminator_steps": live.MAX_DISCRIMINATOR_STEPS,
         },
-        "replays": {name: model.title for name, model in known.items()},
+        "replays": {name: name.rstrip("/").rsplit("/", 1)[-1] for name in known},
     }
-    return widget("training", "Training", page, functions(store), parts=["live", *(["replay"] if known else [])])
+    return widget("training", "Training", page, functions(store), parts=[name for name, _ in views])

@@ -30,6 +30,11 @@ def sample_names() -> list[str]:
     return sorted(f"{SAMPLE_PREFIX}{card.parent.name}" for card in (ROOT / "samples").glob("*/README.md"))
 
 
+def replay_folders() -> list[Path]:
+    """Folders with film, log and facts of trainings that are shown without a model, such as failures; sorted."""
+    return sorted(film.parent for film in (ROOT / "replays").glob("*/film.webp"))
+
+
 def model_folder(name: str) -> Path | None:
     """The folder of a built-in pipeline or evaluator, or None if there is none of that name."""
     folder = ROOT / name

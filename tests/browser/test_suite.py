@@ -378,8 +378,8 @@ def test_a_gan_is_trained_paused_and_started_again(warm_page):
 def test_a_replay_has_one_cursor(warm_page):
     tab = open_tab(warm_page, "Training")
     tab.get_by_role("button", name="Replay").click()
-    film, slider, at = tab.locator(".replay-film"), tab.locator(".replay-step"), tab.locator(".replay-at")
-    wait_until(warm_page, lambda: at.inner_text().startswith("step "), 30)
+    film, slider, at = tab.locator(".replay-film").first, tab.locator(".replay-step"), tab.locator(".replay-at")
+    wait_until(warm_page, lambda: " of 10,000" in at.inner_text(), 30)
     last = pixels(film)
     slider.fill("0")
     assert pixels(film) != last
@@ -387,6 +387,12 @@ def test_a_replay_has_one_cursor(warm_page):
     box = tab.locator(".replay-losses").bounding_box()
     warm_page.mouse.click(box["x"] + box["width"] - 9, box["y"] + 40)
     assert pixels(film) == last
+    tab.locator(".replay-beside").select_option("dcgan-mnist")
+    beside = tab.locator(".replay-film").nth(1)
+    beside.wait_for()
+    wait_until(warm_page, lambda: beside.evaluate("e => e.width") > 0 and tab.locator("h2").nth(-1).inner_text(), 30)
+    slider.fill("1")
+    assert pixels(film) != pixels(beside)
 
 
 def steps_in(count) -> int:

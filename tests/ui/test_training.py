@@ -6,15 +6,20 @@ import base64
 import json
 import shutil
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from genmodels import zoo
 from genmodels.errors import UserError
 from genmodels.live import Settings
-from genmodels.ui import first_page, live, live_worker, replay
+from genmodels.ui import first_page, live, live_worker, memory, replay
 from genmodels.ui.models import ModelStore
+
+# How many training images the dishonest generator draws.
+COPIES = 3
 
 
 @pytest.fixture
@@ -175,15 +180,57 @@ def test_a_replay_has_film_and_losses(trained):
     json.dumps(answer, allow_nan=False)
 
 
+@pytest.mark.parametrize("folder", zoo.replay_folders(), ids=lambda folder: folder.name)
+def test_the_packages_own_replays_are_whole(folder, usual_store):
+    (call,) = replay.functions(usual_store)
+    answer = call({"model": folder.name})
+    assert (answer["status"], answer["model"]) == ("ok", folder.name)
+    assert answer["command"].startswith("accelerate launch train/")
+    assert len(answer["steps"]) == answer["count"]
+
+
 def test_a_broken_log_is_said(trained):
-    model = next(iter(replay.replays(trained).values()))
+    folder = next(iter(replay.replays(trained).values()))
     for text in ("not json\n", "", "[1]\n", '{"step": 1}\n'):
-        (model.folder / "metrics.jsonl").write_text(text)
+        (folder / "metrics.jsonl").write_text(text)
         with pytest.raises(UserError, match="metrics"):
-            replay.curves(model.folder / "metrics.jsonl")
+            replay.curves(folder / "metrics.jsonl")
 
 
-def test_models_without_film_have_no_replay(usual_store):
+def test_models_without_film_have_no_replay(usual_store, monkeypatch):
+    monkeypatch.setattr(zoo, "replay_folders", list)
     assert replay.replays(usual_store) == {}
     (call,) = replay.functions(usual_store)
     assert "came with film and log" in call({})["message"]
+
+
+@pytest.mark.parametrize("kind", memory.KINDS)
+def test_copies_are_found_out(usual_store, monkeypatch, kind):
+    """A generator that draws training images has distances of 0, and the nearest is what it copied."""
+    real = usual_store.real_images(kind)
+    copied = real.train[:COPIES]
+    pipe = usual_store.pipe(kind)
+
+    def copy(num_images, seed, output_type):
+        images = pipe(num_images=num_images, seed=seed, output_type=output_type).images
+        images[:COPIES] = copied / 255
+        return SimpleNamespace(images=images)
+
+    honest = memory.Memory(usual_store).check(kind, 0)
+    assert min(honest["generated"]) > 0
+    assert len(honest["generated"]) == memory.COUNT
+    monkeypatch.setattr(usual_store, "pipe", lambda kind: copy)
+    answer = memory.Memory(usual_store).check(kind, 0)
+    assert answer["generated"][:COPIES] == [0.0] * COPIES
+    assert [row[0] for row in answer["distances"]] == [0.0] * COPIES + sorted(
+        row[0] for row in answer["distances"][COPIES:]
+    )
+    assert answer["test"] == honest["test"]
+    assert all(row == sorted(row) and len(row) == memory.NEAREST for row in answer["distances"])
+
+
+def test_without_training_images_there_is_nothing_to_compare(odd_store):
+    (call,) = memory.functions(odd_store)
+    for kind in memory.KINDS:
+        if odd_store.real_images(kind) is None:
+            assert "no training images" in call({"kind": kind})["message"]

@@ -1,104 +1,147 @@
-// Film and losses of one training under one slider.
+// Films and losses of one training, or of two side by side, under one slider.
 const COLOURS = ['--accent', '--generated', '--real', '--bad'];
 const NAMES = {
   loss: 'loss', loss_d: 'discriminator', loss_g: 'generator', wasserstein_estimate: 'estimated Wasserstein distance',
 };
-const replay = { shown: null, sheet: null, asked: false };
-const film = $('.replay-film'), curves = $('.replay-losses'), slider = $('.replay-step');
 const LEFT = 44, RIGHT = 8, TOP = 8, BOTTOM = 22;
-const lossesOf = shown => Object.keys(shown.curves).filter(name => name !== 'step');
-const lastStep = shown => Math.max(shown.steps.at(-1), shown.curves.step.at(-1));
+const slider = $('.replay-step'), main = $('.replay-main');
+const players = [];
+let asked = false;
 
-function paintFilm() {
-  const { shown, sheet } = replay, i = +slider.value;
-  if (!shown) return;
-  Object.assign(film, { width: shown.width, height: shown.height });
-  film.getContext('2d').drawImage(sheet, i % shown.columns * shown.width, Math.floor(i / shown.columns) * shown.height, shown.width, shown.height, 0, 0, shown.width, shown.height);
-  const text = `step ${shown.steps[i].toLocaleString('en')} of ${shown.steps.at(-1).toLocaleString('en')}`;
+// One training; `shown` is the server's answer.
+function player() {
+  const root = document.createElement('section');
+  root.className = 'replay-one';
+  root.innerHTML = `<canvas class="replay-film" role="img"></canvas><div class="replay-side"><h2></h2>
+    <canvas class="replay-losses" role="img" aria-label="Losses over the steps"></canvas>
+    <p class="replay-names figures"></p><p class="note replay-monitor"></p>
+    <pre tabindex="0" role="group" aria-label="The command that trained it"><code class="replay-command"></code></pre></div>`;
+  const film = $('.replay-film', root), curves = $('.replay-losses', root);
+  const self = { root, shown: null, sheet: null };
+  const lastStep = () => Math.max(self.shown.steps.at(-1), self.shown.curves.step.at(-1));
+  // The frame that was made last at a step.
+  const frameAt = step => Math.max(0, self.shown.steps.findLastIndex(s => s <= step));
+
+  function paintFilm(step) {
+    const { shown, sheet } = self, i = frameAt(step);
+    if (film.width !== shown.width || film.height !== shown.height) Object.assign(film, { width: shown.width, height: shown.height });
+    film.getContext('2d').drawImage(sheet, i % shown.columns * shown.width, Math.floor(i / shown.columns) * shown.height, shown.width, shown.height, 0, 0, shown.width, shown.height);
+    film.setAttribute('aria-label', `${shown.model}: the same latents at step ${shown.steps[i].toLocaleString('en')}`);
+  }
+  function paintCurves(step) {
+    const { shown } = self, width = curves.clientWidth, height = curves.clientHeight, ratio = devicePixelRatio;
+    if (!width) return;
+    curves.width = width * ratio;
+    curves.height = height * ratio;
+    const c = curves.getContext('2d'), style = getComputedStyle(element), steps = shown.curves.step;
+    const names = Object.keys(shown.curves).filter(name => name !== 'step');
+    c.scale(ratio, ratio);
+    const values = names.flatMap(name => shown.curves[name]).filter(v => v !== null).sort((a, b) => a - b);
+    // A few wild steps do not flatten the rest.
+    const at = share => values[Math.min(values.length - 1, Math.floor(share * values.length))];
+    const low = Math.min(0, at(0.01)), high = Math.max(at(0.98), low + 1e-3);
+    const x = s => LEFT + s / lastStep() * (width - LEFT - RIGHT), y = v => TOP + (high - clamp(v, low, high)) / (high - low) * (height - TOP - BOTTOM);
+    c.font = `12px ${style.fontFamily}`;
+    c.fillStyle = style.getPropertyValue('--quiet');
+    c.strokeStyle = style.getPropertyValue('--line');
+    for (const v of [low, (low + high) / 2, high]) {
+      c.beginPath(); c.moveTo(LEFT, y(v)); c.lineTo(width - RIGHT, y(v)); c.stroke();
+      c.textAlign = 'right'; c.textBaseline = 'middle';
+      c.fillText(+v.toPrecision(2), LEFT - 6, y(v));
+    }
+    c.textBaseline = 'bottom';
+    c.textAlign = 'left'; c.fillText('0', LEFT, height - 2);
+    c.textAlign = 'right'; c.fillText(`step ${lastStep().toLocaleString('en')}`, width - RIGHT, height - 2);
+    names.forEach((name, n) => {
+      c.strokeStyle = style.getPropertyValue(COLOURS[n % COLOURS.length]);
+      c.lineWidth = 1.3;
+      c.beginPath();
+      let drawing = false;
+      shown.curves[name].forEach((v, i) => {
+        if (v === null) return;
+        c[drawing ? 'lineTo' : 'moveTo'](x(steps[i]), y(v));
+        drawing = true;
+      });
+      c.stroke();
+    });
+    const now = Math.min(step, lastStep());
+    c.strokeStyle = style.getPropertyValue('--ink');
+    c.lineWidth = 1.5;
+    c.beginPath(); c.moveTo(x(now), TOP); c.lineTo(x(now), height - BOTTOM); c.stroke();
+    const index = Math.max(0, steps.findLastIndex(s => s <= now));
+    $('.replay-names', root).replaceChildren(...names.map((name, n) => {
+      const entry = document.createElement('span'), dot = document.createElement('i'), v = shown.curves[name][index];
+      dot.className = 'swatch';
+      dot.style.background = `var(${COLOURS[n % COLOURS.length]})`;
+      entry.append(dot, `${NAMES[name] ?? name.replaceAll('_', ' ')} ${v === null ? '–' : +v.toPrecision(3)}`);
+      return entry;
+    }));
+  }
+  self.paint = step => { if (self.shown) { paintFilm(step); paintCurves(step); } };
+  self.fit = two => {
+    if (!self.shown || !element.clientWidth) return;
+    const narrow = element.clientWidth < 700, room = narrow || !two ? element.clientWidth : (element.clientWidth - 32) / 2;
+    film.style.width = `${wholeMultiple(self.shown.width, room, narrow ? self.shown.width : 2 * self.shown.width)}px`;
+  };
+  self.load = latest(server.replay, async answer => {
+    self.sheet = await loadImage(answer.sprite);
+    self.shown = answer;
+    $('h2', root).textContent = answer.title;
+    $('.replay-monitor', root).textContent = answer.monitor;
+    $('.replay-command', root).textContent = answer.command;
+    arrange();
+  });
+  const scrub = event => {
+    if (!self.shown || (event.type === 'pointermove' && !event.buttons)) return;
+    const box = curves.getBoundingClientRect(), step = (event.clientX - box.left - LEFT) / (box.width - LEFT - RIGHT) * lastStep();
+    const distances = stops().map(s => Math.abs(s - step));
+    slider.value = distances.indexOf(Math.min(...distances));
+    paint();
+  };
+  curves.addEventListener('pointerdown', event => { curves.setPointerCapture(event.pointerId); scrub(event); });
+  curves.addEventListener('pointermove', scrub);
+  return self;
+}
+
+// The slider stops at the frames of the longest training that is shown.
+function stops() {
+  const [longest] = players.filter(p => p.shown).sort((p, q) => q.shown.steps.at(-1) - p.shown.steps.at(-1));
+  return longest ? longest.shown.steps : [0];
+}
+function paint() {
+  const all = stops(), step = all[+slider.value] ?? all.at(-1), text = `step ${step.toLocaleString('en')} of ${all.at(-1).toLocaleString('en')}`;
+  players.forEach(one => one.paint(step));
   $('.replay-at').textContent = text;
   slider.setAttribute('aria-valuetext', text);
-  film.setAttribute('aria-label', `${shown.title}: the same latents at ${text}`);
 }
-
-function paintCurves() {
-  const { shown } = replay, width = curves.clientWidth, height = curves.clientHeight, ratio = devicePixelRatio;
-  if (!shown || !width) return;
-  curves.width = width * ratio;
-  curves.height = height * ratio;
-  const c = curves.getContext('2d'), style = getComputedStyle(element), names = lossesOf(shown), steps = shown.curves.step;
-  c.scale(ratio, ratio);
-  const values = names.flatMap(name => shown.curves[name]).filter(v => v !== null).sort((a, b) => a - b);
-  const at = share => values[Math.min(values.length - 1, Math.floor(share * values.length))];
-  const low = Math.min(0, at(0.01)), high = Math.max(at(0.98), low + 1e-3);
-  const x = step => LEFT + step / lastStep(shown) * (width - LEFT - RIGHT), y = v => TOP + (high - clamp(v, low, high)) / (high - low) * (height - TOP - BOTTOM);
-  c.font = `12px ${style.fontFamily}`;
-  c.fillStyle = style.getPropertyValue('--quiet');
-  c.strokeStyle = style.getPropertyValue('--line');
-  for (const v of [low, (low + high) / 2, high]) {
-    c.beginPath(); c.moveTo(LEFT, y(v)); c.lineTo(width - RIGHT, y(v)); c.stroke();
-    c.textAlign = 'right'; c.textBaseline = 'middle';
-    c.fillText(+v.toPrecision(2), LEFT - 6, y(v));
-  }
-  c.textBaseline = 'bottom';
-  c.textAlign = 'left'; c.fillText('0', LEFT, height - 2);
-  c.textAlign = 'right'; c.fillText(`step ${lastStep(shown).toLocaleString('en')}`, width - RIGHT, height - 2);
-  names.forEach((name, n) => {
-    c.strokeStyle = style.getPropertyValue(COLOURS[n % COLOURS.length]);
-    c.lineWidth = 1.3;
-    c.beginPath();
-    let drawing = false;
-    shown.curves[name].forEach((v, i) => {
-      if (v === null) return;
-      c[drawing ? 'lineTo' : 'moveTo'](x(steps[i]), y(v));
-      drawing = true;
-    });
-    c.stroke();
-  });
-  const now = shown.steps[+slider.value];
-  c.strokeStyle = style.getPropertyValue('--ink');
-  c.lineWidth = 1.5;
-  c.beginPath(); c.moveTo(x(now), TOP); c.lineTo(x(now), height - BOTTOM); c.stroke();
-  const index = Math.max(0, steps.findLastIndex(step => step <= now));
-  $('.replay-names').replaceChildren(...names.map((name, n) => {
-    const entry = document.createElement('span'), dot = document.createElement('i'), v = shown.curves[name][index];
-    dot.className = 'swatch';
-    dot.style.background = `var(${COLOURS[n % COLOURS.length]})`;
-    entry.append(dot, `${NAMES[name] ?? name.replaceAll('_', ' ')} ${v === null ? '–' : +v.toPrecision(3)}`);
-    return entry;
-  }));
+function arrange() {
+  const last = stops().length - 1;
+  slider.max = slider.value = last;
+  fitReplay();
 }
-function paint() { paintFilm(); paintCurves(); }
+function fitReplay() {
+  main.classList.toggle('two', players.length === 2);
+  players.forEach(one => one.fit(players.length === 2));
+  paint();
+}
 slider.addEventListener('input', paint);
 
-function scrub(event) {
-  if (!replay.shown || (event.type === 'pointermove' && !event.buttons)) return;
-  const box = curves.getBoundingClientRect(), { shown } = replay;
-  const step = (event.clientX - box.left - LEFT) / (box.width - LEFT - RIGHT) * lastStep(shown);
-  const distances = shown.steps.map(s => Math.abs(s - step));
-  slider.value = distances.indexOf(Math.min(...distances));
-  paint();
+const known = Object.entries(page.replays);
+$('.replay-beside').append(new Option('nothing', ''));
+for (const [name, title] of known) for (const menu of ['.replay-model', '.replay-beside']) $(menu).append(new Option(title, name));
+function choose() {
+  const wanted = [$('.replay-model').value, $('.replay-beside').value].filter(Boolean);
+  while (players.length > wanted.length) players.pop().root.remove();
+  while (players.length < wanted.length) {
+    players.push(player());
+    main.append(players.at(-1).root);
+  }
+  players.forEach((one, i) => { if (one.shown?.model !== wanted[i]) one.load({ model: wanted[i] }); });
+  arrange();
 }
-curves.addEventListener('pointerdown', event => { curves.setPointerCapture(event.pointerId); scrub(event); });
-curves.addEventListener('pointermove', scrub);
-
-function fitReplay() {
-  if (!replay.shown || !element.clientWidth) return;
-  film.style.width = `${wholeMultiple(replay.shown.width, element.clientWidth, element.clientWidth < 700 ? replay.shown.width : 2 * replay.shown.width)}px`;
-  paintCurves();
-}
-const askReplay = latest(server.replay, async answer => {
-  replay.sheet = await loadImage(answer.sprite);
-  replay.shown = answer;
-  slider.max = slider.value = answer.count - 1;
-  $('.replay-monitor').textContent = answer.monitor;
-  $('.replay-command').textContent = answer.command;
-  paint();
-  fitReplay();
-});
-const models = Object.entries(page.replays);
-choices($('.replay-models'), models, models[0][0], model => askReplay({ model }));
+for (const menu of ['.replay-model', '.replay-beside']) $(menu).addEventListener('change', choose);
 opened.replay = () => {
-  if (!replay.asked) askReplay({ model: models[0][0] });
-  replay.asked = true;
+  if (!asked) choose();
+  asked = true;
 };
-onResize(curves, fitReplay);
+onResize(main, fitReplay);

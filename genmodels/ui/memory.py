@@ -1,0 +1,93 @@
+"""The Training tab's third view: whether a GAN has learned its training images by heart."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import numpy as np
+
+from ..errors import UserError
+from .inputs import MAX_SEED, integer, one_of, server_function
+from .models import CLASSES, KINDS_SHOWN, ModelStore
+from .pictures import sheet_uri, to_bytes
+from .real_or_fake import pixel_points_of
+
+KINDS = KINDS_SHOWN["training"]
+# Images of each side that are measured, those of them that are shown, and the training images beside each.
+COUNT, SHOWN, NEAREST = 200, 6, 5
+FIRST_SEED = 0
+
+
+class Memory:
+    """Distances to the nearest training image, of generated and of test images.
+
+    Args:
+        store: where models and real images come from.
+    """
+
+    def __init__(self, store: ModelStore):
+        self.store = store
+        self._known: dict[str, tuple] = {}
+        self._lock = threading.Lock()
+
+    def known(self, kind: str) -> tuple:
+        """A model's training images as points, and the distances of test images to the nearest of them.
+
+        Raises:
+            UserError: there are none.
+        """
+        self.store.pipe(kind)
+        real = self.store.real_images(kind)
+        if real is None:
+            raise UserError("The package has no training images of this model, so there are none to compare with.")
+        with self._lock:
+            if kind not in self._known:
+                points = pixel_points_of(real.train)
+                chosen = np.linspace(0, len(real.test) - 1, min(COUNT, len(real.test))).astype(int)
+                self._known[kind] = points, nearest(real.test[chosen], points, 1)[1][:, 0]
+            return self._known[kind]
+
+    def check(self, kind: str, seed: int) -> dict:
+        """Both sides' distances, and the generated images nearest to any training image beside those."""
+        points, of_test = self.known(kind)
+        real = self.store.real_images(kind)
+        images = to_bytes(self.store.pipe(kind)(num_images=COUNT, seed=seed, output_type="np").images)
+        found, distances = nearest(images, points, NEAREST)
+        suspects = distances[:, 0].argsort()[:SHOWN]
+        rows = [part for i in suspects for part in (images[i : i + 1], real.train[found[i]])]
+        return {
+            "kind": kind,
+            "seed": seed,
+            "size": images.shape[1],
+            "generated": rounded(distances[:, 0]),
+            "test": rounded(of_test),
+            "sheet": sheet_uri(np.concatenate(rows), NEAREST + 1),
+            "distances": [rounded(distances[i]) for i in suspects],
+            "train": len(real.train),
+        }
+
+
+def nearest(images: np.ndarray, points, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers and distances (N, count) of the points nearest to (N, H, W, C) uint8 images, the nearest first."""
+    from ..evaluation.neighbours import nearest_points
+
+    distances, found = nearest_points(pixel_points_of(images), points, count)
+    return found.numpy(), distances.numpy()
+
+
+def rounded(values: np.ndarray) -> list[float]:
+    """For JSON."""
+    return [round(float(v), 4) for v in values]
+
+
+def functions(store: ModelStore) -> list[Callable]:
+    """What the view's page may call."""
+    memory = Memory(store)
+
+    @server_function
+    def memorised(payload: dict) -> dict:
+        seed = integer(payload.get("seed"), 0, MAX_SEED, FIRST_SEED)
+        return memory.check(one_of(payload.get("kind"), KINDS, CLASSES), seed)
+
+    return [memorised]
