@@ -34,7 +34,7 @@ def widget(name: str, label: str, page: dict, functions: list[Callable], parts: 
     Args:
         name: of its files: `map` for map.html, map.css and map.js.
         label: what a screen reader calls it.
-        page: what its JavaScript finds in `props.page`; JSON only.
+        page: what its JavaScript finds in `props.page`, beside the widget's name as `tab`; JSON only.
         functions: what its JavaScript finds in `server`.
         parts: further views with files of their own: their HTML goes where the tab's has <!-- parts -->, and their
             JavaScript runs before the tab's, each in a function of its own.
@@ -52,5 +52,5 @@ def widget(name: str, label: str, page: dict, functions: list[Callable], parts: 
         server_functions=functions,
         elem_id=f"{name.replace('_', '-')}-tab",
         elem_classes="suite-widget",
-        page={"colours": CLASS_COLOURS, **page},
+        page={"tab": name, "colours": CLASS_COLOURS, **page},
     )

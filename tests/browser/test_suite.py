@@ -525,3 +525,42 @@ def test_faces_are_spoken_of_only_with_a_model_of_them(open_page):
     views = open_page().locator("#map-tab .views button").all_inner_texts()
     assert views == ["the VAE", "VAE and autoencoder", *(["Faces"] if built_in else [])]
     assert open_page().locator(".faces-view").count() == built_in
+
+
+@pytest.mark.parametrize(
+    ("address", "tab_name", "shown"),
+    [
+        ("tab=classes&seed=7&labels=2026", "Classes", {".text": "2026", ".seed": "7"}),
+        ("tab=classes&labels=12&from=3&to=5&class=9", "Classes", {".text": "12", ".from": "3", ".to": "5"}),
+        ("tab=samples&seed=11&count=16&psi=0.5&a=3&b=4", "Samples", {".seed": "11", ".psi": "0.5"}),
+        ("tab=real_or_fake&show=sides&model=samples&seed=5", "Real or fake?", {".seed": "5"}),
+        ("tab=training&loss=wasserstein&seed=3", "Training", {".live-loss": "wasserstein", ".live-seed": "3"}),
+    ],
+)
+def test_an_address_says_what_is_shown(open_page, app, address, tab_name, shown):
+    page = open_page()
+    page.goto(f"{app}/?{address}")
+    tab = page.locator(TABS[tab_name])
+    tab.locator(".body").wait_for(state="visible", timeout=60_000)
+    for control, value in shown.items():
+        wait_until(page, lambda control=control, value=value: tab.locator(control).input_value() == value, 30)
+    wait_until(page, lambda: all(part in page.url for part in address.split("&")), 30)
+
+
+def test_the_address_follows_and_leads_back(warm_page):
+    # It was the map that the pointer moved over.
+    wait_until(warm_page, lambda: "tab=map" in warm_page.url and "z=" in warm_page.url, 10)
+    tab = open_tab(warm_page, "Classes")
+    wait_until(warm_page, lambda: "tab=classes" in warm_page.url and "z=" not in warm_page.url, 10)
+    number = tab.locator("img.number")
+    before = pixels(number)
+    tab.locator(".text").fill("4711")
+    wait_for_change(warm_page, number, before)
+    wait_until(warm_page, lambda: "labels=4711" in warm_page.url and "tab=classes" in warm_page.url, 10)
+    drawn = pixels(number)
+    warm_page.reload()
+    wait_until(warm_page, lambda: number.is_visible() and pixels(number) == drawn, 60)
+    # Nonsense in an address is passed over.
+    warm_page.goto(warm_page.url.split("?")[0] + "?tab=classes&seed=-1&labels=%3Cb%3E&psi=9&class=77&from=x")
+    wait_until(warm_page, lambda: tab.locator(".problem").inner_text() != "", 60)
+    assert tab.locator(".seed").input_value() == "10"

@@ -5,6 +5,7 @@ psi.max = page.max_psi;
 seed.max = page.max_seed;
 seed.value = page.seed;
 text.value = page.text;
+const remember = () => link.set({ seed: state.seed, psi: state.psi, ...(page.writes ? { labels: text.value } : {}), class: names[state.label], from: names[state.pair[0]], to: names[state.pair[1]] });
 const common = () => ({ seed: state.seed, psi: state.psi });
 
 // Cuts a strip into tiles, which wrap where the screen is narrow; `captions` go below them in their class's colour.
@@ -66,6 +67,7 @@ function share(t) {
 }
 // Everything anew; the snippet on show stays the one of the picture that was touched last.
 function drawAll() {
+  remember();
   askRow(common(), KEEP);
   askSamples({ ...common(), label: state.label }, KEEP);
   askMix({ ...common(), a: state.pair[0], b: state.pair[1] }, KEEP);
@@ -77,24 +79,38 @@ function setPair() {
   share(+$('.t').value / +$('.t').max);
 }
 
+link.restore(() => {
+  const [label, from, to] = ['class', 'from', 'to'].map(name => names.indexOf(link.get(name)));
+  if (page.writes && link.get('labels') !== null) text.value = link.get('labels').slice(0, text.maxLength > 0 ? text.maxLength : 32);
+  if (label >= 0) { state.label = label; pressClass(label); }
+  if (from >= 0 && to >= 0) {
+    state.pair = [from, to];
+    ['.from', '.to'].forEach((selector, end) => { $(selector).value = state.pair[end]; });
+    setPair();
+  }
+  drawAll();
+});
 controls(state, drawAll);
-text.addEventListener('input', () => askNumber({ ...common(), text: text.value }));
+text.addEventListener('input', () => { remember(); askNumber({ ...common(), text: text.value }); });
 
 function choose(label) {
   state.label = +label;
+  remember();
   askSamples({ ...common(), label: state.label });
 }
+let pressClass;
 if (names.length <= 10) {
   const group = document.createElement('span');
   group.className = 'choices';
   group.setAttribute('role', 'group');
   group.setAttribute('aria-label', 'Class');
   $('.pick').append(group);
-  choices(group, names.map((name, i) => [i, name]), state.label, choose);
+  pressClass = choices(group, names.map((name, i) => [i, name]), state.label, choose);
 } else {
   const label = document.createElement('label'), select = document.createElement('select');
   names.forEach((name, i) => select.append(new Option(name, i, false, i === state.label)));
   select.addEventListener('change', () => choose(select.value));
+  pressClass = value => { select.value = value; };
   label.append('Class', select);
   $('.pick').append(label);
 }
@@ -104,6 +120,7 @@ if (names.length <= 10) {
   select.addEventListener('change', () => {
     state.pair[end] = +select.value;
     setPair();
+    remember();
     askMix({ ...common(), a: state.pair[0], b: state.pair[1] });
   });
 });

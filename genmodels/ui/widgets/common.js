@@ -13,6 +13,50 @@ function notice(text, bad = false) {
   place.classList.toggle('bad', bad);
 }
 
+// The address says what is shown, so that it can be kept and sent: ?tab=classes&seed=7&labels=2026. What stands in it is a
+// wish: the controls take what they know, and the server bounds the rest.
+const TAB_NAMES = { map: 'Map', samples: 'Samples', classes: 'Classes', real_or_fake: 'Real or fake?', training: 'Training' };
+const link = (() => {
+  const given = new URLSearchParams(location.search), panel = element.closest('[role="tabpanel"]');
+  const ours = given.get('tab') === page.tab || (!panel && !given.has('tab'));
+  const own = ([name]) => name !== 'tab' && !name.startsWith('__');
+  const values = ours ? Object.fromEntries([...given].filter(own)) : {}, restores = [];
+  // A tab that is put together after another one was opened by the visitor.
+  let hidden = Boolean(panel && document.documentElement.dataset.opened && !ours), soon = 0;
+  // Browsers do not like many changes of the address at once.
+  function write() {
+    clearTimeout(soon);
+    soon = setTimeout(() => {
+      if (!element.clientWidth) return;
+      const others = [...new URLSearchParams(location.search)].filter(([name]) => name.startsWith('__'));
+      const params = new URLSearchParams([...others, ...(panel ? [['tab', page.tab]] : []), ...Object.entries(values)]);
+      history.replaceState(history.state, '', `?${params}${location.hash}`);
+    }, 300);
+  }
+  // When a visitor changes to this tab.
+  new ResizeObserver(() => {
+    if (hidden && element.clientWidth) write();
+    hidden = !element.clientWidth;
+  }).observe(element);
+  // The other tabs are put together when they are opened: the first that is there opens the wanted one, once.
+  const root = document.documentElement, wanted = TAB_NAMES[given.get('tab')];
+  const open = () => {
+    const tab = [...document.querySelectorAll('[role="tab"]')].find(button => button.textContent.trim() === wanted);
+    if (tab) tab.click(); else if (element.isConnected) setTimeout(open, 100);
+  };
+  if (panel && wanted && !ours && !root.dataset.opened) open();
+  root.dataset.opened = true;
+  return {
+    get: name => ours ? given.get(name) : null,
+    // A whole number from 0 on, null if the address has none.
+    count: name => ours && /^\d{1,10}$/.test(given.get(name) ?? '') ? +given.get(name) : null,
+    set(changes) { Object.assign(values, changes); write(); },
+    // Runs once the tab has its first pictures, if the address asks this tab for anything.
+    restore(run) { restores.push(run); },
+    apply() { if (ours) restores.forEach(run => run()); },
+  };
+})();
+
 // Calls `call` with the newest payload only, one request in flight, and waits politely while the networks load, which it tells.
 function latest(call, show, fail = message => notice(message, true), tell = notice) {
   let busy = false, next = null;
@@ -54,10 +98,16 @@ function controls(state, draw) {
     state.seed = +seed.value;
     draw();
   });
-  psi?.addEventListener('input', () => {
-    state.psi = +psi.value;
-    $('.psi-value').textContent = state.psi.toFixed(2);
-    draw();
+  const setPsi = value => {
+    state.psi = value;
+    $('.psi-value').textContent = value.toFixed(2);
+  };
+  psi?.addEventListener('input', () => { setPsi(+psi.value); draw(); });
+  link.restore(() => {
+    const wanted = link.count('seed'), share = parseFloat(link.get('psi'));
+    if (wanted !== null && wanted <= page.max_seed) state.seed = seed.value = wanted;
+    if (psi && share >= 0 && share <= page.max_psi) { psi.value = share; setPsi(share); }
+    if (wanted !== null || share >= 0) draw();
   });
 }
 
@@ -197,8 +247,10 @@ function choices(root, options, pressed, choose) {
 const opened = {};
 function views(options) {
   const show = name => element.querySelectorAll('[data-view]').forEach(part => part.classList.toggle('away', part.dataset.view !== name));
-  choices($('.views'), options, options[0][0], name => { show(name); opened[name]?.(); });
+  const press = choices($('.views'), options, options[0][0], name => { link.set({ show: name }); show(name); opened[name]?.(); });
   show(options[0][0]);
+  const wanted = link.get('show');
+  if (options.some(([name]) => name === wanted)) { press(wanted); show(wanted); opened[wanted]?.(); }
 }
 
 // The Python under the pictures: the snippet of whatever was touched last is shown.
@@ -248,10 +300,11 @@ function begin(show) {
     notice(message, true);
     element.querySelectorAll('.live').forEach(part => { part.hidden = true; });
   };
+  const begun = async first => { await show(first); link.apply(); };
   if (page.reason) broken(page.reason);
-  else if (page.first) show(page.first);
+  else if (page.first) begun(page.first);
   else {
     notice(WARMING);
-    latest(server.start, show, broken)({});
+    latest(server.start, begun, broken)({});
   }
 }

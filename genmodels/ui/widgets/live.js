@@ -179,6 +179,7 @@ async function restart() {
 }
 async function reset(settings) {
   set(settings);
+  link.set({ show: 'live', ...settings });
   setRunning(false);
   gan.session = null;
   await restart();
@@ -225,7 +226,22 @@ choices($('.live-recipes'), page.live.recipes.map(({ name }) => [name, name]), g
   reset({ ...settings, data: gan.settings.data, seed: +$('.live-seed').value || 0 });
 });
 
+// The settings that the address asks for, where the controls know them.
+function restored() {
+  const settings = { ...page.live.first.settings };
+  for (const [name, value] of Object.entries(settings)) {
+    const wanted = link.get(name);
+    if (wanted === null) continue;
+    if (typeof value === 'boolean') settings[name] = wanted === 'true';
+    else if (name === 'data' ? wanted in DATA : name === 'loss' ? wanted in LOSSES : name.endsWith('_rate') ? page.live.rates.includes(+wanted) : link.count(name) !== null) settings[name] = typeof value === 'number' ? +wanted : wanted;
+  }
+  return settings;
+}
+link.restore(() => {
+  const settings = restored();
+  if (Object.keys(settings).some(name => settings[name] !== page.live.first.settings[name])) reset(settings);
+});
 set(page.live.first.settings);
 gan.code = page.live.first.code;
-(async () => { await show(page.live.first); gan.session = null; run.textContent = 'Start'; onResize(stage, () => { paintStage(); paintLosses(); }); })();
+(async () => { await show(page.live.first); gan.session = null; run.textContent = 'Start'; onResize(stage, () => { paintStage(); paintLosses(); }); link.apply(); })();
 opened.live = () => { paintStage(); paintLosses(); };

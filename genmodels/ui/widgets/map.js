@@ -102,6 +102,7 @@ const decode = latest(server.decode, (answer, job) => {
 });
 function goTo(z) {
   state.z = z.map(v => Math.round(clamp(v, -state.limit, state.limit) * 100) / 100);
+  link.set({ z: state.z.join(',') });
   decode({ z: state.z });
   paint();
   tell();
@@ -223,6 +224,10 @@ if (!page.draws) {
 }
 trainingFilm()(page.film);
 views([['one', 'the VAE'], ['pair', 'VAE and autoencoder'], ...(page.faces ? [['faces', 'Faces']] : [])]);
+link.restore(() => {
+  const z = (link.get('z') ?? '').split(',').map(parseFloat);
+  if (z.length === 2 && z.every(Number.isFinite)) goTo(z);
+});
 begin(async first => {
   stage.dataset.limit = first.limit;
   Object.assign(state, { limit: first.limit, points: first.points, z: first.z, anchors: { a: first.anchors[0], b: first.anchors[1] } });

@@ -75,6 +75,7 @@ function press() {
   }
 }
 function draw() {
+  link.set({ model: state.kind, seed: state.seed });
   askCompare({ kind: state.kind, seed: state.seed });
   near();
 }
@@ -128,12 +129,20 @@ document.fonts.ready.then(paintPlot);
 begin(async first => {
   const firstOf = kind => first[kind] && first[kind].compare;
   state.kind = (page.kinds.find(({ kind }) => firstOf(kind)) || page.kinds[0]).kind;
-  choices($('.kind'), page.kinds.map(({ kind, title }) => [kind, title]), state.kind, kind => { state.kind = kind; opened.kind(kind); draw(); });
+  const pressKind = choices($('.kind'), page.kinds.map(({ kind, title }) => [kind, title]), state.kind, kind => { state.kind = kind; opened.kind(kind); draw(); });
   // Without real images there is nothing to guess.
   views(first[state.kind].game ? [['game', 'Game'], ['sides', 'Side by side']] : [['sides', 'Side by side']]);
   if (first[state.kind].game) opened.kind(state.kind, first[state.kind].game);
   else $('.views').parentElement.hidden = true;
   opened.sides = fit;
+  link.restore(() => {
+    const wanted = link.get('model');
+    if (!page.kinds.some(({ kind }) => kind === wanted)) return;
+    pressKind(wanted);
+    state.kind = wanted;
+    opened.kind(wanted);
+    draw();
+  });
   const part = first[state.kind];
   state.seed = part.compare.seed;
   seed.value = state.seed;

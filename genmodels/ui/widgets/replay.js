@@ -115,8 +115,8 @@ function paint() {
   slider.setAttribute('aria-valuetext', text);
 }
 function arrange() {
-  const last = stops().length - 1;
-  slider.max = slider.value = last;
+  slider.max = stops().length - 1;
+  slider.value = slider.max;
   fitReplay();
 }
 function fitReplay() {

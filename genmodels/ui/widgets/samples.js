@@ -79,7 +79,10 @@ function pick(i) {
   walk(true);
 }
 // `chosen`: whether the pair was touched, or only its seed and psi.
-const walk = chosen => askBetween({ model: state.model, seed: state.seed, psi: state.psi, a: state.pair[0], b: state.pair[1] }, chosen);
+const walk = chosen => {
+  link.set({ model: state.model, seed: state.seed, count: state.count, ...(now().truncates ? { psi: state.psi } : {}), a: state.pair[0], b: state.pair[1] });
+  askBetween({ model: state.model, seed: state.seed, psi: state.psi, a: state.pair[0], b: state.pair[1] }, chosen);
+};
 function draw() {
   askSheet({ model: state.model, seed: state.seed, count: state.count, psi: state.psi });
   walk(false);
@@ -91,7 +94,15 @@ function fit() {
   large.style.width = `${wholeMultiple(state.size, 256, 256)}px`;
 }
 
+link.restore(() => {
+  const wanted = link.get('model'), count = link.count('count'), pair = ['a', 'b'].map(link.count);
+  if (page.models[wanted]) { state.model = model.value = wanted; describe(); }
+  if (page.counts.includes(count)) { state.count = count; pressCount(count); }
+  if (pair.every(i => i !== null && i < state.count)) state.pair = pair;
+  draw();
+});
 controls(state, draw);
+let pressCount;
 Object.entries(page.models).forEach(([name, { title }]) => model.append(new Option(title, name, false, name === state.model)));
 model.addEventListener('change', () => {
   state.model = model.value;
@@ -106,7 +117,7 @@ describe();
 begin(async first => {
   Object.assign(state, { seed: first.sheet.seed, count: first.sheet.count, psi: first.sheet.psi, pair: [first.between.a, first.between.b] });
   seed.value = state.seed;
-  choices($('.count'), page.counts.map(n => [n, n]), state.count, n => { state.count = n; draw(); });
+  pressCount = choices($('.count'), page.counts.map(n => [n, n]), state.count, n => { state.count = n; draw(); });
   await showSheet(first.sheet);
   await film.set(first.between.film);
   python.set('From A to B', first.between.code, false);
