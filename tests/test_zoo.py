@@ -36,6 +36,7 @@ def test_names_are_sorted_and_known():
         "dcgan-mnist",
         "denoiser-mnist",
         "gan-mnist",
+        "vae-celeba",
         "vae-mnist",
         "vae-mnist-16",
     ]
@@ -155,4 +156,5 @@ def test_model_folder_is_as_on_the_hub(name):
         ".md",
         ".png",
         ".npz",
+        ".jsonl",
     }

@@ -19,7 +19,7 @@ from .pictures import raw, sheet_uri, to_bytes
 if TYPE_CHECKING:
     import torch
 
-COUNT, FIRST_SEED = 12, 1
+COUNT, FIRST_SEED = 12, 10
 MAX_ATTRIBUTES = 8
 # Strengths go from -LIMIT to LIMIT, in units of the difference of the means.
 LIMIT = 2.0
