@@ -134,6 +134,56 @@ def interpolate_latents(a: torch.Tensor, b: torch.Tensor, steps: int, mode: str 
     return (1 - t) * a + t * b
 
 
+def cross_latents(a: torch.Tensor, b: torch.Tensor, num_images: int, mutation: float, seed: int) -> torch.Tensor:
+    """Children of two latents: each number is one parent's or the other's, by a coin, and then moves a little.
+
+    A child is sqrt(1 - m^2) c + m e, c being the mixture, e from N(0, I) and m the mutation: children of latents from N(0, I)
+    are from N(0, I) again, however far they mutate.
+
+    Args:
+        a, b: (latent_dim,) float.
+        num_images: how many children; child i of a seed is the same however many there are.
+        mutation: from 0, nothing new, to 1, nothing inherited.
+        seed: of the coins and the noise.
+
+    Returns:
+        (num_images, latent_dim) float.
+
+    Raises:
+        ValueError: an argument is out of its range.
+    """
+    check_count("num_images", num_images)
+    if isinstance(mutation, bool) or not isinstance(mutation, int | float) or not 0 <= mutation <= 1:
+        raise ValueError(f"mutation must be a number from 0 to 1, got {mutation!r}.")
+    generator = torch.Generator().manual_seed(check_count("seed", seed, low=0))
+    children = []
+    for _ in range(num_images):
+        coins = torch.rand(len(a), generator=generator) < 0.5
+        noise = torch.randn(len(a), generator=generator)
+        children.append((1 - mutation**2) ** 0.5 * torch.where(coins, a.cpu(), b.cpu()) + mutation * noise)
+    return torch.stack(children).to(a.device, a.dtype)
+
+
+def circle_latents(a: torch.Tensor, b: torch.Tensor, steps: int) -> torch.Tensor:
+    """`steps` latents on the closed way cos(t) a + sin(t) b, t from 0 to just below 2 pi.
+
+    With a and b from N(0, I), each of them is from N(0, I), too, and the last is as far from the first as from the one before it.
+
+    Args:
+        a, b: (latent_dim,) float.
+        steps: at least 2.
+
+    Returns:
+        (steps, latent_dim) float.
+
+    Raises:
+        ValueError: `steps` is below 2.
+    """
+    check_count("steps", steps, low=2)
+    t = torch.arange(steps, device=a.device, dtype=a.dtype)[:, None] * (2 * torch.pi / steps)
+    return torch.cos(t) * a + torch.sin(t) * b
+
+
 def to_uint8(pixel_values: torch.Tensor) -> np.ndarray:
     """`pixel_values` (N, C, H, W) in [-1, 1] to (N, H, W, C) uint8, rounded."""
     scaled = ((pixel_values.detach().float().cpu() + 1) * 127.5).round().clamp(0, 255)

@@ -16,6 +16,8 @@ from .base import (
     Images,
     check_count,
     check_output_type,
+    circle_latents,
+    cross_latents,
     draw_latents,
     inference,
     interpolate_latents,
@@ -113,6 +115,34 @@ class UnconditionalGANPipeline(GANPipeline):
     ) -> GenerationOutput:
         """`steps` images on the way from latent (or seed) `a` to `b`, both included; see `interpolate_latents`."""
         latents = interpolate_latents(self._latent_of(a), self._latent_of(b), steps, mode)
+        return self(latents=latents, psi=psi, output_type=output_type)
+
+    def breed(
+        self,
+        a: int | torch.Tensor,
+        b: int | torch.Tensor,
+        num_images: int = 8,
+        mutation: float = 0.2,
+        seed: int = 0,
+        *,
+        psi: float = 1.0,
+        output_type: str = "pil",
+    ) -> GenerationOutput:
+        """Children of latents (or seeds) `a` and `b`; see `cross_latents`."""
+        latents = cross_latents(self._latent_of(a), self._latent_of(b), num_images, mutation, seed)
+        return self(latents=latents, psi=psi, output_type=output_type)
+
+    def loop(
+        self,
+        a: int | torch.Tensor,
+        b: int | torch.Tensor,
+        steps: int = 48,
+        *,
+        psi: float = 1.0,
+        output_type: str = "pil",
+    ) -> GenerationOutput:
+        """`steps` images of a film without end that passes through latents (or seeds) `a` and `b`; see `circle_latents`."""
+        latents = circle_latents(self._latent_of(a), self._latent_of(b), steps)
         return self(latents=latents, psi=psi, output_type=output_type)
 
     def discriminate(self, images: Images) -> torch.Tensor:

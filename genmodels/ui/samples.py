@@ -7,7 +7,7 @@ from collections.abc import Callable
 import gradio as gr
 
 from ..errors import UserError
-from . import films, gallery, snippets
+from . import breed, films, gallery, snippets
 from . import first_page as files
 from .inputs import MAX_SEED, integer, number, one_of, server_function
 from .models import SAMPLES, Model, ModelStore
@@ -117,7 +117,7 @@ def functions(store: ModelStore) -> list[Callable]:
         return stages_answer(store, *common(payload))
 
     film = films.film_function(lambda payload: gallery.chosen(store, payload))
-    return [start, sheet, between, stages, film, *gallery.functions(store)]
+    return [start, sheet, between, stages, film, *gallery.functions(store), *breed.functions(store)]
 
 
 def build(store: ModelStore) -> gr.HTML:
@@ -125,13 +125,18 @@ def build(store: ModelStore) -> gr.HTML:
     model = store.models[SAMPLES]
     page = {
         "reason": model.reason,
-        "models": {other.name: {**gallery.described(other), "stages": has_stages(other)} for other in store.gallery},
+        "models": {
+            other.name: {**gallery.described(other), "stages": has_stages(other), "breeds": breed.breeds(other)}
+            for other in store.gallery
+        },
         "staged": STAGED,
         "main": model.name,
         "columns": gallery.COLUMNS,
+        "litter_columns": breed.COLUMNS,
         "counts": COUNTS,
         "max_psi": MAX_PSI,
         "max_seed": MAX_SEED,
         "first": files.read("samples") if model.built_in else None,
     }
-    return widget("samples", "Samples", page, functions(store), parts=["gallery"])
+    parts = ["gallery", *(["breed"] if any(map(breed.breeds, store.gallery)) else [])]
+    return widget("samples", "Samples", page, functions(store), parts)

@@ -149,6 +149,26 @@ def between(model: Model, a: int, b: int, seed: int, psi: float | None, classes:
     )
 
 
+def litter(model: Model, parents: Sequence[Sequence[float]], mutation: float, seed: int, count: int) -> str:
+    """Children of two latents."""
+    rows = rows_of(count)
+    return head(model, [TORCH, GRID]) + (
+        f"a, b = torch.tensor([\n    {listed(parents[0])},\n    {listed(parents[1])},\n])\n"
+        f"images = pipe.breed(a, b, num_images={count}, mutation={mutation:g}, seed={seed}).images\n"
+        f'make_image_grid(images, rows={rows}, cols={count // rows}).save("children.png")\n'
+    )
+
+
+def loop(model: Model, seed: int, steps: int, scale: int, duration: int) -> str:
+    """A film without end."""
+    return head(model) + (
+        f"a, b = pipe(num_images=2, seed={seed}).latents\n"
+        f"images = pipe.loop(a, b, steps={steps}).images\n"
+        f"frames = [image.resize((image.width * {scale}, image.height * {scale}), resample=0) for image in images]\n"
+        f'frames[0].save("loop.webp", save_all=True, append_images=frames[1:], duration={duration}, loop=0, lossless=True)\n'
+    )
+
+
 def stages(model: Model, count: int, seed: int, psi: float) -> str:
     """Images from coarse to fine, a row for each level."""
     return head(model, [GRID]) + (

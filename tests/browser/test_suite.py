@@ -225,7 +225,7 @@ def three_gans(browser, tmp_path_factory):
 def test_all_models_draw_and_walk_at_once(three_gans):
     page = three_gans
     tab = open_tab(page, "Samples")
-    tab.get_by_role("button", name="all models side by side").click()
+    tab.get_by_role("button", name="all side by side").click()
     tab.locator(".row-of[data-seed]").nth(2).wait_for(timeout=90_000)
     rows = tab.locator(".row-of[data-seed]")
     assert rows.count() == 3
@@ -309,6 +309,32 @@ def test_a_real_image_is_compared_with_training_images(warm_page):
     wait_for_change(warm_page, tab.locator(".generated .tiles canvas").first, before)
     tab.get_by_text("Out of 5,000 training images").wait_for(timeout=30_000)
     assert "DCGANPipeline" in tab.locator(".code code").inner_text()
+
+
+def test_a_child_takes_its_parents_place(warm_page):
+    tab = open_tab(warm_page, "Samples")
+    tab.get_by_role("button", name="breed", exact=True).click()
+    children, parents = tab.locator(".breed-children canvas"), tab.locator(".breed-parents canvas")
+    children.nth(11).wait_for(timeout=30_000)
+    chosen, before, other = (pixels(canvas) for canvas in (children.nth(4), children.first, parents.nth(1)))
+    children.nth(4).click()
+    assert [pixels(parents.nth(i)) for i in (0, 1)] == [chosen, other]
+    wait_for_change(warm_page, children.first, before)
+    assert tab.locator(".breed-parents [aria-pressed=true]").get_attribute("aria-label").startswith("Parent B")
+    wait_until(warm_page, lambda: "pipe.breed(" in tab.locator(".code code").inner_text(), 10)
+    before = pixels(children.first)
+    tab.locator(".breed-mutation").fill("1")
+    wait_for_change(warm_page, children.first, before)
+
+
+def test_a_loop_is_drawn_and_can_be_kept(warm_page):
+    tab = open_tab(warm_page, "Samples")
+    tab.get_by_role("button", name="loop", exact=True).click()
+    film = tab.locator(".loop-film")
+    wait_until(warm_page, lambda: (film.get_attribute("src") or "").startswith("data:image/webp"), 30)
+    with warm_page.expect_download() as download:
+        tab.locator(".loop-save").click()
+    assert download.value.suggested_filename == "dcgan-cifar10-frogs-0.webp"
 
 
 def test_the_game_is_played_with_keys_and_counts(warm_page):

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from genmodels.ui import classes, map, pair, real_or_fake, samples, training
+from genmodels.ui import breed, classes, map, pair, real_or_fake, samples, training
 from genmodels.ui.models import ModelStore
 from genmodels.ui.pictures import FRAMES, PNG_PREFIX
 
 TABS = {"map": map, "samples": samples, "classes": classes, "real_or_fake": real_or_fake, "training": training}
 KEYS = ["z", "a", "b", "drawing", "index", "seed", "count", "psi", "label", "text", "kind", "side", "model"]
-KEYS += ["session", "settings", "steps"]
+KEYS += ["session", "settings", "steps", "parents", "mutation", "round"]
 NASTY = [
     None,
     True,
@@ -73,8 +73,8 @@ def test_garbage_gets_an_answer(usual_store, value):
 
 def test_no_model_yet_means_loading(usual_models):
     store = ModelStore(str(usual_models))
-    # Films lie in files, whether a model has levels is known, and what is trained live needs no model.
-    without = (".film", ".stages", ".replay", ".live_start", ".live_train")
+    # Films lie in files, whether a model has levels is known, what is trained live needs no model, and no round was dealt.
+    without = (".film", ".stages", ".replay", ".live_start", ".live_train", ".guess")
     answers = {name: f for name, f in handlers(store).items() if not name.endswith(without)}
     assert {name: f({"text": "1"})["status"] for name, f in answers.items()} == dict.fromkeys(answers, "loading")
 
@@ -170,3 +170,22 @@ def test_a_real_image_is_shown_with_its_own_score_and_neighbours(usual_store):
     sheet = np.asarray(image_of(answers["real_or_fake.compare"]({"kind": "samples", "seed": 9})["real"]["sheet"]))
     near = answers["real_or_fake.neighbours"]({"kind": "samples", "seed": 9, "side": "real", "index": 6})
     assert (np.asarray(image_of(near["sheet"]))[:, :32] == sheet[32:64, 64:96]).all()
+
+
+def test_a_litter_descends_from_its_parents(usual_store):
+    call = handlers(usual_store)
+    first = call["samples.founders"]({"seed": 2})
+    assert [len(latent) for latent in first["latents"]] == [8, 8]
+    litter = call["samples.litter"]({"parents": first["latents"], "mutation": 0, "seed": 1})
+    assert image_of(litter["sheet"]).size == (4 * 32, 3 * 32)
+    for child in litter["latents"]:
+        assert all(v in (a, b) for v, a, b in zip(child, *first["latents"], strict=True))
+    for parents in (None, [], [[1.0] * 8], [[1.0] * 8, [1.0] * 9], [["x"] * 8, 3]):
+        assert "list of 8 numbers" in call["samples.litter"]({"parents": parents})["message"]
+
+
+def test_only_models_of_one_latent_breed(gan_store):
+    (loop,) = (f for f in samples.functions(gan_store) if f.__name__ == "loop")
+    for model in gan_store.gallery:
+        answer = loop({"model": model.name})
+        assert answer["status"] == ("ok" if breed.breeds(model) else "error")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from genmodels.ui import classes, faces, map, real_or_fake, samples
+from genmodels.ui import classes, faces, live, live_worker, map, real_or_fake, samples, snippets
 from genmodels.ui.pictures import PNG_PREFIX
 
 
@@ -61,6 +61,12 @@ CASES = {
         "between",
         {"seed": 11, "a": 9, "b": 2, "psi": 0.75},
         lambda a: strip_of(shown(a["film"]), 32),
+    ),
+    "children": (
+        samples,
+        "litter",
+        {"parents": [[0.123] * 8, [-1.5] * 8], "mutation": 0.333, "seed": 4},
+        lambda a: shown(a["sheet"]),
     ),
     "row": (classes, "row", {"seed": 5, "psi": 0.5}, lambda a: shown(a["row"])),
     "class": (classes, "samples", {"seed": 5, "psi": 1, "label": 4}, lambda a: shown(a["samples"])),
@@ -146,3 +152,36 @@ def test_printed_scores_are_those_of_the_page(usual_store, tmp_path, monkeypatch
     expected = answer["generated"]["scores"] + answer["real"]["scores"]
     # 8-bit rounding of the images moves a score a little.
     assert np.allclose([float(w) for w in words], expected, atol=5e-3)
+
+
+def test_snippet_of_a_loop(usual_store, tmp_path, monkeypatch):
+    (loop,) = (f for f in samples.functions(usual_store) if f.__name__ == "loop")
+    answer = loop({"seed": 3})
+    monkeypatch.chdir(tmp_path)
+    exec(compile(answer["code"], "snippet", "exec"), {"__name__": "__main__"})
+    prefix, data = answer["film"].split(",")
+    assert prefix == "data:image/webp;base64"
+    ours, theirs = Image.open(tmp_path / "loop.webp"), Image.open(io.BytesIO(base64.b64decode(data)))
+    assert ours.n_frames == theirs.n_frames == 48
+    assert ours.size == theirs.size == (8 * 32, 8 * 32)
+    for i in (0, 17, 47):
+        ours.seek(i)
+        theirs.seek(i)
+        assert np.abs(np.asarray(ours.convert("RGB")).astype(int) - np.asarray(theirs.convert("RGB"))).max() <= 1
+
+
+def test_snippets_of_live_training(tmp_path, monkeypatch, capsys):
+    sessions = live_worker.Sessions()
+    for settings in ({"loss": "relativistic", "gradient_penalty": True, "seed": 2}, {"data": "digits", "seed": 1}):
+        full = live.settings_of({"settings": settings})
+        sessions.answer({"session": "a", "settings": full})
+        for steps in (2, 1):
+            seen = sessions.answer({"session": "a", "steps": steps, "seconds": 99})
+        code = snippets.live(full, 3)
+        if settings.get("data") == "digits":
+            made = run(code, tmp_path, monkeypatch)
+            assert np.abs(made - shown(seen["sheet"])).max() <= 1
+        else:
+            exec(compile(code, "snippet", "exec"), {"__name__": "__main__"})
+            modes, share = eval(capsys.readouterr().out.split(":")[1])
+            assert (modes, round(share, 3)) == (seen["modes"], seen["share"])

@@ -110,8 +110,10 @@ model.addEventListener('change', () => {
   draw();
 });
 const alone = model.options.length === 1;
-$('.chooser').hidden = $('.switch').hidden = alone;
-views([['one', 'one model'], ['all', 'all models side by side']]);
+$('.chooser').hidden = alone;
+const breeds = Object.values(page.models).some(({ breeds }) => breeds);
+$('.switch').hidden = alone && !breeds;
+views([['one', 'one model'], ...(alone ? [] : [['all', 'all side by side']]), ...(breeds ? [['breed', 'breed'], ['loop', 'loop']] : [])]);
 describe();
 
 begin(async first => {

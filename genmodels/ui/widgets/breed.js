@@ -1,0 +1,74 @@
+// Children of two latents, and a circle through two others.
+const able = Object.entries(page.models).filter(([, { breeds }]) => breeds);
+const brood = { parents: [], pictures: [], next: 0, seed: 0, from: 0, generation: 0, children: [], size: 0, asked: false };
+const models = ['.breed-model', '.loop-model'].map(name => $(name));
+for (const menu of models) for (const [name, { title }] of able) menu.append(new Option(title, name, false, name === page.main));
+element.querySelectorAll('.breed-chooser').forEach(label => { label.hidden = able.length < 2; });
+const mutation = $('.breed-mutation');
+
+function canvasOf(sheet, index, columns, size, width) {
+  const canvas = document.createElement('canvas');
+  paintFrame(canvas, sheet, index, columns, size);
+  canvas.style.width = `${wholeMultiple(size, width, width)}px`;
+  return canvas;
+}
+function showParents() {
+  $('.breed-parents').replaceChildren(...brood.pictures.map((picture, i) => {
+    const button = document.createElement('button'), caption = document.createElement('span');
+    button.type = 'button';
+    caption.className = 'note';
+    caption.textContent = `parent ${'AB'[i]}`;
+    button.append(picture, caption);
+    button.setAttribute('aria-label', `Parent ${'AB'[i]}: the next chosen child takes its place`);
+    button.setAttribute('aria-pressed', String(brood.next === i));
+    button.addEventListener('click', () => { brood.next = i; showParents(); });
+    return button;
+  }));
+}
+const askLitter = latest(server.litter, async answer => {
+  const sheet = await loadImage(answer.sheet), narrow = element.clientWidth < 700;
+  Object.assign(brood, { children: answer.latents, size: answer.size });
+  $('.breed-children').replaceChildren(...answer.latents.map((latent, i) => {
+    const button = document.createElement('button');
+    button.type = 'button';
+    button.setAttribute('aria-label', `Child ${i + 1}: make it a parent`);
+    button.append(canvasOf(sheet, i, page.litter_columns, answer.size, narrow ? 80 : 112));
+    button.addEventListener('click', () => {
+      brood.parents[brood.next] = latent;
+      brood.pictures[brood.next] = canvasOf(sheet, i, page.litter_columns, answer.size, 128);
+      brood.next = 1 - brood.next;
+      brood.generation += 1;
+      brood.seed += 1;
+      showParents();
+      breed();
+    });
+    return button;
+  }));
+  $('.breed-generation').textContent = brood.generation ? `Generation ${brood.generation + 1}.` : 'Choose a child: it takes the place of the marked parent.';
+  python.set('Children', answer.code);
+});
+const breed = () => askLitter({ model: models[0].value, parents: brood.parents, mutation: +mutation.value, seed: brood.seed });
+const askFounders = latest(server.founders, async answer => {
+  const sheet = await loadImage(answer.sheet), size = sheet.height;
+  Object.assign(brood, { parents: answer.latents, next: 0, generation: 0, pictures: answer.latents.map((_, i) => canvasOf(sheet, i, answer.latents.length, size, 128)) });
+  showParents();
+  breed();
+});
+const found = () => askFounders({ model: models[0].value, seed: brood.from });
+mutation.addEventListener('input', () => { $('.breed-m').textContent = (+mutation.value).toFixed(2); breed(); });
+$('.breed-again').addEventListener('click', () => { brood.seed += 1; breed(); });
+$('.breed-new').addEventListener('click', () => { brood.from = Math.floor(Math.random() * 100000); found(); });
+models[0].addEventListener('change', found);
+
+const round = { seed: 0, asked: false };
+const askLoop = latest(server.loop, answer => {
+  $('.loop-film').src = $('.loop-save').href = answer.film;
+  $('.loop-film').style.width = `${Math.min(answer.size, 256)}px`;
+  $('.loop-save').download = `${answer.model.split('/').at(-1)}-${answer.seed}.webp`;
+  python.set('Loop', answer.code);
+});
+const circle = () => askLoop({ model: models[1].value, seed: round.seed });
+$('.loop-new').addEventListener('click', () => { round.seed = Math.floor(Math.random() * 100000); circle(); });
+models[1].addEventListener('change', circle);
+opened.breed = () => { if (!brood.asked) found(); brood.asked = true; };
+opened.loop = () => { if (!round.asked) circle(); round.asked = true; };
