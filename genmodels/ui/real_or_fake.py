@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import UserError
 from . import first_page as files
-from . import game, snippets
+from . import game, numbers, snippets
 from .inputs import MAX_SEED, integer, one_of, server_function
 from .models import CLASSES, KINDS_SHOWN, Model, ModelStore, RealImages
 from .pictures import sheet_uri, to_bytes
@@ -199,10 +199,11 @@ def build(store: ModelStore) -> gr.HTML:
         ],
         "columns": COLUMNS,
         "neighbours": NEIGHBOURS,
+        "numbers": numbers.page(store),
         "max_seed": MAX_SEED,
         "first": files.read("real_or_fake") if built_in else None,
     }
-    return widget("real_or_fake", "Real or fake?", page, functions(store), parts=["game"])
+    return widget("real_or_fake", "Real or fake?", page, functions(store), parts=["game", "numbers"])
 
 
 def title_of(model: Model) -> str:

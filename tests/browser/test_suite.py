@@ -416,7 +416,13 @@ def test_a_replay_has_one_cursor(warm_page):
     tab.locator(".replay-beside").select_option("dcgan-mnist")
     beside = tab.locator(".replay-film").nth(1)
     beside.wait_for()
-    wait_until(warm_page, lambda: beside.evaluate("e => e.width") > 0 and tab.locator("h2").nth(-1).inner_text(), 30)
+    wait_until(
+        warm_page,
+        lambda: (
+            beside.evaluate("e => e.width") > 0 and tab.locator(".replay-name").nth(1).inner_text() == "dcgan-mnist"
+        ),
+        30,
+    )
     slider.fill("1")
     assert pixels(film) != pixels(beside)
 

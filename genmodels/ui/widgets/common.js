@@ -243,10 +243,10 @@ function choices(root, options, pressed, choose) {
   return press;
 }
 
-// The tab's views, of which one is shown: buttons for elements with data-view. `opened[name]` runs when that view is chosen.
+// The tab's views, of which one is shown: buttons for elements with data-view, the names of views. `opened[name]` runs when that view is chosen.
 const opened = {};
 function views(options) {
-  const show = name => element.querySelectorAll('[data-view]').forEach(part => part.classList.toggle('away', part.dataset.view !== name));
+  const show = name => element.querySelectorAll('[data-view]').forEach(part => part.classList.toggle('away', !part.dataset.view.split(' ').includes(name)));
   const press = choices($('.views'), options, options[0][0], name => { link.set({ show: name }); show(name); opened[name]?.(); });
   show(options[0][0]);
   const wanted = link.get('show');

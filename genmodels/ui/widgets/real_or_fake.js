@@ -131,9 +131,9 @@ begin(async first => {
   state.kind = (page.kinds.find(({ kind }) => firstOf(kind)) || page.kinds[0]).kind;
   const pressKind = choices($('.kind'), page.kinds.map(({ kind, title }) => [kind, title]), state.kind, kind => { state.kind = kind; opened.kind(kind); draw(); });
   // Without real images there is nothing to guess.
-  views(first[state.kind].game ? [['game', 'Game'], ['sides', 'Side by side']] : [['sides', 'Side by side']]);
-  if (first[state.kind].game) opened.kind(state.kind, first[state.kind].game);
-  else $('.views').parentElement.hidden = true;
+  const { game } = first[state.kind];
+  views([...(game ? [['game', 'Game']] : []), ['sides', 'Side by side'], ...(page.numbers.rows.length ? [['numbers', 'Numbers']] : [])]);
+  if (game) opened.kind(state.kind, game);
   opened.sides = fit;
   link.restore(() => {
     const wanted = link.get('model');

@@ -12,7 +12,7 @@ let asked = false;
 function player() {
   const root = document.createElement('section');
   root.className = 'replay-one';
-  root.innerHTML = `<canvas class="replay-film" role="img"></canvas><div class="replay-side"><h2></h2>
+  root.innerHTML = `<canvas class="replay-film" role="img"></canvas><div class="replay-side"><h2><span class="replay-name"></span> <span class="note replay-title"></span></h2>
     <canvas class="replay-losses" role="img" aria-label="Losses over the steps"></canvas>
     <p class="replay-names figures"></p><p class="note replay-monitor"></p>
     <pre tabindex="0" role="group" aria-label="The command that trained it"><code class="replay-command"></code></pre></div>`;
@@ -86,7 +86,8 @@ function player() {
   self.load = latest(server.replay, async answer => {
     self.sheet = await loadImage(answer.sprite);
     self.shown = answer;
-    $('h2', root).textContent = answer.title;
+    $('.replay-name', root).textContent = page.replays[answer.model];
+    $('.replay-title', root).textContent = answer.title;
     $('.replay-monitor', root).textContent = answer.monitor;
     $('.replay-command', root).textContent = answer.command;
     arrange();

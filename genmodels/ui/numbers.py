@@ -1,0 +1,52 @@
+"""The Real or fake? tab's third view: what was measured of every model, each number beside that of real images."""
+
+from __future__ import annotations
+
+from .models import Model, ModelStore
+
+# Metric and heading, in the order of the columns: quality never without diversity.
+COLUMNS = {
+    "fid": "FID",
+    "kid": "KID",
+    "precision": "precision",
+    "recall": "recall",
+    "accuracy": "class accuracy",
+    "nearest_training_distance": "distance to the nearest training image",
+}
+
+
+def table(store: ModelStore) -> list[dict]:
+    """One row for each model of the page that came with an evaluation, those that were measured alike together."""
+    models = {model.name: model for model in [*store.models.values(), *store.gallery]}
+    rows = [row for model in models.values() if (row := row_of(model))]
+    return sorted(rows, key=lambda row: (row["evaluator"], row["title"]))
+
+
+def row_of(model: Model) -> dict | None:
+    """Title, protocol and cells of a model; None if there is no evaluation of it that can be read."""
+    evaluation = model.read("evaluation.json")
+    metrics = evaluation.get("metrics")
+    cells = {}
+    for metric in metrics if isinstance(metrics, list) else []:
+        name = metric.get("metric") if isinstance(metric, dict) else None
+        if name in COLUMNS:
+            cells[name] = [shown(metric.get("value")), shown(metric.get("floor"))]
+    if not {"fid", "recall"} <= set(cells):
+        return None
+    return {
+        "title": model.title,
+        "evaluator": str(evaluation.get("evaluator", "")),
+        "measured": f"n = {evaluation.get('n'):,}" if isinstance(evaluation.get("n"), int) else "",
+        "dataset": str(evaluation.get("dataset", "")),
+        "cells": cells,
+    }
+
+
+def shown(value) -> str:
+    """A number with three digits."""
+    return f"{value:.3g}" if isinstance(value, int | float) and not isinstance(value, bool) else ""
+
+
+def page(store: ModelStore) -> dict:
+    """What the view's JavaScript finds in `page.numbers`."""
+    return {"columns": list(COLUMNS.items()), "rows": table(store)}
