@@ -197,10 +197,11 @@ def test_a_broken_log_is_said(trained):
             replay.curves(folder / "metrics.jsonl")
 
 
-def test_models_without_film_have_no_replay(usual_store, monkeypatch):
+def test_models_without_film_have_no_replay(usual_models, monkeypatch):
     monkeypatch.setattr(zoo, "replay_folders", list)
-    assert replay.replays(usual_store) == {}
-    (call,) = replay.functions(usual_store)
+    store = ModelStore(str(usual_models), tabs=("samples",))
+    assert replay.replays(store) == {}
+    (call,) = replay.functions(store)
     assert "came with film and log" in call({})["message"]
 
 
