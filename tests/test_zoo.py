@@ -39,6 +39,7 @@ def test_names_are_sorted_and_known():
         "vae-celeba",
         "vae-mnist",
         "vae-mnist-16",
+        "wgan-gp-mnist",
     ]
     assert EVALUATORS == ["evaluator-celeba", "evaluator-cifar10", "evaluator-mnist"]
     assert zoo.sample_names() == ["zoo:cifar10-frogs-sample", "zoo:mnist-sample"]
