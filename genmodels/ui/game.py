@@ -13,7 +13,7 @@ import numpy as np
 
 from ..errors import UserError
 from .inputs import one_of, server_function
-from .models import CLASSES, KINDS_SHOWN, RealImages
+from .models import CLASSES, KINDS_SHOWN
 from .pictures import raw, to_bytes
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ class Game:
     def side(self, kind: str) -> Side:
         """See `Side`; made when a model's first round is asked for."""
         if kind not in self._sides:
-            real, chosen = self.real(kind), self._random
+            real, chosen = self.store.real_images_beside(kind), self._random
             picked = chosen.permutation(len(real.test))[:CALIBRATED]
             fakes = self.draw(kind, CALIBRATED)
             of_real = self.judges(kind, real.test[picked], real.test_labels[picked].tolist())
@@ -120,22 +120,10 @@ class Game:
             self._sides[kind] = Side({name: best_threshold(of_real[name], of_fake[name]) for name in of_real})
         return self._sides[kind]
 
-    def real(self, kind: str) -> RealImages:
-        """The real images beside a model.
-
-        Raises:
-            UserError: there are none.
-        """
-        self.store.pipe(kind)
-        real = self.store.real_images(kind)
-        if real is None:
-            raise UserError("The package has no real images of this model's kind, so there is nothing to guess.")
-        return real
-
     def next(self, kind: str) -> dict:
         """A new round: its secret name and its image, made in the same way from either side."""
         with self._lock:
-            real, side = self.real(kind), self.side(kind)
+            real, side = self.store.real_images_beside(kind), self.side(kind)
             if not side.fakes:
                 side.fakes = self.draw(kind, DRAWN)
             if secrets.randbelow(2):
@@ -169,7 +157,7 @@ class Game:
             thresholds = self.side(round_.kind).thresholds
             scores = self.judges(round_.kind, round_.image[None], [round_.label])
         verdicts = {judge: bool(scores[judge][0] >= threshold) for judge, threshold in thresholds.items()}
-        near = self.comparer.nearest(round_.kind, self.real(round_.kind), round_.image)
+        near = self.comparer.nearest(round_.kind, self.store.real_images_beside(round_.kind), round_.image)
         return {"kind": round_.kind, "real": round_.is_real, "judges": verdicts, **near}
 
 

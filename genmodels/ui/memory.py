@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..errors import UserError
 from .inputs import MAX_SEED, integer, one_of, server_function
 from .models import CLASSES, KINDS_SHOWN, ModelStore
 from .pictures import sheet_uri, to_bytes
@@ -37,10 +36,7 @@ class Memory:
         Raises:
             UserError: there are none.
         """
-        self.store.pipe(kind)
-        real = self.store.real_images(kind)
-        if real is None:
-            raise UserError("The package has no training images of this model, so there are none to compare with.")
+        real = self.store.real_images_beside(kind)
         with self._lock:
             if kind not in self._known:
                 points = pixel_points_of(real.train)

@@ -234,6 +234,19 @@ class ModelStore:
                 self._real[key] = load_real_images(model)
             return self._real[key]
 
+    def real_images_beside(self, kind: str) -> RealImages:
+        """`real_images` of a model that is loaded.
+
+        Raises:
+            NotReadyError: it is still loading.
+            UserError: it cannot be used, or there are no real images like its own.
+        """
+        self.pipe(kind)
+        real = self.real_images(kind)
+        if real is None:
+            raise UserError("The package has no real images like this model's, so there is nothing to compare with.")
+        return real
+
 
 def read_json(path: Path) -> dict:
     """The object in a JSON file; empty if there is none that can be read."""

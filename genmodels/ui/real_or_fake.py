@@ -121,9 +121,7 @@ class Comparer:
 
     def neighbours(self, kind: str, side: str, index: int, seed: int) -> dict:
         """The training images nearest to one image of `compare`."""
-        real = self.real(kind)
-        if real is None:
-            raise UserError("The package has no training images of this model, so there are none to compare with.")
+        real = self.store.real_images_beside(kind)
         if side == "real":
             index = min(index, len(real.test) - 1)
             image = real.test[self.start_of(real, seed) :][:COUNT][index]

@@ -84,7 +84,7 @@ def test_there_is_no_game_without_real_images(odd_store):
     without = [kind for kind in game.KINDS if odd_store.real_images(kind) is None]
     assert all("game" not in page[kind] for kind in without)
     for kind in without:
-        with pytest.raises(game.UserError, match="nothing to guess"):
+        with pytest.raises(game.UserError, match="nothing to compare"):
             game.Game(real_or_fake.Comparer(odd_store)).next(kind)
 
 

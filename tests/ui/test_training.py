@@ -234,4 +234,4 @@ def test_without_training_images_there_is_nothing_to_compare(odd_store):
     (call,) = memory.functions(odd_store)
     for kind in memory.KINDS:
         if odd_store.real_images(kind) is None:
-            assert "no training images" in call({"kind": kind})["message"]
+            assert "nothing to compare" in call({"kind": kind})["message"]
