@@ -19,6 +19,10 @@ SPACES = ("features", "pixels")
 SAMPLES = {(28, 1): "zoo:mnist-sample", (32, 3): "zoo:cifar10-frogs-sample"}
 
 
+# Points for which a matrix product, which needs the references' norms first, takes longer than the distances one by one.
+FEW = 4
+
+
 def pixel_points(pixel_values: torch.Tensor) -> torch.Tensor:
     """(N, C, H, W) in [-1, 1] to points (N, C * H * W) whose distance is the root mean square of the brightness, from 0 to 1."""
     points = pixel_values.flatten(1).float()
@@ -27,7 +31,14 @@ def pixel_points(pixel_values: torch.Tensor) -> torch.Tensor:
 
 def nearest_points(points: torch.Tensor, references: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:
     """`nearest_distances` with exact distances, and of equal ones the first reference first."""
-    near = nearest_distances(points, references, min(k, len(references)))[1].sort(1).values
+    k = min(k, len(references))
+    if len(points) <= FEW:
+        near = (
+            torch.cdist(points, references, compute_mode="donot_use_mm_for_euclid_dist").topk(k, largest=False).indices
+        )
+    else:
+        near = nearest_distances(points, references, k)[1]
+    near = near.sort(1).values
     # The matrix product that finds them is off by some ten thousandths where a distance is 0.
     exact = torch.stack([(point - references[row]).norm(dim=1) for point, row in zip(points, near, strict=True)])
     distances, order = exact.sort(dim=1, stable=True)

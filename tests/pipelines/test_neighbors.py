@@ -9,6 +9,7 @@ from helpers import make_pipeline
 
 from genmodels import zoo
 from genmodels.errors import UserError
+from genmodels.evaluation.neighbours import nearest_points
 
 
 @pytest.fixture(scope="module")
@@ -70,3 +71,11 @@ def test_mistakes_are_explained(pipe):
         small.neighbors(image, dataset=image, space="features")
     # Without an evaluator, pixels.
     assert small.neighbors(image, 1, dataset=image).distances.tolist() == [[0]]
+
+
+def test_few_points_find_what_many_do():
+    points, references = torch.rand(400, 50, generator=torch.Generator().manual_seed(0)).split((100, 300))
+    distances, found = nearest_points(points, references, 3)
+    alone = [nearest_points(point[None], references, 3) for point in points]
+    assert torch.equal(found, torch.cat([row for _, row in alone]))
+    assert torch.equal(distances, torch.cat([row for row, _ in alone]))
