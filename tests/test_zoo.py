@@ -40,6 +40,7 @@ def test_names_are_sorted_and_known():
         "vae-mnist",
         "vae-mnist-16",
         "wgan-gp-mnist",
+        "wgan-mnist",
     ]
     assert EVALUATORS == ["evaluator-celeba", "evaluator-cifar10", "evaluator-mnist"]
     assert zoo.sample_names() == ["zoo:cifar10-frogs-sample", "zoo:mnist-sample"]
