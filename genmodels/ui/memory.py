@@ -8,9 +8,8 @@ from collections.abc import Callable
 import numpy as np
 
 from .inputs import MAX_SEED, integer, one_of, server_function
-from .models import CLASSES, KINDS_SHOWN, ModelStore
+from .models import CLASSES, KINDS_SHOWN, ModelStore, RealImages
 from .pictures import sheet_uri, to_bytes
-from .real_or_fake import pixel_points_of
 
 KINDS = KINDS_SHOWN["training"]
 # Images of each side that are measured, those of them that are shown, and the training images beside each.
@@ -27,29 +26,27 @@ class Memory:
 
     def __init__(self, store: ModelStore):
         self.store = store
-        self._known: dict[str, tuple] = {}
+        self._of_test: dict[str, np.ndarray] = {}
         self._lock = threading.Lock()
 
-    def known(self, kind: str) -> tuple:
-        """A model's training images as points, and the distances of test images to the nearest of them.
-
-        Raises:
-            UserError: there are none.
-        """
-        real = self.store.real_images_beside(kind)
+    def of_test(self, kind: str, real: RealImages) -> np.ndarray:
+        """Distances of test images to the nearest training image of a model."""
         with self._lock:
-            if kind not in self._known:
-                points = pixel_points_of(real.train)
+            if kind not in self._of_test:
                 chosen = np.linspace(0, len(real.test) - 1, min(COUNT, len(real.test))).astype(int)
-                self._known[kind] = points, nearest(real.test[chosen], points, 1)[1][:, 0]
-            return self._known[kind]
+                self._of_test[kind] = real.neighbours.nearest(real.test[chosen], 1)[1][:, 0]
+            return self._of_test[kind]
 
     def check(self, kind: str, seed: int) -> dict:
-        """Both sides' distances, and the generated images nearest to any training image beside those."""
-        points, of_test = self.known(kind)
-        real = self.store.real_images(kind)
+        """Both sides' distances, and the generated images nearest to any training image beside those.
+
+        Raises:
+            UserError: the model cannot be used, or there are no images to compare with.
+        """
+        real = self.store.real_images_beside(kind)
+        of_test = self.of_test(kind, real)
         images = to_bytes(self.store.pipe(kind)(num_images=COUNT, seed=seed, output_type="np").images)
-        found, distances = nearest(images, points, NEAREST)
+        found, distances = real.neighbours.nearest(images, NEAREST)
         suspects = distances[:, 0].argsort()[:SHOWN]
         rows = [part for i in suspects for part in (images[i : i + 1], real.train[found[i]])]
         return {
@@ -62,14 +59,6 @@ class Memory:
             "distances": [rounded(distances[i]) for i in suspects],
             "train": len(real.train),
         }
-
-
-def nearest(images: np.ndarray, points, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Numbers and distances (N, count) of the points nearest to (N, H, W, C) uint8 images, the nearest first."""
-    from ..evaluation.neighbours import nearest_points
-
-    distances, found = nearest_points(pixel_points_of(images), points, count)
-    return found.numpy(), distances.numpy()
 
 
 def rounded(values: np.ndarray) -> list[float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import logging
@@ -17,6 +18,7 @@ import numpy as np
 
 from .. import zoo
 from ..errors import UserError
+from .nearest import Neighbours
 
 logger = logging.getLogger(__name__)
 
@@ -143,6 +145,11 @@ class RealImages:
     test_labels: np.ndarray
     class_names: list[str]
     unchanged: bool
+
+    @functools.cached_property
+    def neighbours(self) -> Neighbours:
+        """The training images, to look up: one copy for all views."""
+        return Neighbours(self.train)
 
 
 class ModelStore:

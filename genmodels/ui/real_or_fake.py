@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 
 import gradio as gr
@@ -23,33 +22,6 @@ FIRST_SEED = 0
 SIDES = ("real", "generated")
 
 
-class Neighbours:
-    """Nearest images by the Euclidean distance of their pixels, as a root mean square: 0 the same, 1 black from white.
-
-    Args:
-        images: (N, H, W, C) uint8.
-    """
-
-    def __init__(self, images: np.ndarray):
-        self.points = pixel_points_of(images)
-
-    def nearest(self, image: np.ndarray, count: int) -> tuple[list[int], list[float]]:
-        """Numbers and distances of the `count` images nearest to one (H, W, C) uint8 image, the nearest first."""
-        from ..evaluation.neighbours import nearest_points
-
-        distances, found = nearest_points(pixel_points_of(image[None]), self.points, count)
-        return found[0].tolist(), distances[0].tolist()
-
-
-def pixel_points_of(images: np.ndarray):
-    """(N, H, W, C) uint8 as `pixel_points`; torch is loaded here, not with the page."""
-    import torch
-
-    from ..evaluation.neighbours import pixel_points
-
-    return pixel_points(torch.from_numpy(images).permute(0, 3, 1, 2).float() / 127.5 - 1)
-
-
 class Comparer:
     """Reals, fakes, scores and neighbours of the two GANs.
 
@@ -59,8 +31,6 @@ class Comparer:
 
     def __init__(self, store: ModelStore):
         self.store = store
-        self._neighbours: dict[str, Neighbours] = {}
-        self._lock = threading.Lock()
 
     def real(self, kind: str) -> RealImages | None:
         """The real images beside a model, None if there are none that fit."""
@@ -131,14 +101,11 @@ class Comparer:
 
     def nearest(self, kind: str, real: RealImages, image: np.ndarray) -> dict:
         """The training images nearest to one (H, W, C) uint8 image, which comes first on the sheet."""
-        with self._lock:
-            if kind not in self._neighbours:
-                self._neighbours[kind] = Neighbours(real.train)
-        found, distances = self._neighbours[kind].nearest(image, NEIGHBOURS)
+        (found,), (distances,) = real.neighbours.nearest(image[None], NEIGHBOURS)
         named = kind == CLASSES
         return {
             "sheet": sheet_uri(np.concatenate([image[None], real.train[found]]), NEIGHBOURS + 1),
-            "distances": [round(d, 3) for d in distances],
+            "distances": [round(float(d), 3) for d in distances],
             "labels": [real.class_names[real.train_labels[i]] for i in found] if named else None,
             "total": len(real.train),
         }
