@@ -21,6 +21,9 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=7860, help="port to listen on (default: %(default)s)")
     parser.add_argument("--share", action="store_true", help="also open a public link through Gradio's tunnel")
+    parser.add_argument(
+        "--mcp", action="store_true", help="also offer the page's functions to assistants, as MCP tools"
+    )
     return parser.parse_args(arguments)
 
 
@@ -47,13 +50,16 @@ def main() -> int:
         from genmodels.ui.suite import build, launch
 
         store = ModelStore(options.models)
-        launch(build(store), options.host, options.port, options.share)
+        launch(build(store), options.host, options.port, options.share, options.mcp)
     except UserError as error:
         print(f"app.py: {error}", file=sys.stderr)
         return 2
     # The page is up; now the networks, whose import alone takes seconds.
     store.load_in_background()
-    print(f"Running on http://{options.host}:{options.port}", flush=True)
+    address = f"http://{options.host}:{options.port}"
+    print(f"Running on {address}", flush=True)
+    if options.mcp:
+        print(f"MCP tools on {address}/gradio_api/mcp/", flush=True)
     try:
         while True:
             time.sleep(3600)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import json
 import os
 import re
@@ -39,10 +37,13 @@ SETTINGS = {
 }
 # Endpoint, arguments, and the size in pixels of the sheet that comes back.
 CALLS = {
-    "suite": [("/write", {"text": "31"}, (56, 28)), ("/sample", {"num_images": 4}, (64, 64))],
+    "suite": [
+        ("/sample", {"model": "cgan-mnist", "class_labels": "3,1"}, (56, 28)),
+        ("/edit", {"attributes": {"Male": 1}}, (128, 64)),
+    ],
     "vae": [("/decode", {"x": 0.5, "y": -1.0}, (28, 28)), ("/sample_many", {"num_images": 10}, (112, 84))],
     "dcgan": [("/sample", {"num_images": 9}, (96, 96)), ("/sample_many", {"num_images": 1000}, (1024, 1024))],
-    "cgan": [("/write", {"text": "2026"}, (112, 28)), ("/sample_many", {"num_images": 2}, (56, 28))],
+    "cgan": [("/sample", {"class_labels": "2,0,2,6"}, (112, 28)), ("/sample_many", {"num_images": 2}, (56, 28))],
 }
 # The suite also has every unconditional generator.
 DRAWN_FROM_NOISE = {"VanillaGANPipeline", "LAPGANPipeline", "DCGANPipeline", "WGANPipeline", "PixelDiffusionPipeline"}
@@ -75,8 +76,8 @@ def contents_of(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def size_of(uri: str) -> tuple[int, int]:
-    return Image.open(io.BytesIO(base64.b64decode(uri.split(",", 1)[1]))).size
+def size_of(path: str) -> tuple[int, int]:
+    return Image.open(path).size
 
 
 def test_every_space_has_a_folder():
@@ -201,11 +202,9 @@ def test_a_space_answers(addresses, name):
 @pytest.mark.parametrize("name", CALLS)
 def test_a_space_has_the_endpoints_and_the_bar_of_its_tabs(addresses, name):
     endpoints = Client(addresses[name], verbose=False).view_api(return_format="dict", print_info=False)
-    of_tab = {"map": "/decode", "samples": "/sample", "classes": "/write", "real_or_fake": "/compare"}
-    assert set(endpoints["named_endpoints"]) == {
-        *(of_tab[tab] for tab in TABS_OF_SPACE[name] if tab in of_tab),
-        "/sample_many",
-    }
+    of_tab = {"map": {"/decode", "/reconstruct", "/edit"}, "real_or_fake": {"/discriminate", "/neighbors"}}
+    expected = {"/sample", "/sample_many", "/interpolate"}.union(*(of_tab.get(tab, ()) for tab in TABS_OF_SPACE[name]))
+    assert set(endpoints["named_endpoints"]) == expected
     with urllib.request.urlopen(f"{addresses[name]}/config") as answer:
         components = [component["type"] for component in json.load(answer)["components"]]
     assert components.count("tabitem") == (len(TABS_OF_SPACE[name]) if name == "suite" else 0)
@@ -252,11 +251,11 @@ def test_a_space_starts_in_a_fresh_environment(built, fresh_environment, tmp_pat
     assert done.returncode == 0, done.stderr
     with running_space(folder, tmp_path / "home", python, SYSTEM="spaces") as url:
         client = Client(url, verbose=False)
-        answer = call(client, "/compare", kind="samples", seed=3)
+        answer = call(client, "/discriminate", model="dcgan-cifar10-frogs", seed=3)
         assert size_of(answer["real"]["sheet"]) == size_of(answer["generated"]["sheet"]) == (128, 128)
         assert len(answer["real"]["scores"]) == len(answer["generated"]["scores"]) == 16
         assert 0.5 <= answer["ranked"] <= 1
-        assert size_of(call(client, "/sample_many", kind="classes", num_images=16)) == (112, 112)
+        assert size_of(call(client, "/sample_many", model="cgan-mnist", num_images=16)) == (112, 112)
     installed = subprocess.run([python, "-m", "pip", "list"], capture_output=True, text=True, check=True).stdout
     assert not {line.split()[0] for line in installed.splitlines()[2:]} & {*ONLY_FOR_TRAINING, "genmodels"}
 
@@ -288,7 +287,7 @@ import hashlib
 from genmodels.ui import bulk, models
 store = models.ModelStore(tabs=("classes",))
 store.load()
-images = bulk.draw_many(store, "classes", 300, 5, 0.7)
+images = bulk.draw_many(store, store.models["classes"], 300, 5, 0.7)
 print(images.shape, images.dtype, hashlib.sha256(images.tobytes()).hexdigest())
 """
 

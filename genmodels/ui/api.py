@@ -1,21 +1,28 @@
-"""The functions that programs may call over HTTP: few, typed, bounded."""
+"""The functions that programs may call over HTTP, and assistants as MCP tools: few, typed, bounded."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import gradio as gr
+import numpy as np
+from PIL import Image
 
 from ..errors import UserError
-from . import bulk, classes, map, models, real_or_fake, samples
-from .inputs import MAX_SEED, answered
-from .models import MAP, SAMPLES, ModelStore
-from .pictures import png_uri, sheet_uri
+from . import bulk, models, real_or_fake
+from .gallery import truncates
+from .inputs import MAX_SEED, answered, read_image
+from .models import AUTOENCODER, CLASSES, FACES, MAP, SAMPLES, Model, ModelStore
+from .pictures import sheet, to_bytes
+from .plane import MAX_LIMIT, pictures
 
-MAX_IMAGES = 64
+MAX_IMAGES, MAX_STEPS, MAX_NEIGHBOURS, MAX_STRENGTH = 64, 32, 16, 4.0
 MAX_PSI = 2.0
-# What a caller of `compare` gets of each side.
+# The model that an endpoint takes if it is given none is the first of these kinds that the page shows.
+DRAWING = (SAMPLES, CLASSES, MAP, FACES, AUTOENCODER)
+ENCODING = (MAP, FACES, AUTOENCODER)
+# What a caller of `discriminate` gets of each side.
 SCORED = ("sheet", "scores", "labels")
 
 
@@ -28,8 +35,8 @@ def bounded(name: str, value: float, low: float, high: float) -> float:
     if (
         isinstance(value, bool)
         or not isinstance(value, int | float)
-        or not math.isfinite(value)
         or not low <= value <= high
+        or not math.isfinite(value)
     ):
         raise UserError(f"{name} must be a number from {low:g} to {high:g}.")
     return value
@@ -46,53 +53,170 @@ def counted(name: str, value: int, low: int, high: int) -> int:
     return int(value)
 
 
+def seeded(name: str, value: int) -> int:
+    """A seed; see `counted`."""
+    return counted(name, value, 0, MAX_SEED)
+
+
+def named(value: str, options: dict[str, Model], kinds: Sequence[str]) -> Model:
+    """The model of that name; for none the first of `kinds`.
+
+    Args:
+        options: models by the names that are offered, at least one.
+
+    Raises:
+        UserError: it is not offered.
+    """
+    if value == "":
+        return min(options.values(), key=lambda model: kinds.index(model.kind))
+    if not isinstance(value, str) or value not in options:
+        raise UserError(f"model must be one of {', '.join(options)}.")
+    return options[value]
+
+
+def labels_of(value: str, pipe) -> list[str] | None:
+    """Classes by their names, with commas between: "2, 0, 2, 6"; None if there are none.
+
+    Raises:
+        UserError: the model has no classes, or none of that name.
+    """
+    if not isinstance(value, str) or len(value) > 16 * MAX_IMAGES:
+        raise UserError("class_labels must be names of classes with commas between.")
+    names = [name.strip() for name in value.split(",") if name.strip()]
+    if not names:
+        return None
+    known = getattr(pipe, "class_names", [])
+    if not known:
+        raise UserError("This model has no classes: leave class_labels empty.")
+    for name in names:
+        if name not in known:
+            raise UserError(f"There is no class {name[:20]!r}: known are {', '.join(known[:20])}.")
+    return names
+
+
+def truncation(model: Model, psi: float) -> dict:
+    """`psi` as an argument of the model's pipeline; autoencoders and diffusion have no truncation.
+
+    Raises:
+        UserError: it is out of its range, or the model takes none.
+    """
+    psi = float(bounded("psi", psi, 0, MAX_PSI))
+    if model.kind in (SAMPLES, CLASSES) and truncates(model):
+        return {"psi": psi}
+    if psi != 1:
+        raise UserError(f"{model.title} has no truncation: leave psi at 1.")
+    return {}
+
+
+def picture(images: np.ndarray, columns: int) -> dict:
+    """(N, H, W, C) uint8 images as one contact sheet, a PNG file that the caller may fetch until it is an hour old."""
+    pixels = sheet(images, columns)
+    image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+    path = gr.processing_utils.save_pil_to_cache(image, gr.utils.get_upload_folder(), format="png")
+    return {"path": path, "mime_type": "image/png", "meta": {"_type": "gradio.FileData"}}
+
+
 def add_api(store: ModelStore, tabs: Sequence[str] = models.TABS) -> None:
-    """Add the public endpoints of these tabs to the Blocks under construction."""
+    """Add the public endpoints that these tabs' models allow to the Blocks under construction."""
+    shown = {model.title: model for model in [*store.models.values(), *store.gallery]}
+    encoders = {title: model for title, model in shown.items() if model.kind in ENCODING}
     comparer = real_or_fake.Comparer(store)
+    compared = {store.models[kind].title: store.models[kind] for kind in real_or_fake.KINDS if kind in store.models}
 
-    def sample(num_images: int = 16, seed: int = 0, psi: float = 1.0, model: str = "") -> str:
-        """Draw images with an unconditional generator.
+    def sample(
+        num_images: int = 0, seed: int = 0, psi: float = 1.0, model: str = "", class_labels: str = ""
+    ) -> gr.FileData:
+        """Draw images from noise.
 
         Args:
-            num_images: 1 to 64.
+            num_images: 1 to 64; 0 for one of each of the class_labels, and without them for 16.
             seed: 0 to 2147483647; the same seed gives the same images.
-            psi: truncation, 0 to 2; below 1 images get more typical and more alike. Diffusion models have none.
-            model: one that the Samples tab offers, such as "dcgan-cifar10-frogs"; the first that it shows by default.
+            psi: truncation of a GAN, 0 to 2; below 1 images get more typical and more alike.
+            model: one that the page shows, such as "dcgan-cifar10-frogs" or "cgan-mnist"; by default its first GAN.
+            class_labels: of a model with classes: names with commas between, one for all images or one for each, such as
+                "2,0,2,6"; by default the classes in turn.
 
         Returns:
-            One contact sheet as a PNG data URI.
+            A contact sheet as a PNG, in reading order: as square as can be, one row where class_labels were given.
         """
 
-        def run() -> str:
-            count = counted("num_images", num_images, 1, MAX_IMAGES)
-            arguments = counted("seed", seed, 0, MAX_SEED), count, float(bounded("psi", psi, 0, MAX_PSI))
-            names = {store.models[SAMPLES].title: store.models[SAMPLES]} | {m.title: m for m in store.gallery}
-            if model and model not in names:
-                raise UserError(f"model must be one of {', '.join(names)}.")
-            return samples.sheet_answer(store, names[model or next(iter(names))], *arguments)["sheet"]
+        def run() -> dict:
+            chosen = named(model, shown, DRAWING)
+            pipe = store.pipe(chosen)
+            labels = labels_of(class_labels, pipe)
+            count = counted("num_images", num_images, 0, MAX_IMAGES) or (len(labels) if labels else 16)
+            options = truncation(chosen, psi)
+            if labels and (len(labels) not in (1, count) or count > MAX_IMAGES):
+                raise UserError(
+                    f"Give one of class_labels, or one for each image: {count} images, {len(labels)} labels."
+                )
+            if labels:
+                options["class_labels"] = labels if len(labels) > 1 else labels[0]
+            images = pipe(num_images=count, seed=seeded("seed", seed), output_type="np", **options).images
+            return picture(to_bytes(images), count if labels else bulk.columns_of(count))
 
         return answered(run)
 
-    def write(text: str = "2026", seed: int = 0, psi: float = 1.0) -> str:
-        """Write a number in generated handwriting with the conditional GAN.
+    def sample_many(num_images: int = 1000, seed: int = 0, psi: float = 1.0, model: str = "") -> gr.FileData:
+        """Draw up to 1,000 images at once, on a GPU where the Space has one.
 
         Args:
-            text: 1 to 12 digits.
-            seed: 0 to 2147483647; the same seed gives the same handwriting.
-            psi: truncation, 0 to 2.
+            num_images: 1 to 1000.
+            seed: 0 to 2147483647; the same seed gives the same images.
+            psi: what the latents are multiplied by, 0 to 2; below 1 images get more typical and more alike.
+            model: one that the page shows; by default its first GAN. One with classes draws them in turn.
 
         Returns:
-            One strip of digits as a PNG data URI.
+            One contact sheet as a PNG, as square as can be, in reading order.
         """
 
-        def run() -> str:
-            checked = classes.check_text(text, store.models["classes"].class_names)
-            arguments = counted("seed", seed, 0, MAX_SEED), float(bounded("psi", psi, 0, MAX_PSI))
-            return classes.write_answer(store, checked, *arguments)["number"]
+        def run() -> dict:
+            count = counted("num_images", num_images, 1, bulk.MAX_IMAGES)
+            factor = float(bounded("psi", psi, 0, MAX_PSI))
+            images = bulk.draw_many(store, named(model, shown, DRAWING), count, seeded("seed", seed), factor)
+            return picture(images, bulk.columns_of(count))
 
         return answered(run)
 
-    def decode(x: float = 0.0, y: float = 0.0) -> str:
+    def interpolate(
+        seed_a: int = 0, seed_b: int = 1, steps: int = 9, model: str = "", class_labels: str = ""
+    ) -> gr.FileData:
+        """Walk through the latent space from one image to another.
+
+        Args:
+            seed_a: of the first image, 0 to 2147483647.
+            seed_b: of the last one.
+            steps: images from the one to the other, both counted, 2 to 32.
+            model: one that the page shows; by default its first GAN.
+            class_labels: of a model with classes: a name, or two with a comma between to change from the first class to the
+                second on the way; by default the first class.
+
+        Returns:
+            The images in one row, as a PNG.
+        """
+
+        def run() -> dict:
+            from ..pipelines.base import draw_latents, interpolate_latents
+
+            pipe = store.pipe(named(model, shown, DRAWING))
+            count = counted("steps", steps, 2, MAX_STEPS)
+            ends = [
+                draw_latents(1, pipe.latent_dim, seed=seeded(*end))[0]
+                for end in (("seed_a", seed_a), ("seed_b", seed_b))
+            ]
+            labels = labels_of(class_labels, pipe)
+            if labels and len(labels) > 2:
+                raise UserError("class_labels must be one class or two, with a comma between.")
+            if hasattr(pipe, "decode"):
+                drawn = pipe.decode(interpolate_latents(*ends, count), output_type="np")
+            else:
+                options = {"class_labels": tuple(labels) if len(labels) > 1 else labels[0]} if labels else {}
+                drawn = pipe.interpolate(*ends, count, output_type="np", **options)
+            return picture(to_bytes(drawn.images), count)
+
+        return answered(run)
+
+    def decode(x: float = 0.0, y: float = 0.0) -> gr.FileData:
         """Decode one point of the VAE's latent plane.
 
         Args:
@@ -100,64 +224,144 @@ def add_api(store: ModelStore, tabs: Sequence[str] = models.TABS) -> None:
             y: -6 to 6.
 
         Returns:
-            The image as a PNG data URI.
-        """
-
-        def run() -> str:
-            z = [float(bounded(name, v, -map.MAX_LIMIT, map.MAX_LIMIT)) for name, v in (("x", x), ("y", y))]
-            store.pipe(MAP)
-            return png_uri(map.pictures(store, [z])[0])
-
-        return answered(run)
-
-    def compare(kind: str = "classes", seed: int = 0) -> dict:
-        """Let the discriminator score 16 real test images and 16 generated ones.
-
-        Args:
-            kind: "classes", the conditional GAN, or "samples", the unconditional one.
-            seed: 0 to 2147483647; chooses the images of both sides.
-
-        Returns:
-            "real" (null where the package has no real images that fit) and "generated", each with "sheet", a contact sheet
-            as a PNG data URI, "scores", higher for more real, and "labels"; "ranked", the share of pairs of a real and a
-            generated image in which the real one scores higher.
+            The image as a PNG.
         """
 
         def run() -> dict:
-            if kind not in real_or_fake.KINDS:
-                raise UserError(f"kind must be one of {', '.join(real_or_fake.KINDS)}.")
-            answer = comparer.compare(kind, counted("seed", seed, 0, MAX_SEED))
-            sides = {side: answer[side] and {key: answer[side][key] for key in SCORED} for side in real_or_fake.SIDES}
-            return {**sides, "ranked": answer.get("ranked")}
+            store.pipe(MAP)
+            z = [float(bounded(name, v, -MAX_LIMIT, MAX_LIMIT)) for name, v in (("x", x), ("y", y))]
+            return picture(pictures(store, [z]), 1)
 
         return answered(run)
 
-    def sample_many(
-        kind: str = next(iter(store.models)), num_images: int = 1000, seed: int = 0, psi: float = 1.0
-    ) -> str:
-        """Draw up to 1,000 images at once, on a GPU where the Space has one.
+    def reconstruct(image: str, model: str = "") -> gr.FileData:
+        """Squeeze an image through an autoencoder's or a VAE's bottleneck and back.
 
         Args:
-            kind: "map", the VAE, "samples", the unconditional GAN, or "classes", the conditional one, which draws its
-                classes in turn; "faces", a VAE with attributes; one that the page shows.
-            num_images: 1 to 1000.
-            seed: 0 to 2147483647; the same seed gives the same images.
-            psi: truncation, 0 to 2.
+            image: a PNG, JPEG or WebP file as base64 or as a data URI; the square in its middle is used, in the model's size
+                and colours. A digit is wanted white on black.
+            model: an autoencoder that the page shows, such as "vae-mnist"; by default the map's VAE.
 
         Returns:
-            One contact sheet as a PNG data URI, as square as can be, in reading order.
+            What the model saw and what came back, side by side, as a PNG.
         """
 
-        def run() -> str:
-            if kind not in store.models:
-                raise UserError(f"kind must be one of {', '.join(store.models)}.")
-            arguments = counted("seed", seed, 0, MAX_SEED), float(bounded("psi", psi, 0, MAX_PSI))
-            images = bulk.draw_many(store, kind, counted("num_images", num_images, 1, bulk.MAX_IMAGES), *arguments)
-            return sheet_uri(images, bulk.columns_of(len(images)))
+        def run() -> dict:
+            chosen = named(model, encoders, ENCODING)
+            pipe = store.pipe(chosen)
+            seen = read_image(image, chosen.sample_size, chosen.num_channels)[None]
+            back = to_bytes(pipe.reconstruct(seen, output_type="np").images)
+            return picture(np.concatenate([seen, back]), 2)
 
         return answered(run)
 
-    of_tab = {"samples": sample, "classes": write, "map": decode, "real_or_fake": compare}
-    for tab in filter(of_tab.get, tabs):
-        gr.api(of_tab[tab], api_name=of_tab[tab].__name__)
+    def edit(attributes: dict[str, float], image: str = "", seed: int = 0) -> gr.FileData:
+        """Add attributes to a face, or take them away.
+
+        Args:
+            attributes: strengths by the attributes' names, each -4 to 4, such as {"Smiling": 1.5, "Eyeglasses": -1}.
+            image: a photo of a face, a PNG, JPEG or WebP file as base64 or as a data URI, of which the square in the middle is
+                used; without one a face that the model draws.
+            seed: of that drawn face, 0 to 2147483647.
+
+        Returns:
+            The face before and after, side by side, as a PNG.
+        """
+
+        def run() -> dict:
+            pipe = store.pipe(FACES)
+            names = pipe.attribute_names
+            if not isinstance(attributes, dict) or not attributes or not set(attributes) <= set(names):
+                raise UserError(
+                    f"attributes must be strengths by name, such as {{{names[0]!r}: 1.5}}; known are {', '.join(names)}."
+                )
+            strengths = {name: float(bounded(name, v, -MAX_STRENGTH, MAX_STRENGTH)) for name, v in attributes.items()}
+            number = seeded("seed", seed)
+            if image == "":
+                latents = pipe(num_images=1, seed=number).latents
+            else:
+                face = store.models[FACES]
+                latents = pipe.encode(read_image(image, face.sample_size, face.num_channels)[None]).mean
+            pair = [
+                pipe.decode(latents, output_type="np"),
+                pipe.edit(latents=latents, attribute=strengths, output_type="np"),
+            ]
+            return picture(to_bytes(np.concatenate([output.images for output in pair])), 2)
+
+        return answered(run)
+
+    def discriminate(model: str = "", seed: int = 0, image: str = "", class_label: str = "") -> dict:
+        """Let a GAN's discriminator score 16 real test images, 16 generated ones, and one of your own.
+
+        Args:
+            model: a GAN that the page compares with real images.
+            seed: 0 to 2147483647; chooses the images of both sides.
+            image: to be scored too, if given: a PNG, JPEG or WebP file as base64 or as a data URI, of which the square in the
+                middle is used.
+            class_label: of a model with classes: what the image is meant to show.
+
+        Returns:
+            "real" (null where the package has no real images that fit) and "generated", each with "sheet", a contact sheet
+            as a PNG, "scores", higher for more real, and "labels"; "ranked", the share of pairs of a real and a generated image
+            in which the real one scores higher; "given", the score of your image, or null.
+        """
+
+        def run() -> dict:
+            chosen = named(model, compared, real_or_fake.KINDS)
+            given = scored(chosen, image, class_label) if image != "" else None
+            answer = comparer.compare(chosen.kind, seeded("seed", seed), picture)
+            sides = {side: answer[side] and {key: answer[side][key] for key in SCORED} for side in real_or_fake.SIDES}
+            return {**sides, "ranked": answer.get("ranked"), "given": given}
+
+        return answered(run)
+
+    def scored(model: Model, image: str, class_label: str) -> float:
+        """The score of an image that came from outside."""
+        pipe = store.pipe(model)
+        pixels = read_image(image, model.sample_size, model.num_channels)[None]
+        labels = labels_of(class_label, pipe)
+        if model.kind == CLASSES and (labels is None or len(labels) != 1):
+            raise UserError(f"Say what the image shows: class_label must be one of {', '.join(pipe.class_names[:20])}.")
+        return comparer.scores(model.kind, pixels, labels)[0]
+
+    def neighbors(image: str = "", k: int = 5, model: str = "", seed: int = 0) -> dict:
+        """Find the training images nearest to an image: has a model learned, or copied?
+
+        Args:
+            image: a PNG, JPEG or WebP file as base64 or as a data URI, of which the square in the middle is used; without one
+                the first image that the model draws.
+            k: how many, 1 to 16.
+            model: a GAN that the page compares with real images.
+            seed: of the drawn image, 0 to 2147483647.
+
+        Returns:
+            "sheet", the image and its neighbours in one row, the nearest first, as a PNG; their "distances", the root mean square
+            over the pixels, 0 for the same and 1 for black from white; "labels", their classes, or null for a model without
+            classes; "total", how many images were searched.
+        """
+
+        def run() -> dict:
+            chosen = named(model, compared, real_or_fake.KINDS)
+            count, number = counted("k", k, 1, MAX_NEIGHBOURS), seeded("seed", seed)
+            real = store.real_images_beside(chosen.kind)
+            if image == "":
+                pixels = to_bytes(store.pipe(chosen)(num_images=1, seed=number, output_type="np").images)[0]
+            else:
+                pixels = read_image(image, chosen.sample_size, chosen.num_channels)
+            return comparer.nearest(chosen.kind, real, pixels, count, picture)
+
+        return answered(run)
+
+    offered: list[tuple[Callable, bool]] = [
+        (sample, True),
+        (interpolate, True),
+        (decode, "map" in tabs),
+        (reconstruct, "map" in tabs),
+        (edit, FACES in store.models),
+        (discriminate, "real_or_fake" in tabs),
+        (neighbors, "real_or_fake" in tabs),
+    ]
+    for function, wanted in offered:
+        if wanted:
+            gr.api(function, api_name=function.__name__)
     gr.api(sample_many, api_name="sample_many", concurrency_limit=1, concurrency_id=bulk.QUEUE)

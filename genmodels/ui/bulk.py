@@ -10,7 +10,7 @@ import gradio as gr
 import numpy as np
 
 from .inputs import MAX_SEED, answered, integer, number, one_of
-from .models import ModelStore
+from .models import Model, ModelStore
 from .pictures import sheet, to_bytes
 
 MAX_IMAGES = 1000
@@ -60,15 +60,14 @@ def draw(name: str, count: int, seed: int, psi: float) -> np.ndarray:
     return to_bytes(pipe(latents=latents, output_type="np").images)
 
 
-def draw_many(store: ModelStore, kind: str, count: int, seed: int, psi: float) -> np.ndarray:
+def draw_many(store: ModelStore, model: Model, count: int, seed: int, psi: float) -> np.ndarray:
     """See `draw`.
 
     Raises:
         NotReadyError, UserError: see `ModelStore.pipe`.
     """
-    name = store.models[kind].name
-    _pipes[name] = store.pipe(kind)
-    return draw(name, count, seed, psi)
+    _pipes[model.name] = store.pipe(model)
+    return draw(model.name, count, seed, psi)
 
 
 def columns_of(count: int) -> int:
@@ -88,7 +87,7 @@ def build(store: ModelStore) -> None:
             if store.models[kind].pipe is not None or store.models[kind].reason is not None:
                 break
             time.sleep(1)
-        images = answered(draw_many, store, kind, count, seed, number(psi, 0.0, MAX_PSI, 1.0))
+        images = answered(draw_many, store, store.models[kind], count, seed, number(psi, 0.0, MAX_PSI, 1.0))
         picture = sheet(images, columns_of(count))
         return gr.update(value=picture.repeat(3, axis=2) if picture.shape[2] == 1 else picture, visible=True)
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import functools
+import io
 import logging
 import math
 from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
+import numpy as np
+from PIL import Image, ImageOps
 
 from ..errors import UserError
 from .models import NotReadyError
@@ -16,6 +20,8 @@ from .models import NotReadyError
 logger = logging.getLogger(__name__)
 
 MAX_SEED = 2**31 - 1
+# Characters of an image that comes as text, and its pixels.
+MAX_IMAGE_TEXT, MAX_IMAGE_PIXELS = 8 * 2**20, 2**24
 
 
 def number(value: Any, low: float, high: float, default: float) -> float:
@@ -49,6 +55,42 @@ def point(value: Any, limit: float) -> list[float]:
     """
     pair = list(value[:2]) if isinstance(value, list | tuple) else []
     return [round(number(v, -limit, limit, 0.0), 2) for v in [*pair, 0.0, 0.0][:2]]
+
+
+def read_image(value: Any, size: int, channels: int) -> np.ndarray:
+    """An image file that came as text, in the shape of a model.
+
+    Args:
+        value: base64 of a PNG, JPEG or WebP file, maybe as a data URI.
+        size, channels: of the model's images. What is not square is cut to the square in its middle.
+
+    Returns:
+        (size, size, channels) uint8; transparent parts are black.
+
+    Raises:
+        UserError: it is no such image, or too large.
+    """
+    if not isinstance(value, str) or not value:
+        raise UserError("image must be a PNG, JPEG or WebP file as base64, or as a data URI.")
+    if len(value) > MAX_IMAGE_TEXT:
+        raise UserError(f"The image is too large: its file may have {MAX_IMAGE_TEXT * 3 // 4 // 2**20} MiB.")
+    text = value.split(",", 1)[-1] if value.startswith("data:") else value
+    try:
+        # Only these decoders; the header says how large the pixels are before any is read.
+        image = Image.open(io.BytesIO(base64.b64decode(text, validate=True)), formats=("PNG", "JPEG", "WEBP"))
+        if image.width * image.height > MAX_IMAGE_PIXELS:
+            raise UserError(
+                f"The image is too large: {image.width} by {image.height} pixels, of {MAX_IMAGE_PIXELS:,} at most."
+            )
+        image = ImageOps.exif_transpose(image).convert("RGBA")
+    except UserError:
+        raise
+    except Exception as error:
+        # Damaged files fail in as many ways as there are decoders.
+        raise UserError("image cannot be read: it must be a whole PNG, JPEG or WebP file as base64.") from error
+    flat = Image.alpha_composite(Image.new("RGBA", image.size, (0, 0, 0, 255)), image)
+    fitted = ImageOps.fit(flat.convert("L" if channels == 1 else "RGB"), (size, size), Image.Resampling.BOX)
+    return np.array(fitted).reshape(size, size, channels)
 
 
 def answered(function, *arguments):

@@ -52,8 +52,8 @@ class Comparer:
         scores = pipe.discriminate(images, labels) if kind == CLASSES else pipe.discriminate(images)
         return [round(float(s), 3) for s in np.nan_to_num(scores.numpy())]
 
-    def compare(self, kind: str, seed: int) -> dict:
-        """COUNT real and COUNT generated images with their scores."""
+    def compare(self, kind: str, seed: int, paint: Callable[[np.ndarray, int], object] = sheet_uri) -> dict:
+        """COUNT real and COUNT generated images with their scores; `paint` makes a sheet of images in so many columns."""
         model: Model = self.store.models[kind]
         pipe = self.store.pipe(kind)
         if getattr(pipe, "discriminator", None) is None:
@@ -65,7 +65,7 @@ class Comparer:
             "seed": seed,
             "size": model.sample_size,
             "generated": {
-                "sheet": sheet_uri(to_bytes(images), COLUMNS),
+                "sheet": paint(to_bytes(images), COLUMNS),
                 "scores": self.scores(kind, images, labels),
                 "labels": None if labels is None else [model.class_names[int(i)] for i in labels],
             },
@@ -77,7 +77,7 @@ class Comparer:
             chosen = slice(start, start + COUNT)
             real_labels = real.test_labels[chosen].tolist()
             answer["real"] = {
-                "sheet": sheet_uri(real.test[chosen], COLUMNS),
+                "sheet": paint(real.test[chosen], COLUMNS),
                 "scores": self.scores(kind, real.test[chosen], real_labels),
                 "labels": [real.class_names[i] for i in real_labels] if kind == CLASSES else None,
                 "title": real.title,
@@ -99,12 +99,19 @@ class Comparer:
             image = to_bytes(self.generated(kind, seed)[0])[index]
         return {"side": side, "index": index, **self.nearest(kind, real, image)}
 
-    def nearest(self, kind: str, real: RealImages, image: np.ndarray) -> dict:
-        """The training images nearest to one (H, W, C) uint8 image, which comes first on the sheet."""
-        (found,), (distances,) = real.neighbours.nearest(image[None], NEIGHBOURS)
+    def nearest(
+        self,
+        kind: str,
+        real: RealImages,
+        image: np.ndarray,
+        count: int = NEIGHBOURS,
+        paint: Callable[[np.ndarray, int], object] = sheet_uri,
+    ) -> dict:
+        """The training images nearest to one (H, W, C) uint8 image, which comes first on the sheet; see `compare`."""
+        (found,), (distances,) = real.neighbours.nearest(image[None], count)
         named = kind == CLASSES
         return {
-            "sheet": sheet_uri(np.concatenate([image[None], real.train[found]]), NEIGHBOURS + 1),
+            "sheet": paint(np.concatenate([image[None], real.train[found]]), count + 1),
             "distances": [round(float(d), 3) for d in distances],
             "labels": [real.class_names[real.train_labels[i]] for i in found] if named else None,
             "total": len(real.train),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Sequence
 
 import gradio as gr
@@ -59,12 +60,14 @@ def build(store: models.ModelStore, tabs: Sequence[str] = models.TABS) -> gr.Blo
     return demo.queue(default_concurrency_limit=CONCURRENCY, max_size=QUEUE_SIZE)
 
 
-def launch(demo: gr.Blocks, host: str, port: int, share: bool = False) -> None:
-    """Serve the page in other threads and return.
+def launch(demo: gr.Blocks, host: str, port: int, share: bool = False, mcp: bool = False) -> None:
+    """Serve the page in other threads and return; with `mcp` its public functions are tools at /gradio_api/mcp/ as well.
 
     Raises:
-        UserError: the address cannot be listened on.
+        UserError: the address cannot be listened on, or the package `mcp` is missing.
     """
+    if mcp and importlib.util.find_spec("mcp") is None:
+        raise UserError('--mcp needs a package more: python -m pip install "gradio[mcp]"')
     try:
         demo.launch(
             server_name=host,
@@ -75,6 +78,7 @@ def launch(demo: gr.Blocks, host: str, port: int, share: bool = False) -> None:
             ssr_mode=False,
             run_history=False,
             footer_links=["api"],
+            mcp_server=mcp,
             prevent_thread_lock=True,
             # With --share, the public address must be printed.
             quiet=not share,

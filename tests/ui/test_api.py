@@ -1,86 +1,274 @@
-"""The public endpoints, called over HTTP."""
+"""The public endpoints, called over HTTP and as MCP tools."""
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import io
 import logging
 import socket
 
+import numpy as np
 import pytest
 from gradio_client import Client
 from gradio_client.exceptions import AppError
 from PIL import Image
 
+from genmodels.errors import UserError
+from genmodels.ui import inputs, suite
+from genmodels.ui.inputs import read_image
+from genmodels.ui.models import FACES, ModelStore, read_folder
 from genmodels.ui.suite import build, launch
+
+ENDPOINTS = {"sample", "sample_many", "interpolate", "decode", "reconstruct", "edit", "discriminate", "neighbors"}
 
 
 @pytest.fixture(scope="module")
-def client(usual_store):
+def address(usual_models, faces_model):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    demo = build(usual_store)
-    launch(demo, "127.0.0.1", port)
+    store = ModelStore(str(usual_models))
+    store.models[FACES] = read_folder(faces_model, str(faces_model))
+    store.load()
+    demo = build(store)
+    launch(demo, "127.0.0.1", port, mcp=True)
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    yield Client(f"http://127.0.0.1:{port}", verbose=False)
+    yield f"http://127.0.0.1:{port}"
     demo.close(verbose=False)
 
 
-def size_of(uri: str) -> tuple[int, int]:
-    return Image.open(io.BytesIO(base64.b64decode(uri.split(",", 1)[1]))).size
+@pytest.fixture(scope="module")
+def client(address):
+    return Client(address, verbose=False)
+
+
+def pixels_of(path: str) -> np.ndarray:
+    return np.asarray(Image.open(path))
+
+
+def size_of(path: str) -> tuple[int, int]:
+    return Image.open(path).size
+
+
+def as_text(image: Image.Image, format: str = "PNG") -> str:
+    buffer = io.BytesIO()
+    image.save(buffer, format)
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+GREY = as_text(Image.new("L", (28, 28), 90))
 
 
 def test_only_documented_functions_are_public(client):
-    described = client.view_api(return_format="dict")
-    assert set(described["named_endpoints"]) == {"/sample", "/write", "/decode", "/compare", "/sample_many"}
+    described = client.view_api(return_format="dict", print_info=False)
+    assert set(described["named_endpoints"]) == {f"/{name}" for name in ENDPOINTS}
     assert not described["unnamed_endpoints"]
+    for endpoint in described["named_endpoints"].values():
+        assert endpoint["description"]
+        assert all(
+            p["python_type"]["type"] in ("int", "float", "str", "dict(str, float)") for p in endpoint["parameters"]
+        )
 
 
-def test_answers(client):
+def test_samples(client):
     assert size_of(client.predict(num_images=16, seed=7, psi=0.8, api_name="/sample")) == (128, 128)
-    assert size_of(client.predict(num_images=4, model="dcgan", api_name="/sample")) == (64, 64)
-    assert size_of(client.predict(text="2026", seed=7, psi=1.0, api_name="/write")) == (112, 28)
+    assert size_of(client.predict(api_name="/sample")) == (128, 128)
+    assert size_of(client.predict(num_images=5, model="dcgan", api_name="/sample")) == (96, 64)
+    assert size_of(client.predict(model="cgan", class_labels="2,0, 2,6", seed=7, api_name="/sample")) == (112, 28)
+    assert size_of(client.predict(num_images=3, model="cgan", class_labels="4", api_name="/sample")) == (84, 28)
+    assert size_of(client.predict(num_images=4, model="vae-faces", api_name="/sample")) == (32, 32)
+
+
+def test_a_class_is_the_one_asked_for(client, usual_store):
+    sheet = pixels_of(client.predict(model="cgan", class_labels="7,1", seed=3, api_name="/sample"))
+    drawn = usual_store.pipe("classes")(class_labels=["7", "1"], seed=3).images
+    assert (sheet == np.concatenate([np.asarray(image) for image in drawn], axis=1)).all()
+
+
+@pytest.mark.parametrize(
+    ("model", "size"), [("dcgan", 32), ("cgan", 28), ("vae", 28), ("autoencoder", 28), ("vae-faces", 16)]
+)
+def test_a_walk_begins_and_ends_at_its_seeds(client, model, size):
+    walk = pixels_of(client.predict(seed_a=3, seed_b=4, steps=5, model=model, api_name="/interpolate")).astype(int)
+    assert walk.shape[:2] == (size, 5 * size)
+    label = {"class_labels": "0"} if model == "cgan" else {}
+    for seed, place in ((3, slice(0, size)), (4, slice(-size, None))):
+        end = pixels_of(client.predict(num_images=1, seed=seed, model=model, **label, api_name="/sample")).astype(int)
+        assert abs(walk[:, place] - end).max() <= 1
+
+
+def test_a_walk_between_classes(client):
+    walk = pixels_of(
+        client.predict(seed_a=3, seed_b=3, steps=3, model="cgan", class_labels="2,5", api_name="/interpolate")
+    )
+    ends = pixels_of(client.predict(num_images=1, seed=3, model="cgan", class_labels="5", api_name="/sample"))
+    assert abs(walk[:, -28:].astype(int) - ends).max() <= 1
+
+
+def test_autoencoders_give_images_back(client, usual_store):
     assert size_of(client.predict(x=0.5, y=-1.0, api_name="/decode")) == (28, 28)
+    both = pixels_of(client.predict(image=GREY, api_name="/reconstruct"))
+    assert both.shape == (28, 56)
+    assert (both[:, :28] == 90).all()
+    back = usual_store.pipe("map").reconstruct(np.full((1, 28, 28, 1), 90, np.uint8)).images[0]
+    assert (both[:, 28:] == np.asarray(back)).all()
+    assert size_of(client.predict(image=GREY, model="vae-faces", api_name="/reconstruct")) == (32, 16)
+
+
+def test_faces_are_edited(client):
+    smiling = {"Smiling": 1.5}
+    drawn = pixels_of(client.predict(attributes=smiling, seed=1, api_name="/edit"))
+    assert drawn.shape == (16, 32, 3)
+    assert (drawn[:, :16] != drawn[:, 16:]).any()
+    photo = as_text(Image.new("RGB", (40, 20), (200, 10, 10)), "JPEG")
+    assert size_of(client.predict(attributes=smiling, image=photo, api_name="/edit")) == (32, 16)
+    same = pixels_of(client.predict(attributes={"Smiling": 0}, seed=1, api_name="/edit"))
+    assert (same[:, :16] == same[:, 16:]).all()
 
 
 def test_a_discriminator_compares(client):
-    answer = client.predict(kind="samples", seed=2, api_name="/compare")
-    assert set(answer) == {"real", "generated", "ranked"}
+    answer = client.predict(model="dcgan", seed=2, api_name="/discriminate")
+    assert set(answer) == {"real", "generated", "ranked", "given"}
     for side in ("real", "generated"):
         assert size_of(answer[side]["sheet"]) == (128, 128)
         assert len(answer[side]["scores"]) == 16
     assert 0 <= answer["ranked"] <= 1
+    assert answer["given"] is None
+    one = client.predict(model="cgan", image=GREY, class_label="3", api_name="/discriminate")
+    other = client.predict(model="cgan", image=GREY, class_label="4", api_name="/discriminate")
+    assert one["given"] != other["given"]
 
 
-@pytest.mark.parametrize(("kind", "side"), [("map", 28), ("autoencoder", 28), ("samples", 32), ("classes", 28)])
-def test_many_images_are_one_sheet(client, kind, side):
-    sheet = client.predict(kind=kind, num_images=7, seed=1, psi=0.5, api_name="/sample_many")
-    assert size_of(sheet) == (3 * side, 3 * side)
-    assert sheet == client.predict(kind=kind, num_images=7, seed=1, psi=0.5, api_name="/sample_many")
-    assert sheet != client.predict(kind=kind, num_images=7, seed=2, psi=0.5, api_name="/sample_many")
+def test_neighbors_of_a_training_image_begin_with_itself(client, usual_store):
+    train = usual_store.real_images("classes").train[17]
+    near = client.predict(image=as_text(Image.fromarray(train[..., 0])), k=3, model="cgan", api_name="/neighbors")
+    assert near["distances"][0] == 0
+    assert near["distances"] == sorted(near["distances"])
+    assert size_of(near["sheet"]) == (4 * 28, 28)
+    assert len(near["labels"]) == 3
+    drawn = client.predict(model="dcgan", seed=5, api_name="/neighbors")
+    assert len(drawn["distances"]) == 5
+    assert drawn["total"] == 5000
+
+
+@pytest.mark.parametrize(("model", "side"), [("vae", 28), ("autoencoder", 28), ("dcgan", 32), ("cgan", 28)])
+def test_many_images_are_one_sheet(client, model, side):
+    def many(seed: int) -> np.ndarray:
+        return pixels_of(client.predict(model=model, num_images=7, seed=seed, psi=0.5, api_name="/sample_many"))
+
+    assert many(1).shape[:2] == (3 * side, 3 * side)
+    assert (many(1) == many(1)).all()
+    assert (many(1) != many(2)).any()
 
 
 @pytest.mark.parametrize(
     ("endpoint", "arguments", "says"),
     [
-        ("/sample", {"num_images": 65, "seed": 0, "psi": 1.0}, "num_images must be a number from 1 to 64"),
-        ("/sample", {"num_images": 2.5, "seed": 0, "psi": 1.0}, "whole number"),
-        ("/sample", {"num_images": 1, "seed": -1, "psi": 1.0}, "seed must be"),
-        ("/sample", {"num_images": 1, "seed": 0, "psi": 1e308}, "psi must be"),
-        ("/sample", {"num_images": 1, "model": "cgan"}, "model must be one of dcgan"),
-        ("/sample", {"num_images": "many", "seed": 0, "psi": 1.0}, "num_images must be"),
-        ("/write", {"text": "12a", "seed": 0, "psi": 1.0}, "Only the digits"),
-        ("/write", {"text": "1" * 13, "seed": 0, "psi": 1.0}, "at most 12"),
+        ("/sample", {"num_images": 65}, "num_images must be a number from 0 to 64"),
+        ("/sample", {"num_images": 2.5}, "whole number"),
+        ("/sample", {"seed": -1}, "seed must be"),
+        ("/sample", {"psi": 1e308}, "psi must be"),
+        ("/sample", {"model": "dogs"}, "model must be one of vae, autoencoder, dcgan, cgan"),
+        ("/sample", {"model": ["dcgan"]}, "model must be one of"),
+        ("/sample", {"num_images": "many"}, "num_images must be"),
+        ("/sample", {"class_labels": "3"}, "has no classes"),
+        ("/sample", {"model": "cgan", "class_labels": "12a"}, "There is no class '12a'"),
+        (
+            "/sample",
+            {"model": "cgan", "class_labels": "1,2", "num_images": 3},
+            "one for each image: 3 images, 2 labels",
+        ),
+        ("/sample", {"model": "cgan", "class_labels": ",".join("1" * 65)}, "65 images"),
+        ("/sample", {"model": "vae", "psi": 0.5}, "no truncation"),
+        ("/interpolate", {"steps": 1}, "steps must be a number from 2 to 32"),
+        ("/interpolate", {"seed_b": "x"}, "seed_b must be"),
+        ("/interpolate", {"model": "cgan", "class_labels": "1,2,3"}, "one class or two"),
         ("/decode", {"x": 100.0, "y": 0.0}, "x must be a number from -6 to 6"),
-        ("/compare", {"kind": "map", "seed": 0}, "kind must be one of classes, samples"),
-        ("/compare", {"kind": "classes", "seed": 0.5}, "seed must be a whole number"),
-        ("/sample_many", {"kind": "dogs"}, "kind must be one of map, autoencoder, samples, classes"),
-        ("/sample_many", {"kind": "samples", "num_images": 1001}, "num_images must be a number from 1 to 1000"),
-        ("/sample_many", {"kind": "samples", "num_images": 0}, "num_images must be a number from 1 to 1000"),
-        ("/sample_many", {"kind": "samples", "psi": 2.5}, "psi must be"),
+        ("/reconstruct", {"image": "abc"}, "image cannot be read"),
+        ("/reconstruct", {"image": GREY, "model": "dcgan"}, "model must be one of vae, autoencoder"),
+        ("/edit", {"attributes": {"Smiling": 9}}, "Smiling must be a number from -4 to 4"),
+        ("/edit", {"attributes": {"Beard": 1}}, "known are Smiling, Wearing_Hat"),
+        ("/edit", {"attributes": {}}, "strengths by name"),
+        ("/discriminate", {"model": "vae"}, "model must be one of cgan, dcgan"),
+        ("/discriminate", {"seed": 0.5}, "seed must be a whole number"),
+        ("/discriminate", {"model": "cgan", "image": GREY}, "class_label must be one of 0, 1"),
+        ("/neighbors", {"k": 17}, "k must be a number from 1 to 16"),
+        ("/neighbors", {"image": 7}, "image must be"),
+        ("/sample_many", {"model": "dogs"}, "model must be one of"),
+        ("/sample_many", {"num_images": 1001}, "num_images must be a number from 1 to 1000"),
+        ("/sample_many", {"num_images": 0}, "num_images must be a number from 1 to 1000"),
+        ("/sample_many", {"psi": 2.5}, "psi must be"),
     ],
 )
 def test_wrong_arguments_are_refused_in_words(client, endpoint, arguments, says):
     with pytest.raises(AppError, match=says):
         client.predict(**arguments, api_name=endpoint)
+
+
+def test_images_come_in_several_forms():
+    image = Image.new("RGB", (60, 20), (250, 10, 10))
+    image.paste((10, 10, 250), (20, 0, 40, 20))
+    for text in (as_text(image), f"data:image/png;base64,{as_text(image)}", as_text(image, "WEBP")):
+        seen = read_image(text, 10, 3)
+        assert seen.shape == (10, 10, 3)
+        assert seen[:, 1:-1, 2].min() > 200 > 60 > seen[:, 1:-1, 0].max()
+    assert read_image(as_text(image), 7, 1).shape == (7, 7, 1)
+    clear = Image.new("RGBA", (8, 8), (255, 255, 255, 0))
+    assert (read_image(as_text(clear), 8, 1) == 0).all()
+
+
+def test_bad_images_are_refused_in_words(monkeypatch):
+    noise = np.random.default_rng(0).integers(0, 256, (28, 28), dtype=np.uint8)
+    png = base64.b64decode(as_text(Image.fromarray(noise)))
+    svg = b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"></svg>'
+    gif = base64.b64decode(as_text(Image.new("P", (8, 8)), "GIF"))
+    for data in (png[:40], png[: len(png) // 2], svg, gif, b"", b"text"):
+        with pytest.raises(UserError, match="image"):
+            read_image(base64.b64encode(data).decode(), 28, 1)
+    for value in (None, 3, "", "%%%", {"path": "/etc/passwd"}, "data:image/png;base64,"):
+        with pytest.raises(UserError, match="image"):
+            read_image(value, 28, 1)
+    with pytest.raises(UserError, match="too large: its file may have 6 MiB"):
+        read_image("A" * (inputs.MAX_IMAGE_TEXT + 1), 28, 1)
+    monkeypatch.setattr(inputs, "MAX_IMAGE_PIXELS", 28 * 28 - 1)
+    with pytest.raises(UserError, match="28 by 28 pixels"):
+        read_image(GREY, 28, 1)
+
+
+def test_a_decompression_bomb_is_refused_before_it_unfolds():
+    bomb = as_text(Image.new("1", (16_000, 9_000)))
+    assert len(bomb) < 100_000
+    with pytest.raises(UserError, match="image"):
+        read_image(bomb, 28, 1)
+
+
+def test_the_same_functions_are_mcp_tools(address):
+    mcp = pytest.importorskip("mcp")
+    from mcp.client.streamable_http import streamablehttp_client
+
+    async def talk():
+        async with (
+            streamablehttp_client(f"{address}/gradio_api/mcp/") as (read, write, _),
+            mcp.ClientSession(read, write) as session,
+        ):
+            await session.initialize()
+            tools = (await session.list_tools()).tools
+            drawn = await session.call_tool("sample", {"num_images": 4, "seed": 1})
+            refused = await session.call_tool("sample", {"num_images": 999})
+        return tools, drawn, refused
+
+    tools, drawn, refused = asyncio.run(talk())
+    assert {tool.name for tool in tools} == ENDPOINTS
+    for tool in tools:
+        assert all(argument.get("description") for argument in tool.inputSchema["properties"].values()), tool.name
+    image = next(part for part in drawn.content if part.type == "image")
+    assert Image.open(io.BytesIO(base64.b64decode(image.data))).size == (64, 64)
+    assert refused.isError
+    assert "num_images must be a number from 0 to 64" in refused.content[0].text
+
+
+def test_tools_need_their_package(monkeypatch):
+    monkeypatch.setattr(suite.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"gradio\[mcp\]"):
+        launch(None, "127.0.0.1", 7860, mcp=True)
