@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import gradio as gr
+import numpy as np
 
 from ..errors import UserError
 from . import films, snippets
@@ -16,8 +17,8 @@ from .widget import widget
 
 MAX_PSI = 1.5
 MAX_TEXT = 12
-# Classes in the row that one latent goes through: a model may know a thousand.
-MAX_ROW = 10
+# Classes in the row that one latent goes through: a model may know a thousand. Rows of the table.
+MAX_ROW, STYLES = 10, 8
 PER_CLASS = 10
 FIRST_SEED, FIRST_TEXT = 10, "2026"
 
@@ -45,6 +46,13 @@ def writes_digits(class_names: list[str]) -> bool:
     return set("0123456789") <= set(class_names)
 
 
+def scores_of(pipe, images: np.ndarray, labels) -> list[float] | None:
+    """What the discriminator thinks of images of these classes, higher for more real; None without a discriminator."""
+    if getattr(pipe, "discriminator", None) is None:
+        return None
+    return [round(float(score), 2) for score in np.nan_to_num(pipe.discriminate(images, labels).numpy())]
+
+
 def row_answer(store: ModelStore, seed: int, psi: float) -> dict:
     """One latent as every class."""
     from ..pipelines.base import draw_latents
@@ -52,9 +60,10 @@ def row_answer(store: ModelStore, seed: int, psi: float) -> dict:
     pipe = store.pipe(CLASSES)
     count = min(pipe.num_classes, MAX_ROW)
     latent = draw_latents(1, pipe.latent_dim, seed=seed)
-    images = pipe(latents=latent.repeat(count, 1), psi=psi, output_type="np").images
+    drawn = pipe(latents=latent.repeat(count, 1), psi=psi, output_type="np")
     return {
-        "row": sheet_uri(to_bytes(images), count),
+        "row": sheet_uri(to_bytes(drawn.images), count),
+        "scores": scores_of(pipe, drawn.images, drawn.class_labels),
         "code": snippets.every_class(store.models[CLASSES], count, seed, psi),
     }
 
@@ -62,10 +71,26 @@ def row_answer(store: ModelStore, seed: int, psi: float) -> dict:
 def samples_answer(store: ModelStore, label: int, seed: int, psi: float) -> dict:
     """Several latents as one class."""
     pipe = store.pipe(CLASSES)
-    images = pipe(num_images=PER_CLASS, class_labels=label, seed=seed, psi=psi, output_type="np").images
+    drawn = pipe(num_images=PER_CLASS, class_labels=label, seed=seed, psi=psi, output_type="np")
     model = store.models[CLASSES]
-    code = snippets.one_class(model, model.class_names[label], PER_CLASS, seed, psi)
-    return {"samples": sheet_uri(to_bytes(images), PER_CLASS), "code": code}
+    return {
+        "samples": sheet_uri(to_bytes(drawn.images), PER_CLASS),
+        "scores": scores_of(pipe, drawn.images, drawn.class_labels),
+        "code": snippets.one_class(model, model.class_names[label], PER_CLASS, seed, psi),
+    }
+
+
+def table_answer(store: ModelStore, seed: int, psi: float) -> dict:
+    """STYLES latents, a row each, as every class, a column each."""
+    from ..pipelines.base import draw_latents
+
+    pipe = store.pipe(CLASSES)
+    count = min(pipe.num_classes, MAX_ROW)
+    latents = draw_latents(STYLES, pipe.latent_dim, seed=seed).repeat_interleave(count, 0)
+    labels = list(range(count)) * STYLES
+    images = pipe(latents=latents, class_labels=labels, psi=psi, output_type="np").images
+    code = snippets.table(store.models[CLASSES], STYLES, count, seed, psi)
+    return {"table": sheet_uri(to_bytes(images), count), "code": code}
 
 
 def mix_answer(store: ModelStore, a: int, b: int, seed: int, psi: float) -> dict:
@@ -95,6 +120,7 @@ def first_page(store: ModelStore) -> dict:
     return {
         "row": row_answer(store, FIRST_SEED, 1.0),
         "samples": samples_answer(store, a, FIRST_SEED, 1.0),
+        "table": table_answer(store, FIRST_SEED, 1.0),
         "mix": mix_answer(store, a, b, FIRST_SEED, 1.0),
         "number": write_answer(store, FIRST_TEXT, FIRST_SEED, 1.0) if writes_digits(names) else None,
     }
@@ -128,6 +154,10 @@ def functions(store: ModelStore) -> list[Callable]:
         return samples_answer(store, integer(payload.get("label"), 0, last, 0), *common(payload))
 
     @server_function
+    def table(payload: dict) -> dict:
+        return table_answer(store, *common(payload))
+
+    @server_function
     def mix(payload: dict) -> dict:
         a, b = (integer(payload.get(end), 0, last, 0) for end in "ab")
         return mix_answer(store, a, b, *common(payload))
@@ -137,7 +167,7 @@ def functions(store: ModelStore) -> list[Callable]:
         text = check_text(payload.get("text"), store.models[CLASSES].class_names)
         return write_answer(store, text, *common(payload))
 
-    return [start, row, samples, mix, write, films.film_function(lambda payload: store.models[CLASSES])]
+    return [start, row, samples, table, mix, write, films.film_function(lambda payload: store.models[CLASSES])]
 
 
 def build(store: ModelStore) -> gr.HTML:
@@ -150,6 +180,7 @@ def build(store: ModelStore) -> gr.HTML:
         "class_names": model.class_names,
         "row": min(len(model.class_names), MAX_ROW),
         "per_class": PER_CLASS,
+        "styles": STYLES,
         "pair": [a, b],
         "writes": writes_digits(model.class_names),
         "text": FIRST_TEXT,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import gradio as gr
 
 from ..errors import UserError
-from . import breed, films, gallery, snippets
+from . import breed, directions, films, gallery, snippets
 from . import first_page as files
 from .inputs import MAX_SEED, integer, number, one_of, server_function
 from .models import SAMPLES, Model, ModelStore
@@ -117,7 +117,16 @@ def functions(store: ModelStore) -> list[Callable]:
         return stages_answer(store, *common(payload))
 
     film = films.film_function(lambda payload: gallery.chosen(store, payload))
-    return [start, sheet, between, stages, film, *gallery.functions(store), *breed.functions(store)]
+    return [
+        start,
+        sheet,
+        between,
+        stages,
+        film,
+        *gallery.functions(store),
+        *breed.functions(store),
+        *directions.functions(store),
+    ]
 
 
 def build(store: ModelStore) -> gr.HTML:
@@ -133,10 +142,11 @@ def build(store: ModelStore) -> gr.HTML:
         "main": model.name,
         "columns": gallery.COLUMNS,
         "litter_columns": breed.COLUMNS,
+        "moves": {"limit": directions.LIMIT, "images": directions.IMAGES},
         "counts": COUNTS,
         "max_psi": MAX_PSI,
         "max_seed": MAX_SEED,
         "first": files.read("samples") if model.built_in else None,
     }
-    parts = ["gallery", *(["breed"] if any(map(breed.breeds, store.gallery)) else [])]
+    parts = ["gallery", *(["breed", "directions"] if any(map(breed.breeds, store.gallery)) else [])]
     return widget("samples", "Samples", page, functions(store), parts)

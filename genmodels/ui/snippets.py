@@ -159,6 +159,16 @@ def litter(model: Model, parents: Sequence[Sequence[float]], mutation: float, se
     )
 
 
+def moved(model: Model, seed: int, strengths: Sequence[float], count: int) -> str:
+    """Images moved along the principal directions of their generator."""
+    return head(model, [TORCH, GRID]) + (
+        f"directions = pipe.principal_directions({len(strengths)}).directions\n"
+        f"latents = pipe(num_images={count}, seed={seed}).latents\n"
+        f"images = pipe(latents=latents + torch.tensor({listed(strengths)}) @ directions).images\n"
+        f'make_image_grid(images, rows=1, cols={count}).save("moved.png")\n'
+    )
+
+
 def loop(model: Model, seed: int, steps: int, scale: int, duration: int) -> str:
     """A film without end."""
     return head(model) + (
@@ -197,6 +207,15 @@ def every_class(model: Model, count: int, seed: int, psi: float) -> str:
         f"latent = pipe(seed={seed}).latents\n"
         f"images = pipe(latents=latent.repeat({count}, 1), psi={psi:g}).images\n"
         f'make_image_grid(images, rows=1, cols={count}).save("classes.png")\n'
+    )
+
+
+def table(model: Model, styles: int, count: int, seed: int, psi: float) -> str:
+    """Several latents, a row each, as every class."""
+    return head(model, [GRID]) + (
+        f"latents = pipe(num_images={styles}, seed={seed}).latents.repeat_interleave({count}, 0)\n"
+        f"images = pipe(latents=latents, class_labels=list(range({count})) * {styles}, psi={psi:g}).images\n"
+        f'make_image_grid(images, rows={styles}, cols={count}).save("table.png")\n'
     )
 
 

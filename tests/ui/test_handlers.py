@@ -17,7 +17,7 @@ from genmodels.ui.pictures import FRAMES, PNG_PREFIX
 
 TABS = {"map": map, "samples": samples, "classes": classes, "real_or_fake": real_or_fake, "training": training}
 KEYS = ["z", "a", "b", "drawing", "index", "seed", "count", "psi", "label", "text", "kind", "side", "model"]
-KEYS += ["session", "settings", "steps", "parents", "mutation", "round"]
+KEYS += ["session", "settings", "steps", "parents", "mutation", "round", "strengths"]
 NASTY = [
     None,
     True,
@@ -190,3 +190,23 @@ def test_only_models_of_one_latent_breed(gan_store):
     for model in gan_store.gallery:
         answer = loop({"model": model.name})
         assert answer["status"] == ("ok" if breed.breeds(model) else "error")
+
+
+def test_images_move_along_principal_directions(usual_store):
+    moved = handlers(usual_store)["samples.moved"]
+    still = moved({"seed": 3})
+    assert still["before"] == still["after"]
+    assert still["strengths"] == [0.0] * 6
+    assert still["explained"] == sorted(still["explained"], reverse=True)
+    far = moved({"seed": 3, "strengths": [0, 99, float("nan"), "x"]})
+    assert far["strengths"] == [0.0, 6.0, 0.0, 0.0, 0.0, 0.0]
+    assert far["before"] == still["before"] != far["after"]
+
+
+def test_the_discriminator_scores_what_the_classes_show(usual_store):
+    answer = handlers(usual_store)["classes.row"]({"seed": 2})
+    pipe = usual_store.pipe("classes")
+    drawn = pipe(latents=pipe(seed=2).latents.repeat(10, 1), output_type="np")
+    expected = pipe.discriminate(drawn.images, drawn.class_labels).tolist()
+    assert np.allclose(answer["scores"], expected, atol=0.006)
+    assert len(handlers(usual_store)["classes.samples"]({"seed": 2, "label": 3})["scores"]) == classes.PER_CLASS

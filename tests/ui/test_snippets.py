@@ -69,6 +69,13 @@ CASES = {
         lambda a: shown(a["sheet"]),
     ),
     "row": (classes, "row", {"seed": 5, "psi": 0.5}, lambda a: shown(a["row"])),
+    "moved": (
+        samples,
+        "moved",
+        {"seed": 4, "strengths": [1.5, -2.25, 0.125]},
+        lambda a: shown(a["after"]),
+    ),
+    "table": (classes, "table", {"seed": 5, "psi": 0.5}, lambda a: shown(a["table"])),
     "class": (classes, "samples", {"seed": 5, "psi": 1, "label": 4}, lambda a: shown(a["samples"])),
     "mix": (classes, "mix", {"seed": 5, "psi": 0.9, "a": 3, "b": 8}, lambda a: strip_of(shown(a["film"]), 28)),
     "number": (classes, "write", {"seed": 5, "psi": 1, "text": "2026"}, lambda a: shown(a["number"])),

@@ -8,23 +8,24 @@ text.value = page.text;
 const remember = () => link.set({ seed: state.seed, psi: state.psi, ...(page.writes ? { labels: text.value } : {}), class: names[state.label], from: names[state.pair[0]], to: names[state.pair[1]] });
 const common = () => ({ seed: state.seed, psi: state.psi });
 
-// Cuts a strip into tiles, which wrap where the screen is narrow; `captions` go below them in their class's colour.
-async function tile(root, uri, count, label, captions = []) {
+// Cuts a strip into tiles, which wrap where the screen is narrow; `captions` go below them in their class's colour, and `scores`.
+async function tile(root, uri, count, label, captions, scores) {
   const strip = await loadImage(uri);
   if (root.childElementCount !== count) {
     root.replaceChildren(...Array.from({ length: count }, (_, i) => {
       const figure = document.createElement('figure');
       figure.append(document.createElement('canvas'));
-      if (captions[i] !== undefined) {
-        const caption = document.createElement('figcaption'), text = document.createElement('span');
-        text.textContent = captions[i];
-        caption.style.borderColor = page.colours[i % page.colours.length];
-        caption.append(text);
-        figure.append(caption);
-      }
+      const caption = document.createElement('figcaption'), text = document.createElement('span'), score = document.createElement('span');
+      text.textContent = captions?.[i] ?? '';
+      score.className = 'figures';
+      if (captions) caption.style.borderColor = page.colours[i % page.colours.length];
+      else caption.className = 'plain-caption';
+      caption.append(text, score);
+      figure.append(caption);
       return figure;
     }));
   }
+  root.querySelectorAll('.figures').forEach((score, i) => { score.textContent = scores ? signed(scores[i]) : ''; });
   root.querySelectorAll('canvas').forEach((canvas, i) => paintFrame(canvas, strip, i, count, page.size));
   root.setAttribute('aria-label', label);
   fit();
@@ -37,12 +38,27 @@ function fit() {
   const width = wholeMultiple(page.size, (element.clientWidth - 6 * (columns - 1)) / columns, 96);
   element.querySelectorAll('.tiles figure').forEach(figure => { figure.style.width = `${width}px`; });
   element.querySelectorAll('.tiles canvas').forEach(canvas => { canvas.style.width = `${width}px`; });
+  table.style.width = tableHead.style.width = `${wholeMultiple(page.size * page.row, element.clientWidth, page.size * page.row * 2)}px`;
   large.style.width = `${wholeMultiple(page.size, 196, 196)}px`;
 }
 
 const KEEP = 'keep the snippet';
-const showRow = async (a, job) => { await tile(row, a.row, page.row, `One latent as each of the classes ${names.slice(0, page.row).join(', ')}`, names); python.set('Every class', a.code, job.extra !== KEEP); };
-const showSamples = async (a, job) => { await tile(samples, a.samples, page.per_class, `${page.per_class} images of class ${names[state.label]}`); python.set('One class', a.code, job.extra !== KEEP); };
+const showRow = async (a, job) => { await tile(row, a.row, page.row, `One latent as each of the classes ${names.slice(0, page.row).join(', ')}`, names, a.scores); $('.scored').hidden = !a.scores; python.set('Every class', a.code, job.extra !== KEEP); };
+const showSamples = async (a, job) => { await tile(samples, a.samples, page.per_class, `${page.per_class} images of class ${names[state.label]}`, null, a.scores); python.set('One class', a.code, job.extra !== KEEP); };
+const table = $('.table'), tableHead = $('.table-head');
+names.slice(0, page.row).forEach((name, i) => {
+  const cell = document.createElement('span'), text = document.createElement('b');
+  text.textContent = name;
+  cell.style.borderColor = page.colours[i % page.colours.length];
+  cell.append(text);
+  tableHead.append(cell);
+});
+const showTable = async (a, job) => {
+  table.src = (await loadImage(a.table)).src;
+  table.alt = `${page.styles} latents in rows, the classes ${names.slice(0, page.row).join(', ')} in columns`;
+  fit();
+  python.set('Table', a.code, job.extra !== KEEP);
+};
 const film = filmStrip({ strip: $('.strip'), slider: $('.t'), large, onMove: share });
 const showMix = async (a, job) => { await film.set(a.film); python.set('Mix', a.code, job.extra !== KEEP); };
 const showNumber = async (a, job) => {
@@ -58,7 +74,7 @@ function problem(message) {
   $('.problem').textContent = message;
   text.setAttribute('aria-invalid', String(Boolean(message)));
 }
-const askRow = latest(server.row, showRow), askSamples = latest(server.samples, showSamples), askMix = latest(server.mix, showMix);
+const askTable = latest(server.table, showTable), askRow = latest(server.row, showRow), askSamples = latest(server.samples, showSamples), askMix = latest(server.mix, showMix);
 const askNumber = latest(server.write, showNumber, problem);
 
 function share(t) {
@@ -69,6 +85,7 @@ function share(t) {
 function drawAll() {
   remember();
   askRow(common(), KEEP);
+  askTable(common(), KEEP);
   askSamples({ ...common(), label: state.label }, KEEP);
   askMix({ ...common(), a: state.pair[0], b: state.pair[1] }, KEEP);
   if (page.writes) askNumber({ ...common(), text: text.value }, KEEP);
@@ -132,6 +149,7 @@ begin(async first => {
   if (first.number) await showNumber(first.number, { extra: KEEP });
   await showRow(first.row, { extra: KEEP });
   await showSamples(first.samples, { extra: KEEP });
+  await showTable(first.table, { extra: KEEP });
   await showMix(first.mix, { extra: KEEP });
   onResize(element, fit);
 });

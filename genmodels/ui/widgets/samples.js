@@ -113,7 +113,7 @@ const alone = model.options.length === 1;
 $('.chooser').hidden = alone;
 const breeds = Object.values(page.models).some(({ breeds }) => breeds);
 $('.switch').hidden = alone && !breeds;
-views([['one', 'one model'], ...(alone ? [] : [['all', 'all side by side']]), ...(breeds ? [['breed', 'breed'], ['loop', 'loop']] : [])]);
+views([['one', 'one model'], ...(alone ? [] : [['all', 'all side by side']]), ...(breeds ? [['breed', 'breed'], ['directions', 'directions'], ['loop', 'loop']] : [])]);
 describe();
 
 begin(async first => {

@@ -1,0 +1,61 @@
+"""The Samples tab's view of a generator's principal directions: sliders that nobody has labelled."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from . import snippets
+from .breed import chosen
+from .inputs import MAX_SEED, integer, number, server_function
+from .models import Model, ModelStore
+from .pictures import sheet_uri, to_bytes
+
+# Sliders, images that they move, and how far: in latent_dim dimensions N(0, I) lies about sqrt(latent_dim) from 0.
+SLIDERS, IMAGES, LIMIT = 6, 8, 6.0
+
+
+class Directions:
+    """The directions of each model, found when the first visitor asks."""
+
+    def __init__(self):
+        self._found: dict[str, object] = {}
+        self._lock = threading.Lock()
+
+    def of(self, model: Model, pipe):
+        """A `DirectionsOutput` of at most SLIDERS directions."""
+        with self._lock:
+            if model.name not in self._found:
+                self._found[model.name] = pipe.principal_directions(min(SLIDERS, pipe.latent_dim))
+            return self._found[model.name]
+
+
+def functions(store: ModelStore) -> list[Callable]:
+    """What the view's page may call."""
+    directions = Directions()
+
+    @server_function
+    def moved(payload: dict) -> dict:
+        import torch
+
+        model, pipe = chosen(store, payload)
+        seed = integer(payload.get("seed"), 0, MAX_SEED, 0)
+        found = directions.of(model, pipe)
+        given = payload.get("strengths")
+        given = given[: len(found.directions)] if isinstance(given, list) else []
+        strengths = [round(number(v, -LIMIT, LIMIT, 0.0), 2) for v in given]
+        strengths += [0.0] * (len(found.directions) - len(strengths))
+        before = pipe(num_images=IMAGES, seed=seed, output_type="np")
+        after = pipe(latents=before.latents + torch.tensor(strengths) @ found.directions, output_type="np")
+        return {
+            "model": model.name,
+            "seed": seed,
+            "size": model.sample_size,
+            "before": sheet_uri(to_bytes(before.images), IMAGES),
+            "after": sheet_uri(to_bytes(after.images), IMAGES),
+            "strengths": strengths,
+            "explained": [round(float(share), 4) for share in found.explained],
+            "code": snippets.moved(model, seed, strengths, IMAGES),
+        }
+
+    return [moved]
