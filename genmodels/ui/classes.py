@@ -185,6 +185,7 @@ def build(store: ModelStore) -> gr.HTML:
         "writes": writes_digits(model.class_names),
         "text": FIRST_TEXT,
         "film": films.film_of(model),
+        "sources": model.sources,
         "seed": FIRST_SEED,
         "max_psi": MAX_PSI,
         "max_seed": MAX_SEED,

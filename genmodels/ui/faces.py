@@ -133,6 +133,15 @@ def functions(store: ModelStore) -> list[Callable]:
         return {"picture": raw(to_bytes(pipe.decode(mean, output_type="np").images)[0]), "z": z}
 
     @server_function
+    def arithmetic(payload: dict) -> dict:
+        pipe = store.pipe(FACES)
+        seed = integer(payload.get("seed"), 0, MAX_SEED, FIRST_SEED)
+        a, b, c = (integer(payload.get(name), 0, COUNT - 1, 0) for name in "abc")
+        latents = pipe(num_images=COUNT, seed=seed).latents
+        images = pipe.decode((latents[a] - latents[b] + latents[c])[None], output_type="np").images
+        return {"picture": raw(to_bytes(images)[0]), "code": snippets.arithmetic(model, seed, (a, b, c))}
+
+    @server_function
     def factors(payload: dict) -> dict:
         latents, face = face_of(store, payload)
         pair = tuple(check_name(payload.get(key), names_of(store)) for key in ("a", "b"))
@@ -146,7 +155,7 @@ def functions(store: ModelStore) -> list[Callable]:
             "code": snippets.factors(model, face, pair, STEPS, LIMIT),
         }
 
-    return [faces, edit, photo, factors]
+    return [faces, edit, photo, arithmetic, factors]
 
 
 def page(store: ModelStore) -> dict | None:

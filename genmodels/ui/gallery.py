@@ -77,6 +77,7 @@ def described(model: Model) -> dict:
         "truncates": truncates(model),
         "figures": figures(model.read("evaluation.json")),
         "film": films.film_of(model),
+        "sources": model.sources,
     }
 
 

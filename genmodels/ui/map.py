@@ -12,9 +12,9 @@ import numpy as np
 from PIL import Image
 
 from ..errors import UserError
-from . import faces, films, pair, snippets
+from . import faces, films, in_page, pair, snippets
 from . import first_page as files
-from .inputs import integer, point, server_function
+from .inputs import MAX_SEED, integer, point, server_function
 from .models import MAP, Model, ModelStore, RealImages
 from .pictures import FRAMES, raw, sheet_uri, to_bytes
 from .plane import MAX_LIMIT, atlas_steps, pictures, scatter
@@ -23,6 +23,8 @@ from .widget import widget
 # Side in pixels of the drawing that the page sends; MNIST's digits fill a box of 20 in their 28.
 DRAWING = 112
 INK_BOX, INK_FRAME = 20, 28
+# Draws from the posterior of an image.
+DRAWS = 8
 # Brightness from which a pixel counts as ink.
 INK = 32
 
@@ -150,6 +152,26 @@ def functions(store: ModelStore) -> list[Callable]:
         return {"picture": raw(pictures(store, [z])[0]), "z": z, "code": snippets.decode(model, z)}
 
     @server_function
+    def decoder(payload: dict) -> dict:
+        pipe = store.pipe(MAP)
+        layers = None if pipe.num_classes else in_page.layers_of(pipe.decoder)
+        return {"layers": layers, "code": snippets.decode(model, [0, 0])}
+
+    @server_function
+    def resample(payload: dict) -> dict:
+        import torch
+
+        mean, deviation = (point(payload.get(name), MAX_LIMIT) for name in ("z", "deviation"))
+        seed = integer(payload.get("seed"), 0, MAX_SEED, 0)
+        noise = torch.randn(DRAWS, 2, generator=torch.Generator().manual_seed(seed))
+        latents = (torch.tensor(mean) + torch.tensor(deviation) * noise).tolist()
+        return {
+            "sheet": sheet_uri(pictures(store, latents), DRAWS),
+            "latents": [point(z, 2 * MAX_LIMIT) for z in latents],
+            "code": snippets.resample(model, mean, deviation, DRAWS, seed),
+        }
+
+    @server_function
     def line(payload: dict) -> dict:
         return film(store, point(payload.get("a"), MAX_LIMIT), point(payload.get("b"), MAX_LIMIT))
 
@@ -173,7 +195,18 @@ def functions(store: ModelStore) -> list[Callable]:
         return example_answer(store, real, index)
 
     film_of_model = films.film_function(lambda payload: model)
-    return [start, decode, line, place, example, film_of_model, *pair.functions(store), *faces.functions(store)]
+    return [
+        start,
+        decode,
+        decoder,
+        resample,
+        line,
+        place,
+        example,
+        film_of_model,
+        *pair.functions(store),
+        *faces.functions(store),
+    ]
 
 
 def build(store: ModelStore) -> gr.HTML:
@@ -184,10 +217,12 @@ def build(store: ModelStore) -> gr.HTML:
         "size": model.sample_size,
         "channels": model.num_channels,
         "draws": model.num_channels == 1,
+        "resampled": DRAWS,
         "film": films.film_of(model),
+        "sources": model.sources,
         "radius": pair.RADIUS,
         "first": files.read("map") if model.built_in else None,
         "faces": faces.page(store),
     }
     parts = ["pair", *(["faces"] if page["faces"] else [])]
-    return widget("map", "Latent map", page, functions(store), parts)
+    return widget("map", "Latent map", page, functions(store), parts, scripts=["decoder"])

@@ -63,6 +63,9 @@ MAX_SIDE, MAX_CLASSES = 1024, 10_000
 MAP_DIM = 2
 # Repositories of a Hub namespace that are looked at.
 MAX_REPOSITORIES = 100
+# In a training command what says nothing of the training, and an arXiv number or an address in its papers.
+OUTPUT_DIR = re.compile(r" --output_dir \S+")
+ADDRESS, MAX_PAPERS = re.compile(r"\d{4}\.\d{4,5}|https://[\w./-]+"), 12
 # The built-in images that stand for "real", by the number of channels of a model.
 REAL_SAMPLES = {1: "zoo:mnist-sample", 3: "zoo:cifar10-frogs-sample"}
 
@@ -118,6 +121,23 @@ class Model:
     def class_names(self) -> list[str]:
         """Names of the classes of a conditional model in order; their numbers if they have no names."""
         return [str(c) for c in self.config.get("class_names") or range(int(self.config.get("num_classes") or 10))]
+
+    @property
+    def sources(self) -> dict:
+        """Where training.json says that the model comes from: the command, and the addresses of papers by their names."""
+        training = self.read("training.json")
+        command, papers = training.get("command"), training.get("papers")
+        papers = [paper for paper in papers if isinstance(paper, str)] if isinstance(papers, list) else []
+        return {
+            "command": OUTPUT_DIR.sub("", command) if isinstance(command, str) else "",
+            "papers": {
+                paper.removeprefix("https://"): paper
+                if paper.startswith("https://")
+                else f"https://arxiv.org/abs/{paper}"
+                for paper in papers[:MAX_PAPERS]
+                if ADDRESS.fullmatch(paper)
+            },
+        }
 
     def read(self, file: str) -> dict:
         """A JSON file beside its model_index.json; empty if there is none that can be read."""

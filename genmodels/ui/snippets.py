@@ -42,6 +42,15 @@ def decode(model: Model, z: Sequence[float]) -> str:
     return head(model, [TORCH]) + f'pipe.decode(torch.tensor([{listed(z)}])).images[0].save("picture.png")\n'
 
 
+def resample(model: Model, mean: Sequence[float], deviation: Sequence[float], count: int, seed: int) -> str:
+    """Draws from the posterior of an image."""
+    return head(model, [TORCH, GRID]) + (
+        f"mean, deviation = torch.tensor({listed(mean)}), torch.tensor({listed(deviation)})\n"
+        f"noise = torch.randn({count}, 2, generator=torch.Generator().manual_seed({seed}))\n"
+        f'make_image_grid(pipe.decode(mean + deviation * noise).images, rows=1, cols={count}).save("draws.png")\n'
+    )
+
+
 def decode_both(models: Sequence[Model], z: Sequence[float]) -> str:
     """One point of two maps."""
     loads = "".join(f"    {model.class_name}.from_pretrained({quoted(model.name)}),\n" for model in models)
@@ -118,6 +127,16 @@ def edit(model: Model, face: Face, strengths: Mapping[str, float]) -> str:
     listed_strengths = ", ".join(f"{quoted(name)}: {strength:g}" for name, strength in strengths.items())
     called = f"edit(latents=latents, attribute={{{listed_strengths}}})" if strengths else "decode(latents)"
     return face_lines(model, face, []) + f'pipe.{called}.images[0].save("face.png")\n'
+
+
+def arithmetic(model: Model, seed: int, which: tuple[int, int, int]) -> str:
+    """Face A minus face B plus face C."""
+    a, b, c = which
+    return head(model) + (
+        f"latents = pipe(num_images={max(which) + 1}, seed={seed}).latents\n"
+        f"z = latents[{a}] - latents[{b}] + latents[{c}]\n"
+        'pipe.decode(z[None]).images[0].save("face.png")\n'
+    )
 
 
 def factors(model: Model, face: Face, attributes: tuple[str, str], steps: int, limit: float) -> str:

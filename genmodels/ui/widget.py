@@ -28,7 +28,14 @@ def read(name: str) -> str:
     return (FOLDER / name).read_text(encoding="utf-8")
 
 
-def widget(name: str, label: str, page: dict, functions: list[Callable], parts: Sequence[str] = ()) -> gr.HTML:
+def widget(
+    name: str,
+    label: str,
+    page: dict,
+    functions: list[Callable],
+    parts: Sequence[str] = (),
+    scripts: Sequence[str] = (),
+) -> gr.HTML:
     """The widget of one tab.
 
     Args:
@@ -38,16 +45,18 @@ def widget(name: str, label: str, page: dict, functions: list[Callable], parts: 
         functions: what its JavaScript finds in `server`.
         parts: further views with files of their own: their HTML goes where the tab's has <!-- parts -->, and their
             JavaScript runs before the tab's, each in a function of its own.
+        scripts: further JavaScript whose functions the tab and its parts call.
     """
     html = read(f"{name}.html").replace("<!-- parts -->", "".join(read(f"{part}.html") for part in parts))
     for part in ("code", "film"):
         html = html.replace(f"<!-- {part} -->", read(f"{part}.html"))
-    scripts = [read("common.js"), *(f"(() => {{\n{read(f'{part}.js')}}})();\n" for part in parts), read(f"{name}.js")]
+    shared = [read(f"{script}.js") for script in ("common", *scripts)]
+    views = [f"(() => {{\n{read(f'{part}.js')}}})();\n" for part in parts]
     return gr.HTML(
         label=label,
         html_template=html,
         css_template="".join(read(f"{file}.css") for file in (name, *parts)),
-        js_on_load="".join(scripts),
+        js_on_load="".join([*shared, *views, read(f"{name}.js")]),
         apply_default_css=False,
         server_functions=functions,
         elem_id=f"{name.replace('_', '-')}-tab",

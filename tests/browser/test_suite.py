@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import io
+
+import numpy as np
 import pytest
+from PIL import Image
 from suite_browser import drag_over_map, percentile, running_app
 
 TABS = {
@@ -596,3 +601,61 @@ def test_the_address_follows_and_leads_back(warm_page):
     warm_page.goto(warm_page.url.split("?")[0] + "?tab=classes&seed=-1&labels=%3Cb%3E&psi=9&class=77&from=x")
     wait_until(warm_page, lambda: tab.locator(".problem").inner_text() != "", 60)
     assert tab.locator(".seed").input_value() == "10"
+
+
+def test_a_picture_is_saved_in_whole_pixels(warm_page, tmp_path):
+    warm_page.get_by_role("tab", name="Classes").click()
+    panel = warm_page.locator("#classes-tab")
+    panel.get_by_role("button", name="Table").click()
+    with warm_page.expect_download() as saved:
+        panel.get_by_role("button", name="Save as PNG").click()
+    assert saved.value.suggested_filename == "classes-table.png"
+    saved.value.save_as(tmp_path / "table.png")
+    pixels = np.asarray(Image.open(tmp_path / "table.png").convert("L"))
+    # 8 rows of 10 digits of 28 pixels, each pixel three wide.
+    assert pixels.shape == (8 * 28 * 3, 10 * 28 * 3)
+    small = pixels[::3, ::3]
+    assert (pixels == small.repeat(3, 0).repeat(3, 1)).all()
+    shown = panel.locator("img.table").get_attribute("src")
+    original = np.asarray(Image.open(io.BytesIO(base64.b64decode(shown.split(",")[1]))).convert("L"))
+    assert (small == original).all()
+
+
+def test_a_posterior_is_drawn_from_again_and_again(warm_page):
+    panel = warm_page.locator("#map-tab")
+    panel.get_by_role("button", name="A test digit").click()
+    draws = panel.locator(".draws canvas")
+    panel.get_by_role("button", name="Resample").click()
+    draws.nth(7).wait_for()
+    before = [pixels(draws.nth(i)) for i in range(8)]
+    panel.get_by_role("button", name="Resample").click()
+    wait_until(warm_page, lambda: [pixels(draws.nth(i)) for i in range(8)] != before, 30)
+    assert "deviation" in panel.locator(".code code").inner_text()
+    panel.get_by_role("button", name="Clear").click()
+    assert draws.count() == 0
+
+
+def test_faces_are_added_and_subtracted(warm_page):
+    panel = warm_page.locator("#map-tab")
+    panel.get_by_role("button", name="Faces", exact=True).click()
+    result = panel.locator(".face-sum")
+    wait_until(warm_page, lambda: result.evaluate("canvas => canvas.width") == 64, 30)
+    before = pixels(result)
+    panel.get_by_role("button", name="+ C: face 12").click()
+    wait_for_change(warm_page, result, before)
+    assert "latents[1] - latents[6] + latents[11]" in panel.locator(".code code").inner_text()
+
+
+def test_frogs_move_along_their_directions(warm_page):
+    panel = open_tab(warm_page, "Samples")
+    panel.get_by_role("button", name="directions", exact=True).click()
+    sliders = panel.locator(".directions-sliders input")
+    sliders.nth(5).wait_for(timeout=90_000)
+    moved = panel.locator(".directions-pairs canvas").nth(8)
+    before = pixels(moved)
+    assert before == pixels(panel.locator(".directions-pairs canvas").nth(0))
+    sliders.first.fill("4")
+    wait_for_change(warm_page, panel.locator(".directions-pairs canvas").nth(8), before)
+    assert "4.00, 0.00" in panel.locator(".code code").inner_text()
+    panel.get_by_role("button", name="Reset").click()
+    wait_until(warm_page, lambda: pixels(panel.locator(".directions-pairs canvas").nth(8)) == before, 30)

@@ -17,7 +17,7 @@ from genmodels.ui.pictures import FRAMES, PNG_PREFIX
 
 TABS = {"map": map, "samples": samples, "classes": classes, "real_or_fake": real_or_fake, "training": training}
 KEYS = ["z", "a", "b", "drawing", "index", "seed", "count", "psi", "label", "text", "kind", "side", "model"]
-KEYS += ["session", "settings", "steps", "parents", "mutation", "round", "strengths"]
+KEYS += ["session", "settings", "steps", "parents", "mutation", "round", "strengths", "deviation"]
 NASTY = [
     None,
     True,

@@ -9,7 +9,17 @@ import pytest
 
 from genmodels.errors import UserError
 from genmodels.ui import classes, map, real_or_fake, samples
-from genmodels.ui.models import AUTOENCODER, BUILT_IN, CLASSES, MAP, SAMPLES, ModelStore, find_models, weights_digest
+from genmodels.ui.models import (
+    AUTOENCODER,
+    BUILT_IN,
+    CLASSES,
+    MAP,
+    SAMPLES,
+    Model,
+    ModelStore,
+    find_models,
+    weights_digest,
+)
 from genmodels.ui.suite import build
 
 
@@ -179,3 +189,19 @@ def test_the_digest_follows_the_weights(usual_models, tmp_path):
     (weights,) = (tmp_path / "vae" / "decoder").glob("*.safetensors")
     weights.write_bytes(weights.read_bytes() + b"0")
     assert weights_digest(tmp_path / "vae") != weights_digest(usual_models / "vae")
+
+
+def test_sources_are_what_training_json_says(tmp_path):
+    model = Model("samples", "x", folder=tmp_path)
+    assert model.sources == {"command": "", "papers": {}}
+    facts = {
+        "command": "accelerate launch train/dcgan.py --seed 1 --output_dir runs/here",
+        "papers": ["1511.06434", "https://doi.org/10.1/x", "javascript:alert(1)", 7],
+    }
+    (tmp_path / "training.json").write_text(json.dumps(facts))
+    assert model.sources == {
+        "command": "accelerate launch train/dcgan.py --seed 1",
+        "papers": {"1511.06434": "https://arxiv.org/abs/1511.06434", "doi.org/10.1/x": "https://doi.org/10.1/x"},
+    }
+    (tmp_path / "training.json").write_text('{"command": 3, "papers": {"a": 1}}')
+    assert model.sources == {"command": "", "papers": {}}

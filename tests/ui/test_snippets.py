@@ -48,6 +48,12 @@ def strip_of(film: np.ndarray, size: int) -> np.ndarray:
 CASES = {
     "spot": (map, "decode", {"z": [0.51, -1.204]}, lambda a: shown(a["picture"], 28)),
     "line": (map, "line", {"a": [-1, 2], "b": [0.5, 0.25]}, lambda a: strip_of(shown(a["film"]), 28)),
+    "posterior": (
+        map,
+        "resample",
+        {"z": [0.5, -1], "deviation": [0.333, 0.1], "seed": 3},
+        lambda a: shown(a["sheet"]),
+    ),
     "two maps": (
         map,
         "decode_both",
@@ -113,6 +119,16 @@ def test_snippet_of_an_edited_face(faces_store, tmp_path, monkeypatch, strengths
     answer = edit({"seed": 3, "index": 4, "strengths": strengths})
     made = run(answer["code"], tmp_path, monkeypatch)
     assert np.abs(made - colours(answer["picture"], 16)).max() <= 1
+
+
+def test_snippet_of_arithmetic_with_faces(faces_store, tmp_path, monkeypatch):
+    (arithmetic,) = (f for f in faces.functions(faces_store) if f.__name__ == "arithmetic")
+    answer = arithmetic({"seed": 3, "a": 5, "b": 1, "c": 8})
+    made = run(answer["code"], tmp_path, monkeypatch)
+    assert np.abs(made - colours(answer["picture"], 16)).max() <= 1
+    same = arithmetic({"seed": 3, "a": 5, "b": 1, "c": 1})["picture"]
+    (edit,) = (f for f in faces.functions(faces_store) if f.__name__ == "edit")
+    assert np.abs(colours(same, 16) - colours(edit({"seed": 3, "index": 5})["picture"], 16)).max() <= 1
 
 
 def test_snippet_of_a_grid_over_two_attributes(faces_store, tmp_path, monkeypatch):

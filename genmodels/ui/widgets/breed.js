@@ -70,5 +70,6 @@ const askLoop = latest(server.loop, answer => {
 const circle = () => askLoop({ model: models[1].value, seed: round.seed });
 $('.loop-new').addEventListener('click', () => { round.seed = Math.floor(Math.random() * 100000); circle(); });
 models[1].addEventListener('change', circle);
+python.picture('Children', '.breed-children canvas', () => page.litter_columns);
 opened.breed = () => { if (!brood.asked) found(); brood.asked = true; };
 opened.loop = () => { if (!round.asked) circle(); round.asked = true; };

@@ -96,6 +96,11 @@ function setPair() {
   share(+$('.t').value / +$('.t').max);
 }
 
+python.picture('Number', '.number');
+python.picture('Every class', '.row canvas');
+python.picture('One class', '.samples canvas');
+python.picture('Table', '.table');
+python.picture('Mix', '.mixer .strip canvas');
 link.restore(() => {
   const [label, from, to] = ['class', 'from', 'to'].map(name => names.indexOf(link.get(name)));
   if (page.writes && link.get('labels') !== null) text.value = link.get('labels').slice(0, text.maxLength > 0 ? text.maxLength : 32);
@@ -143,6 +148,7 @@ if (names.length <= 10) {
 });
 setPair();
 $('.writer').hidden = !page.writes;
+showSources(page.sources);
 trainingFilm()(page.film);
 
 begin(async first => {

@@ -128,15 +128,19 @@ function paintFrame(canvas, image, index, columns, size) {
   context.drawImage(image, (index % columns) * size, Math.floor(index / columns) * size, size, size, 0, 0, size, size);
 }
 
-// Paints raw bytes in base64, grey or RGB.
-function paintRaw(canvas, data, size, channels) {
+// Paints bytes, grey or RGB.
+function paintBytes(canvas, bytes, size, channels) {
   if (canvas.width !== size || canvas.height !== size) canvas.width = canvas.height = size;
-  const context = canvas.getContext('2d'), image = context.createImageData(size, size), bytes = atob(data);
+  const context = canvas.getContext('2d'), image = context.createImageData(size, size);
   for (let i = 0; i < size * size; i++) {
-    for (let c = 0; c < 3; c++) image.data[4 * i + c] = bytes.charCodeAt(i * channels + (channels === 3 ? c : 0));
+    for (let c = 0; c < 3; c++) image.data[4 * i + c] = bytes[i * channels + (channels === 3 ? c : 0)];
     image.data[4 * i + 3] = 255;
   }
   context.putImageData(image, 0, 0);
+}
+// The same in base64.
+function paintRaw(canvas, data, size, channels) {
+  paintBytes(canvas, Uint8Array.from(atob(data), letter => letter.charCodeAt(0)), size, channels);
 }
 
 // The width at which each of `natural` pixels covers a whole number of the screen's, as large as fits: pixels stay square.
@@ -175,6 +179,15 @@ function filmStrip({ strip, slider, large, frames = 25, perStep = 3, onMove = ()
       paint();
     },
   };
+}
+
+// How the model on show was trained, and the papers.
+function showSources({ command, papers }) {
+  const place = $('.sources'), code = document.createElement('code');
+  code.textContent = command;
+  const links = Object.entries(papers).map(([name, address]) => Object.assign(document.createElement('a'), { href: address, textContent: name }));
+  const listed = links.flatMap((link, i) => [i ? ', ' : '', link]);
+  place.replaceChildren(...(command ? ['Trained by ', code, '. '] : []), ...(links.length ? [`Paper${links.length > 1 ? 's' : ''}: `, ...listed, '.'] : []));
 }
 
 // The film of a model's training under a slider, fetched when it comes into view. `show(null)` hides it.
@@ -253,12 +266,25 @@ function views(options) {
   if (options.some(([name]) => name === wanted)) { press(wanted); show(wanted); opened[wanted]?.(); }
 }
 
-// The Python under the pictures: the snippet of whatever was touched last is shown.
+// Pictures in a grid as one, each of their pixels so many pixels wide that the longest side has about 1024.
+function enlarged(pictures, columns) {
+  const side = (picture, way) => picture[`natural${way}`] ?? picture[way.toLowerCase()];
+  const width = Math.max(...pictures.map(p => side(p, 'Width'))), height = Math.max(...pictures.map(p => side(p, 'Height')));
+  const rows = Math.ceil(pictures.length / columns), times = Math.max(1, Math.floor(1024 / Math.max(columns * width, rows * height)));
+  const canvas = Object.assign(document.createElement('canvas'), { width: columns * width * times, height: rows * height * times });
+  const context = canvas.getContext('2d');
+  context.imageSmoothingEnabled = false;
+  pictures.forEach((picture, i) => context.drawImage(picture, i % columns * width * times, Math.floor(i / columns) * height * times, width * times, height * times));
+  return canvas;
+}
+
+// The Python under the pictures: the snippet of whatever was touched last is shown, and its picture can be saved.
 const python = (() => {
-  const texts = new Map(), group = $('.code-choices'), code = $('.code code'), button = $('.copy');
+  const texts = new Map(), found = new Map(), group = $('.code-choices'), code = $('.code code'), button = $('.copy'), save = $('.save');
   let shown = null;
   function show(name) {
     shown = name;
+    save.hidden = !found.has(name);
     code.textContent = texts.get(name);
     group.querySelectorAll('button').forEach(b => b.setAttribute('aria-pressed', b.dataset.value === name));
   }
@@ -273,7 +299,18 @@ const python = (() => {
     }
     setTimeout(() => { button.textContent = 'Copy'; }, 1500);
   });
+  save.addEventListener('click', () => {
+    const { find, columns } = found.get(shown), pictures = typeof find === 'string' ? [...element.querySelectorAll(find)] : find();
+    if (!pictures.length) return;
+    enlarged(pictures, columns?.() ?? pictures.length).toBlob(blob => {
+      const link = Object.assign(document.createElement('a'), { href: URL.createObjectURL(blob), download: `${page.tab}-${shown}.png`.toLowerCase().replaceAll(/[ _]/g, '-') });
+      link.click();
+      setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+    });
+  });
   return {
+    // What is saved for a name: canvases and images by a selector or a function, in so many columns, else in one row.
+    picture(name, find, columns) { found.set(name, { find, columns }); },
     set(name, text, focus = true) {
       if (!texts.has(name)) {
         const choice = document.createElement('button');

@@ -60,6 +60,7 @@ $('.directions-new').addEventListener('click', () => { moving.seed = Math.floor(
 $('.directions-reset').addEventListener('click', () => { moving.strengths = []; move(true); });
 menu.addEventListener('change', () => { moving.strengths = []; tell('Drawing 2,000 images to find its directions.'); move(true); });
 onResize(element, paintPairs);
+python.picture('Directions', '.directions-pairs canvas', () => element.clientWidth < 900 ? 4 : page.moves.images);
 opened.directions = () => {
   if (moving.asked) return;
   moving.asked = true;

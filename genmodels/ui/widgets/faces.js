@@ -199,6 +199,36 @@ stage.addEventListener('keydown', event => {
 });
 $('.photo-says').textContent = `It is cut to a square and made small in this page; only those ${SIZE} × ${SIZE} pixels go to the server, which stores nothing.`;
 
+// A - B + C, each chosen from the faces of the seed.
+const sum = { a: 1, b: 6, c: 3 }, SIGNS = { a: 'A', b: '− B', c: '+ C' };
+const askSum = latest(server.arithmetic, (answer, job) => {
+  paintRaw($('.face-sum'), answer.picture, SIZE, 3);
+  python.set('Arithmetic', answer.code, job.extra);
+}, failed, told);
+const addUp = focus => askSum({ seed: face.seed, ...sum }, focus);
+const terms = Object.keys(SIGNS).map(term => {
+  const row = document.createElement('div'), sign = document.createElement('span');
+  sign.textContent = SIGNS[term];
+  row.setAttribute('role', 'group');
+  row.setAttribute('aria-label', `Face ${term.toUpperCase()}`);
+  row.append(sign, ...cells.map((_, i) => {
+    const button = document.createElement('button');
+    button.type = 'button';
+    button.setAttribute('aria-label', `${SIGNS[term]}: face ${i + 1}`);
+    button.append(document.createElement('canvas'));
+    button.addEventListener('click', () => { sum[term] = i; pressTerms(); addUp(true); });
+    return button;
+  }));
+  $('.sum-rows').append(row);
+  return { term, row };
+});
+const pressTerms = () => terms.forEach(({ term, row }) => row.querySelectorAll('button').forEach((button, i) => button.setAttribute('aria-pressed', String(sum[term] === i))));
+function showTerms() {
+  terms.forEach(({ row }) => row.querySelectorAll('canvas').forEach((canvas, i) => paintFrame(canvas, face.sheet, i, cells.length, SIZE)));
+  pressTerms();
+  addUp(false);
+}
+
 const askFaces = latest(server.faces, async answer => {
   face.sheet = await loadImage(answer.sheet);
   cells.forEach((cell, i) => paintFrame(cell, face.sheet, i, cells.length, SIZE));
@@ -209,6 +239,7 @@ const askFaces = latest(server.faces, async answer => {
     $('.faces-bench').hidden = false;
   }
   choose(face.index);
+  showTerms();
   view.dataset.seed = answer.seed;
 }, failed, told);
 const drawFaces = () => askFaces({ seed: face.seed });
@@ -217,8 +248,11 @@ controls(face, drawFaces);
 $('.faces-bench').hidden = true;
 onResize(view, () => {
   const room = $('.face-pair').clientWidth;
-  if (room) for (const canvas of [before, after]) canvas.style.width = `${wholeMultiple(SIZE, room / 2 - 8, element.clientWidth < 700 ? 170 : 256)}px`;
+  if (room) for (const canvas of [before, after, $('.face-sum')]) canvas.style.width = `${wholeMultiple(SIZE, room / 2 - 8, element.clientWidth < 700 ? 170 : 256)}px`;
 });
+python.picture('Arithmetic', '.face-sum');
+python.picture('Face', '.face-after');
+python.picture('Grid', '.factor-grid canvas', () => STEPS);
 opened.faces = () => {
   if (!face.asked) drawFaces();
   face.asked = true;

@@ -87,6 +87,7 @@ seed.addEventListener('input', () => {
   gallery.seed = +seed.value;
   ask();
 });
+python.picture('All models', '.cell-of', () => page.columns);
 opened.all = () => {
   if (!gallery.begun) {
     gallery.begun = true;

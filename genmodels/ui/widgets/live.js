@@ -244,4 +244,5 @@ link.restore(() => {
 set(page.live.first.settings);
 gan.code = page.live.first.code;
 (async () => { await show(page.live.first); gan.session = null; run.textContent = 'Start'; onResize(stage, () => { paintStage(); paintLosses(); }); link.apply(); })();
+python.picture('Live', '.live-stage');
 opened.live = () => { paintStage(); paintLosses(); };

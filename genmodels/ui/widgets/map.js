@@ -1,5 +1,5 @@
 const stage = $('.stage'), ink = stage.getContext('2d'), picture = $('.picture');
-const state = { limit: 3, z: [0, 0], anchors: { a: [-1, -1], b: [1, 1] }, drag: null, placed: null, points: null, atlas: null };
+const state = { limit: 3, z: [0, 0], anchors: { a: [-1, -1], b: [1, 1] }, drag: null, placed: null, draws: [], points: null, atlas: null, decoder: null, asked: false };
 const DOT = 2.6, HANDLE = 11;
 
 // The plane and the canvas: z grows to the right and upwards.
@@ -53,6 +53,10 @@ function paint() {
     ink.beginPath(); ink.ellipse(x, y, rx, ry, 0, 0, 7);
     stroke(4, 'rgba(0, 0, 0, 0.7)');
     ink.setLineDash([5 * unit, 3 * unit]); stroke(2, '#fff'); ink.setLineDash([]);
+    for (const spot of state.draws) {
+      ink.beginPath(); ink.arc(...toCanvas(spot), 3.5 * unit, 0, 7);
+      ink.fillStyle = '#fff'; ink.fill(); stroke(1.5, '#10151f');
+    }
     // Ticks around the ellipse, and the image itself on a lead, or the spot would drown in the dots.
     ink.beginPath();
     for (const [dx, dy] of [[1, 0], [-1, 0], [0, 1], [0, -1]]) {
@@ -95,15 +99,30 @@ function tell() {
   $('.near').textContent = nearestDot(state.z);
 }
 
+const decoded = (since, z, code) => {
+  python.set('Spot', code);
+  stage.dispatchEvent(new CustomEvent('decoded', { detail: { ms: performance.now() - since, z, here: Boolean(state.decoder) } }));
+};
 const decode = latest(server.decode, (answer, job) => {
   paintRaw(picture, answer.picture, page.size, page.channels);
-  python.set('Spot', answer.code);
-  stage.dispatchEvent(new CustomEvent('decoded', { detail: { ms: performance.now() - job.since, z: answer.z } }));
+  decoded(job.since, answer.z, answer.code);
 });
+// A small decoder is fetched with the first move, and from then on every spot is decoded here.
+const askDecoder = latest(server.decoder, answer => {
+  if (!answer.layers) return;
+  const run = decoderInPage(answer.layers, page.size, page.channels);
+  state.decoder = (z, since) => {
+    paintBytes(picture, run(z), page.size, page.channels);
+    decoded(since, z, answer.code.replace('[0.00, 0.00]', `[${z.map(v => v.toFixed(2)).join(', ')}]`));
+  };
+}, () => {}, () => {});
 function goTo(z) {
-  state.z = z.map(v => Math.round(clamp(v, -state.limit, state.limit) * 100) / 100);
+  state.z = z.map(v => Math.round(clamp(v, -state.limit, state.limit) * 100) / 100 + 0);
   link.set({ z: state.z.join(',') });
-  decode({ z: state.z });
+  if (!state.asked) askDecoder({});
+  state.asked = true;
+  if (state.decoder) state.decoder(state.z, performance.now());
+  else decode({ z: state.z });
   paint();
   tell();
 }
@@ -162,6 +181,9 @@ function showPlaced(answer) {
   paintRaw($('.seen'), answer.seen, page.size, page.channels);
   paintRaw($('.back'), answer.picture, page.size, page.channels);
   state.placed = answer;
+  state.draws = [];
+  $('.resample').hidden = false;
+  $('.draws').replaceChildren();
   const [x, y] = answer.z.map(v => signed(v, ''));
   const away = answer.z.some(v => Math.abs(v) > state.limit) ? ' That is off this map.' : '';
   $('.verdict').textContent = `${answer.label ? `A test image of class ${answer.label}, placed` : 'Placed'} at z = (${x}, ${y}); the ellipse spans two standard deviations.${away} ${answer.label ? '' : nearestDot(answer.z)}`;
@@ -204,8 +226,22 @@ pad.addEventListener('pointermove', event => {
   send();
 });
 for (const end of ['pointerup', 'pointercancel']) pad.addEventListener(end, () => { last = null; });
+const askResample = latest(server.resample, async answer => {
+  const sheet = await loadImage(answer.sheet);
+  state.draws = answer.latents;
+  $('.draws').replaceChildren(...answer.latents.map((_, i) => {
+    const cell = document.createElement('canvas');
+    paintFrame(cell, sheet, i, page.resampled, page.size);
+    return cell;
+  }));
+  python.set('Posterior', answer.code);
+  paint();
+});
+$('.resample').addEventListener('click', () => askResample({ z: state.placed.z, deviation: state.placed.deviation, seed: Math.floor(Math.random() * 100000) }));
 $('.clear').addEventListener('click', () => {
   state.placed = null;
+  $('.resample').hidden = true;
+  $('.draws').replaceChildren();
   for (const name of ['.seen', '.back']) { const c = $(name); c.width = c.width; }
   $('.verdict').textContent = 'Draw with the pointer or a finger.';
   wipe('draw here');
@@ -216,12 +252,18 @@ $('.example').addEventListener('click', () => {
   example({ index: Math.floor(Math.random() * (state.points ? state.points.total : 1)) });
 });
 
+python.picture('Spot', '.picture');
+python.picture('Line', '.line-part .strip canvas');
+python.picture('Atlas', () => [state.atlas]);
+for (const name of ['Test image', 'Drawing']) python.picture(name, '.back');
+python.picture('Posterior', '.draws canvas');
 wipe('draw here');
 if (!page.draws) {
   $('.what').textContent = 'Take a test image';
   $('.example').textContent = 'Another';
   pad.hidden = $('.clear').hidden = true;
 }
+showSources(page.sources);
 trainingFilm()(page.film);
 views([['one', 'the VAE'], ['pair', 'VAE and autoencoder'], ...(page.faces ? [['faces', 'Faces']] : [])]);
 link.restore(() => {

@@ -157,6 +157,7 @@ const askPair = latest(server.pair, showPair, message => {
   $('.twin-view .controls').hidden = true;
   $('.drawn').textContent = message;
 });
+python.picture('Both', '.twin-picture');
 opened.pair = () => {
   if (!pair.asked) askPair({});
   pair.asked = true;

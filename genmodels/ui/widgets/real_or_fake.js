@@ -126,6 +126,7 @@ controls(state, draw);
 // Alone on a page, the tab is painted before its font has come.
 document.fonts.ready.then(paintPlot);
 
+python.picture('Scores', '.side.generated canvas', () => page.columns);
 begin(async first => {
   const firstOf = kind => first[kind] && first[kind].compare;
   state.kind = (page.kinds.find(({ kind }) => firstOf(kind)) || page.kinds[0]).kind;

@@ -8,11 +8,12 @@ seed.max = page.max_seed;
 function describe() {
   const { nouns, figures, truncates, film: reel, title } = now(), frogs = nouns[1] === 'frogs';
   $('.what').textContent = truncates
-    ? `A generative adversarial network has learned what ${frogs ? 'small photographs of frogs look like' : 'its training images look like'} by trying to fool a second network. Each picture starts from its own random numbers, its latent, and never existed before: press New as often as you like. Pick two ${nouns[1]} and walk from one to the other.`
-    : 'A diffusion model has learned to take a little noise away from a noisy image. Each picture starts as noise, its latent, and loses it in 25 steps: press New as often as you like. Pick two images and walk from the noise of one to that of the other.';
+    ? `A generative adversarial network has learned what ${frogs ? 'small photographs of frogs look like' : 'its training images look like'} by trying to fool a second network: min over G, max over D of E[log D(x)] + E[log(1 − D(G(z)))]. Each picture starts from its own random numbers, its latent, and never existed before: press New as often as you like. Pick two ${nouns[1]} and walk from one to the other.`
+    : 'A diffusion model has learned to take a little noise away from a noisy image. It has learned to guess, from √ᾱ x + √(1 − ᾱ) ε, which part is the noise ε. Each picture starts as noise, its latent, and loses it in 25 steps: press New as often as you like. Pick two images and walk from the noise of one to that of the other.';
   $('.new').textContent = `New ${nouns[1]}`;
   $('.truncation').hidden = !truncates;
   $('.figures-of').textContent = figures ? `${title}: ${figures}.` : '';
+  showSources(now().sources);
   showFilm(reel);
   $('.stages').hidden = !now().stages;
   if (!now().stages) python.drop('Coarse to fine');
@@ -94,6 +95,9 @@ function fit() {
   large.style.width = `${wholeMultiple(state.size, 256, 256)}px`;
 }
 
+python.picture('Sheet', '.sheet img');
+python.picture('From A to B', '.between .strip canvas');
+python.picture('Coarse to fine', '.levels canvas', () => page.staged);
 link.restore(() => {
   const wanted = link.get('model'), count = link.count('count'), pair = ['a', 'b'].map(link.count);
   if (page.models[wanted]) { state.model = model.value = wanted; describe(); }
