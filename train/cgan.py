@@ -24,8 +24,8 @@ from genmodels.errors import UserError
 from genmodels.hub.push import finish_run, require_write_access
 from genmodels.hub.uploads import checkpoint_uploads
 from genmodels.training import TrainingRun, add_common_arguments, at_least, in_range, parse_arguments, run_main
-from genmodels.training.arguments import add_upsampling_argument, upsampling_papers
-from genmodels.training.optimization import split_batch
+from genmodels.training.arguments import add_adam_arguments, add_upsampling_argument, upsampling_papers
+from genmodels.training.optimization import adam_pair, split_batch
 from genmodels.training.stabilisers import Stabilisers, add_stabiliser_arguments, check_stabilisers
 
 # What differs from the flags' defaults.
@@ -82,9 +82,7 @@ def parse_args() -> argparse.Namespace:
         metavar="WEIGHT",
         help="of the class's cross-entropy in both losses (without a number: 0.2)",
     )
-    loss.add_argument("--learning_rate", type=in_range(0, 1), default=1e-3, help="(default: %(default)s)")
-    loss.add_argument("--adam_beta1", type=in_range(0, 1), default=0.0, help="(default: %(default)s)")
-    loss.add_argument("--adam_beta2", type=in_range(0, 1), default=0.99, help="(default: %(default)s)")
+    add_adam_arguments(loss, learning_rate=1e-3, beta1=0.0, beta2=0.99)
     add_stabiliser_arguments(parser)
     add_common_arguments(parser, output_dir="runs/cgan", dataset_name="ylecun/mnist")
     parser.set_defaults(r1=0.2, r2=0.2, lr_scheduler="trapezoid")
@@ -119,10 +117,7 @@ def main() -> None:
         **stabilise.layers,
         **shape,
     )
-    betas = (args.adam_beta1, args.adam_beta2)
-    optimizer_g = torch.optim.Adam(generator.parameters(), lr=args.learning_rate, betas=betas, fused=True)
-    rate_d = stabilise.discriminator_learning_rate
-    optimizer_d = torch.optim.Adam(discriminator.parameters(), lr=rate_d, betas=betas, fused=True)
+    optimizer_g, optimizer_d = adam_pair(args, generator, discriminator, stabilise.discriminator_learning_rate)
 
     classes = min(run.data.num_classes, 10)
     generator, discriminator = run.prepare(

@@ -21,8 +21,9 @@ from genmodels.errors import UserError
 from genmodels.hub.push import finish_run, require_write_access
 from genmodels.hub.uploads import checkpoint_uploads
 from genmodels.models.modeling import init_dcgan
-from genmodels.training import TrainingRun, add_common_arguments, at_least, in_range, parse_arguments, run_main
-from genmodels.training.arguments import add_upsampling_argument, upsampling_papers
+from genmodels.training import TrainingRun, add_common_arguments, at_least, parse_arguments, run_main
+from genmodels.training.arguments import add_adam_arguments, add_upsampling_argument, upsampling_papers
+from genmodels.training.optimization import adam_pair
 from genmodels.training.stabilisers import Stabilisers, add_stabiliser_arguments, check_stabilisers
 
 # What differs from the flags' defaults.
@@ -59,16 +60,15 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--preset", choices=tuple(PRESETS), default="r3gan", help="the recipe (default: %(default)s)")
     model = parser.add_argument_group("model")
     model.add_argument("--latent_dim", type=at_least(1), default=64, help="(default: %(default)s)")
-    model.add_argument("--base_channels", type=at_least(1), default=64, help="of both networks (default: %(default)s)")
+    model.add_argument("--base_channels", type=at_least(1), default=64, help="of the generator (default: %(default)s)")
+    model.add_argument("--discriminator_channels", type=at_least(1), help="(default: those of the generator)")
     model.add_argument("--kernel_size", type=int, choices=(2, 4, 6), default=4, help="(default: %(default)s)")
     model.add_argument("--discriminator_norm", choices=("none", "batch"), default="none", help="(default: %(default)s)")
     add_upsampling_argument(model)
     model.add_argument("--init", choices=("torch", "dcgan"), default="torch", help="weights; dcgan is N(0, 0.02)")
     loss = parser.add_argument_group("objective")
     loss.add_argument("--loss", choices=("relativistic", "nonsaturating"), default="relativistic")
-    loss.add_argument("--learning_rate", type=in_range(0, 1), default=1e-3, help="(default: %(default)s)")
-    loss.add_argument("--adam_beta1", type=in_range(0, 1), default=0.0, help="(default: %(default)s)")
-    loss.add_argument("--adam_beta2", type=in_range(0, 1), default=0.99, help="(default: %(default)s)")
+    add_adam_arguments(loss, learning_rate=1e-3, beta1=0.0, beta2=0.99)
     add_stabiliser_arguments(parser)
     add_common_arguments(parser, output_dir="runs/dcgan", dataset_name="uoft-cs/cifar10")
     parser.set_defaults(r1=0.5, r2=0.5, lr_scheduler="trapezoid", random_flip=True, classes=["frog"])
@@ -89,18 +89,19 @@ def main() -> None:
     shape = {
         "sample_size": run.data.sample_size,
         "num_channels": run.data.num_channels,
-        "base_channels": args.base_channels,
         "kernel_size": args.kernel_size,
     }
-    generator = DCGANGenerator(latent_dim=args.latent_dim, upsampling=args.upsampling, **shape)
-    discriminator = DCGANDiscriminator(norm=args.discriminator_norm, **stabilise.layers, **shape)
+    channels_g, channels_d = args.base_channels, args.discriminator_channels or args.base_channels
+    generator = DCGANGenerator(
+        latent_dim=args.latent_dim, base_channels=channels_g, upsampling=args.upsampling, **shape
+    )
+    discriminator = DCGANDiscriminator(
+        norm=args.discriminator_norm, base_channels=channels_d, **stabilise.layers, **shape
+    )
     if args.init == "dcgan":
         generator.apply(init_dcgan)
         discriminator.apply(init_dcgan)
-    betas = (args.adam_beta1, args.adam_beta2)
-    optimizer_g = torch.optim.Adam(generator.parameters(), lr=args.learning_rate, betas=betas, fused=True)
-    rate_d = stabilise.discriminator_learning_rate
-    optimizer_d = torch.optim.Adam(discriminator.parameters(), lr=rate_d, betas=betas, fused=True)
+    optimizer_g, optimizer_d = adam_pair(args, generator, discriminator, stabilise.discriminator_learning_rate)
 
     generator, discriminator = run.prepare(
         models={"generator": generator, "discriminator": discriminator},

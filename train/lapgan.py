@@ -25,7 +25,9 @@ from genmodels.errors import UserError
 from genmodels.hub.push import finish_run, require_write_access
 from genmodels.hub.uploads import checkpoint_uploads
 from genmodels.models.lapgan import laplacian_pyramid
-from genmodels.training import TrainingRun, add_common_arguments, at_least, in_range, parse_arguments, run_main
+from genmodels.training import TrainingRun, add_common_arguments, at_least, parse_arguments, run_main
+from genmodels.training.arguments import add_adam_arguments
+from genmodels.training.optimization import adam_pair
 from genmodels.training.stabilisers import Stabilisers, add_stabiliser_arguments, check_stabilisers
 
 # Papers of the losses.
@@ -49,9 +51,7 @@ def parse_args() -> argparse.Namespace:
     model.add_argument("--conditional", action="store_true", help="draw images of wanted classes")
     loss = parser.add_argument_group("objective")
     loss.add_argument("--loss", choices=("relativistic", "nonsaturating"), default="relativistic")
-    loss.add_argument("--learning_rate", type=in_range(0, 1), default=1e-3, help="(default: %(default)s)")
-    loss.add_argument("--adam_beta1", type=in_range(0, 1), default=0.0, help="(default: %(default)s)")
-    loss.add_argument("--adam_beta2", type=in_range(0, 1), default=0.99, help="(default: %(default)s)")
+    add_adam_arguments(loss, learning_rate=1e-3, beta1=0.0, beta2=0.99)
     add_stabiliser_arguments(parser)
     add_common_arguments(parser, output_dir="runs/lapgan", dataset_name="uoft-cs/cifar10")
     parser.set_defaults(r1=0.5, r2=0.5, lr_scheduler="trapezoid", random_flip=True)
@@ -83,10 +83,7 @@ def main() -> None:
         discriminator = LAPGANDiscriminator(**stabilise.layers, **shape)
     except ValueError as error:
         raise UserError(f"{error} The flags are --resolution, --num_levels and --latent_dim.") from error
-    betas = (args.adam_beta1, args.adam_beta2)
-    optimizer_g = torch.optim.Adam(generator.parameters(), lr=args.learning_rate, betas=betas, fused=True)
-    rate_d = stabilise.discriminator_learning_rate
-    optimizer_d = torch.optim.Adam(discriminator.parameters(), lr=rate_d, betas=betas, fused=True)
+    optimizer_g, optimizer_d = adam_pair(args, generator, discriminator, stabilise.discriminator_learning_rate)
 
     generator, discriminator = run.prepare(
         models={"generator": generator, "discriminator": discriminator},

@@ -91,6 +91,13 @@ def upsampling_papers(args: argparse.Namespace) -> list[str]:
     return ["10.23915/distill.00003"] if args.upsampling == "nearest" else []
 
 
+def add_adam_arguments(group: argparse._ArgumentGroup, *, learning_rate: float, beta1: float, beta2: float) -> None:
+    """Add the flags that `adam_pair` reads, with these defaults."""
+    group.add_argument("--learning_rate", type=in_range(0, 1), default=learning_rate, help="(default: %(default)s)")
+    group.add_argument("--adam_beta1", type=in_range(0, 1), default=beta1, help="(default: %(default)s)")
+    group.add_argument("--adam_beta2", type=in_range(0, 1), default=beta2, help="(default: %(default)s)")
+
+
 def add_common_arguments(
     parser: argparse.ArgumentParser, *, output_dir: str, dataset_name: str, draws: bool = True
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import copy
 from collections.abc import Iterator
 
@@ -77,6 +78,15 @@ class Average:
         """Go on from what `state_dict` returned."""
         self.module.load_state_dict(state["module"])
         self._count = state["count"]
+
+
+def adam_pair(
+    args: argparse.Namespace, generator: nn.Module, discriminator: nn.Module, discriminator_learning_rate: float
+) -> tuple[torch.optim.Adam, torch.optim.Adam]:
+    """Adam for the generator, with the flags' learning rate and betas, and for the discriminator with a rate of its own."""
+    betas = (args.adam_beta1, args.adam_beta2)
+    rates = ((generator, args.learning_rate), (discriminator, discriminator_learning_rate))
+    return tuple(torch.optim.Adam(network.parameters(), lr=rate, betas=betas, fused=True) for network, rate in rates)
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, state: dict) -> None:

@@ -303,6 +303,11 @@ class TrainingRun:
         folder = self.output_dir / "model"
         if self.accelerator.is_main_process:
             states = self._best["networks"] if self._best else self._saved_states()
+            for name, count in beyond_half_precision(states).items():
+                self.accelerator.print(
+                    f"{count:,} numbers of the {name} are beyond the largest of float16, 65,504, and are saved as that: the "
+                    "saved model may draw other images than the last samples show. Try a lower --learning_rate."
+                )
             # Rounded before anything is drawn or measured, so that pictures and figures are those of what is saved.
             pipeline = self.pipeline(half_precision(states))
             if complete:
@@ -635,6 +640,16 @@ def half_precision(states: dict[str, dict[str, torch.Tensor]]) -> dict[str, dict
         }
         for name, state in states.items()
     }
+
+
+def beyond_half_precision(states: dict[str, dict[str, torch.Tensor]]) -> dict[str, int]:
+    """How many numbers of each network float16 cannot hold, by the networks that have any."""
+    limit = torch.finfo(torch.float16).max
+    counts = {
+        name: sum(int((tensor.abs() > limit).sum()) for tensor in state.values() if tensor.dtype == torch.float32)
+        for name, state in states.items()
+    }
+    return {name: count for name, count in counts.items() if count}
 
 
 def save_in_half_precision(pipeline: DiffusionPipeline, folder: Path) -> None:

@@ -1,5 +1,6 @@
 """Pieces of a run that can be wrong without a run failing: averages, precision, what the card says, grids."""
 
+import argparse
 import sys
 
 import pytest
@@ -10,12 +11,14 @@ from torch import nn
 from genmodels.training.arguments import command_line
 from genmodels.training.optimization import (
     Average,
+    adam_pair,
     average_gradients,
     choose_mixed_precision,
     make_scheduler,
     restore_optimizer,
     split_batch,
 )
+from genmodels.training.run import beyond_half_precision, half_precision
 
 
 def test_the_average_starts_at_the_weights_and_follows_them():
@@ -92,3 +95,23 @@ def test_one_process_keeps_its_gradients_as_they_are():
     parameter = nn.Parameter(torch.ones(2))
     average_gradients(Accelerator(cpu=True), [parameter])
     assert parameter.grad is None
+
+
+def test_both_networks_of_a_gan_have_their_own_rate():
+    args = argparse.Namespace(learning_rate=1e-3, adam_beta1=0.1, adam_beta2=0.8)
+    optimizers = adam_pair(args, nn.Linear(2, 3), nn.Linear(4, 5), 5e-4)
+    assert [o.param_groups[0]["lr"] for o in optimizers] == [1e-3, 5e-4]
+    assert [o.param_groups[0]["betas"] for o in optimizers] == [(0.1, 0.8)] * 2
+    assert [o.param_groups[0]["params"][0].shape for o in optimizers] == [(3, 2), (5, 4)]
+
+
+def test_numbers_that_float16_cannot_hold_are_counted():
+    states = {
+        "generator": {"a": torch.tensor([1e6, 1.0, -7e4]), "n": torch.tensor(10**9)},
+        "encoder": {"a": torch.ones(3)},
+    }
+    assert beyond_half_precision(states) == {"generator": 2}
+    rounded = half_precision(states)
+    assert rounded["generator"]["a"].tolist() == [65504, 1, -65504]
+    assert rounded["generator"]["n"] == 10**9
+    assert beyond_half_precision({"generator": {"a": torch.tensor([65504.0])}}) == {}
