@@ -44,14 +44,15 @@ def run(*command: str) -> subprocess.CompletedProcess:
     ("script", "arguments"),
     [
         ("vae", []),
-        ("dcgan", ["--classes", "3", "4"]),
         ("dcgan", ["--classes", "3", "4", "--preset", "paper"]),
         ("gan", ["--preset", "classic", "--loss", "nonsaturating"]),
         ("wgan", ["--critic_steps", "2"]),
         ("wgan", ["--gradient_penalty", "--critic_steps", "2"]),
         ("lapgan", []),
-        ("cgan", ["--discriminator_channels", "4", "--gradient_accumulation_steps", "2"]),
-        ("cgan", ["--discriminator_channels", "4", "--spectral_norm", "--minibatch_stddev", "--historical_averaging"]),
+        (
+            "cgan",
+            ["--gradient_accumulation_steps", "2", "--spectral_norm", "--minibatch_stddev", "--historical_averaging"],
+        ),
         ("cgan", ["--preset", "wgan-gp", "--auxiliary_classifier"]),
         ("evaluator", []),
     ],
