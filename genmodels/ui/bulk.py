@@ -10,6 +10,7 @@ import gradio as gr
 import numpy as np
 
 from .inputs import MAX_SEED, answered, integer, number, one_of
+from .language import I18N
 from .models import Model, ModelStore
 from .pictures import sheet, to_bytes
 
@@ -91,20 +92,20 @@ def build(store: ModelStore) -> None:
         picture = sheet(images, columns_of(count))
         return gr.update(value=picture.repeat(3, axis=2) if picture.shape[2] == 1 else picture, visible=True)
 
-    with gr.Accordion(f"Up to {MAX_IMAGES:,} images at once", open=False, elem_id="bulk"):
+    with gr.Accordion(I18N(f"Up to {MAX_IMAGES:,} images at once"), open=False, elem_id="bulk"):
         choices = [(name, kind) for kind, name in names.items()]
-        kind = gr.Radio(choices, value=choices[0][1], label="Model", visible=len(choices) > 1)
+        kind = gr.Radio(choices, value=choices[0][1], label=I18N("Model"), visible=len(choices) > 1)
         with gr.Row(equal_height=True):
-            count = gr.Slider(1, MAX_IMAGES, value=MAX_IMAGES, step=1, label="Images")
-            seed = gr.Number(value=0, minimum=0, maximum=MAX_SEED, precision=0, label="Seed")
-            psi = gr.Slider(0, MAX_PSI, value=1, step=0.05, label="Truncation ψ")
-        button = gr.Button("Draw", variant="primary")
+            count = gr.Slider(1, MAX_IMAGES, value=MAX_IMAGES, step=1, label=I18N("Images"))
+            seed = gr.Number(value=0, minimum=0, maximum=MAX_SEED, precision=0, label=I18N("Seed"))
+            psi = gr.Slider(0, MAX_PSI, value=1, step=0.05, label=I18N("Truncation ψ"))
+        button = gr.Button(I18N("Draw"), variant="primary")
         picture = gr.Image(
             format="png",
             visible=False,
             show_label=False,
             buttons=["download", "fullscreen"],
-            alt_text="The sheet of generated images",
+            alt_text=I18N("The sheet of generated images"),
         )
     button.click(
         run,

@@ -73,7 +73,7 @@ def described(model: Model) -> dict:
         "title": model.title,
         "reason": model.reason,
         "size": model.sample_size,
-        "nouns": ["frog", "frogs"] if frogs else ["image", "images"],
+        "frogs": frogs,
         "truncates": truncates(model),
         "figures": figures(model.read("evaluation.json")),
         "film": films.film_of(model),

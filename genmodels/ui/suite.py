@@ -10,6 +10,7 @@ import gradio as gr
 from ..errors import UserError
 from . import bulk, classes, map, models, real_or_fake, samples, training
 from .api import add_api
+from .language import I18N
 from .widget import read
 
 NAME, TITLE = "genmodels", "Classic generative models, alive under your hands."
@@ -46,14 +47,14 @@ def build(store: models.ModelStore, tabs: Sequence[str] = models.TABS) -> gr.Blo
     title = TITLE if len(tabs) > 1 else TABS[tabs[0]][1]
     page_title = f"{NAME}: {title[0].lower()}{title[1:].rstrip('.')}"
     with gr.Blocks(title=page_title, analytics_enabled=False, delete_cache=(CACHE_SECONDS, CACHE_SECONDS)) as demo:
-        gr.HTML(read("header.html").replace("<!-- title -->", title), elem_id="suite-header")
+        gr.HTML(read("header.html").replace("<!-- title -->", str(I18N(title))), elem_id="suite-header")
         if len(tabs) == 1:
             TABS[tabs[0]][2].build(store)
         else:
             with gr.Tabs(elem_id="suite-tabs"):
                 for name, _, module in (TABS[tab] for tab in tabs):
                     # Rendered at once though hidden, so that every tab has its picture when it is opened.
-                    with gr.Tab(name, id=name, render_children=True):
+                    with gr.Tab(I18N(name), id=name, render_children=True):
                         module.build(store)
         bulk.build(store)
         add_api(store, tabs)
@@ -78,6 +79,7 @@ def launch(demo: gr.Blocks, host: str, port: int, share: bool = False, mcp: bool
             ssr_mode=False,
             run_history=False,
             footer_links=["api"],
+            i18n=I18N,
             mcp_server=mcp,
             prevent_thread_lock=True,
             # With --share, the public address must be printed.

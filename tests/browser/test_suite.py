@@ -659,3 +659,26 @@ def test_frogs_move_along_their_directions(warm_page):
     assert "4.00, 0.00" in panel.locator(".code code").inner_text()
     panel.get_by_role("button", name="Reset").click()
     wait_until(warm_page, lambda: pixels(panel.locator(".directions-pairs canvas").nth(8)) == before, 30)
+
+
+def test_the_page_speaks_the_browsers_language(open_page):
+    page = open_page(locale="de-DE")
+    page.get_by_role("tab", name="Echt oder nicht?").wait_for()
+    panel = page.locator("#map-tab")
+    assert "alle Modelle" not in panel.inner_text()
+    assert "Ein Variational Autoencoder presst jedes Bild in zwei Zahlen" in panel.inner_text()
+    assert panel.get_by_role("button", name="Eine Testziffer").is_visible()
+    assert panel.locator(".code-choices button").first.inner_text() == "Stelle"
+    assert panel.locator(".stage").get_attribute("aria-label").startswith("Latente Karte")
+    assert "lebendig unter deinen Händen" in page.locator("#suite-header").inner_text()
+    page.get_by_role("tab", name="Klassen").click()
+    page.locator("#classes-tab .text").fill("12x")
+    page.get_by_text("Nur die Ziffern 0 bis 9 lassen sich schreiben").wait_for(timeout=60_000)
+    page.goto(f"{page.url.split('?')[0]}?tab=training")
+    page.get_by_role("button", name="Rückblick").wait_for(timeout=60_000)
+
+
+def test_other_languages_see_english(open_page):
+    page = open_page(locale="ja-JP")
+    page.get_by_role("tab", name="Real or fake?").wait_for()
+    assert page.locator("#map-tab").get_by_role("button", name="A test digit").is_visible()

@@ -17,9 +17,9 @@ function showParents() {
     const button = document.createElement('button'), caption = document.createElement('span');
     button.type = 'button';
     caption.className = 'note';
-    caption.textContent = `parent ${'AB'[i]}`;
+    caption.textContent = t`parent ${'AB'[i]}`;
     button.append(picture, caption);
-    button.setAttribute('aria-label', `Parent ${'AB'[i]}: the next chosen child takes its place`);
+    button.setAttribute('aria-label', t`Parent ${'AB'[i]}: the next chosen child takes its place`);
     button.setAttribute('aria-pressed', String(brood.next === i));
     button.addEventListener('click', () => { brood.next = i; showParents(); });
     return button;
@@ -31,7 +31,7 @@ const askLitter = latest(server.litter, async answer => {
   $('.breed-children').replaceChildren(...answer.latents.map((latent, i) => {
     const button = document.createElement('button');
     button.type = 'button';
-    button.setAttribute('aria-label', `Child ${i + 1}: make it a parent`);
+    button.setAttribute('aria-label', t`Child ${i + 1}: make it a parent`);
     button.append(canvasOf(sheet, i, page.litter_columns, answer.size, narrow ? 80 : 112));
     button.addEventListener('click', () => {
       brood.parents[brood.next] = latent;
@@ -44,7 +44,7 @@ const askLitter = latest(server.litter, async answer => {
     });
     return button;
   }));
-  $('.breed-generation').textContent = brood.generation ? `Generation ${brood.generation + 1}.` : 'Choose a child: it takes the place of the marked parent.';
+  $('.breed-generation').textContent = brood.generation ? t`Generation ${brood.generation + 1}.` : t`Choose a child: it takes the place of the marked parent.`;
   python.set('Children', answer.code);
 });
 const breed = () => askLitter({ model: models[0].value, parents: brood.parents, mutation: +mutation.value, seed: brood.seed });

@@ -43,8 +43,8 @@ function fit() {
 }
 
 const KEEP = 'keep the snippet';
-const showRow = async (a, job) => { await tile(row, a.row, page.row, `One latent as each of the classes ${names.slice(0, page.row).join(', ')}`, names, a.scores); $('.scored').hidden = !a.scores; python.set('Every class', a.code, job.extra !== KEEP); };
-const showSamples = async (a, job) => { await tile(samples, a.samples, page.per_class, `${page.per_class} images of class ${names[state.label]}`, null, a.scores); python.set('One class', a.code, job.extra !== KEEP); };
+const showRow = async (a, job) => { await tile(row, a.row, page.row, t`One latent as each of the classes ${names.slice(0, page.row).join(', ')}`, names, a.scores); $('.scored').hidden = !a.scores; python.set('Every class', a.code, job.extra !== KEEP); };
+const showSamples = async (a, job) => { await tile(samples, a.samples, page.per_class, t`${page.per_class} images of class ${names[state.label]}`, null, a.scores); python.set('One class', a.code, job.extra !== KEEP); };
 const table = $('.table'), tableHead = $('.table-head');
 names.slice(0, page.row).forEach((name, i) => {
   const cell = document.createElement('span'), text = document.createElement('b');
@@ -55,7 +55,7 @@ names.slice(0, page.row).forEach((name, i) => {
 });
 const showTable = async (a, job) => {
   table.src = (await loadImage(a.table)).src;
-  table.alt = `${page.styles} latents in rows, the classes ${names.slice(0, page.row).join(', ')} in columns`;
+  table.alt = t`${page.styles} latents in rows, the classes ${names.slice(0, page.row).join(', ')} in columns`;
   fit();
   python.set('Table', a.code, job.extra !== KEEP);
 };
@@ -64,14 +64,14 @@ const showMix = async (a, job) => { await film.set(a.film); python.set('Mix', a.
 const showNumber = async (a, job) => {
   problem('');
   number.src = (await loadImage(a.number)).src;
-  number.alt = `The number ${text.value.trim()} in generated handwriting`;
+  number.alt = t`The number ${text.value.trim()} in generated handwriting`;
   number.dataset.columns = a.length;
   fit();
   number.hidden = false;
   python.set('Number', a.code, job.extra !== KEEP);
 };
 function problem(message) {
-  $('.problem').textContent = message;
+  $('.problem').textContent = t([message]);
   text.setAttribute('aria-invalid', String(Boolean(message)));
 }
 const askTable = latest(server.table, showTable), askRow = latest(server.row, showRow), askSamples = latest(server.samples, showSamples), askMix = latest(server.mix, showMix);

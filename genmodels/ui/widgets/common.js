@@ -1,13 +1,35 @@
 // Shared by all tabs; stands in front of each tab's own script.
 const page = props.page;
+// The texts in the browser's language, by the English ones; English itself where it has none.
+const [LANGUAGE, words] = (() => {
+  const all = window.gradio_config?.i18n_translations ?? {}, language = navigator.language.slice(0, 2);
+  return all[language] ? [language, all[language]] : ['en', {}];
+})();
+// t`step ${3} of ${5}` looks for "step {0} of {1}".
+function t(parts, ...values) {
+  const text = parts.reduce((joined, part, i) => `${joined}{${i - 1}}${part}`);
+  return (words[text] ?? text).replace(/\{(\d)\}/g, (_, i) => values[i]);
+}
+// The texts of the page as it was written: those of whole elements with what is bold or linked in them, of lone pieces, of attributes.
+(function translate(root) {
+  const known = text => words[text.replace(/\s+/g, ' ').trim()];
+  for (const name of ['aria-label', 'title', 'placeholder']) if (root.hasAttribute?.(name)) root.setAttribute(name, known(root.getAttribute(name)) ?? root.getAttribute(name));
+  const whole = known(root.innerHTML ?? '');
+  if (whole) root.innerHTML = whole;
+  else for (const child of [...root.childNodes]) {
+    if (child.nodeType === Node.ELEMENT_NODE) translate(child);
+    else if (child.nodeType === Node.TEXT_NODE && known(child.data)) child.data = child.data.replace(child.data.trim(), () => known(child.data));
+  }
+})(element);
+element.lang = LANGUAGE;
 const $ = (selector, root = element) => root.querySelector(selector);
 const pause = ms => new Promise(done => setTimeout(done, ms));
 const clamp = (v, low, high) => Math.min(Math.max(v, low), high);
 const signed = (v, plus = '+') => (v < 0 ? '−' : plus) + Math.abs(v).toFixed(2);
-const WARMING = 'Warming up: the networks are being loaded, a few seconds more.';
+const WARMING = t`Warming up: the networks are being loaded, a few seconds more.`;
 
-function notice(text, bad = false) {
-  const place = $('.notice');
+function notice(message, bad = false) {
+  const text = t([message]), place = $('.notice');
   if (place.textContent !== text) place.textContent = text;
   place.hidden = !text;
   place.classList.toggle('bad', bad);
@@ -39,7 +61,7 @@ const link = (() => {
     hidden = !element.clientWidth;
   }).observe(element);
   // The other tabs are put together when they are opened: the first that is there opens the wanted one, once.
-  const root = document.documentElement, wanted = TAB_NAMES[given.get('tab')];
+  const root = document.documentElement, wanted = TAB_NAMES[given.get('tab')] && t([TAB_NAMES[given.get('tab')]]);
   const open = () => {
     const tab = [...document.querySelectorAll('[role="tab"]')].find(button => button.textContent.trim() === wanted);
     if (tab) tab.click(); else if (element.isConnected) setTimeout(open, 100);
@@ -74,7 +96,7 @@ function latest(call, show, fail = message => notice(message, true), tell = noti
     try {
       answer = await call(job.payload);
     } catch (error) {
-      await again('The server does not answer; trying again.', 2000);
+      await again(t`The server does not answer; trying again.`, 2000);
     }
     if (answer && answer.status === 'loading') await again(WARMING, 400);
     else if (answer && answer.status === 'error') { tell(''); fail(answer.message); }
@@ -187,8 +209,10 @@ function showSources({ command, papers }) {
   code.textContent = command;
   const links = Object.entries(papers).map(([name, address]) => Object.assign(document.createElement('a'), { href: address, textContent: name }));
   const listed = links.flatMap((link, i) => [i ? ', ' : '', link]);
-  place.replaceChildren(...(command ? ['Trained by ', code, '. '] : []), ...(links.length ? [`Paper${links.length > 1 ? 's' : ''}: `, ...listed, '.'] : []));
+  place.replaceChildren(...(command ? [`${t`Trained by`} `, code, '. '] : []), ...(links.length ? [`${links.length > 1 ? t`Papers` : t`Paper`}: `, ...listed, '.'] : []));
 }
+
+const stepOf = (step, last) => t`step ${step.toLocaleString(LANGUAGE)} of ${last.toLocaleString(LANGUAGE)}`;
 
 // The film of a model's training under a slider, fetched when it comes into view. `show(null)` hides it.
 function trainingFilm() {
@@ -198,10 +222,10 @@ function trainingFilm() {
     const i = +slider.value, { columns, width, height, steps } = film;
     if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
     canvas.getContext('2d').drawImage(sheet, i % columns * width, Math.floor(i / columns) * height, width, height, 0, 0, width, height);
-    const text = `step ${steps[i].toLocaleString('en')} of ${steps.at(-1).toLocaleString('en')}`;
+    const text = stepOf(steps[i], steps.at(-1));
     output.textContent = text;
     slider.setAttribute('aria-valuetext', text);
-    canvas.setAttribute('aria-label', `The same latents at ${text}`);
+    canvas.setAttribute('aria-label', t`The same latents at ${text}`);
     fit();
   }
   function fit() {
@@ -248,7 +272,7 @@ function choices(root, options, pressed, choose) {
     const button = document.createElement('button');
     button.type = 'button';
     button.dataset.value = value;
-    button.textContent = text;
+    button.textContent = t([String(text)]);
     button.addEventListener('click', () => { press(value); choose(value); });
     root.append(button);
   });
@@ -291,13 +315,13 @@ const python = (() => {
   button.addEventListener('click', async () => {
     try {
       await navigator.clipboard.writeText(code.textContent);
-      button.textContent = 'Copied';
+      button.textContent = t`Copied`;
     } catch (error) {
       // Without the clipboard (plain http, or not allowed) the text is at least selected.
       getSelection().selectAllChildren(code);
-      button.textContent = 'Selected';
+      button.textContent = t`Selected`;
     }
-    setTimeout(() => { button.textContent = 'Copy'; }, 1500);
+    setTimeout(() => { button.textContent = t`Copy`; }, 1500);
   });
   save.addEventListener('click', () => {
     const { find, columns } = found.get(shown), pictures = typeof find === 'string' ? [...element.querySelectorAll(find)] : find();
@@ -316,7 +340,7 @@ const python = (() => {
         const choice = document.createElement('button');
         choice.type = 'button';
         choice.dataset.value = name;
-        choice.textContent = name;
+        choice.textContent = t([name]);
         choice.addEventListener('click', () => show(name));
         group.append(choice);
       }

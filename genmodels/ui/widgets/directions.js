@@ -13,9 +13,9 @@ function tell(text, bad = false) {
 function showSliders(explained) {
   $('.directions-sliders').replaceChildren(...explained.map((share, k) => {
     const label = document.createElement('label'), name = document.createElement('span'), slider = document.createElement('input'), output = document.createElement('output');
-    name.textContent = `${k + 1}: ${(100 * share).toFixed(share < 0.1 ? 1 : 0)}% of variance`;
+    name.textContent = t`${k + 1}: ${(100 * share).toFixed(share < 0.1 ? 1 : 0)}% of variance`;
     Object.assign(slider, { type: 'range', min: -page.moves.limit, max: page.moves.limit, step: 0.25, value: moving.strengths[k] ?? 0 });
-    slider.setAttribute('aria-label', `Direction ${k + 1}`);
+    slider.setAttribute('aria-label', t`Direction ${k + 1}`);
     output.className = 'figures';
     const write = () => { output.textContent = signed(+slider.value); };
     slider.addEventListener('input', () => { moving.strengths[k] = +slider.value; write(); move(); });
@@ -48,7 +48,7 @@ const askMoved = latest(server.moved, async (answer, job) => {
   Object.assign(moving, { size: answer.size, sheets: await Promise.all([answer.before, answer.after].map(loadImage)) });
   if (job.extra) { moving.strengths = answer.strengths; showSliders(answer.explained); }
   paintPairs();
-  pairs.setAttribute('aria-label', `${page.moves.images} images before, and moved by ${answer.strengths.join(', ')} along the directions`);
+  pairs.setAttribute('aria-label', t`${page.moves.images} images before, and moved by ${answer.strengths.join(', ')} along the directions`);
   python.set('Directions', answer.code);
 }, message => tell(message, true), tell);
 // `anew`: the sliders too.
@@ -58,7 +58,7 @@ function move(anew = false) {
 }
 $('.directions-new').addEventListener('click', () => { moving.seed = Math.floor(Math.random() * 100000); move(); });
 $('.directions-reset').addEventListener('click', () => { moving.strengths = []; move(true); });
-menu.addEventListener('change', () => { moving.strengths = []; tell('Drawing 2,000 images to find its directions.'); move(true); });
+menu.addEventListener('change', () => { moving.strengths = []; tell(t`Drawing 2,000 images to find its directions.`); move(true); });
 onResize(element, paintPairs);
 python.picture('Directions', '.directions-pairs canvas', () => element.clientWidth < 900 ? 4 : page.moves.images);
 opened.directions = () => {
@@ -68,6 +68,6 @@ opened.directions = () => {
   if (wanted.every(Number.isFinite)) moving.strengths = wanted;
   if (movable.some(([name]) => name === link.get('model'))) menu.value = link.get('model');
   moving.seed = link.count('seed') ?? 0;
-  tell('Drawing 2,000 images to find its directions.');
+  tell(t`Drawing 2,000 images to find its directions.`);
   move(true);
 };

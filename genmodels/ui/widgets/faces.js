@@ -20,7 +20,7 @@ const edit = () => askEdit({ ...chosen(), strengths: face.strengths });
 const cells = Array.from({ length: page.faces.count }, (_, i) => {
   const button = document.createElement('button'), canvas = document.createElement('canvas');
   button.type = 'button';
-  button.setAttribute('aria-label', `Face ${i + 1}`);
+  button.setAttribute('aria-label', t`Face ${i + 1}`);
   button.append(canvas);
   button.addEventListener('click', () => choose(i));
   tiles.append(button);
@@ -134,7 +134,7 @@ const askPhoto = latest(server.photo, (answer, job) => {
   Object.assign(face, { z: answer.z, square: job.payload.square });
   press(-1);
   for (const canvas of [$('.photo-back'), before]) paintRaw(canvas, answer.picture, SIZE, 3);
-  $('.photo-says').textContent = `The encoder squeezed ${(3 * SIZE * SIZE).toLocaleString('en')} values into ${answer.z.length} numbers. What this bottleneck loses is lost, before anything is added or taken away.`;
+  $('.photo-says').textContent = t`The encoder squeezed ${(3 * SIZE * SIZE).toLocaleString(LANGUAGE)} values into ${answer.z.length} numbers. What this bottleneck loses is lost, before anything is added or taken away.`;
   edit();
   if (job.extra) drawGrid();
 }, failed, told);
@@ -164,7 +164,7 @@ $('.photo-file').addEventListener('change', async event => {
     // A drawing in vectors may have no size.
     if (!photo.image.width || !photo.image.height) throw new Error('no pixels');
   } catch (error) {
-    $('.photo-says').textContent = 'That file is no picture that this browser can show.';
+    $('.photo-says').textContent = t`That file is no picture that this browser can show.`;
     return;
   } finally {
     URL.revokeObjectURL(address);
@@ -197,7 +197,7 @@ stage.addEventListener('keydown', event => {
   sendPhoto(true);
   event.preventDefault();
 });
-$('.photo-says').textContent = `It is cut to a square and made small in this page; only those ${SIZE} × ${SIZE} pixels go to the server, which stores nothing.`;
+$('.photo-says').textContent = t`It is cut to a square and made small in this page; only those ${SIZE} × ${SIZE} pixels go to the server, which stores nothing.`;
 
 // A - B + C, each chosen from the faces of the seed.
 const sum = { a: 1, b: 6, c: 3 }, SIGNS = { a: 'A', b: '− B', c: '+ C' };
@@ -210,11 +210,11 @@ const terms = Object.keys(SIGNS).map(term => {
   const row = document.createElement('div'), sign = document.createElement('span');
   sign.textContent = SIGNS[term];
   row.setAttribute('role', 'group');
-  row.setAttribute('aria-label', `Face ${term.toUpperCase()}`);
+  row.setAttribute('aria-label', t`Face ${term.toUpperCase()}`);
   row.append(sign, ...cells.map((_, i) => {
     const button = document.createElement('button');
     button.type = 'button';
-    button.setAttribute('aria-label', `${SIGNS[term]}: face ${i + 1}`);
+    button.setAttribute('aria-label', t`${SIGNS[term]}: face ${i + 1}`);
     button.append(document.createElement('canvas'));
     button.addEventListener('click', () => { sum[term] = i; pressTerms(); addUp(true); });
     return button;

@@ -24,13 +24,13 @@ const columns = Array.from({ length: page.columns }, (_, i) => {
   });
   return button;
 });
-heads.append(make('p', 'note', 'Pick two columns.'), ...columns, make('span', 'walk-head', 'A to B'));
+heads.append(make('p', 'note', t`Pick two columns.`), ...columns, make('span', 'walk-head', t`A to B`));
 function mark() {
   columns.forEach((button, i) => {
     const end = ['A', 'B'].filter((_, j) => gallery.pair[j] === i).join(' ');
     if (end) button.dataset.end = end[0]; else delete button.dataset.end;
     button.textContent = end || i + 1;
-    button.setAttribute('aria-label', `Column ${i + 1}${end ? `, ${end}` : ''}`);
+    button.setAttribute('aria-label', `${t`Column ${i + 1}`}${end ? `, ${end}` : ''}`);
     button.setAttribute('aria-pressed', String(Boolean(end)));
   });
 }
@@ -39,12 +39,12 @@ function row(name) {
   const { title, figures, reason } = page.models[name];
   const root = make('section', 'row-of'), about = make('div'), latent = make('span', 'note latent');
   root.setAttribute('aria-label', title);
-  about.append(make('h2', '', title), make('p', 'note', figures || 'FID and recall have not been measured.'), latent);
+  about.append(make('h2', '', title), make('p', 'note', figures || t`FID and recall have not been measured.`), latent);
   const cells = Array.from({ length: page.columns }, (_, i) => make('canvas', 'cell-of'));
   const walk = make('canvas', 'walk'), failed = make('p', 'note failed');
   [...cells, walk].forEach((canvas, i) => {
     canvas.setAttribute('role', 'img');
-    canvas.setAttribute('aria-label', i < page.columns ? `${title}, column ${i + 1}` : `${title}, between A and B`);
+    canvas.setAttribute('aria-label', `${title}, ${i < page.columns ? t`column ${i + 1}` : t`between A and B`}`);
   });
   failed.hidden = true;
   root.append(about, failed, ...cells, walk);
@@ -59,7 +59,7 @@ function row(name) {
     cells.forEach((canvas, i) => paintFrame(canvas, sheet, i, page.columns, answer.size));
     side.film = film;
     paintWalk(side);
-    latent.textContent = `latent of ${answer.latent_dim.toLocaleString('en')} numbers`;
+    latent.textContent = t`latent of ${answer.latent_dim.toLocaleString(LANGUAGE)} numbers`;
     python.set('All models', answer.code);
     root.dataset.seed = gallery.seed;
   }, fail, message => {

@@ -1,6 +1,6 @@
 // One image, one guess. The best streak stays in this browser.
 const BEST = 'genmodels-best-streak';
-const JUDGES = { you: 'You', discriminator: 'Discriminator', evaluator: 'Evaluator' };
+const JUDGES = { you: t`You`, discriminator: t`Discriminator`, evaluator: t`Evaluator` };
 const play = { kind: null, round: null, streak: 0, best: 0, tallies: {}, sizes: {}, asked: false };
 const picture = $('.game-picture'), truth = $('.game-truth'), buttons = [...element.querySelectorAll('.game-guess')], next = $('.game-next');
 try { play.best = clamp(Math.floor(+localStorage.getItem(BEST)) || 0, 0, 1e6); } catch (error) { /* A browser may forbid it. */ }
@@ -10,7 +10,7 @@ function ready(guessing) {
   next.disabled = guessing || !play.round;
 }
 function streak() {
-  $('.game-streak').textContent = `In a row: ${play.streak} · best: ${play.best}`;
+  $('.game-streak').textContent = t`In a row: ${play.streak} · best: ${play.best}`;
 }
 function tally(verdicts, real) {
   for (const [judge, said] of Object.entries(verdicts)) {
@@ -26,7 +26,7 @@ function showScores() {
     const row = document.createElement('tr'), name = document.createElement('th'), entry = play.tallies[judge];
     name.scope = 'row';
     name.textContent = title;
-    const cells = [entry ? (entry.said ? 'real' : 'fake') : '', entry ? `${entry.right} of ${entry.of}` : '0 of 0', entry ? `${Math.round(100 * entry.right / entry.of)}%` : ''];
+    const cells = [entry ? (entry.said ? t`real` : t`fake`) : '', entry ? t`${entry.right} of ${entry.of}` : t`${0} of ${0}`, entry ? `${Math.round(100 * entry.right / entry.of)}%` : ''];
     row.append(name, ...cells.map(text => Object.assign(document.createElement('td'), { textContent: text })));
     if (entry) row.children[1].className = entry.last ? 'right' : 'wrong';
     return row;
@@ -37,7 +37,7 @@ function showRound(answer) {
   play.round = answer.round;
   play.sizes = { size: answer.size };
   picture.className = 'game-picture';
-  picture.setAttribute('aria-label', 'Real, or generated?');
+  picture.setAttribute('aria-label', t`Real, or generated?`);
   paintRaw(picture, answer.picture, answer.size, answer.channels);
   truth.textContent = '';
   $('.game-near').hidden = true;
@@ -52,9 +52,9 @@ const askGuess = latest(server.guess, async (answer, job) => {
   play.streak = right ? play.streak + 1 : 0;
   play.best = Math.max(play.best, play.streak);
   try { localStorage.setItem(BEST, play.best); } catch (error) { /* A browser may forbid it. */ }
-  truth.textContent = `${right ? 'Right' : 'Wrong'}: ${answer.real ? 'a real test image.' : 'the network made it.'}`;
+  truth.textContent = `${right ? t`Right` : t`Wrong`}: ${answer.real ? t`a real test image.` : t`the network made it.`}`;
   picture.classList.add(answer.real ? 'real' : 'fake');
-  picture.setAttribute('aria-label', answer.real ? 'A real test image' : 'A generated image');
+  picture.setAttribute('aria-label', answer.real ? t`A real test image` : t`A generated image`);
   const sheet = await loadImage(answer.sheet), { size } = play.sizes;
   $('.game-near').hidden = false;
   $('.game-near .found').replaceChildren(...answer.distances.map((distance, i) => {
@@ -62,7 +62,7 @@ const askGuess = latest(server.guess, async (answer, job) => {
     paintFrame(canvas, sheet, i + 1, answer.distances.length + 1, size);
     canvas.style.width = `${wholeMultiple(size, 64, 64)}px`;
     canvas.setAttribute('role', 'img');
-    canvas.setAttribute('aria-label', `Training image, distance ${distance.toFixed(3)}`);
+    canvas.setAttribute('aria-label', t`Training image, distance ${distance.toFixed(3)}`);
     caption.textContent = distance.toFixed(3);
     figure.append(canvas, caption);
     return figure;

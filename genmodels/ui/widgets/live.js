@@ -1,18 +1,18 @@
 // A GAN that the server trains a turn at a time: nothing runs there that no page asks for.
 const SPEEDS = [1, 5, 20, 100, 500];
 const LOSSES = {
-  nonsaturating: ['Non-saturating', 'The generator minimizes −E log D(G(z)): its gradient is strong while it loses.', '1406.2661'],
-  minimax: ['Minimax', 'The generator minimizes E log(1 − D(G(z))): its gradient vanishes where the discriminator is sure.', '1406.2661'],
-  wasserstein: ['Wasserstein', 'A critic maximizes E D(x) − E D(G(z)) under a bound on its slope.', '1701.07875'],
-  relativistic: ['Relativistic', 'Both see pairs: E softplus(D(G(z)) − D(x)), and the reverse.', '2501.05441'],
+  nonsaturating: [t`Non-saturating`, t`The generator minimizes −E log D(G(z)): its gradient is strong while it loses.`, '1406.2661'],
+  minimax: [t`Minimax`, t`The generator minimizes E log(1 − D(G(z))): its gradient vanishes where the discriminator is sure.`, '1406.2661'],
+  wasserstein: [t`Wasserstein`, t`A critic maximizes E D(x) − E D(G(z)) under a bound on its slope.`, '1701.07875'],
+  relativistic: [t`Relativistic`, t`Both see pairs: E softplus(D(G(z)) − D(x)), and the reverse.`, '2501.05441'],
 };
 const SWITCHES = {
-  gradient_penalty: ['gradient penalty', 'R1 and R2: ½ ‖∇D‖² at data and fakes; of a critic (‖∇D‖ − 1)² between them', '1801.04406'],
-  minibatch_stddev: ['minibatch stddev', 'the discriminator sees how much a batch differs', '1710.10196'],
-  spectral_norm: ['spectral norm', 'no layer of the discriminator stretches anything', '1802.05957'],
-  label_smoothing: ['label smoothing', 'the target of data is 0.9', '1606.03498'],
+  gradient_penalty: [t`gradient penalty`, t`R1 and R2: ½ ‖∇D‖² at data and fakes; of a critic (‖∇D‖ − 1)² between them`, '1801.04406'],
+  minibatch_stddev: [t`minibatch stddev`, t`the discriminator sees how much a batch differs`, '1710.10196'],
+  spectral_norm: [t`spectral norm`, t`no layer of the discriminator stretches anything`, '1802.05957'],
+  label_smoothing: [t`label smoothing`, t`the target of data is 0.9`, '1606.03498'],
 };
-const DATA = { ring: 'Ring of 8', grid: 'Grid of 25', digits: 'Digits' };
+const DATA = { ring: t`Ring of 8`, grid: t`Grid of 25`, digits: t`Digits` };
 const gan = { session: null, settings: null, running: false, step: 0, losses: [], view: null, done: false, recipe: page.live.recipes[0].name };
 const stage = $('.live-stage'), plot = $('.live-losses'), run = $('.live-run');
 
@@ -66,7 +66,7 @@ function paintStage() {
   if (view.sheet) {
     c.imageSmoothingEnabled = false;
     c.drawImage(view.image, 0, 0, size, size);
-    stage.setAttribute('aria-label', `${page.live.images} generated digits at step ${view.step}`);
+    stage.setAttribute('aria-label', t`${page.live.images} generated digits at step ${view.step}`);
     return;
   }
   const side = Math.sqrt(atob(view.heat).length), heat = document.createElement('canvas'), bytes = atob(view.heat);
@@ -91,38 +91,12 @@ function paintStage() {
   };
   dot(page.live.real[gan.settings.data], 'rgba(255, 255, 255, 0.55)', 1.4);
   dot(view.points, '#ffd43b', 2.1);
-  stage.setAttribute('aria-label', `${view.points.length / 2} generated points at step ${view.step}: ${view.modes} of ${page.live.modes[gan.settings.data]} modes reached, ${Math.round(100 * view.share)}% of points near one`);
+  stage.setAttribute('aria-label', t`${view.points.length / 2} generated points at step ${view.step}: ${view.modes} of ${page.live.modes[gan.settings.data]} modes reached, ${Math.round(100 * view.share)}% of points near one`);
 }
 
 function paintLosses() {
-  const width = plot.clientWidth, height = plot.clientHeight, ratio = devicePixelRatio;
-  if (!width) return;
-  plot.width = width * ratio;
-  plot.height = height * ratio;
-  const c = plot.getContext('2d'), style = getComputedStyle(element), left = 44, bottom = 22, top = 8;
-  c.scale(ratio, ratio);
-  const values = gan.losses.flatMap(([, d, g]) => [d, g]).filter(v => v !== null).sort((a, b) => a - b);
-  // A few wild steps at the start do not flatten the rest.
-  const at = share => values[Math.min(values.length - 1, Math.floor(share * values.length))] ?? 0;
-  const low = Math.min(0, at(0.01)), high = Math.max(at(0.99), low + 1), last = Math.max(gan.step, 50);
-  const x = step => left + step / last * (width - left - 8), y = v => top + (high - clamp(v, low, high)) / (high - low) * (height - top - bottom);
-  c.strokeStyle = style.getPropertyValue('--line');
-  c.fillStyle = style.getPropertyValue('--quiet');
-  c.font = `12px ${style.fontFamily}`;
-  for (const v of [low, (low + high) / 2, high]) {
-    c.beginPath(); c.moveTo(left, y(v)); c.lineTo(width - 8, y(v)); c.stroke();
-    c.textAlign = 'right'; c.textBaseline = 'middle';
-    c.fillText(v.toFixed(1), left - 6, y(v));
-  }
-  c.textAlign = 'left'; c.textBaseline = 'bottom'; c.fillText('0', left, height - 2);
-  c.textAlign = 'right'; c.fillText(`step ${last.toLocaleString('en')}`, width - 8, height - 2);
-  [[1, '--accent'], [2, '--generated']].forEach(([i, colour]) => {
-    c.strokeStyle = style.getPropertyValue(colour);
-    c.lineWidth = 1.4;
-    c.beginPath();
-    gan.losses.forEach((point, n) => { if (point[i] !== null) c[n ? 'lineTo' : 'moveTo'](x(point[0]), y(point[i])); });
-    c.stroke();
-  });
+  const series = [1, 2].map(i => gan.losses.map(point => [point[0], point[i]]));
+  paintCurves(plot, { series, colours: ['--accent', '--generated'], last: Math.max(gan.step, 50), least: 1 });
 }
 
 async function show(view) {
@@ -134,20 +108,20 @@ async function show(view) {
   // Every other point goes once there are more than a screen has pixels.
   if (gan.losses.length > 2000) gan.losses = gan.losses.filter((_, i) => i % 2);
   $('.live-heat').hidden = $('.live-legend').hidden = Boolean(view.sheet);
-  $('.live-count').textContent = `step ${view.step.toLocaleString('en')}`;
+  $('.live-count').textContent = t`step ${view.step.toLocaleString(LANGUAGE)}`;
   const total = page.live.modes[gan.settings.data], verdict = $('.live-verdict');
   let text = '', bad = false;
   if (view.sheet) {
-    $('.live-modes').textContent = `two digits differ by ${view.alike.toFixed(2)} (data ${page.live.alike.toFixed(2)})`;
+    $('.live-modes').textContent = t`two digits differ by ${view.alike.toFixed(2)} (data ${page.live.alike.toFixed(2)})`;
     bad = view.step >= 200 && view.alike < 0.4 * page.live.alike;
-    if (bad) text = 'Collapsed: whatever the noise, nearly the same image.';
+    if (bad) text = t`Collapsed: whatever the noise, nearly the same image.`;
   } else {
-    $('.live-modes').textContent = `${view.modes} of ${total} modes · ${Math.round(100 * view.share)}% of points near one`;
+    $('.live-modes').textContent = t`${view.modes} of ${total} modes · ${Math.round(100 * view.share)}% of points near one`;
     bad = view.step > 300 && view.modes <= total / 4;
-    if (bad) text = 'Collapsed: whatever the noise, the points sit on few modes.';
-    else if (view.modes === total && view.share > 0.6) text = 'All modes, and most points on one of them.';
+    if (bad) text = t`Collapsed: whatever the noise, the points sit on few modes.`;
+    else if (view.modes === total && view.share > 0.6) text = t`All modes, and most points on one of them.`;
   }
-  if (view.done) text += ' That is as far as it goes here; the Python below goes farther.';
+  if (view.done) text += ` ${t`That is as far as it goes here; the Python below goes farther.`}`;
   // The same steps give the same weights.
   python.set('Live', gan.code.replace(/gan\.train\(\d+\)/, `gan.train(${view.step})`));
   verdict.textContent = text.trim();
@@ -158,17 +132,17 @@ async function show(view) {
 
 function setRunning(running) {
   gan.running = running;
-  run.textContent = running ? 'Pause' : gan.step ? 'Go on' : 'Start';
+  run.textContent = running ? t`Pause` : gan.step ? t`Go on` : t`Start`;
 }
 
 // A fresh GAN of the chosen settings.
 async function restart() {
   const turn = gan.turn = {};
-  const slow = setTimeout(() => notice('The training process is starting.'), 400);
-  const answer = await server.live_start({ settings: gan.settings }).catch(() => ({ message: 'The server does not answer.' }));
+  const slow = setTimeout(() => notice(t`The training process is starting.`), 400);
+  const answer = await server.live_start({ settings: gan.settings }).catch(() => ({ message: t`The server does not answer.` }));
   clearTimeout(slow);
   if (gan.turn !== turn) return false;
-  if (answer.busy) { notice('Others are training: waiting for a turn.'); await pause(500); return gan.turn === turn && restart(); }
+  if (answer.busy) { notice(t`Others are training: waiting for a turn.`); await pause(500); return gan.turn === turn && restart(); }
   if (answer.status !== 'ok') { notice(answer.message, true); return false; }
   notice('');
   gan.session = answer.session;
@@ -183,7 +157,7 @@ async function reset(settings) {
   setRunning(false);
   gan.session = null;
   await restart();
-  run.textContent = 'Start';
+  run.textContent = t`Start`;
 }
 
 // One turn: returns whether there may be another.
@@ -192,10 +166,10 @@ async function turn(steps) {
   const session = gan.session;
   const answer = await server.live_train({ session, steps }).catch(() => null);
   if (session !== gan.session) return false;
-  if (!answer) { notice('The server does not answer.', true); return false; }
-  if (answer.busy) { notice('Others are training: waiting for a turn.'); await pause(300); return true; }
+  if (!answer) { notice(t`The server does not answer.`, true); return false; }
+  if (answer.busy) { notice(t`Others are training: waiting for a turn.`); await pause(300); return true; }
   if (answer.status !== 'ok') { notice(answer.message, true); return false; }
-  if (answer.lost) { gan.session = null; notice('Others needed the room: your run is gone. Start again.', true); return false; }
+  if (answer.lost) { gan.session = null; notice(t`Others needed the room: your run is gone. Start again.`, true); return false; }
   notice('');
   await show(answer);
   return !answer.done;
@@ -243,6 +217,6 @@ link.restore(() => {
 });
 set(page.live.first.settings);
 gan.code = page.live.first.code;
-(async () => { await show(page.live.first); gan.session = null; run.textContent = 'Start'; onResize(stage, () => { paintStage(); paintLosses(); }); link.apply(); })();
+(async () => { await show(page.live.first); gan.session = null; run.textContent = t`Start`; onResize(stage, () => { paintStage(); paintLosses(); }); link.apply(); })();
 python.picture('Live', '.live-stage');
 opened.live = () => { paintStage(); paintLosses(); };

@@ -91,7 +91,7 @@ function nearestDot([x, y]) {
     if (d < least) { least = d; best = i; }
   });
   const name = state.points.class_names[state.points.labels[best]];
-  return Math.sqrt(least) > state.limit / 8 ? 'No test image lies near: here the network is on its own.' : `Nearest test image: class ${name}.`;
+  return Math.sqrt(least) > state.limit / 8 ? t`No test image lies near: here the network is on its own.` : t`Nearest test image: class ${name}.`;
 }
 
 function tell() {
@@ -185,8 +185,8 @@ function showPlaced(answer) {
   $('.resample').hidden = false;
   $('.draws').replaceChildren();
   const [x, y] = answer.z.map(v => signed(v, ''));
-  const away = answer.z.some(v => Math.abs(v) > state.limit) ? ' That is off this map.' : '';
-  $('.verdict').textContent = `${answer.label ? `A test image of class ${answer.label}, placed` : 'Placed'} at z = (${x}, ${y}); the ellipse spans two standard deviations.${away} ${answer.label ? '' : nearestDot(answer.z)}`;
+  const away = answer.z.some(v => Math.abs(v) > state.limit) ? ` ${t`That is off this map.`}` : '';
+  $('.verdict').textContent = `${answer.label ? t`A test image of class ${answer.label}, placed at z = (${x}, ${y}); the ellipse spans two standard deviations.` : t`Placed at z = (${x}, ${y}); the ellipse spans two standard deviations.`}${away} ${answer.label ? '' : nearestDot(answer.z)}`;
   python.set(answer.label ? 'Test image' : 'Drawing', answer.code, answer.focus ?? true);
   paint();
 }
@@ -243,12 +243,12 @@ $('.clear').addEventListener('click', () => {
   $('.resample').hidden = true;
   $('.draws').replaceChildren();
   for (const name of ['.seen', '.back']) { const c = $(name); c.width = c.width; }
-  $('.verdict').textContent = 'Draw with the pointer or a finger.';
-  wipe('draw here');
+  $('.verdict').textContent = t`Draw with the pointer or a finger.`;
+  wipe(t`draw here`);
   paint();
 });
 $('.example').addEventListener('click', () => {
-  wipe('draw here');
+  wipe(t`draw here`);
   example({ index: Math.floor(Math.random() * (state.points ? state.points.total : 1)) });
 });
 
@@ -257,15 +257,15 @@ python.picture('Line', '.line-part .strip canvas');
 python.picture('Atlas', () => [state.atlas]);
 for (const name of ['Test image', 'Drawing']) python.picture(name, '.back');
 python.picture('Posterior', '.draws canvas');
-wipe('draw here');
+wipe(t`draw here`);
 if (!page.draws) {
-  $('.what').textContent = 'Take a test image';
-  $('.example').textContent = 'Another';
+  $('.what').textContent = t`Take a test image`;
+  $('.example').textContent = t`Another`;
   pad.hidden = $('.clear').hidden = true;
 }
 showSources(page.sources);
 trainingFilm()(page.film);
-views([['one', 'the VAE'], ['pair', 'VAE and autoencoder'], ...(page.faces ? [['faces', 'Faces']] : [])]);
+views([['one', t`the VAE`], ['pair', t`VAE and autoencoder`], ...(page.faces ? [['faces', t`Faces`]] : [])]);
 link.restore(() => {
   const z = (link.get('z') ?? '').split(',').map(parseFloat);
   if (z.length === 2 && z.every(Number.isFinite)) goTo(z);

@@ -8,7 +8,7 @@ const cell = (tag, text, below) => {
   return made;
 };
 const heads = document.createElement('tr');
-heads.append(...['model', ...columns.map(([, title]) => title)].map(title => {
+heads.append(...[t`model`, ...columns.map(([, title]) => title)].map(title => {
   const head = cell('th', title);
   head.scope = 'col';
   return head;

@@ -1,6 +1,6 @@
 // Two maps, one cursor.
 const CIRCLE = 2;
-const KINDS = { map: 'VAE', autoencoder: 'Autoencoder' };
+const KINDS = { map: t`VAE`, autoencoder: t`Autoencoder` };
 const pair = { limit: 3, z: [0, 0], sides: [], asked: false };
 
 function twin(kind) {
@@ -9,8 +9,8 @@ function twin(kind) {
   root.dataset.kind = kind;
   root.setAttribute('aria-label', KINDS[kind]);
   root.innerHTML = `<h2>${KINDS[kind]} <span class="note twin-name"></span></h2><div class="twin-body">
-    <canvas class="twin-stage" width="500" height="500" tabindex="0" role="application" aria-label="Latent map of the ${KINDS[kind]}. Arrow keys move the ring on both maps, with Shift in small steps; both decode the same latent."></canvas>
-    <figure class="twin-spot"><canvas class="twin-picture" role="img" aria-label="Decoded by the ${KINDS[kind]}"></canvas>
+    <canvas class="twin-stage" width="500" height="500" tabindex="0" role="application" aria-label="${t`Latent map of: ${KINDS[kind]}. Arrow keys move the ring on both maps, with Shift in small steps; both decode the same latent.`}"></canvas>
+    <figure class="twin-spot"><canvas class="twin-picture" role="img" aria-label="${t`Decoded by: ${KINDS[kind]}`}"></canvas>
     <figcaption><output class="twin-where figures" aria-live="off"></output><span class="twin-near note"></span></figcaption></figure></div>`;
   $('.twins').append(root);
   const stage = $('.twin-stage', root);
@@ -106,7 +106,7 @@ function measure(side) {
     if (d < least) { least = d; best = i; }
   }
   const distance = Math.sqrt(least), hole = distance > page.radius, near = $('.twin-near', side.root);
-  near.textContent = hole ? `A hole: the nearest test image is ${distance.toFixed(2)} away.` : `A test image of class ${names[labels[best]]} is ${distance.toFixed(2)} away.`;
+  near.textContent = hole ? t`A hole: the nearest test image is ${distance.toFixed(2)} away.` : t`A test image of class ${names[labels[best]]} is ${distance.toFixed(2)} away.`;
   near.classList.toggle('hole', hole);
   $('.twin-where', side.root).textContent = `z = (${pair.z.map(v => signed(v, '')).join(', ')})`;
 }
@@ -147,7 +147,7 @@ async function showPair(first) {
   }
   legend($('.twin-legend'), first.map.points);
   const share = kind => `${(100 * first[kind].in_holes).toFixed(0)}%`;
-  $('.drawn').textContent = `Of latents drawn from N(0, I), ${share('map')} fall into holes of the VAE's map and ${share('autoencoder')} into holes of the autoencoder's: spots with none of ${first.map.points.total.toLocaleString('en')} test images within ${page.radius} of them, the ring's radius. The dashed circle |z| = ${CIRCLE} holds ${Math.round(100 * (1 - Math.exp(-CIRCLE * CIRCLE / 2)))}% of what is drawn. The autoencoder's codes were shifted and scaled to mean 0 and covariance I, so the two maps have one scale.`;
+  $('.drawn').textContent = t`Of latents drawn from N(0, I), ${share('map')} fall into holes of the VAE's map and ${share('autoencoder')} into holes of the autoencoder's: spots with none of ${first.map.points.total.toLocaleString(LANGUAGE)} test images within ${page.radius} of them, the ring's radius. The dashed circle |z| = ${CIRCLE} holds ${Math.round(100 * (1 - Math.exp(-CIRCLE * CIRCLE / 2)))}% of what is drawn. The autoencoder's codes were shifted and scaled to mean 0 and covariance I, so the two maps have one scale.`;
   $('.twins').dataset.limit = first.limit;
   python.set('Both', first.code);
   onResize($('.twins'), fitPair);

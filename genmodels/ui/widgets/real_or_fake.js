@@ -27,18 +27,18 @@ async function showCompare(answer) {
       bar.append(fill);
       label.className = 'score';
       label.textContent = signed(score);
-      const what = part.labels ? ` of class ${part.labels[i]}` : '';
-      tile.setAttribute('aria-label', `${side} image ${i + 1}${what}, score ${signed(score)}`);
+      const what = part.labels ? `, ${t`class ${part.labels[i]}`}` : '';
+      tile.setAttribute('aria-label', `${side === 'real' ? t`Real image ${i + 1}` : t`Generated image ${i + 1}`}${what}, ${t`score ${signed(score)}`}`);
       tile.append(picture, bar, label);
       tile.addEventListener('click', () => choose(side, i));
       return tile;
     }));
   }
   const own = !page.kinds.find(({ kind }) => kind === answer.kind).built_in;
-  $('.about').textContent = answer.real ? `${answer.real.title}, test split${own ? ', from this package' : ''}${answer.real.unchanged ? '' : ', made to fit'}` : '';
+  $('.about').textContent = answer.real ? `${answer.real.title}, ${t`test split`}${own ? `, ${t`from this package`}` : ''}${answer.real.unchanged ? '' : `, ${t`made to fit`}`}` : '';
   $('.ranked').textContent = answer.real
-    ? `The discriminator scores the real image higher in ${Math.round(100 * answer.ranked)}% of all pairs of one real and one generated image; 50% would mean that it cannot tell them apart. What counts is the difference between two scores, not their sign.`
-    : 'The package has no real images of this kind, so only generated ones are scored.';
+    ? t`The discriminator scores the real image higher in ${Math.round(100 * answer.ranked)}% of all pairs of one real and one generated image; 50% would mean that it cannot tell them apart. What counts is the difference between two scores, not their sign.`
+    : t`The package has no real images of this kind, so only generated ones are scored.`;
   $('.near').hidden = !answer.real;
   python.set('Scores', answer.code);
   press();
@@ -49,18 +49,18 @@ async function showNear(answer) {
   const sheet = await loadImage(answer.sheet), size = state.shown.size, columns = page.neighbours + 1;
   paintFrame(large, sheet, 0, columns, size);
   const score = state.shown[answer.side].scores[answer.index], labels = state.shown[answer.side].labels;
-  $('.chosen').textContent = `${answer.side === 'real' ? 'Real' : 'Generated'} image ${answer.index + 1}${labels ? `, class ${labels[answer.index]}` : ''}, score ${signed(score)}`;
+  $('.chosen').textContent = `${answer.side === 'real' ? t`Real image ${answer.index + 1}` : t`Generated image ${answer.index + 1}`}${labels ? `, ${t`class ${labels[answer.index]}`}` : ''}, ${t`score ${signed(score)}`}`;
   $('.near .found').replaceChildren(...answer.distances.map((distance, i) => {
     const figure = document.createElement('figure'), picture = document.createElement('canvas'), caption = document.createElement('figcaption');
     paintFrame(picture, sheet, i + 1, columns, size);
     picture.setAttribute('role', 'img');
-    picture.setAttribute('aria-label', `Training image, distance ${distance.toFixed(3)}`);
+    picture.setAttribute('aria-label', t`Training image, distance ${distance.toFixed(3)}`);
     caption.textContent = distance.toFixed(3);
-    if (answer.labels) caption.append(document.createElement('br'), `class ${answer.labels[i]}`);
+    if (answer.labels) caption.append(document.createElement('br'), t`class ${answer.labels[i]}`);
     figure.append(picture, caption);
     return figure;
   }));
-  $('.method').textContent = `Out of ${answer.total.toLocaleString('en')} training images. The distance is that of the pixels, root mean square: 0 for the same image, 1 for black against white.`;
+  $('.method').textContent = t`Out of ${answer.total.toLocaleString(LANGUAGE)} training images. The distance is that of the pixels, root mean square: 0 for the same image, 1 for black against white.`;
   fit();
 }
 function choose(side, index) {
@@ -93,10 +93,10 @@ function paintPlot() {
   const at = score => left + (score - low) / span * (width - left - right);
   c.font = `700 14px ${style.fontFamily}`;
   c.textBaseline = 'middle';
-  [['real', 18], ['generated', 42]].forEach(([side, y]) => {
+  [['real', t`real`, 18], ['generated', t`generated`, 42]].forEach(([side, title, y]) => {
     if (!answer[side]) return;
     c.fillStyle = style.getPropertyValue('color');
-    c.fillText(side, 0, y);
+    c.fillText(title, 0, y);
     c.strokeStyle = style.getPropertyValue('--line');
     c.lineWidth = 1;
     c.beginPath(); c.moveTo(left, y); c.lineTo(width - right, y); c.stroke();
@@ -133,7 +133,7 @@ begin(async first => {
   const pressKind = choices($('.kind'), page.kinds.map(({ kind, title }) => [kind, title]), state.kind, kind => { state.kind = kind; opened.kind(kind); draw(); });
   // Without real images there is nothing to guess.
   const { game } = first[state.kind];
-  views([...(game ? [['game', 'Game']] : []), ['sides', 'Side by side'], ...(page.numbers.rows.length ? [['numbers', 'Numbers']] : [])]);
+  views([...(game ? [['game', t`Game`]] : []), ['sides', t`Side by side`], ...(page.numbers.rows.length ? [['numbers', t`Numbers`]] : [])]);
   if (game) opened.kind(state.kind, game);
   opened.sides = fit;
   link.restore(() => {

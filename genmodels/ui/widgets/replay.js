@@ -1,9 +1,8 @@
 // Films and losses of one training, or of two side by side, under one slider.
 const COLOURS = ['--accent', '--generated', '--real', '--bad'];
 const NAMES = {
-  loss: 'loss', loss_d: 'discriminator', loss_g: 'generator', wasserstein_estimate: 'estimated Wasserstein distance',
+  loss: t`loss`, loss_d: t`discriminator`, loss_g: t`generator`, wasserstein_estimate: t`estimated Wasserstein distance`,
 };
-const LEFT = 44, RIGHT = 8, TOP = 8, BOTTOM = 22;
 const slider = $('.replay-step'), main = $('.replay-main');
 const players = [];
 let asked = false;
@@ -13,9 +12,9 @@ function player() {
   const root = document.createElement('section');
   root.className = 'replay-one';
   root.innerHTML = `<canvas class="replay-film" role="img"></canvas><div class="replay-side"><h2><span class="replay-name"></span> <span class="note replay-title"></span></h2>
-    <canvas class="replay-losses" role="img" aria-label="Losses over the steps"></canvas>
+    <canvas class="replay-losses" role="img" aria-label="${t`Losses over the steps`}"></canvas>
     <p class="replay-names figures"></p><p class="note replay-monitor"></p>
-    <pre tabindex="0" role="group" aria-label="The command that trained it"><code class="replay-command"></code></pre></div>`;
+    <pre tabindex="0" role="group" aria-label="${t`The command that trained it`}"><code class="replay-command"></code></pre></div>`;
   const film = $('.replay-film', root), curves = $('.replay-losses', root);
   const self = { root, shown: null, sheet: null };
   const lastStep = () => Math.max(self.shown.steps.at(-1), self.shown.curves.step.at(-1));
@@ -26,48 +25,13 @@ function player() {
     const { shown, sheet } = self, i = frameAt(step);
     if (film.width !== shown.width || film.height !== shown.height) Object.assign(film, { width: shown.width, height: shown.height });
     film.getContext('2d').drawImage(sheet, i % shown.columns * shown.width, Math.floor(i / shown.columns) * shown.height, shown.width, shown.height, 0, 0, shown.width, shown.height);
-    film.setAttribute('aria-label', `${shown.model}: the same latents at step ${shown.steps[i].toLocaleString('en')}`);
+    film.setAttribute('aria-label', `${shown.model}: ${t`the same latents at step ${shown.steps[i].toLocaleString(LANGUAGE)}`}`);
   }
-  function paintCurves(step) {
-    const { shown } = self, width = curves.clientWidth, height = curves.clientHeight, ratio = devicePixelRatio;
-    if (!width) return;
-    curves.width = width * ratio;
-    curves.height = height * ratio;
-    const c = curves.getContext('2d'), style = getComputedStyle(element), steps = shown.curves.step;
+  function paintLosses(step) {
+    const { shown } = self, steps = shown.curves.step, now = Math.min(step, lastStep());
     const names = Object.keys(shown.curves).filter(name => name !== 'step');
-    c.scale(ratio, ratio);
-    const values = names.flatMap(name => shown.curves[name]).filter(v => v !== null).sort((a, b) => a - b);
-    // A few wild steps do not flatten the rest.
-    const at = share => values[Math.min(values.length - 1, Math.floor(share * values.length))];
-    const low = Math.min(0, at(0.01)), high = Math.max(at(0.98), low + 1e-3);
-    const x = s => LEFT + s / lastStep() * (width - LEFT - RIGHT), y = v => TOP + (high - clamp(v, low, high)) / (high - low) * (height - TOP - BOTTOM);
-    c.font = `12px ${style.fontFamily}`;
-    c.fillStyle = style.getPropertyValue('--quiet');
-    c.strokeStyle = style.getPropertyValue('--line');
-    for (const v of [low, (low + high) / 2, high]) {
-      c.beginPath(); c.moveTo(LEFT, y(v)); c.lineTo(width - RIGHT, y(v)); c.stroke();
-      c.textAlign = 'right'; c.textBaseline = 'middle';
-      c.fillText(+v.toPrecision(2), LEFT - 6, y(v));
-    }
-    c.textBaseline = 'bottom';
-    c.textAlign = 'left'; c.fillText('0', LEFT, height - 2);
-    c.textAlign = 'right'; c.fillText(`step ${lastStep().toLocaleString('en')}`, width - RIGHT, height - 2);
-    names.forEach((name, n) => {
-      c.strokeStyle = style.getPropertyValue(COLOURS[n % COLOURS.length]);
-      c.lineWidth = 1.3;
-      c.beginPath();
-      let drawing = false;
-      shown.curves[name].forEach((v, i) => {
-        if (v === null) return;
-        c[drawing ? 'lineTo' : 'moveTo'](x(steps[i]), y(v));
-        drawing = true;
-      });
-      c.stroke();
-    });
-    const now = Math.min(step, lastStep());
-    c.strokeStyle = style.getPropertyValue('--ink');
-    c.lineWidth = 1.5;
-    c.beginPath(); c.moveTo(x(now), TOP); c.lineTo(x(now), height - BOTTOM); c.stroke();
+    const series = names.map(name => shown.curves[name].map((v, i) => [steps[i], v]));
+    paintCurves(curves, { series, colours: COLOURS, last: lastStep(), least: 1e-3, now });
     const index = Math.max(0, steps.findLastIndex(s => s <= now));
     $('.replay-names', root).replaceChildren(...names.map((name, n) => {
       const entry = document.createElement('span'), dot = document.createElement('i'), v = shown.curves[name][index];
@@ -77,7 +41,7 @@ function player() {
       return entry;
     }));
   }
-  self.paint = step => { if (self.shown) { paintFilm(step); paintCurves(step); } };
+  self.paint = step => { if (self.shown) { paintFilm(step); paintLosses(step); } };
   self.fit = two => {
     if (!self.shown || !element.clientWidth) return;
     const narrow = element.clientWidth < 700, room = narrow || !two ? element.clientWidth : (element.clientWidth - 32) / 2;
@@ -94,7 +58,7 @@ function player() {
   });
   const scrub = event => {
     if (!self.shown || (event.type === 'pointermove' && !event.buttons)) return;
-    const box = curves.getBoundingClientRect(), step = (event.clientX - box.left - LEFT) / (box.width - LEFT - RIGHT) * lastStep();
+    const box = curves.getBoundingClientRect(), step = (event.clientX - box.left - PLOT.left) / (box.width - PLOT.left - PLOT.right) * lastStep();
     const distances = stops().map(s => Math.abs(s - step));
     slider.value = distances.indexOf(Math.min(...distances));
     paint();
@@ -110,7 +74,7 @@ function stops() {
   return longest ? longest.shown.steps : [0];
 }
 function paint() {
-  const all = stops(), step = all[+slider.value] ?? all.at(-1), text = `step ${step.toLocaleString('en')} of ${all.at(-1).toLocaleString('en')}`;
+  const all = stops(), step = all[+slider.value] ?? all.at(-1), text = stepOf(step, all.at(-1));
   players.forEach(one => one.paint(step));
   $('.replay-at').textContent = text;
   slider.setAttribute('aria-valuetext', text);
@@ -128,7 +92,7 @@ function fitReplay() {
 slider.addEventListener('input', paint);
 
 const known = Object.entries(page.replays);
-$('.replay-beside').append(new Option('nothing', ''));
+$('.replay-beside').append(new Option(t`nothing`, ''));
 for (const [name, title] of known) for (const menu of ['.replay-model', '.replay-beside']) $(menu).append(new Option(title, name));
 function choose() {
   const wanted = [$('.replay-model').value, $('.replay-beside').value].filter(Boolean);

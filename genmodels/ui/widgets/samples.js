@@ -6,11 +6,13 @@ seed.max = page.max_seed;
 
 // The words and controls that depend on the model.
 function describe() {
-  const { nouns, figures, truncates, film: reel, title } = now(), frogs = nouns[1] === 'frogs';
-  $('.what').textContent = truncates
-    ? `A generative adversarial network has learned what ${frogs ? 'small photographs of frogs look like' : 'its training images look like'} by trying to fool a second network: min over G, max over D of E[log D(x)] + E[log(1 − D(G(z)))]. Each picture starts from its own random numbers, its latent, and never existed before: press New as often as you like. Pick two ${nouns[1]} and walk from one to the other.`
-    : 'A diffusion model has learned to take a little noise away from a noisy image. It has learned to guess, from √ᾱ x + √(1 − ᾱ) ε, which part is the noise ε. Each picture starts as noise, its latent, and loses it in 25 steps: press New as often as you like. Pick two images and walk from the noise of one to that of the other.';
-  $('.new').textContent = `New ${nouns[1]}`;
+  const { frogs, figures, truncates, film: reel, title } = now();
+  $('.what').textContent = !truncates
+    ? t`A diffusion model has learned to take a little noise away from a noisy image: it guesses, from √ᾱ x + √(1 − ᾱ) ε, which part is the noise ε. Each picture starts as noise, its latent, and loses it in 25 steps: press New as often as you like. Pick two images and walk from the noise of one to that of the other.`
+    : frogs
+      ? t`A generative adversarial network has learned what small photographs of frogs look like by trying to fool a second network: min over G, max over D of E[log D(x)] + E[log(1 − D(G(z)))]. Each picture starts from its own random numbers, its latent, and never existed before: press New as often as you like. Pick two frogs and walk from one to the other.`
+      : t`A generative adversarial network has learned what its training images look like by trying to fool a second network: min over G, max over D of E[log D(x)] + E[log(1 − D(G(z)))]. Each picture starts from its own random numbers, its latent, and never existed before: press New as often as you like. Pick two images and walk from one to the other.`;
+  $('.new').textContent = frogs ? t`New frogs` : t`New images`;
   $('.truncation').hidden = !truncates;
   $('.figures-of').textContent = figures ? `${title}: ${figures}.` : '';
   showSources(now().sources);
@@ -35,7 +37,7 @@ const askStages = latest(server.stages, async answer => {
     row.append(label, ...Array.from({ length: page.staged }, (_, i) => {
       const canvas = document.createElement('canvas');
       canvas.setAttribute('role', 'img');
-      canvas.setAttribute('aria-label', `Image ${i + 1} at ${size} pixels`);
+      canvas.setAttribute('aria-label', t`Image ${i + 1} at ${size} pixels`);
       paintFrame(canvas, loaded, i, page.staged, size);
       return canvas;
     }));
@@ -48,7 +50,7 @@ async function showSheet(answer) {
   const loaded = await loadImage(answer.sheet);
   image.src = loaded.src;
   const columns = Math.round(Math.sqrt(answer.count));
-  image.alt = `${answer.count} generated ${now().nouns[1]} of seed ${answer.seed} in ${columns} columns`;
+  image.alt = t`${answer.count} generated images of seed ${answer.seed} in ${columns} columns`;
   Object.assign(state, { natural: columns * answer.size, size: answer.size });
   if (cells.childElementCount !== answer.count) {
     cells.style.gridTemplate = `repeat(${columns}, 1fr) / repeat(${columns}, 1fr)`;
@@ -68,14 +70,14 @@ function mark() {
   [...cells.children].forEach((cell, i) => {
     const end = ['A', 'B'].filter((_, j) => state.pair[j] === i).join('');
     if (end) cell.dataset.end = end; else delete cell.dataset.end;
-    cell.setAttribute('aria-label', `${now().nouns[0]} ${i + 1}${end ? `, ${end}` : ''}`);
+    cell.setAttribute('aria-label', `${t`image ${i + 1}`}${end ? `, ${end}` : ''}`);
     cell.setAttribute('aria-pressed', String(Boolean(end)));
   });
 }
 function pick(i) {
   state.pair[state.next] = i;
   state.next = 1 - state.next;
-  $('.hint').textContent = `Pick two: the next one becomes ${'AB'[state.next]}.`;
+  $('.hint').textContent = t`Pick two: the next one becomes ${'AB'[state.next]}.`;
   mark();
   walk(true);
 }
@@ -117,7 +119,7 @@ const alone = model.options.length === 1;
 $('.chooser').hidden = alone;
 const breeds = Object.values(page.models).some(({ breeds }) => breeds);
 $('.switch').hidden = alone && !breeds;
-views([['one', 'one model'], ...(alone ? [] : [['all', 'all side by side']]), ...(breeds ? [['breed', 'breed'], ['directions', 'directions'], ['loop', 'loop']] : [])]);
+views([['one', t`one model`], ...(alone ? [] : [['all', t`all side by side`]]), ...(breeds ? [['breed', t`breed`], ['directions', t`directions`], ['loop', t`loop`]] : [])]);
 describe();
 
 begin(async first => {
