@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+from typing import TYPE_CHECKING
 
-from torch import nn
+if TYPE_CHECKING:
+    from torch import nn
 
 # More weights than these are not sent: 2 bytes each, and a quarter more as text.
 MAX_WEIGHTS = 500_000
@@ -16,6 +18,8 @@ def layers_of(decoder: nn.Module) -> list[dict] | None:
     Those are dense layers, SiLU, and transposed convolutions that double the sides (kernel 4, stride 2, padding 1); weights are
     float16 in base64, in the order in which torch keeps them.
     """
+    from torch import nn
+
     if sum(weight.numel() for weight in decoder.parameters()) > MAX_WEIGHTS:
         return None
     layers = []
