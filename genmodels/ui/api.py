@@ -38,7 +38,7 @@ def bounded(name: str, value: float, low: float, high: float) -> float:
         or not low <= value <= high
         or not math.isfinite(value)
     ):
-        raise UserError(f"{name} must be a number from {low:g} to {high:g}.")
+        raise UserError(f"{name} must be a number from {low:.10g} to {high:.10g}.")
     return value
 
 

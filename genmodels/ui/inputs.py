@@ -41,11 +41,8 @@ def integer(value: Any, low: int, high: int, default: int) -> int:
 
 
 def one_of(value: Any, options: tuple | list, default: Any) -> Any:
-    """`value` if it is one of the options, else `default`."""
-    try:
-        return value if not isinstance(value, bool) and value in options else default
-    except (TypeError, ValueError):
-        return default
+    """The option that equals `value`, itself: 16 for 16.0. `default` if there is none."""
+    return default if isinstance(value, bool) else next((option for option in options if option == value), default)
 
 
 def point(value: Any, limit: float) -> list[float]:

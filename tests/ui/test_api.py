@@ -167,7 +167,7 @@ def test_many_images_are_one_sheet(client, model, side):
     [
         ("/sample", {"num_images": 65}, "num_images must be a number from 0 to 64"),
         ("/sample", {"num_images": 2.5}, "whole number"),
-        ("/sample", {"seed": -1}, "seed must be"),
+        ("/sample", {"seed": -1}, "seed must be a number from 0 to 2147483647"),
         ("/sample", {"psi": 1e308}, "psi must be"),
         ("/sample", {"model": "dogs"}, "model must be one of vae, autoencoder, dcgan, cgan"),
         ("/sample", {"model": ["dcgan"]}, "model must be one of"),

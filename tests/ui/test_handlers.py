@@ -118,6 +118,7 @@ def test_samples_are_bounded_and_reproducible(usual_store):
     assert image_of(first["sheet"]).size == (4 * 32, 4 * 32)
     assert sheet({"seed": 3, "count": 16, "psi": 0.8}) == first
     assert sheet({"seed": 4, "count": 16, "psi": 0.8})["sheet"] != first["sheet"]
+    assert sheet({"seed": 3.0, "count": 16.0, "psi": 0.8}) == first
     assert sheet({"seed": 1e30, "count": 10**9, "psi": 99}) == sheet({"seed": 2**31 - 1, "count": 36, "psi": 1.5})
 
 
