@@ -11,7 +11,7 @@ let asked = false;
 function player() {
   const root = document.createElement('section');
   root.className = 'replay-one';
-  root.innerHTML = `<canvas class="replay-film" role="img"></canvas><div class="replay-side"><h2><span class="replay-name"></span> <span class="note replay-title"></span></h2>
+  root.innerHTML = `<canvas class="replay-film" role="img" aria-label="${t`The same latents during training`}"></canvas><div class="replay-side"><h2><span class="replay-name"></span> <span class="note replay-title"></span></h2>
     <canvas class="replay-losses" role="img" aria-label="${t`Losses over the steps`}"></canvas>
     <p class="replay-names figures"></p><p class="note replay-monitor"></p>
     <pre tabindex="0" role="group" aria-label="${t`The command that trained it`}"><code class="replay-command"></code></pre></div>`;

@@ -1,0 +1,90 @@
+"""Every view of every tab, for everybody: axe-core finds nothing serious, and a phone's width holds it all."""
+
+from __future__ import annotations
+
+import pytest
+from axe_playwright_python.base import AXE_SCRIPT
+from suite_browser import wait_until_warm
+
+# What a tab's views are called, and an element of each that is there once the view is whole.
+VIEWS = {
+    "Map": {
+        "the VAE": ".spot .where:has-text('z₁ = ')",
+        "VAE and autoencoder": ".twins[data-limit] .twin-where:has-text('z = (')",
+        "Faces": ".faces-view[data-seed] .factor-grid[data-axes]",
+    },
+    "Samples": {
+        "one model": ".sheet img[src^=data]",
+        "all side by side": ".row-of[data-seed]",
+        "breed": ".breed-children button:last-child canvas",
+        "directions": ".directions-pairs canvas",
+        "loop": ".loop-film[src^=data]",
+    },
+    "Classes": {None: "img.number[src^=data]"},
+    "Real or fake?": {
+        "Game": ".game-near .found figure",
+        "Side by side": ".near .found figure",
+        "Numbers": ".numbers-table td",
+    },
+    "Training": {
+        "Live": ".live-stage[aria-label*=step]",
+        "Replay": ".replay-film[aria-label*=step]",
+        "By heart?": ".memory-rows canvas",
+    },
+}
+# Impacts of axe-core's findings that shut somebody out, and what it is asked for: everything, and what colours can change.
+GRAVE = ("serious", "critical")
+RULES = {"light": {}, "dark": {"runOnly": ["color-contrast", "link-in-text-block"]}}
+# Pictures that a screen reader has no words for.
+UNNAMED = "[role=img]:not([aria-label], [aria-labelledby]), img:not([alt])"
+SECONDS = 60
+
+
+def open_view(page, tab_name: str, view: str | None):
+    """Show a view and wait until its pictures are there; those that are still on their way have names, too."""
+    page.get_by_role("tab", name=tab_name).click()
+    tab = page.locator("[role=tabpanel] .suite-widget:visible")
+    if view is not None:
+        tab.locator(".views").get_by_role("button", name=view, exact=True).click()
+    assert tab.locator(UNNAMED).count() == 0
+    if view == "Game":
+        # The training images beside it come with a guess.
+        tab.get_by_role("button", name="Real").click()
+    tab.locator(VIEWS[tab_name][view]).first.wait_for(timeout=1000 * SECONDS)
+    return tab
+
+
+def grave_findings(page, theme: str) -> list[str]:
+    """What axe-core finds on the page as it is, in words."""
+    page.emulate_media(color_scheme=theme)
+    page.wait_for_function("dark => document.body.classList.contains('dark') === dark", arg=theme == "dark")
+    # Colours change gradually.
+    page.wait_for_timeout(300)
+    options = {"resultTypes": ["violations"], **RULES[theme]}
+    violations = page.evaluate("options => axe.run(options).then(results => results.violations)", options)
+    return [
+        f"{violation['id']}: {violation['help']}: {node['html'][:200]} {node['failureSummary']}"
+        for violation in violations
+        if violation["impact"] in GRAVE
+        for node in violation["nodes"]
+    ]
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_every_view_can_be_used_by_everybody(open_page, width):
+    page = open_page(width, 844, "system")
+    wait_until_warm(page)
+    page.evaluate(AXE_SCRIPT)
+    # Gradio's own components, under all tabs.
+    page.locator("#bulk").get_by_role("button").first.click()
+    found, too_wide = {}, []
+    for tab_name, views in VIEWS.items():
+        for view in views:
+            tab = open_view(page, tab_name, view)
+            if page.evaluate("document.documentElement.scrollWidth") > width:
+                too_wide.append((tab_name, view))
+            found |= {(tab_name, view, theme): grave_findings(page, theme) for theme in RULES}
+        shown = tab.locator(".views button").all_inner_texts()
+        assert set(shown) == set(views) - {None}, "a view is not looked at here, or is gone"
+    assert {where: findings for where, findings in found.items() if findings} == {}
+    assert too_wide == []
