@@ -162,3 +162,10 @@ def test_model_folder_is_as_on_the_hub(name):
         ".npz",
         ".jsonl",
     }
+
+
+def test_weights_and_samples_stay_small():
+    sizes = {path: path.stat().st_size for path in zoo.ROOT.rglob("*") if path.is_file()}
+    assert max(sizes.values()) < 8 * 2**20
+    counted = [path for path in sizes if path.suffix == ".safetensors" or zoo.ROOT / "samples" in path.parents]
+    assert sum(sizes[path] for path in counted) < 40 * 2**20

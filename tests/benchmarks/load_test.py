@@ -35,8 +35,6 @@ import psutil
 sys.path.append(str(Path(__file__).parents[1]))
 from suite_browser import percentile, running_app
 
-from genmodels.training import at_least
-
 # Seconds between two moves of a visitor's pointer, and at most between two pictures that she asks for.
 MOVE_SECONDS, THINK_SECONDS = 0.2, 3.0
 # Turns of a visitor's training, their steps and the pause after each: the page's at a middling speed, and at full speed.
@@ -49,9 +47,9 @@ MIB = 2**20
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--visitors", type=at_least(1), default=20, help="(default: %(default)s)")
-    parser.add_argument("--seconds", type=at_least(1), default=120, help="that are timed (default: %(default)s)")
-    parser.add_argument("--warm_up_seconds", type=at_least(0), default=20, help="before them (default: %(default)s)")
+    parser.add_argument("--visitors", type=int, default=20, help="(default: %(default)s)")
+    parser.add_argument("--seconds", type=int, default=120, help="that are timed (default: %(default)s)")
+    parser.add_argument("--warm_up_seconds", type=int, default=20, help="before them (default: %(default)s)")
     parser.add_argument(
         "--url", help="of a suite that runs, whose memory is not measured; without it app.py is started"
     )
@@ -73,12 +71,14 @@ class Report:
             answer = await answer
         except Exception as error:
             # Whatever a client raises, a visitor was not served.
-            self.errors[f"{name}: {type(error).__name__}: {error}"[:200]] += 1
+            self.errors[f"{name}: {type(error).__name__}: {error}".splitlines()[0][:200]] += 1
             return None
+        finally:
+            # Who still waits at the end has waited so long at least.
+            self.milliseconds[kind].append(1000 * (time.perf_counter() - start))
         if isinstance(answer, dict) and answer.get("status", "ok") != "ok":
             self.errors[f"{name}: {answer.get('message', answer['status'])}"[:200]] += 1
             return None
-        self.milliseconds[kind].append(1000 * (time.perf_counter() - start))
         return answer
 
     def forget_times(self) -> None:
@@ -90,8 +90,8 @@ class Report:
         for kind, values in sorted(self.milliseconds.items()):
             values.sort()
             p50, p95 = percentile(values, 0.5), percentile(values, 0.95)
-            print(f"{kind:8} {len(values):6} answers, p50 {p50:.0f} ms, p95 {p95:.0f} ms, slowest {values[-1]:.0f} ms")
-        print(f"{'busy':8} {self.busy:6} turns of training")
+            print(f"{kind:8} {len(values):6} requests, p50 {p50:.0f} ms, p95 {p95:.0f} ms, slowest {values[-1]:.0f} ms")
+        print(f"{'busy':8} {self.busy:6} turns of training that others left no time for")
         print(f"{'errors':8} {self.errors.total():6}")
         for error, count in self.errors.most_common():
             print(f"  {count} x {error}")
@@ -111,7 +111,7 @@ class Visitor:
         self.http, self.components, self.report = http, components, report
         self.random, self.session = random.Random(seed), uuid.uuid4().hex
 
-    async def call(self, tab: str, function: str, **payload) -> dict:
+    async def call(self, tab: str, function: str, /, **payload) -> dict:
         """What `server.function(payload)` does in the JavaScript of a widget."""
         response = await self.http.post(
             "gradio_api/component_server/",
@@ -125,7 +125,7 @@ class Visitor:
         response.raise_for_status()
         return response.json()
 
-    async def ask(self, kind: str, tab: str, function: str, **payload) -> dict | None:
+    async def ask(self, kind: str, tab: str, function: str, /, **payload) -> dict | None:
         """See `Report.timed`."""
         return await self.report.timed(kind, f"{tab}.{function}", self.call(tab, function, **payload))
 
@@ -191,9 +191,10 @@ async def wait_until_loaded(visitor: Visitor) -> None:
 
 
 def resident() -> dict[str, float]:
-    """MiB of each process that this one has started and those have started."""
+    """MiB of the server, which this process has started, and of its children."""
     processes = psutil.Process().children(recursive=True)
-    return {f"{process.pid} {process.name()}": process.memory_info().rss / MIB for process in processes}
+    names = {process: "server" if process.ppid() == os.getpid() else f"child {process.pid}" for process in processes}
+    return {name: process.memory_info().rss / MIB for process, name in names.items()}
 
 
 async def load(url: str, options: argparse.Namespace, downloads: str, own: bool) -> Report:
@@ -224,12 +225,15 @@ async def load(url: str, options: argparse.Namespace, downloads: str, own: bool)
         await asyncio.sleep(options.seconds)
         after = resident() if own else {}
         for task in tasks:
+            # They go on for ever, unless this program is wrong.
+            if task.done():
+                task.result()
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
     report.print()
     for name, mebibytes in after.items():
         grown = f"{mebibytes / before[name] - 1:+.1%}" if name in before else "started since"
-        print(f"memory   {mebibytes:6.0f} MiB at the end, {grown}: process {name}")
+        print(f"memory   {mebibytes:6.0f} MiB at the end, {grown}: {name}")
     return report
 
 
