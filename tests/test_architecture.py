@@ -165,11 +165,6 @@ def test_tree_stays_small_and_free_of_pickles():
     assert not [code_id(path) for path in files if path.suffix in (".bin", ".ckpt", ".pkl", ".pickle", ".pt", ".pth")]
 
 
-def test_zoo_stays_small():
-    in_zoo = [path for path in tracked_files() if path.is_relative_to(REPO / "genmodels" / "zoo")]
-    assert sum(path.stat().st_size for path in in_zoo) < 40 * MIB
-
-
 def test_requirements_pin_exactly_what_the_package_needs():
     tomllib = pytest.importorskip("tomllib", reason="Python 3.10 cannot read pyproject.toml")
     project = tomllib.loads((REPO / "pyproject.toml").read_text())["project"]
