@@ -14,6 +14,11 @@ from .language import I18N
 from .widget import read
 
 NAME, TITLE = "genmodels", "Classic generative models, alive under your hands."
+# What search engines and links to the page say of it.
+DESCRIPTION = (
+    "Drag over the latent map of a VAE, breed DCGAN frogs, write numbers with a conditional GAN, tell real from fake and "
+    "watch mode collapse: small models on a CPU."
+)
 # A tab's name, what stands above it when it is alone, and its module; the keys are those of `models.TABS`.
 TABS = {
     "map": ("Map", "The latent map of a variational autoencoder, alive under your hands.", map),
@@ -76,6 +81,7 @@ def launch(demo: gr.Blocks, host: str, port: int, share: bool = False, mcp: bool
             share=share,
             theme=theme(),
             css=read("suite.css"),
+            head=f'<meta name="description" content="{DESCRIPTION}">',
             ssr_mode=False,
             run_history=False,
             footer_links=["api"],

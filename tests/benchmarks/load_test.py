@@ -201,7 +201,8 @@ async def load(url: str, options: argparse.Namespace, downloads: str, own: bool)
     """Let the visitors in."""
     from gradio_client import Client
 
-    limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
+    # Below the server's own 5 s: a connection that it closes just then is no error of its, and browsers ask again.
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=2)
     async with httpx.AsyncClient(base_url=url, timeout=TIMEOUT, limits=limits) as http:
         config = (await http.get("config")).raise_for_status().json()
         components = {part["props"].get("elem_id"): part["id"] for part in config["components"]}

@@ -35,6 +35,16 @@ SHADES = """element => {
     return new Set(data.filter((_, i) => i % 4 === 1)).size;
 }"""
 
+# By how much what is on the page has moved by itself since it was opened (Cumulative Layout Shift, https://web.dev/articles/cls),
+# and what counts as good.
+LAYOUT_SHIFT = """() => new Promise(resolve => {
+    let sum = 0;
+    new PerformanceObserver(list => { for (const shift of list.getEntries()) sum += shift.value; })
+        .observe({ type: 'layout-shift', buffered: true });
+    setTimeout(() => resolve(sum), 200);
+})"""
+GOOD_LAYOUT_SHIFT = 0.1
+
 
 def open_tab(page, name: str):
     page.get_by_role("tab", name=name).click()
@@ -682,3 +692,17 @@ def test_other_languages_see_english(open_page):
     page = open_page(locale="ja-JP")
     page.get_by_role("tab", name="Real or fake?").wait_for()
     assert page.locator("#map-tab").get_by_role("button", name="A test digit").is_visible()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_nothing_jumps_while_the_page_loads(open_page, width):
+    page = open_page(width)
+    page.wait_for_timeout(1500)
+    assert page.evaluate(LAYOUT_SHIFT) < GOOD_LAYOUT_SHIFT
+
+
+def test_search_engines_are_told_what_the_page_is(open_page):
+    page = open_page()
+    assert page.locator("html").get_attribute("lang") == "en"
+    assert page.title().startswith("genmodels: ")
+    assert 50 <= len(page.locator("meta[name=description]").get_attribute("content")) <= 160

@@ -1,0 +1,195 @@
+"""The tables that reproduce.py fills: what is trained, what is measured of it, and what has been published."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from genmodels.live import LiveGAN, Settings
+
+
+@dataclass(frozen=True)
+class Column:
+    """A number of a table: its key in what `Table.measure` returns, its heading, and how it is written."""
+
+    key: str
+    heading: str
+    form: str = ".3g"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A model of a table.
+
+    Attributes:
+        name: what the row is called.
+        command: what follows `accelerate launch`; empty where `Table.measure` trains by itself.
+        seeds: how often it is trained, with seeds 0, 1, ...
+        published: what others report, and `source`, a Markdown link to where.
+        settings: for `Table.measure`.
+    """
+
+    name: str
+    command: str = ""
+    seeds: int = 1
+    published: str = ""
+    source: str = ""
+    settings: dict = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Table:
+    """What is compared.
+
+    Attributes:
+        title, about: what stands above the table.
+        columns, rows: of it.
+        measure: from the folder of a trained model (None without a command), its row and seed to the numbers by key, and the
+            protocol in words.
+        dataset: what its scripts read, "mnist", "cifar10" or "" for none.
+    """
+
+    title: str
+    about: str
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    measure: Callable[[Path | None, Row, int, str], tuple[dict[str, float], str]]
+    dataset: str = ""
+
+
+def by_evaluation(folder: Path, row: Row, seed: int, dataset_name: str) -> tuple[dict[str, float], str]:
+    """What `python -m genmodels evaluate` measures; floors are `KEY_floor`."""
+    from genmodels import load_pipeline
+    from genmodels.evaluation.evaluate import evaluate
+
+    classes = row.settings.get("classes")
+    evaluation = evaluate(load_pipeline(folder), dataset_name, classes=classes)
+    values = {metric.metric: metric.value for metric in evaluation.metrics}
+    floors = {f"{metric.metric}_floor": metric.floor for metric in evaluation.metrics if metric.floor is not None}
+    return values | floors, evaluation.protocol
+
+
+# Steps of the GANs of points, and points by which they are judged.
+POINT_STEPS, POINTS = 10_000, 2_500
+
+
+def by_coverage(folder: None, row: Row, seed: int, dataset_name: str) -> tuple[dict[str, float], str]:
+    """Train a GAN of points on each mixture, and count the modes."""
+    values = {}
+    for data in ("ring", "grid"):
+        gan = LiveGAN(Settings(data=data, seed=seed, **row.settings))
+        gan.train(POINT_STEPS)
+        modes, good = gan.coverage(POINTS)
+        values |= {f"{data}_modes": modes, f"{data}_good": 100 * good}
+    protocol = (
+        f"{POINT_STEPS:,} steps of 256 points, networks of two hidden layers of 64, Adam with a rate of 1e-3. Of {POINTS:,} "
+        "points drawn then, those within three standard deviations of a centre are of high quality."
+    )
+    return values, protocol
+
+
+VEEGAN = "[Srivastava et al. 2017](https://arxiv.org/abs/1705.07761), table 1"
+TABLES = {
+    "autoencoder": Table(
+        title="Autoencoder against PCA",
+        about="Mean squared error of reconstructed test digits (brightness from 0 to 1) through a bottleneck of so many numbers, "
+        "and how much smaller 8-bit latents are than the images.",
+        columns=(
+            Column("mse", "autoencoder", ".4f"),
+            Column("mse_pca", "PCA", ".4f"),
+            Column("compression_ratio", "times smaller", ".0f"),
+        ),
+        rows=tuple(
+            Row(f"{dim} numbers", f"train/autoencoder.py --latent_dim {dim} --max_train_steps 10000")
+            for dim in (2, 8, 32)
+        ),
+        measure=by_evaluation,
+        dataset="mnist",
+    ),
+    "beta": Table(
+        title="The weight of the KL term",
+        about="A VAE with a latent of 16 numbers: a small weight draws sharp reconstructions from a latent space full of "
+        "holes, a large one fills the space and forgets the image.",
+        columns=(
+            Column("mse", "reconstruction MSE", ".4f"),
+            Column("kl", "KL (nats)", ".1f"),
+            Column("negative_elbo", "negative ELBO (nats)", ".1f"),
+            Column("fid", "FID of samples", ".2f"),
+            Column("recall", "recall of samples", ".2f"),
+            Column("recognizable", "like real digits", ".0%"),
+        ),
+        rows=tuple(
+            Row(
+                f"beta = {beta:g}",
+                f"train/vae.py --latent_dim 16 --hidden_dim 64 --beta {beta:g} --max_train_steps 4000",
+            )
+            for beta in (0.1, 0.5, 1, 2, 4, 10)
+        ),
+        measure=by_evaluation,
+        dataset="mnist",
+    ),
+    "cgan": Table(
+        title="Recipes of the conditional GAN",
+        about="Class accuracy alone says little: ten perfect digits would have all of it. Recall is what part of the real digits "
+        "is like some generated one, and the distance within a class is between the generated images of one class.",
+        columns=(
+            Column("fid", "FID", ".2f"),
+            Column("accuracy", "class accuracy", ".1%"),
+            Column("recall", "recall", ".2f"),
+            Column("within_class_distance", "distance within a class", ".2f"),
+        ),
+        rows=(
+            Row("plain", "train/cgan.py --preset classic --label_smoothing 0 --max_train_steps 10000"),
+            Row(
+                "one-sided label smoothing",
+                "train/cgan.py --preset classic --label_smoothing 0.1 --max_train_steps 10000",
+            ),
+            Row("WGAN-GP", "train/cgan.py --preset wgan-gp --max_train_steps 10000"),
+            Row("relativistic, R1 and R2", "train/cgan.py --max_train_steps 10000"),
+        ),
+        measure=by_evaluation,
+        dataset="mnist",
+    ),
+    "mixtures": Table(
+        title="Modes of toy mixtures",
+        about="How many of the 8 Gaussians on a ring, and of the 25 on a grid, a small GAN draws after training, and the "
+        "share of its points that lie near one.",
+        columns=(
+            Column("ring_modes", "modes of 8", ".1f"),
+            Column("ring_good", "high quality, %", ".0f"),
+            Column("grid_modes", "modes of 25", ".1f"),
+            Column("grid_good", "high quality, %", ".0f"),
+        ),
+        rows=(
+            Row("minimax", seeds=3, settings={"loss": "minimax"}),
+            Row(
+                "non-saturating",
+                seeds=3,
+                settings={"loss": "nonsaturating"},
+                published="GAN: 1 of 8, 99.3%; 3.3 of 25, 0.5%",
+                source=VEEGAN,
+            ),
+            Row("non-saturating, R1 and R2", seeds=3, settings={"loss": "nonsaturating", "gradient_penalty": True}),
+            Row(
+                "non-saturating, minibatch stddev",
+                seeds=3,
+                settings={"loss": "nonsaturating", "minibatch_stddev": True},
+            ),
+            Row("non-saturating, spectral norm", seeds=3, settings={"loss": "nonsaturating", "spectral_norm": True}),
+            Row("WGAN, clipped", seeds=3, settings={"loss": "wasserstein", "discriminator_steps": 5}),
+            Row(
+                "WGAN-GP", seeds=3, settings={"loss": "wasserstein", "gradient_penalty": True, "discriminator_steps": 5}
+            ),
+            Row("relativistic", seeds=3, settings={"loss": "relativistic"}),
+            Row(
+                "relativistic, R1 and R2",
+                seeds=3,
+                settings={"loss": "relativistic", "gradient_penalty": True},
+                published="VEEGAN: 8 of 8, 52.9%; 24.6 of 25, 40%",
+                source=VEEGAN,
+            ),
+        ),
+        measure=by_coverage,
+    ),
+}

@@ -1,0 +1,142 @@
+"""The program that fills the tables of results/: it leaves what is there, goes on where it was, and spreads are shown."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import json
+import runpy
+import sys
+
+import pytest
+from helpers import REPO, run_python
+
+
+@pytest.fixture
+def reproduce(monkeypatch):
+    monkeypatch.syspath_prepend(str(REPO / "tests" / "benchmarks"))
+    yield importlib.import_module("reproduce")
+    sys.modules.pop("reproduce")
+    sys.modules.pop("tables")
+
+
+@pytest.fixture
+def table(reproduce, monkeypatch):
+    """Two rows that need no training: one of one seed, one of three."""
+
+    def measure(folder, row, seed, dataset_name):
+        if (row.name, seed) in measured.broken:
+            raise KeyboardInterrupt
+        measured.append((row.name, seed))
+        return {"x": row.settings["x"] + 2 * seed, "x_floor": 0.25, "other": 1.0}, "Counted by hand."
+
+    class Measured(list):
+        broken = set()
+
+    measured = Measured()
+    rows = (
+        reproduce.Row("one", settings={"x": 1.0}, published="3.0", source="[a paper](https://arxiv.org/abs/1312.6114)"),
+        reproduce.Row("three", seeds=3, settings={"x": 0.5}),
+    )
+    columns = (reproduce.Column("x", "number", ".2f"),)
+    table = reproduce.Table("A few numbers", "What they tell.", columns, rows, measure)
+    monkeypatch.setitem(reproduce.TABLES, "few", table)
+    return table, measured
+
+
+def run(reproduce, monkeypatch, folder, *arguments: str) -> None:
+    monkeypatch.setattr(sys, "argv", ["reproduce.py", "few", "--results", str(folder), *arguments])
+    reproduce.main()
+
+
+def test_means_spreads_floors_and_published_numbers_are_shown(reproduce, table, monkeypatch, tmp_path):
+    run(reproduce, monkeypatch, tmp_path)
+    text = (tmp_path / "few.md").read_text()
+    assert "| *real images* | 0.25 |  |  |" in text
+    assert "| one | 1.00 | 3.0 | [a paper](https://arxiv.org/abs/1312.6114) |" in text
+    # 0.5, 2.5 and 4.5.
+    assert "| three | 2.50 ± 2.00 |  |  |" in text
+    assert "Counted by hand. Mean and standard deviation over 3 seeds." in text
+    assert "`python tests/benchmarks/reproduce.py few`" in text
+    assert json.loads((tmp_path / "few.json").read_text())["one"]["0"]["values"] == {"x": 1.0, "x_floor": 0.25}
+
+
+def test_what_is_measured_stays_and_what_was_interrupted_follows(reproduce, table, monkeypatch, tmp_path):
+    measured = table[1]
+    measured.broken = {("three", 1)}
+    with pytest.raises(KeyboardInterrupt):
+        run(reproduce, monkeypatch, tmp_path)
+    assert measured == [("one", 0), ("three", 0)]
+    # The table shows what there is.
+    assert "| three | 0.50 |" in (tmp_path / "few.md").read_text()
+    measured.clear()
+    measured.broken = set()
+    run(reproduce, monkeypatch, tmp_path)
+    assert measured == [("three", 1), ("three", 2)]
+    assert [path.name for path in sorted(tmp_path.iterdir())] == ["few.json", "few.md"]
+
+
+def test_another_command_is_measured_anew(reproduce, table, monkeypatch, tmp_path):
+    table, measured = table
+    run(reproduce, monkeypatch, tmp_path)
+    measured.clear()
+    one = dataclasses.replace(table.rows[0], settings={"x": 7.0})
+    monkeypatch.setitem(reproduce.TABLES, "few", dataclasses.replace(table, rows=(one, table.rows[1])))
+    run(reproduce, monkeypatch, tmp_path)
+    assert measured == [("one", 0)]
+    assert "| one | 7.00 |" in (tmp_path / "few.md").read_text()
+
+
+def test_single_rows_can_be_chosen(reproduce, table, monkeypatch, tmp_path, capsys):
+    run(reproduce, monkeypatch, tmp_path, "--rows", "one")
+    assert table[1] == [("one", 0)]
+    with pytest.raises(SystemExit, match="2"):
+        run(reproduce, monkeypatch, tmp_path, "--rows", "two")
+    assert capsys.readouterr().err == "No row is called two: choose from one, three.\n"
+
+
+def test_a_row_is_trained_once_and_goes_on_from_its_checkpoint(reproduce, monkeypatch, tmp_path):
+    commands = []
+
+    def train(command, cwd, env):
+        """Is killed after its first checkpoint, and comes to its end when it is called again."""
+        commands.append(command)
+        folder = tmp_path / "run"
+        (folder / ("model" if len(commands) > 1 else "checkpoints/checkpoint-5")).mkdir(parents=True)
+        return dataclasses.make_dataclass("Done", ["returncode"])(int(len(commands) == 1))
+
+    monkeypatch.setattr(reproduce.subprocess, "run", train)
+    row = reproduce.Row("a VAE", "train/vae.py --beta 2")
+    with pytest.raises(SystemExit, match="goes on from its last checkpoint"):
+        reproduce.train(row, 1, tmp_path / "run", "a/folder", "ylecun/mnist")
+    for _ in range(2):
+        assert reproduce.train(row, 1, tmp_path / "run", "a/folder", "ylecun/mnist") == tmp_path / "run" / "model"
+    first, second = (command[command.index("train/vae.py") :] for command in commands)
+    assert first == [
+        *("train/vae.py", "--beta", "2", "--seed", "1", "--output_dir", str(tmp_path / "run")),
+        *("--dataset_name", "a/folder"),
+    ]
+    assert second == [*first, "--resume_from_checkpoint", "latest"]
+
+
+def test_commands_of_all_tables_are_legal(reproduce, monkeypatch):
+    commands = [row.command for table in reproduce.TABLES.values() for row in table.rows if row.command]
+    assert commands
+    for command in commands:
+        monkeypatch.setattr(sys, "argv", [*command.split(), "--output_dir", "runs/there-is-none"])
+        # Ends the process if the script does not know a flag.
+        runpy.run_path(REPO / sys.argv[0])["parse_args"]()
+
+
+def test_an_unknown_table_is_answered_with_their_names():
+    done = run_python("tests/benchmarks/reproduce.py", "fid")
+    assert done.returncode == 2
+    assert done.stderr.startswith("There is no table 'fid': choose one of autoencoder, ")
+
+
+def test_stored_tables_are_what_their_numbers_say(reproduce):
+    """results/TABLE.md is written from results/TABLE.json, and every number in it is of a row that there still is."""
+    for path in reproduce.RESULTS.glob("*.json"):
+        table, results = reproduce.TABLES[path.stem], reproduce.Results(path)
+        assert path.with_suffix(".md").read_text() == reproduce.rendered(path.stem, table, results)
+        assert set(results.rows) <= {row.name for row in table.rows}
