@@ -16,6 +16,7 @@ from .inputs import MAX_SEED, answered, read_image
 from .models import AUTOENCODER, CLASSES, FACES, MAP, SAMPLES, Model, ModelStore
 from .pictures import sheet, to_bytes
 from .plane import MAX_LIMIT, pictures
+from .threads import unhurried
 
 MAX_IMAGES, MAX_STEPS, MAX_NEIGHBOURS, MAX_STRENGTH = 64, 32, 16, 4.0
 MAX_PSI = 2.0
@@ -155,7 +156,7 @@ def add_api(store: ModelStore, tabs: Sequence[str] = models.TABS) -> None:
             images = pipe(num_images=count, seed=seeded("seed", seed), output_type="np", **options).images
             return picture(to_bytes(images), count if labels else bulk.columns_of(count))
 
-        return answered(run)
+        return answered(unhurried(run))
 
     def sample_many(num_images: int = 1000, seed: int = 0, psi: float = 1.0, model: str = "") -> gr.FileData:
         """Draw up to 1,000 images at once, on a GPU where the Space has one.
@@ -214,7 +215,7 @@ def add_api(store: ModelStore, tabs: Sequence[str] = models.TABS) -> None:
                 drawn = pipe.interpolate(*ends, count, output_type="np", **options)
             return picture(to_bytes(drawn.images), count)
 
-        return answered(run)
+        return answered(unhurried(run))
 
     def decode(x: float = 0.0, y: float = 0.0) -> gr.FileData:
         """Decode one point of the VAE's latent plane.
@@ -253,7 +254,7 @@ def add_api(store: ModelStore, tabs: Sequence[str] = models.TABS) -> None:
             back = to_bytes(pipe.reconstruct(seen, output_type="np").images)
             return picture(np.concatenate([seen, back]), 2)
 
-        return answered(run)
+        return answered(unhurried(run))
 
     def edit(attributes: dict[str, float], image: str = "", seed: int = 0) -> gr.FileData:
         """Add attributes to a face, or take them away.
@@ -288,7 +289,7 @@ def add_api(store: ModelStore, tabs: Sequence[str] = models.TABS) -> None:
             ]
             return picture(to_bytes(np.concatenate([output.images for output in pair])), 2)
 
-        return answered(run)
+        return answered(unhurried(run))
 
     def discriminate(model: str = "", seed: int = 0, image: str = "", class_label: str = "") -> dict:
         """Let a GAN's discriminator score 16 real test images, 16 generated ones, and one of your own.
@@ -313,7 +314,7 @@ def add_api(store: ModelStore, tabs: Sequence[str] = models.TABS) -> None:
             sides = {side: answer[side] and {key: answer[side][key] for key in SCORED} for side in real_or_fake.SIDES}
             return {**sides, "ranked": answer.get("ranked"), "given": given}
 
-        return answered(run)
+        return answered(unhurried(run))
 
     def scored(model: Model, image: str, class_label: str) -> float:
         """The score of an image that came from outside."""
@@ -350,7 +351,7 @@ def add_api(store: ModelStore, tabs: Sequence[str] = models.TABS) -> None:
                 pixels = read_image(image, chosen.sample_size, chosen.num_channels)
             return comparer.nearest(chosen.kind, real, pixels, count, picture)
 
-        return answered(run)
+        return answered(unhurried(run))
 
     offered: list[tuple[Callable, bool]] = [
         (sample, True),

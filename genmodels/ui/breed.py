@@ -14,6 +14,7 @@ from . import gallery, snippets
 from .inputs import MAX_SEED, integer, number, server_function
 from .models import Model, ModelStore
 from .pictures import sheet_uri, to_bytes
+from .threads import unhurried
 
 # A litter in its rows, and the images that one may begin with.
 CHILDREN, COLUMNS, FOUNDERS = 12, 4, 2
@@ -59,6 +60,7 @@ def functions(store: ModelStore) -> list[Callable]:
     """What the views' page may call."""
 
     @server_function
+    @unhurried
     def founders(payload: dict) -> dict:
         import torch
 
@@ -71,6 +73,7 @@ def functions(store: ModelStore) -> list[Callable]:
         return {"model": model.name, "latents": latents, "sheet": sheet_uri(to_bytes(images), FOUNDERS)}
 
     @server_function
+    @unhurried
     def litter(payload: dict) -> dict:
         import torch
 
@@ -94,6 +97,7 @@ def functions(store: ModelStore) -> list[Callable]:
         }
 
     @server_function
+    @unhurried
     def loop(payload: dict) -> dict:
         model, pipe = chosen(store, payload)
         seed = integer(payload.get("seed"), 0, MAX_SEED, 0)

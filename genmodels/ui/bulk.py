@@ -13,6 +13,7 @@ from .inputs import MAX_SEED, answered, integer, number, one_of
 from .language import I18N
 from .models import Model, ModelStore
 from .pictures import sheet, to_bytes
+from .threads import patient
 
 MAX_IMAGES = 1000
 MAX_PSI = 2.0
@@ -68,7 +69,7 @@ def draw_many(store: ModelStore, model: Model, count: int, seed: int, psi: float
         NotReadyError, UserError: see `ModelStore.pipe`.
     """
     _pipes[model.name] = store.pipe(model)
-    return draw(model.name, count, seed, psi)
+    return patient(draw)(model.name, count, seed, psi)
 
 
 def columns_of(count: int) -> int:

@@ -13,6 +13,7 @@ from . import first_page as files
 from .inputs import MAX_SEED, integer, number, server_function
 from .models import CLASSES, ModelStore
 from .pictures import FRAMES, sheet_uri, to_bytes
+from .threads import unhurried
 from .widget import widget
 
 MAX_PSI = 1.5
@@ -146,23 +147,28 @@ def functions(store: ModelStore) -> list[Callable]:
         return store.first_page("classes", first_page)
 
     @server_function
+    @unhurried
     def row(payload: dict) -> dict:
         return row_answer(store, *common(payload))
 
     @server_function
+    @unhurried
     def samples(payload: dict) -> dict:
         return samples_answer(store, integer(payload.get("label"), 0, last, 0), *common(payload))
 
     @server_function
+    @unhurried
     def table(payload: dict) -> dict:
         return table_answer(store, *common(payload))
 
     @server_function
+    @unhurried
     def mix(payload: dict) -> dict:
         a, b = (integer(payload.get(end), 0, last, 0) for end in "ab")
         return mix_answer(store, a, b, *common(payload))
 
     @server_function
+    @unhurried
     def write(payload: dict) -> dict:
         text = check_text(payload.get("text"), store.models[CLASSES].class_names)
         return write_answer(store, text, *common(payload))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Callable
 
@@ -13,6 +14,8 @@ from .pictures import sheet_uri, to_bytes
 
 # Sliders, images that they move, and how far: in latent_dim dimensions N(0, I) lies about sqrt(latent_dim) from 0.
 SLIDERS, IMAGES, LIMIT = 6, 8, 6.0
+# Seeds whose images are kept: while a slider is dragged, they stay what they are.
+STARTS = 64
 
 
 class Directions:
@@ -30,6 +33,13 @@ class Directions:
             return self._found[model.name]
 
 
+@functools.lru_cache(STARTS)
+def unmoved(pipe, seed: int) -> tuple:
+    """The latents (IMAGES, latent_dim) of a seed, and their images as a sheet."""
+    drawn = pipe(num_images=IMAGES, seed=seed, output_type="np")
+    return drawn.latents, sheet_uri(to_bytes(drawn.images), IMAGES)
+
+
 def functions(store: ModelStore) -> list[Callable]:
     """What the view's page may call."""
     directions = Directions()
@@ -45,13 +55,13 @@ def functions(store: ModelStore) -> list[Callable]:
         given = given[: len(found.directions)] if isinstance(given, list) else []
         strengths = [round(number(v, -LIMIT, LIMIT, 0.0), 2) for v in given]
         strengths += [0.0] * (len(found.directions) - len(strengths))
-        before = pipe(num_images=IMAGES, seed=seed, output_type="np")
-        after = pipe(latents=before.latents + torch.tensor(strengths) @ found.directions, output_type="np")
+        latents, before = unmoved(pipe, seed)
+        after = pipe(latents=latents + torch.tensor(strengths) @ found.directions, output_type="np")
         return {
             "model": model.name,
             "seed": seed,
             "size": model.sample_size,
-            "before": sheet_uri(to_bytes(before.images), IMAGES),
+            "before": before,
             "after": sheet_uri(to_bytes(after.images), IMAGES),
             "strengths": strengths,
             "explained": [round(float(share), 4) for share in found.explained],

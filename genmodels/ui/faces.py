@@ -15,6 +15,7 @@ from . import snippets
 from .inputs import MAX_SEED, integer, number, server_function
 from .models import FACES, ModelStore
 from .pictures import raw, sheet_uri, to_bytes
+from .threads import unhurried
 
 if TYPE_CHECKING:
     import torch
@@ -111,6 +112,7 @@ def functions(store: ModelStore) -> list[Callable]:
     model = store.models[FACES]
 
     @server_function
+    @unhurried
     def faces(payload: dict) -> dict:
         pipe = store.pipe(FACES)
         seed = integer(payload.get("seed"), 0, MAX_SEED, FIRST_SEED)
@@ -142,6 +144,7 @@ def functions(store: ModelStore) -> list[Callable]:
         return {"picture": raw(to_bytes(images)[0]), "code": snippets.arithmetic(model, seed, (a, b, c))}
 
     @server_function
+    @unhurried
     def factors(payload: dict) -> dict:
         latents, face = face_of(store, payload)
         pair = tuple(check_name(payload.get(key), names_of(store)) for key in ("a", "b"))

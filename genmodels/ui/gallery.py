@@ -9,6 +9,7 @@ from . import films, snippets
 from .inputs import MAX_SEED, integer, one_of, server_function
 from .models import BUILT_IN, SAMPLES, Model, ModelStore
 from .pictures import FRAMES, sheet_uri, to_bytes
+from .threads import unhurried
 
 COLUMNS = 6
 # Each column has one vector of so many numbers, of which a model takes as many as its latent has: the length is fixed, because
@@ -99,6 +100,7 @@ def functions(store: ModelStore) -> list[Callable]:
     """What the view's page may call."""
 
     @server_function
+    @unhurried
     def row(payload: dict) -> dict:
         a, b = (integer(payload.get(end), 0, COLUMNS - 1, 0) for end in "ab")
         return row_answer(store, chosen(store, payload), integer(payload.get("seed"), 0, MAX_SEED, 0), a, b)

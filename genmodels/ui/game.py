@@ -15,6 +15,7 @@ from ..errors import UserError
 from .inputs import one_of, server_function
 from .models import CLASSES, KINDS_SHOWN
 from .pictures import raw, to_bytes
+from .threads import unhurried
 
 if TYPE_CHECKING:
     from .real_or_fake import Comparer
@@ -180,10 +181,12 @@ def functions(game: Game) -> list[Callable]:
     """What the view's page may call."""
 
     @server_function
+    @unhurried
     def play(payload: dict) -> dict:
         return game.next(one_of(payload.get("kind"), KINDS, CLASSES))
 
     @server_function
+    @unhurried
     def guess(payload: dict) -> dict:
         name = payload.get("round")
         return game.guess(name if isinstance(name, str) else "")

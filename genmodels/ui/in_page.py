@@ -8,22 +8,24 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import nn
 
+    from ..pipelines import EncoderDecoderPipeline
+
 # More weights than these are not sent: 2 bytes each, and a quarter more as text.
 MAX_WEIGHTS = 500_000
 
 
-def layers_of(decoder: nn.Module) -> list[dict] | None:
-    """The layers of a decoder from latents to logits, None if it is too large or has others than the page knows.
+def layers_of(pipe: EncoderDecoderPipeline) -> list[dict] | None:
+    """A decoder's layers from latents to logits, None if it is too large, has classes or other layers than the page knows.
 
     Those are dense layers, SiLU, and transposed convolutions that double the sides (kernel 4, stride 2, padding 1); weights are
     float16 in base64, in the order in which torch keeps them.
     """
     from torch import nn
 
-    if sum(weight.numel() for weight in decoder.parameters()) > MAX_WEIGHTS:
+    if getattr(pipe, "num_classes", 0) or sum(weight.numel() for weight in pipe.decoder.parameters()) > MAX_WEIGHTS:
         return None
     layers = []
-    for layer in decoder.layers:
+    for layer in pipe.decoder.layers:
         if isinstance(layer, nn.Linear):
             layers.append({"kind": "dense", **weights_of(layer)})
         elif isinstance(layer, nn.ConvTranspose2d) and doubles(layer):

@@ -18,6 +18,7 @@ from .inputs import MAX_SEED, integer, point, server_function
 from .models import MAP, Model, ModelStore, RealImages
 from .pictures import FRAMES, raw, sheet_uri, to_bytes
 from .plane import MAX_LIMIT, atlas_steps, pictures, scatter
+from .threads import unhurried
 from .widget import widget
 
 # Side in pixels of the drawing that the page sends; MNIST's digits fill a box of 20 in their 28.
@@ -153,9 +154,7 @@ def functions(store: ModelStore) -> list[Callable]:
 
     @server_function
     def decoder(payload: dict) -> dict:
-        pipe = store.pipe(MAP)
-        layers = None if pipe.num_classes else in_page.layers_of(pipe.decoder)
-        return {"layers": layers, "code": snippets.decode(model, [0, 0])}
+        return {"layers": in_page.layers_of(store.pipe(MAP)), "code": snippets.decode(model, [0, 0])}
 
     @server_function
     def resample(payload: dict) -> dict:
@@ -172,6 +171,7 @@ def functions(store: ModelStore) -> list[Callable]:
         }
 
     @server_function
+    @unhurried
     def line(payload: dict) -> dict:
         return film(store, point(payload.get("a"), MAX_LIMIT), point(payload.get("b"), MAX_LIMIT))
 

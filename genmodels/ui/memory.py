@@ -10,6 +10,7 @@ import numpy as np
 from .inputs import MAX_SEED, integer, one_of, server_function
 from .models import CLASSES, KINDS_SHOWN, ModelStore, RealImages
 from .pictures import sheet_uri, to_bytes
+from .threads import unhurried
 
 KINDS = KINDS_SHOWN["training"]
 # Images of each side that are measured, those of them that are shown, and the training images beside each.
@@ -71,6 +72,7 @@ def functions(store: ModelStore) -> list[Callable]:
     memory = Memory(store)
 
     @server_function
+    @unhurried
     def memorised(payload: dict) -> dict:
         seed = integer(payload.get("seed"), 0, MAX_SEED, FIRST_SEED)
         return memory.check(one_of(payload.get("kind"), KINDS, CLASSES), seed)

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import UserError
 from . import first_page as files
-from . import snippets
+from . import in_page, snippets
 from .inputs import point, server_function
 from .models import AUTOENCODER, MAP, Model, ModelStore
 from .pictures import raw, sheet_uri, to_bytes
@@ -98,4 +98,10 @@ def functions(store: ModelStore) -> list[Callable]:
         shown = {kind: raw(pictures(store, [z], kind)[0]) for kind in PAIR}
         return {**shown, "z": z, "code": snippets.decode_both(models, z)}
 
-    return [pair, decode_both]
+    @server_function
+    def decoders(payload: dict) -> dict:
+        models = models_of(store)
+        layers = {kind: in_page.layers_of(store.pipe(kind)) for kind in PAIR}
+        return {"layers": layers if all(layers.values()) else None, "code": snippets.decode_both(models, [0, 0])}
+
+    return [pair, decode_both, decoders]

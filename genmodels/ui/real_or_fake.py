@@ -13,6 +13,7 @@ from . import game, numbers, snippets
 from .inputs import MAX_SEED, integer, one_of, server_function
 from .models import CLASSES, KINDS_SHOWN, Model, ModelStore, RealImages
 from .pictures import sheet_uri, to_bytes
+from .threads import unhurried
 from .widget import widget
 
 KINDS = KINDS_SHOWN["real_or_fake"]
@@ -149,10 +150,12 @@ def functions(store: ModelStore) -> list[Callable]:
         return store.first_page("real_or_fake", first_page)
 
     @server_function
+    @unhurried
     def compare(payload: dict) -> dict:
         return comparer.compare(*chosen(payload))
 
     @server_function
+    @unhurried
     def neighbours(payload: dict) -> dict:
         kind, seed = chosen(payload)
         side = one_of(payload.get("side"), SIDES, "generated")

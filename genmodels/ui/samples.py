@@ -12,6 +12,7 @@ from . import first_page as files
 from .inputs import MAX_SEED, integer, number, one_of, server_function
 from .models import SAMPLES, Model, ModelStore
 from .pictures import FRAMES, sheet_uri, to_bytes
+from .threads import unhurried
 from .widget import widget
 
 COUNTS = (16, 36, 64)
@@ -102,17 +103,20 @@ def functions(store: ModelStore) -> list[Callable]:
         return store.first_page("samples", first_page)
 
     @server_function
+    @unhurried
     def sheet(payload: dict) -> dict:
         model, seed, psi = common(payload)
         return sheet_answer(store, model, seed, one_of(payload.get("count"), COUNTS, FIRST_COUNT), psi)
 
     @server_function
+    @unhurried
     def between(payload: dict) -> dict:
         model, seed, psi = common(payload)
         a, b = (integer(payload.get(end), 0, max(COUNTS) - 1, 0) for end in "ab")
         return between_answer(store, model, seed, a, b, psi)
 
     @server_function
+    @unhurried
     def stages(payload: dict) -> dict:
         return stages_answer(store, *common(payload))
 

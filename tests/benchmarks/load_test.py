@@ -1,10 +1,12 @@
 """Print how the suite bears many visitors at once: `python tests/benchmarks/load_test.py`.
 
-Every visitor moves over the map, five points a second, and meanwhile draws contact sheets, writes numbers, plays the game and
-trains a small GAN by turns: over HTTP, as the page's own JavaScript does it. A program beside them calls the API now and then,
-and one visitor is heavy: he draws a thousand images as often as he can, and trains at full speed.
+Every visitor does one thing after the other, with pauses of up to three seconds: drags over the map or at a slider, five points a
+second, draws contact sheets, writes numbers, plays the game, trains a small GAN by turns; over HTTP, as the page's own JavaScript
+does it. A program beside them calls the API now and then, and one visitor is heavy: a thousand images, as often as they come, and
+training at full speed.
 
-- pointer: from a move over the map to its picture;
+- pointer: from a move to its picture, at the sliders of a face's attributes and of the directions; over the map too, unless its
+  decoder is so small that it runs in the page, as the built-in one's does: that asks the server once;
 - sampling: contact sheets, ways between two images, numbers, classes, rounds of the game;
 - training: a visitor's turn; "busy" are turns that others were too long about, for which the page asks again;
 - API: calls by gradio_client, the small ones and the heavy visitor's ("many");
@@ -35,8 +37,8 @@ import psutil
 sys.path.append(str(Path(__file__).parents[1]))
 from suite_browser import percentile, running_app
 
-# Seconds between two moves of a visitor's pointer, and at most between two pictures that she asks for.
-MOVE_SECONDS, THINK_SECONDS = 0.2, 3.0
+# Seconds between two moves of a visitor's pointer, of dragging one thing, and at most between two pictures that she asks for.
+MOVE_SECONDS, DRAG_SECONDS, THINK_SECONDS = 0.2, 5.0, 3.0
 # Turns of a visitor's training, their steps and the pause after each: the page's at a middling speed, and at full speed.
 TURNS, STEPS, PAUSE_SECONDS, FULL_STEPS = 10, 5, 0.04, 500
 # Images that the heavy visitor draws at once, and seconds between two calls of a program.
@@ -49,7 +51,7 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--visitors", type=int, default=20, help="(default: %(default)s)")
     parser.add_argument("--seconds", type=int, default=120, help="that are timed (default: %(default)s)")
-    parser.add_argument("--warm_up_seconds", type=int, default=20, help="before them (default: %(default)s)")
+    parser.add_argument("--warm_up_seconds", type=int, default=40, help="before them (default: %(default)s)")
     parser.add_argument(
         "--url", help="of a suite that runs, whose memory is not measured; without it app.py is started"
     )
@@ -110,6 +112,7 @@ class Visitor:
     def __init__(self, http: httpx.AsyncClient, components: dict[str, int], report: Report, seed: int):
         self.http, self.components, self.report = http, components, report
         self.random, self.session = random.Random(seed), uuid.uuid4().hex
+        self.decoder: dict | None = None
 
     async def call(self, tab: str, function: str, /, **payload) -> dict:
         """What `server.function(payload)` does in the JavaScript of a widget."""
@@ -129,17 +132,32 @@ class Visitor:
         """See `Report.timed`."""
         return await self.report.timed(kind, f"{tab}.{function}", self.call(tab, function, **payload))
 
-    async def move(self) -> None:
-        """Move over the map; while a picture is on its way, no other is asked for."""
-        while True:
-            asked = time.perf_counter()
-            await self.ask("pointer", "map", "decode", z=[self.random.uniform(-3, 3) for _ in range(2)])
+    async def drag(self) -> None:
+        """Over the map or at a slider; while a picture is on its way, no other is asked for."""
+        follow = self.random.choice([self.over_the_map, self.a_face, self.along_a_direction])
+        end = time.perf_counter() + DRAG_SECONDS
+        while (asked := time.perf_counter()) < end:
+            await follow()
             await asyncio.sleep(max(0.0, asked + MOVE_SECONDS - time.perf_counter()))
+
+    async def over_the_map(self) -> None:
+        """A small decoder comes into the page once, and decodes there from then on."""
+        if self.decoder is None:
+            self.decoder = await self.ask("pointer", "map", "decoder")
+        if self.decoder and not self.decoder["layers"]:
+            await self.ask("pointer", "map", "decode", z=[self.random.uniform(-3, 3) for _ in range(2)])
+
+    async def a_face(self) -> None:
+        strengths = {"Smiling": self.random.uniform(-2, 2), "Eyeglasses": self.random.uniform(-2, 2)}
+        await self.ask("pointer", "map", "edit", index=1, strengths=strengths)
+
+    async def along_a_direction(self) -> None:
+        await self.ask("pointer", "samples", "moved", strengths=[self.random.uniform(-3, 3) for _ in range(3)])
 
     async def look_around(self) -> None:
         """Do one thing after the other."""
         while True:
-            await self.random.choice([self.draw, self.draw, self.write, self.write, self.play, self.train])()
+            await self.random.choice([self.drag, self.drag, self.drag, self.draw, self.write, self.play, self.train])()
             await asyncio.sleep(self.random.uniform(0, THINK_SECONDS))
 
     async def draw(self) -> None:
@@ -214,7 +232,7 @@ async def load(url: str, options: argparse.Namespace, downloads: str, own: bool)
             await asyncio.to_thread(Client, url, verbose=False, download_files=downloads) for _ in range(2)
         ]
         tasks = [
-            *(asyncio.create_task(work()) for visitor in visitors for work in (visitor.move, visitor.look_around)),
+            *(asyncio.create_task(visitor.look_around()) for visitor in visitors),
             asyncio.create_task(heavy.train_at_full_speed()),
             asyncio.create_task(call_api(bulk, report, "API many", "/sample_many", 0, num_images=MANY)),
             asyncio.create_task(call_api(program, report, "API", "/sample", CALL_SECONDS, num_images=16)),

@@ -8,32 +8,35 @@ import numpy as np
 import pytest
 import torch
 
-from genmodels import VAEDecoder
+from genmodels import VAEDecoder, VAEEncoder, VAEPipeline
 from genmodels.ui.in_page import MAX_WEIGHTS, layers_of
 from genmodels.ui.widget import read
 
 RUN = "({ layers, size, channels, z }) => Array.from(decoderInPage(layers, size, channels)(z))"
 
 
-def decoder_of(**config) -> VAEDecoder:
+def pipeline_of(**config) -> VAEPipeline:
+    """Untrained, but for its decoder's last layer."""
     torch.manual_seed(0)
-    decoder = VAEDecoder(base_channels=4, hidden_dim=16, **config).half().float().eval()
+    config = {"base_channels": 4, "hidden_dim": 16, **config}
+    shared = {name: value for name, value in config.items() if name != "upsampling"}
+    decoder = VAEDecoder(**config).half().float().eval()
     with torch.no_grad():
         # Fresh weights draw hardly anything but grey.
         decoder.layers[-1].weight.mul_(40)
-    return decoder.half().float()
+    return VAEPipeline(VAEEncoder(**shared), decoder.half().float())
 
 
 @pytest.mark.parametrize(("size", "channels"), [(28, 1), (16, 3), (64, 3)])
 def test_it_draws_what_torch_draws(browser, size, channels):
-    decoder = decoder_of(sample_size=size, num_channels=channels)
+    pipe = pipeline_of(sample_size=size, num_channels=channels)
     z = [0.7, -1.3]
     with torch.no_grad():
-        expected = ((decoder(torch.tensor([z]))[0] + 1) * 127.5).round().permute(1, 2, 0).numpy()
+        expected = ((pipe.decoder(torch.tensor([z]))[0] + 1) * 127.5).round().permute(1, 2, 0).numpy()
     assert expected.std() > 5
     page = browser.new_page()
     page.add_script_tag(content=read("decoder.js"))
-    asked = {"layers": json.loads(json.dumps(layers_of(decoder))), "size": size, "channels": channels, "z": z}
+    asked = {"layers": json.loads(json.dumps(layers_of(pipe))), "size": size, "channels": channels, "z": z}
     drawn = np.array(page.evaluate(RUN, asked)).reshape(size, size, channels)
     page.close()
     # One 8-bit step where a value lies between two.
@@ -42,7 +45,8 @@ def test_it_draws_what_torch_draws(browser, size, channels):
 
 
 def test_others_stay_on_the_server():
-    assert layers_of(VAEDecoder(base_channels=4, hidden_dim=16, upsampling="nearest")) is None
-    large = VAEDecoder(base_channels=64, hidden_dim=256)
-    assert sum(weight.numel() for weight in large.parameters()) > MAX_WEIGHTS
+    assert layers_of(pipeline_of(upsampling="nearest")) is None
+    assert layers_of(pipeline_of(num_classes=10)) is None
+    large = pipeline_of(base_channels=64, hidden_dim=256)
+    assert sum(weight.numel() for weight in large.decoder.parameters()) > MAX_WEIGHTS
     assert layers_of(large) is None

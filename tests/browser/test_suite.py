@@ -46,6 +46,13 @@ LAYOUT_SHIFT = """() => new Promise(resolve => {
 GOOD_LAYOUT_SHIFT = 0.1
 
 
+# Views of maps: their names, where the pointer moves, what it draws, and what says that they are there.
+MAPS = [
+    ("the VAE", ".stage", "canvas.picture", ".where:has-text('z₁ = ')"),
+    ("VAE and autoencoder", ".twin-stage", "canvas.twin-picture", ".twin-where:has-text('z = (')"),
+]
+
+
 def open_tab(page, name: str):
     page.get_by_role("tab", name=name).click()
     tab = page.locator(TABS[name])
@@ -134,6 +141,28 @@ def test_two_maps_have_one_cursor(warm_page, moved, other):
     tab.get_by_role("button", name="the VAE", exact=True).click()
     assert tab.locator(".stage").is_visible()
     assert not stage.is_visible()
+
+
+@pytest.mark.parametrize(("view", "stage", "picture", "where"), MAPS)
+def test_moves_over_a_map_ask_nobody(warm_page, view, stage, picture, where):
+    """The built-in decoders are so small that they run in the page."""
+    tab = warm_page.locator("#map-tab")
+    tab.get_by_role("button", name=view, exact=True).click()
+    stage, picture = tab.locator(stage).first, tab.locator(picture).last
+    tab.locator(where).first.wait_for()
+    requests = []
+    warm_page.on("request", lambda request: requests.append(request.url))
+
+    def moves_by_itself() -> bool:
+        """From the first move on the decoder is on its way."""
+        requests.clear()
+        before = pixels(picture)
+        stage.press("ArrowRight")
+        at_once = pixels(picture) != before
+        warm_page.wait_for_timeout(100)
+        return at_once and requests == []
+
+    wait_until(warm_page, moves_by_itself, 30)
 
 
 def test_an_anchor_is_dragged_and_the_line_changes(warm_page):

@@ -149,6 +149,7 @@ def fields_of_handlers(models: list[str]) -> dict[str, dict[str, st.SearchStrate
         "map.start": {},
         "map.decode": {"z": POINTS},
         "map.decoder": {},
+        "map.decoders": {},
         "map.resample": {"z": POINTS, "deviation": POINTS, "seed": SEEDS},
         "map.line": {"a": POINTS, "b": POINTS},
         "map.place": {"drawing": st.sampled_from(DRAWINGS) | images()},

@@ -113,7 +113,7 @@ const askDecoder = latest(server.decoder, answer => {
   const run = decoderInPage(answer.layers, page.size, page.channels);
   state.decoder = (z, since) => {
     paintBytes(picture, run(z), page.size, page.channels);
-    decoded(since, z, answer.code.replace('[0.00, 0.00]', `[${z.map(v => v.toFixed(2)).join(', ')}]`));
+    decoded(since, z, codeAt(answer.code, z));
   };
 }, () => {}, () => {});
 function goTo(z) {

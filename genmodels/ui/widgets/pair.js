@@ -1,7 +1,7 @@
 // Two maps, one cursor.
 const CIRCLE = 2;
 const KINDS = { map: t`VAE`, autoencoder: t`Autoencoder` };
-const pair = { limit: 3, z: [0, 0], sides: [], asked: false };
+const pair = { limit: 3, z: [0, 0], sides: [], asked: false, decode: null, moved: false };
 
 function twin(kind) {
   const root = document.createElement('section');
@@ -111,17 +111,28 @@ function measure(side) {
   $('.twin-where', side.root).textContent = `z = (${pair.z.map(v => signed(v, '')).join(', ')})`;
 }
 
-function showBoth(answer) {
-  pair.sides.forEach(side => paintRaw($('.twin-picture', side.root), answer[side.kind], side.data.size, side.data.channels));
-  python.set('Both', answer.code);
-  $('.twins').dispatchEvent(new CustomEvent('decoded', { detail: { z: answer.z } }));
+function showBoth(z, code, paint) {
+  pair.sides.forEach(side => paint($('.twin-picture', side.root), side));
+  python.set('Both', code);
+  $('.twins').dispatchEvent(new CustomEvent('decoded', { detail: { z, here: Boolean(pair.decode) } }));
 }
-const askBoth = latest(server.decode_both, showBoth);
+const askBoth = latest(server.decode_both, answer => {
+  showBoth(answer.z, answer.code, (canvas, { kind, data }) => paintRaw(canvas, answer[kind], data.size, data.channels));
+});
+// As on the map alone: small decoders come with the first move.
+const askDecoders = latest(server.decoders, ({ layers, code }) => {
+  if (!layers) return;
+  const runs = Object.fromEntries(pair.sides.map(({ kind, data }) => [kind, decoderInPage(layers[kind], data.size, data.channels)]));
+  pair.decode = z => showBoth(z, codeAt(code, z), (canvas, { kind, data }) => paintBytes(canvas, runs[kind](z), data.size, data.channels));
+}, () => {}, () => {});
 
 function moveTo(z) {
   if (!pair.sides.length) return;
   pair.z = z.map(v => Math.round(clamp(v, -pair.limit, pair.limit) * 100) / 100);
-  askBoth({ z: pair.z });
+  if (!pair.moved) askDecoders({});
+  pair.moved = true;
+  if (pair.decode) pair.decode(pair.z);
+  else askBoth({ z: pair.z });
   pair.sides.forEach(paintSide);
   pair.sides.forEach(measure);
 }
