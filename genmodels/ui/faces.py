@@ -94,12 +94,14 @@ def face_of(store: ModelStore, payload: dict) -> tuple[torch.Tensor, snippets.Fa
     """
     import torch
 
+    from ..pipelines.base import draw_latents
+
     pipe = store.pipe(FACES)
     z = payload.get("z")
     if z is None:
         seed = integer(payload.get("seed"), 0, MAX_SEED, FIRST_SEED)
         index = integer(payload.get("index"), 0, COUNT - 1, 0)
-        return pipe(num_images=index + 1, seed=seed).latents[index:], snippets.Face(seed, index)
+        return draw_latents(index + 1, pipe.latent_dim, seed=seed)[index:], snippets.Face(seed, index)
     if not isinstance(z, list) or len(z) != pipe.latent_dim:
         raise UserError(f"A photo's latent is a list of {pipe.latent_dim} numbers: choose the photo again.")
     return torch.tensor([[number(v, -MAX_Z, MAX_Z, 0.0) for v in z]]), snippets.Face(square=square_of(payload))
@@ -136,10 +138,12 @@ def functions(store: ModelStore) -> list[Callable]:
 
     @server_function
     def arithmetic(payload: dict) -> dict:
+        from ..pipelines.base import draw_latents
+
         pipe = store.pipe(FACES)
         seed = integer(payload.get("seed"), 0, MAX_SEED, FIRST_SEED)
         a, b, c = (integer(payload.get(name), 0, COUNT - 1, 0) for name in "abc")
-        latents = pipe(num_images=COUNT, seed=seed).latents
+        latents = draw_latents(COUNT, pipe.latent_dim, seed=seed)
         images = pipe.decode((latents[a] - latents[b] + latents[c])[None], output_type="np").images
         return {"picture": raw(to_bytes(images)[0]), "code": snippets.arithmetic(model, seed, (a, b, c))}
 
