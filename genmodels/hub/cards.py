@@ -152,6 +152,18 @@ PAPERS = {
         "The Relativistic Discriminator: A Key Element Missing from Standard GAN",
         2019,
     ),
+    "1912.04958": (
+        [
+            "Karras, Tero",
+            "Laine, Samuli",
+            "Aittala, Miika",
+            "Hellsten, Janne",
+            "Lehtinen, Jaakko",
+            "Aila, Timo",
+        ],
+        "Analyzing and Improving the Image Quality of StyleGAN",
+        2020,
+    ),
     "2006.11239": (
         ["Ho, Jonathan", "Jain, Ajay", "Abbeel, Pieter"],
         "Denoising Diffusion Probabilistic Models",

@@ -53,6 +53,12 @@ FLAGS = {
     ),
     "r1": Flag("penalty on the discriminator's gradient at real images", *MESCHEDER, number(1000, **WEIGHT)),
     "r2": Flag("the same at fake images", *MESCHEDER, number(1000, **WEIGHT)),
+    "penalty_interval": Flag(
+        "take both penalties every so many steps only, so many times as heavy: steps between need half the work",
+        "Karras et al. 2020",
+        "1912.04958",
+        {"type": at_least(1), "default": 1, "metavar": "STEPS"},
+    ),
     "minibatch_stddev": Flag(
         "show the discriminator how much the images of a batch differ", "Karras et al. 2018", "1710.10196"
     ),
@@ -95,12 +101,14 @@ def add_stabiliser_arguments(parser: argparse.ArgumentParser, flags: Iterable[st
 
 
 def check_stabilisers(args: argparse.Namespace) -> None:
-    """Raise UserError if targets are to be moved that --loss does not have."""
+    """Raise UserError if targets are to be moved that --loss does not have, or penalties to be spaced out that are off."""
     for name in TARGETS:
         if getattr(args, name) and args.loss in ("relativistic", "wasserstein"):
             raise UserError(
                 f"--{name} moves targets that the {args.loss} loss does not have: add --loss nonsaturating, or --{name} 0."
             )
+    if args.penalty_interval > 1 and not (args.r1 or args.r2):
+        raise UserError("--penalty_interval spaces out penalties that are off: add --r1 or --r2, or leave it out.")
 
 
 class Stabilisers:
@@ -126,7 +134,8 @@ class Stabilisers:
         rate = args.discriminator_learning_rate
         self.discriminator_learning_rate = args.learning_rate if rate is None else rate
         self.historical = ("generator", "discriminator") if args.historical_averaging else ()
-        used = [flag.source for name, flag in FLAGS.items() if values.get(name) not in (None, False, 0)]
+        off = {name: flag.options.get("default", False) for name, flag in FLAGS.items()}
+        used = [flag.source for name, flag in FLAGS.items() if name in values and values[name] != off[name]]
         used += ["1807.00734"] if values.get("loss") == "relativistic" else []
         self.papers = [source for source in dict.fromkeys(used) if not source.startswith("https:")]
 
@@ -137,20 +146,30 @@ class Stabilisers:
         left = 1 - self._run.step / self._args.max_train_steps
         return losses.instance_noise(images, self._args.instance_noise * left)
 
+    @property
+    def _penalty_weights(self) -> tuple[float, float]:
+        """Of R1 and of R2 in this step. Every --logging_steps-th step has them if that is a multiple of the interval."""
+        interval = self._args.penalty_interval
+        if (self._run.step + 1) % interval:
+            return 0.0, 0.0
+        return interval * self._args.r1, interval * self._args.r2
+
     def inputs(self, real: torch.Tensor, fake: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Both as the discriminator sees them to learn from, requiring grad where `gradient_penalties` takes it."""
         real, fake = self.noisy(real), self.noisy(fake)
-        return real.detach().requires_grad_(self._args.r1 > 0), fake.detach().requires_grad_(self._args.r2 > 0)
+        r1, r2 = self._penalty_weights
+        return real.detach().requires_grad_(r1 > 0), fake.detach().requires_grad_(r2 > 0)
 
     def gradient_penalties(
         self, real_scores: torch.Tensor, real: torch.Tensor, fake_scores: torch.Tensor, fake: torch.Tensor
     ) -> torch.Tensor:
-        """R1 at the real images and R2 at the fakes, each times its weight, of what `inputs` returned."""
+        """R1 at the real images and R2 at the fakes, each times its weight, of what `inputs` returned in this step."""
         penalty = torch.zeros((), device=real.device)
-        if self._args.r1:
-            penalty = penalty + self._args.r1 * losses.gradient_penalty(real_scores, real)
-        if self._args.r2:
-            penalty = penalty + self._args.r2 * losses.gradient_penalty(fake_scores, fake)
+        r1, r2 = self._penalty_weights
+        if r1:
+            penalty = penalty + r1 * losses.gradient_penalty(real_scores, real)
+        if r2:
+            penalty = penalty + r2 * losses.gradient_penalty(fake_scores, fake)
         return penalty
 
     def historical_penalty(self, name: str, network: nn.Module) -> torch.Tensor | float:

@@ -109,6 +109,7 @@ def test_a_stopped_run_ends_where_an_unbroken_one_does(
 
 STABILISED = ["--instance_noise", "0.5", "--dropout", "0.2", "--spectral_norm", "--minibatch_stddev", "--r1", "0.1"]
 STABILISED += ["--minibatch_discrimination", "3", "--historical_averaging", "--discriminator_learning_rate", "0.002"]
+STABILISED += ["--penalty_interval", "3"]
 
 
 @pytest.mark.parametrize(

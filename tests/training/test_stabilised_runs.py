@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from genmodels import WGANPipeline, losses
+from genmodels.errors import UserError
 from genmodels.hub.cards import PAPERS
 from genmodels.training import parse_arguments
 from genmodels.training.arguments import add_common_arguments, settings_of
@@ -25,6 +26,7 @@ ON = {
     "spectral_norm": [],
     "r1": ["1"],
     "r2": ["1"],
+    "penalty_interval": ["2", "--r1", "1"],
     "minibatch_stddev": [],
     "minibatch_discrimination": ["3"],
     "feature_matching": [],
@@ -57,6 +59,10 @@ def test_every_flag_reaches_the_objective_and_the_card(train, two_shards, tmp_pa
         if name in ("r1", "r2"):
             # It is logged apart, and reaches the losses through the weights.
             assert losses_of(run)[1:] != plain[1:]
+        elif name == "penalty_interval":
+            # The second step is the first that has a penalty: it changes the discriminator that the generator then meets.
+            assert losses_of(run)[0] == plain[0]
+            assert [a == b for a, b in zip(losses_of(run)[1], plain[1], strict=True)] == [True, False]
         elif name == "historical_averaging":
             # Before the third step there are no two weights to be the mean of.
             assert losses_of(run)[:2] == plain[:2]
@@ -65,8 +71,8 @@ def test_every_flag_reaches_the_objective_and_the_card(train, two_shards, tmp_pa
             assert [losses_of(run)[0][0], losses_of(run)[1] == plain[1]] == [plain[0][0], False]
         else:
             assert losses_of(run)[0] != plain[0], name
-        source = FLAGS[name].source
-        assert facts_of(run)["papers"] == ["1406.2661", *([] if source.startswith("https:") else [source])]
+        sources = [FLAGS[flag].source for flag in FLAGS if f"--{flag}" in (f"--{name}", *value)]
+        assert facts_of(run)["papers"] == ["1406.2661", *(s for s in sources if not s.startswith("https:"))]
 
 
 def test_the_lapgan_matches_the_features_of_its_levels(train, two_shards, tmp_path):
@@ -142,8 +148,8 @@ def test_gradient_penalties_have_their_weights_and_places():
     torch.manual_seed(0)
     critic, images = torch.nn.Linear(4, 1), [torch.rand(3, 1, 2, 2) for _ in range(2)]
 
-    def penalties(*flags):
-        stabilise = Stabilisers(arguments(*flags), SimpleNamespace(step=0))
+    def penalties(*flags, step=0):
+        stabilise = Stabilisers(arguments(*flags), SimpleNamespace(step=step))
         real, fake = stabilise.inputs(*images)
         scores = [critic(part.flatten(1)).square().flatten() for part in (real, fake)]
         return stabilise.gradient_penalties(scores[0], real, scores[1], fake).item()
@@ -155,7 +161,15 @@ def test_gradient_penalties_have_their_weights_and_places():
     at_real, at_fake = map(by_itself, images)
     assert penalties("--r1", "0.5") == pytest.approx(0.5 * at_real)
     assert penalties("--r2", "3") == pytest.approx(3 * at_fake)
-    assert penalties("--r1", "0.5", "--r2", "3") == pytest.approx(0.5 * at_real + 3 * at_fake)
+    both = ("--r1", "0.5", "--r2", "3")
+    assert penalties(*both) == pytest.approx(0.5 * at_real + 3 * at_fake)
+    seldom = [penalties(*both, "--penalty_interval", "4", step=step) for step in range(8)]
+    assert seldom == [0, 0, 0, pytest.approx(4 * penalties(*both))] * 2
+
+
+def test_an_interval_of_nothing_is_told():
+    with pytest.raises(UserError, match="add --r1 or --r2, or leave it out"):
+        arguments("--penalty_interval", "4")
 
 
 def test_the_history_is_the_mean_of_the_weights_after_each_step(train, two_shards, tmp_path, monkeypatch):
