@@ -1,13 +1,16 @@
-"""What each process of test_processes.py runs: `parallel_driver.py weights SCRIPT FLAG...` or `gradients FOLDER`."""
+"""What each process of test_processes.py runs: `parallel_driver.py weights JSON`, a list of scripts with their flags, or
+`gradients FOLDER`."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import runpy
 import sys
 from pathlib import Path
 
 import torch
+from accelerate import PartialState
 from safetensors.torch import save_file
 from torch import nn
 
@@ -17,8 +20,8 @@ from genmodels.training import TrainingRun, add_common_arguments, parse_argument
 BATCH = 16
 
 
-def train_and_compare_weights(script: str, arguments: list[str]) -> None:
-    """Train with the real script; after every step all processes must hold the same weights, to the bit."""
+def train_and_compare_weights(commands: list[list[str]]) -> None:
+    """Train with the real scripts in turn; after every step all processes must hold the same weights, to the bit."""
     after_step, seen = TrainingRun._after_step, []
 
     def compare(run: TrainingRun) -> None:
@@ -29,9 +32,13 @@ def train_and_compare_weights(script: str, arguments: list[str]) -> None:
         seen.append(run._step)
 
     TrainingRun._after_step = compare
-    sys.argv = [script, *arguments]
-    runpy.run_path(script, run_name="__main__")
-    print(f"identical after steps {seen}")
+    # The processes stay together: most of such a test's time is how long they take to start.
+    PartialState.destroy_process_group = lambda *_: None
+    for command in commands:
+        seen.clear()
+        sys.argv = command
+        runpy.run_path(command[0], run_name="__main__")
+        print(f"{' '.join(command)}: identical after steps {seen}")
 
 
 def wasserstein_gp_loss(critic: nn.Module, real: torch.Tensor, fake: torch.Tensor, mix: torch.Tensor) -> torch.Tensor:
@@ -100,6 +107,6 @@ def save_gradients(folder: Path) -> None:
 
 if __name__ == "__main__":
     if sys.argv[1] == "weights":
-        train_and_compare_weights(sys.argv[2], sys.argv[3:])
+        train_and_compare_weights(json.loads(sys.argv[2]))
     else:
         save_gradients(Path(sys.argv[2]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -40,30 +41,31 @@ def run(*command: str) -> subprocess.CompletedProcess:
     return done
 
 
-@pytest.mark.parametrize(
-    ("script", "arguments"),
-    [
-        ("vae", []),
-        ("dcgan", ["--classes", "3", "4", "--preset", "paper"]),
-        ("gan", ["--preset", "classic", "--loss", "nonsaturating"]),
-        ("wgan", ["--critic_steps", "2"]),
-        ("wgan", ["--gradient_penalty", "--critic_steps", "2"]),
-        ("lapgan", []),
-        (
-            "cgan",
-            ["--gradient_accumulation_steps", "2", "--spectral_norm", "--minibatch_stddev", "--historical_averaging"],
-        ),
-        ("cgan", ["--preset", "wgan-gp", "--auxiliary_classifier"]),
-        ("evaluator", []),
-    ],
-)
-def test_all_processes_hold_the_same_weights_after_every_step(tmp_path, script, arguments):
-    small = [*SAMPLE, *(tiny(script) if script != "evaluator" else [*TINY[:4], "--test_split", "test"]), *arguments]
-    watch = ["--monitor_steps", "2", "--validation_steps", "2"] if script in ("dcgan", "cgan") else []
-    common = ["--max_train_steps", "4", "--report_to", "none", "--output_dir", str(tmp_path / "run")]
-    done = run(*TWO, DRIVER, "weights", f"train/{script}.py", *small, *watch, *common)
-    assert done.stdout.count("identical after steps [1, 2, 3, 4]") == 2
-    assert (tmp_path / "run/model/training.json").is_file()
+# Scripts, and flags of theirs, that several processes train in turn.
+TRAINED = [
+    ("vae", []),
+    ("dcgan", ["--classes", "3", "4", "--preset", "paper"]),
+    ("gan", ["--preset", "classic", "--loss", "nonsaturating"]),
+    ("wgan", ["--critic_steps", "2"]),
+    ("wgan", ["--gradient_penalty", "--critic_steps", "2"]),
+    ("lapgan", []),
+    ("cgan", ["--gradient_accumulation_steps", "2", "--spectral_norm", "--minibatch_stddev", "--historical_averaging"]),
+    ("cgan", ["--preset", "wgan-gp", "--auxiliary_classifier"]),
+    ("evaluator", []),
+]
+
+
+def test_all_processes_hold_the_same_weights_after_every_step(tmp_path):
+    commands = []
+    for number, (script, arguments) in enumerate(TRAINED):
+        small = [*SAMPLE, *(tiny(script) if script != "evaluator" else [*TINY[:4], "--test_split", "test"]), *arguments]
+        watch = ["--monitor_steps", "2", "--validation_steps", "2"] if script in ("dcgan", "cgan") else []
+        common = ["--max_train_steps", "4", "--report_to", "none", "--output_dir", str(tmp_path / str(number))]
+        commands.append([f"train/{script}.py", *small, *watch, *common])
+    done = run(*TWO, DRIVER, "weights", json.dumps(commands))
+    for number, command in enumerate(commands):
+        assert done.stdout.count(f"{' '.join(command)}: identical after steps [1, 2, 3, 4]") == 2
+        assert (tmp_path / f"{number}/model/training.json").is_file()
 
 
 @pytest.fixture(scope="module")
