@@ -29,22 +29,50 @@ def gaussian_kl(mean: torch.Tensor, log_variance: torch.Tensor) -> torch.Tensor:
     return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1).mean()
 
 
-def bernoulli_nll(logits: torch.Tensor, pixel_values: torch.Tensor) -> torch.Tensor:
-    """-log p(x | z) in nats per image, each pixel's brightness (pixel_values + 1) / 2 taken as a probability.
+def bernoulli_log_likelihood(logits: torch.Tensor, pixel_values: torch.Tensor) -> torch.Tensor:
+    """log p(x | z) of each image in nats, (N,): each pixel's brightness (pixel_values + 1) / 2 is taken as a probability.
 
     Appendix C.1 of https://arxiv.org/abs/1312.6114; both arguments are (N, C, H, W).
     """
     brightness = (pixel_values + 1) / 2
-    return F.binary_cross_entropy_with_logits(logits, brightness, reduction="none").flatten(1).sum(1).mean()
+    return -F.binary_cross_entropy_with_logits(logits, brightness, reduction="none").flatten(1).sum(1)
 
 
-def gaussian_nll(logits: torch.Tensor, pixel_values: torch.Tensor, sigma: float) -> torch.Tensor:
-    """-log N(x; tanh(logits / 2), sigma^2) in nats per image.
+def bernoulli_nll(logits: torch.Tensor, pixel_values: torch.Tensor) -> torch.Tensor:
+    """-log p(x | z) in nats per image: see `bernoulli_log_likelihood`."""
+    return -bernoulli_log_likelihood(logits, pixel_values).mean()
+
+
+def gaussian_log_likelihood(logits: torch.Tensor, pixel_values: torch.Tensor, sigma: float) -> torch.Tensor:
+    """log N(x; tanh(logits / 2), sigma^2) of each image in nats, (N,).
 
     Appendix C.2 of https://arxiv.org/abs/1312.6114 with a fixed variance; both tensors are (N, C, H, W).
     """
     error = (pixel_values - torch.tanh(logits / 2)).square() / (2 * sigma**2)
-    return error.flatten(1).sum(1).mean() + math.log(sigma * math.sqrt(2 * math.pi)) * pixel_values[0].numel()
+    return -error.flatten(1).sum(1) - math.log(sigma * math.sqrt(2 * math.pi)) * pixel_values[0].numel()
+
+
+def gaussian_nll(logits: torch.Tensor, pixel_values: torch.Tensor, sigma: float) -> torch.Tensor:
+    """-log N(x; tanh(logits / 2), sigma^2) in nats per image: see `gaussian_log_likelihood`."""
+    return -gaussian_log_likelihood(logits, pixel_values, sigma).mean()
+
+
+def importance_weighted_nll(
+    log_likelihood: torch.Tensor, noise: torch.Tensor, latents: torch.Tensor, log_variance: torch.Tensor
+) -> torch.Tensor:
+    """Upper bound of -log p(x) in nats per image, the tighter the more draws; one draw is an estimate of the negative ELBO.
+
+    -log 1/K sum_k p(x | z_k) p(z_k) / q(z_k | x): Burda et al. 2016, https://arxiv.org/abs/1509.00519, equation 8.
+
+    Args:
+        log_likelihood: log p(x | z_k), (N, K).
+        noise: of N(0, I), (N, K, D).
+        latents: z_k = mean + exp(log_variance / 2) noise_k, (N, K, D).
+        log_variance: of q(z | x), (N, D).
+    """
+    # log p(z) - log q(z | x); the constants of the two Gaussians cancel.
+    log_ratio = 0.5 * (noise.square() - latents.square() + log_variance[:, None]).sum(2)
+    return (math.log(noise.shape[1]) - (log_likelihood + log_ratio).logsumexp(1)).mean()
 
 
 def nonsaturating_discriminator_loss(

@@ -87,6 +87,25 @@ def test_gaussian_nll_is_the_density_of_the_mean_image(sigma):
     torch.testing.assert_close(losses.gaussian_nll(logits, pixel_values, sigma), expected)
 
 
+def test_importance_weights_by_hand():
+    """Two draws for one image, in one dimension: N(m, s^2) against N(0, 1)."""
+    mean, log_variance, noise = torch.tensor([[0.5]]), torch.tensor([[-1.0]]), torch.tensor([[[0.3], [-1.2]]])
+    latents = mean[:, None] + (0.5 * log_variance).exp()[:, None] * noise
+    log_likelihood = torch.tensor([[-2.0, -1.5]])
+    weights = [
+        math.exp(float(log_p + Normal(0.0, 1.0).log_prob(z) - Normal(0.5, math.exp(-0.5)).log_prob(z)))
+        for log_p, z in zip(log_likelihood[0], latents[0, :, 0], strict=True)
+    ]
+    bound = losses.importance_weighted_nll(log_likelihood, noise, latents, log_variance)
+    assert bound.item() == pytest.approx(-math.log(sum(weights) / 2), rel=1e-5)
+    # One draw at a time is the negative ELBO's estimate, which is above.
+    single = [
+        losses.importance_weighted_nll(log_likelihood[:, [k]], noise[:, [k]], latents[:, [k]], log_variance)
+        for k in (0, 1)
+    ]
+    assert sum(single) / 2 > bound
+
+
 def test_nonsaturating_losses_at_known_scores():
     zeros = torch.zeros(6)
     assert losses.nonsaturating_discriminator_loss(zeros, zeros).item() == pytest.approx(2 * LOG2)
@@ -272,6 +291,7 @@ def test_gradient_penalty_agrees_with_finite_differences_and_reaches_the_weights
         lambda x: losses.gaussian_kl(x, x),
         lambda x: losses.bernoulli_nll(x[..., None, None], torch.zeros(4, 3, 1, 1).double()),
         lambda x: losses.gaussian_nll(x[..., None, None], torch.zeros(4, 3, 1, 1).double(), 0.5),
+        lambda x: losses.importance_weighted_nll(-x.square(), x[..., None], 2 * x[..., None], x[:, :1]),
         lambda x: losses.nonsaturating_discriminator_loss(x[:, 0], x[:, 1]),
         lambda x: losses.nonsaturating_generator_loss(x[:, 0]),
         lambda x: losses.minimax_generator_loss(x[:, 0]),

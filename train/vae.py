@@ -4,6 +4,7 @@
     accelerate launch train/vae.py --latent_dim 16 --output_dir runs/vae-16
     accelerate launch train/vae.py --beta 4 --output_dir runs/beta-vae
     accelerate launch train/vae.py --conditional --latent_dim 16 --output_dir runs/cvae
+    accelerate launch train/vae.py --network dense --hidden_dim 400 --latent_dim 40 --importance_samples 50 --output_dir runs/iwae
     accelerate launch train/vae.py --dataset_name uoft-cs/cifar10 --likelihood gaussian --latent_dim 128
     accelerate launch train/vae.py --dataset_name flwrlabs/celeba --resolution 64 --random_flip --likelihood gaussian \\
         --sigma 0.3 --latent_dim 64 --base_channels 24 --hidden_dim 128 --attributes Smiling Eyeglasses Male \\
@@ -11,6 +12,8 @@
 
 Minimises -log p(x | z) + beta KL(q(z | x) || p(z)), z drawn from q by the reparameterisation trick: beta 1 is the negative
 evidence lower bound; a larger beta gives a smoother latent space (Higgins et al. 2017), a smaller one sharper images.
+--importance_samples K draws K of them and minimises the tighter bound of the importance weighted autoencoder (Burda et al.
+2016, https://arxiv.org/abs/1509.00519).
 With --conditional both networks see the label, p(x | z, y) and q(z | x, y) (M2 of Kingma et al. 2014,
 https://arxiv.org/abs/1406.5298, with every label known): it draws a wanted class, and classifies by which class explains best.
 With --attributes, the mean latent of the training images with each attribute minus the mean of those without it is saved,
@@ -39,12 +42,26 @@ def parse_args() -> argparse.Namespace:
     model.add_argument("--base_channels", type=at_least(1), default=32, help="of both networks (default: %(default)s)")
     model.add_argument("--hidden_dim", type=at_least(1), default=256, help="of the dense layers (default: %(default)s)")
     add_upsampling_argument(model)
+    model.add_argument(
+        "--network",
+        choices=("convolutional", "dense"),
+        default="convolutional",
+        help="dense: one hidden layer each, as in the paper (default: %(default)s)",
+    )
     model.add_argument("--conditional", action="store_true", help="give both networks the label")
     loss = parser.add_argument_group("objective")
     loss.add_argument("--likelihood", choices=("bernoulli", "gaussian"), default="bernoulli")
     loss.add_argument("--sigma", type=in_range(1e-3, 100), default=0.5, help="of the gaussian (default: %(default)s)")
     loss.add_argument(
         "--beta", type=in_range(0, 1000), default=1.0, help="weight of the KL term (default: %(default)s)"
+    )
+    loss.add_argument(
+        "--importance_samples",
+        type=at_least(1),
+        default=1,
+        metavar="K",
+        help="latents drawn for each image; more than 1 make an importance weighted autoencoder (Burda et al. 2016, "
+        "1509.00519; default: %(default)s)",
     )
     loss.add_argument("--learning_rate", type=in_range(0, 1), default=1e-3, help="(default: %(default)s)")
     latent = parser.add_argument_group("latent arithmetic")
@@ -66,6 +83,8 @@ def main() -> None:
         raise UserError(
             "Attributes are learnt in the latent space of all images: leave out --conditional or --attributes."
         )
+    if args.importance_samples > 1 and args.beta != 1:
+        raise UserError("--importance_samples weights the KL term by itself: leave out --beta.")
     require_write_access(args)
     run = TrainingRun(args, on_checkpoint=checkpoint_uploads(args))
     if args.conditional and run.data.num_classes < 2:
@@ -77,6 +96,7 @@ def main() -> None:
         "latent_dim": args.latent_dim,
         "base_channels": args.base_channels,
         "hidden_dim": args.hidden_dim,
+        "network": args.network,
     }
     if args.conditional:
         shape |= {"num_classes": run.data.num_classes, "class_names": run.data.class_names}
@@ -101,31 +121,45 @@ def main() -> None:
         advice={"mode collapse": "the posterior has collapsed to the prior: try a lower --beta"},
     )
 
-    def negative_elbo(batch: dict[str, torch.Tensor]) -> torch.Tensor:
-        """-log p(x | z) + beta KL(q(z | x) || p(z)), one z for each image; all given y if conditional."""
+    draws = args.importance_samples
+
+    def negative_bound(batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        """-log p(x | z) + beta KL(q(z | x) || p(z)), one z for each image, or the tighter bound of several; all given y if
+        conditional."""
         images, labels = batch["pixel_values"], batch["class_labels"] if args.conditional else None
         mean, log_variance = encoder(images, labels)
-        latents = mean + (0.5 * log_variance).exp() * torch.randn_like(mean)
-        logits = decoder(latents, labels, return_logits=True)
+        noise = torch.randn(len(mean), draws, args.latent_dim, device=run.device)
+        latents = mean[:, None] + (0.5 * log_variance).exp()[:, None] * noise
+        images, labels = (x if x is None else x.repeat_interleave(draws, 0) for x in (images, labels))
+        logits = decoder(latents.flatten(0, 1), labels, return_logits=True)
         if args.likelihood == "bernoulli":
-            reconstruction = losses.bernoulli_nll(logits, images)
+            log_likelihood = losses.bernoulli_log_likelihood(logits, images)
         else:
-            reconstruction = losses.gaussian_nll(logits, images, args.sigma)
-        kl = losses.gaussian_kl(mean, log_variance)
-        loss = reconstruction + args.beta * kl
+            log_likelihood = losses.gaussian_log_likelihood(logits, images, args.sigma)
+        reconstruction, kl = -log_likelihood.mean(), losses.gaussian_kl(mean, log_variance)
+        if draws > 1:
+            loss = losses.importance_weighted_nll(log_likelihood.view(-1, draws), noise, latents, log_variance)
+        else:
+            loss = reconstruction + args.beta * kl
         run.log(loss=loss, reconstruction=reconstruction, kl=kl)
         return loss
 
     for batch in run.steps():
-        run.update(optimizer, negative_elbo, batch)
+        run.update(optimizer, negative_bound, batch)
 
     def learn_attributes(pipe: VAEPipeline) -> None:
         """Directions over the whole training split, by the final weights."""
         if args.attributes:
             pipe.learn_attributes(run.data.attribute_names, run.whole_split(), args.decorrelate)
 
-    kind = "Conditional variational" if args.conditional else "Variational"
-    papers = ["1312.6114", *(["1406.5298"] if args.conditional else []), *(["1512.09300"] if args.attributes else [])]
+    kind = "Importance weighted" if draws > 1 else "Variational"
+    kind = f"Conditional {kind.lower()}" if args.conditional else kind
+    papers = [
+        "1312.6114",
+        *(["1509.00519"] if draws > 1 else []),
+        *(["1406.5298"] if args.conditional else []),
+        *(["1512.09300"] if args.attributes else []),
+    ]
     papers += upsampling_papers(args)
     title = f"{kind} autoencoder, {args.latent_dim}-D latent"
     finish_run(run, title=title, papers=papers, complete=learn_attributes)

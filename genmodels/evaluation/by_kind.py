@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import nn
 
@@ -217,10 +215,7 @@ def autoencoder_metrics(
 def importance_weighted_nll(
     pipeline: VAEPipeline, images: torch.Tensor, draws: int, seed: int = 0, class_labels: torch.Tensor | None = None
 ) -> float:
-    """Upper bound of -log p(x) in nats per image, tighter than the negative ELBO, which it is for one draw.
-
-    -log 1/K sum_k p(x | z_k) p(z_k) / q(z_k | x), z_k from q(z | x): Burda et al. 2016, https://arxiv.org/abs/1509.00519,
-    equation 8.
+    """`losses.importance_weighted_nll` of images, in nats per image.
 
     Args:
         pipeline: its decoder says which likelihood p(x | z) is.
@@ -231,7 +226,7 @@ def importance_weighted_nll(
     """
     config = pipeline.decoder.config
     generator = torch.Generator().manual_seed(seed)
-    bounds, size = [], max(1, BATCH // draws)
+    total, size = 0.0, max(1, BATCH // draws)
     for start in range(0, len(images), size):
         chunk, labels = images[start : start + size], part_of(class_labels, start, size)
         posterior = pipeline.encode(chunk, labels)
@@ -240,10 +235,10 @@ def importance_weighted_nll(
         repeated_labels = None if labels is None else labels.repeat_interleave(draws)
         logits = pipeline.decoder(latents.flatten(0, 1), repeated_labels, return_logits=True)
         log_likelihood = pipeline.decoder.log_likelihood(logits, chunk.repeat_interleave(draws, 0)).view(-1, draws)
-        # log p(z) - log q(z | x); the constants of the two Gaussians cancel.
-        log_ratio = 0.5 * (noise.square() - latents.square() + posterior.log_variance[:, None]).double().sum(2)
-        bounds.append(math.log(draws) - (log_likelihood + log_ratio).logsumexp(1))
-    return float(torch.cat(bounds).mean())
+        parts = (noise, latents, posterior.log_variance)
+        bound = losses.importance_weighted_nll(log_likelihood, *(part.double() for part in parts))
+        total += len(chunk) * float(bound)
+    return total / len(images)
 
 
 def has_convolutions(pipeline: ImagePipeline) -> bool:

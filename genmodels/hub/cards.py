@@ -72,6 +72,11 @@ PAPERS = {
         "Deep Generative Image Models using a Laplacian Pyramid of Adversarial Networks",
         2015,
     ),
+    "1509.00519": (
+        ["Burda, Yuri", "Grosse, Roger", "Salakhutdinov, Ruslan"],
+        "Importance Weighted Autoencoders",
+        2016,
+    ),
     "1511.06434": (
         ["Radford, Alec", "Metz, Luke", "Chintala, Soumith"],
         "Unsupervised Representation Learning with Deep Convolutional Generative Adversarial Networks",

@@ -29,6 +29,7 @@ from .modeling import (
 )
 
 LIKELIHOODS = ("bernoulli", "gaussian")
+NETWORKS = ("convolutional", "dense")
 
 
 def check_optional_classes(num_classes: int, class_names: list[str] | None) -> None:
@@ -37,6 +38,24 @@ def check_optional_classes(num_classes: int, class_names: list[str] | None) -> N
         check_classes(num_classes, class_names)
     elif class_names is not None:
         raise ValueError(f"class_names need num_classes={len(class_names)}, got num_classes=0.")
+
+
+def check_network(network: str) -> None:
+    """Raise ValueError unless it is one of `NETWORKS`."""
+    if network not in NETWORKS:
+        raise ValueError(f"network must be one of {', '.join(NETWORKS)}, got {network!r}.")
+
+
+def dense_encoder(sample_size: int, num_channels: int, hidden_dim: int) -> nn.Sequential:
+    """(N, num_channels, sample_size, sample_size) to (N, hidden_dim): one dense layer, as in the paper's appendix C."""
+    return nn.Sequential(nn.Flatten(), nn.Linear(num_channels * sample_size**2, hidden_dim), nn.SiLU())
+
+
+def dense_decoder(latent_dim: int, sample_size: int, num_channels: int, hidden_dim: int) -> nn.Sequential:
+    """(N, latent_dim) to logits (N, num_channels, sample_size, sample_size): the same the other way round."""
+    pixels = num_channels * sample_size**2
+    layers = [nn.Linear(latent_dim, hidden_dim), nn.SiLU(), nn.Linear(hidden_dim, pixels)]
+    return nn.Sequential(*layers, nn.Unflatten(1, (num_channels, sample_size, sample_size)))
 
 
 def beside(inputs: torch.Tensor, class_labels: torch.Tensor | None, num_classes: int) -> torch.Tensor:
@@ -65,6 +84,7 @@ class VAEEncoder(StrictLoadingMixin, ModelMixin, ConfigMixin):
         latent_dim: length of a latent, any positive integer.
         base_channels: channels after the first convolution; each further one has twice as many, at most 8 times.
         hidden_dim: width of the dense layers between the convolutions and the latent.
+        network: "convolutional", or "dense": a single dense layer in place of the convolutions, as in the paper.
         num_classes: how many classes the posterior is conditional on, at least 2; 0 for none.
         class_names: their names in order.
 
@@ -82,12 +102,18 @@ class VAEEncoder(StrictLoadingMixin, ModelMixin, ConfigMixin):
         hidden_dim: int = 256,
         num_classes: int = 0,
         class_names: list[str] | None = None,
+        network: str = "convolutional",
     ):
         super().__init__()
         self.inner_size = check_image_shape(sample_size, num_channels)
         check_positive(latent_dim=latent_dim, base_channels=base_channels, hidden_dim=hidden_dim)
         check_optional_classes(num_classes, class_names)
-        self.layers = encoder_trunk(self.inner_size, num_channels, base_channels, hidden_dim)
+        check_network(network)
+        if network == "dense":
+            self.inner_size = sample_size
+            self.layers = dense_encoder(sample_size, num_channels, hidden_dim)
+        else:
+            self.layers = encoder_trunk(self.inner_size, num_channels, base_channels, hidden_dim)
         # What an image means depends on the class that it is taken for, and not by a mere shift.
         self.join = nn.Sequential(nn.Linear(hidden_dim + num_classes, hidden_dim), nn.SiLU()) if num_classes else None
         self.mean = nn.Linear(hidden_dim, latent_dim)
@@ -126,7 +152,8 @@ class VAEDecoder(StrictLoadingMixin, ModelMixin, ConfigMixin):
     """Latents to the parameters of p(x | z).
 
     Args:
-        sample_size, num_channels, latent_dim, base_channels, hidden_dim, num_classes, class_names: as in `VAEEncoder`.
+        sample_size, num_channels, latent_dim, base_channels, hidden_dim, num_classes, class_names, network: as in
+            `VAEEncoder`.
         likelihood: "bernoulli" (each pixel's brightness in [0, 1] is a probability) or "gaussian" (mean and `sigma`).
         sigma: standard deviation of the Gaussian likelihood, in units of `pixel_values`.
         beta: weight of the KL term that the pair was trained with (Higgins et al. 2017); 1 is the plain VAE.
@@ -150,6 +177,7 @@ class VAEDecoder(StrictLoadingMixin, ModelMixin, ConfigMixin):
         upsampling: str = "transposed",
         num_classes: int = 0,
         class_names: list[str] | None = None,
+        network: str = "convolutional",
     ):
         super().__init__()
         inner_size = check_image_shape(sample_size, num_channels)
@@ -159,9 +187,12 @@ class VAEDecoder(StrictLoadingMixin, ModelMixin, ConfigMixin):
             raise ValueError(f"likelihood must be one of {', '.join(LIKELIHOODS)}, got {likelihood!r}.")
         if not sigma > 0 or not beta >= 0:
             raise ValueError(f"sigma must be positive and beta at least 0, got sigma={sigma!r}, beta={beta!r}.")
-        self.layers = decoder_trunk(
-            latent_dim + num_classes, inner_size, num_channels, base_channels, hidden_dim, upsampling
-        )
+        check_network(network)
+        inputs = latent_dim + num_classes
+        if network == "dense":
+            self.layers = dense_decoder(inputs, sample_size, num_channels, hidden_dim)
+        else:
+            self.layers = decoder_trunk(inputs, inner_size, num_channels, base_channels, hidden_dim, upsampling)
 
     def forward(
         self, latents: torch.Tensor, class_labels: torch.Tensor | None = None, return_logits: bool = False

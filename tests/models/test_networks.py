@@ -282,6 +282,26 @@ def test_class_weights_are_labels_in_between():
     assert not torch.equal(mixed, source(latents[:1], torch.tensor([0])))
 
 
+@pytest.mark.parametrize("classes", [0, 4])
+def test_a_dense_vae_has_one_hidden_layer_each(classes):
+    shape = {
+        "sample_size": 18,
+        "num_channels": 3,
+        "latent_dim": 5,
+        "hidden_dim": 7,
+        "network": "dense",
+        "num_classes": classes,
+    }
+    encoder, decoder = models.VAEEncoder(**shape), models.VAEDecoder(**shape)
+    labels = torch.tensor([0, 3]) if classes else None
+    mean, log_variance = encoder(torch.rand(2, 3, 18, 18), labels)
+    assert mean.shape == log_variance.shape == (2, 5)
+    assert decoder(mean, labels).shape == (2, 3, 18, 18)
+    assert not any(isinstance(layer, torch.nn.Conv2d) for layer in [*encoder.modules(), *decoder.modules()])
+    pixels = 3 * 18 * 18
+    assert sum(p.numel() for p in decoder.parameters()) == (5 + classes) * 7 + 7 + 7 * pixels + pixels
+
+
 @pytest.mark.parametrize("network", [models.VAEEncoder, models.VAEDecoder])
 def test_classes_of_a_vae_change_what_it_says(network):
     arguments = {"latent_dim": 5, "base_channels": 2, "hidden_dim": 8}
@@ -399,6 +419,8 @@ def test_wrong_norm_of_dense_layers():
 def test_wrong_likelihood():
     with pytest.raises(ValueError, match="likelihood must be one of bernoulli, gaussian, got 'poisson'"):
         models.VAEDecoder(likelihood="poisson")
+    with pytest.raises(ValueError, match="network must be one of convolutional, dense, got 'mlp'"):
+        models.VAEEncoder(network="mlp")
     for wrong in ({"sigma": 0}, {"sigma": float("nan")}, {"beta": -1}):
         with pytest.raises(ValueError, match="sigma must be positive and beta at least 0"):
             models.VAEDecoder(**wrong)
