@@ -7,9 +7,13 @@ import importlib
 import json
 import runpy
 import sys
+from types import SimpleNamespace
 
+import datasets
+import numpy as np
 import pytest
 from helpers import REPO, run_python
+from PIL import Image
 
 
 @pytest.fixture
@@ -117,6 +121,25 @@ def test_a_row_is_trained_once_and_goes_on_from_its_checkpoint(reproduce, monkey
         *("--dataset_name", "a/folder"),
     ]
     assert second == [*first, "--resume_from_checkpoint", "latest"]
+
+
+def test_binarised_data_are_made_once_and_have_the_brightness_on_average(reproduce, table, tmp_path):
+    grey = [Image.fromarray(np.full((64, 64), value, np.uint8)) for value in (0, 64, 255)]
+    features = datasets.Features({"image": datasets.Image(), "label": datasets.ClassLabel(names=["a", "b"])})
+    data = datasets.Dataset.from_dict({"image": grey, "label": [0, 1, 1]}, features=features)
+    for split in ("train", "test"):
+        (tmp_path / "grey/data").mkdir(parents=True, exist_ok=True)
+        data.to_parquet(tmp_path / f"grey/data/{split}-00000-of-00001.parquet")
+    table = dataclasses.replace(table[0], dataset="mnist", make_data=reproduce.TABLES["likelihood"].make_data)
+    args = SimpleNamespace(mnist=str(tmp_path / "grey"), runs=tmp_path)
+    folder = reproduce.data_of(table, "few", args)
+    made = datasets.load_dataset(folder, split="test")
+    images = [np.asarray(image) for image in made["image"]]
+    assert [sorted(set(image.flat)) for image in images] == [[0], [0, 255], [255]]
+    assert images[1].mean() / 255 == pytest.approx(64 / 255, abs=0.03)
+    assert made["label"][:] == [0, 1, 1]
+    # Another call finds them.
+    assert reproduce.data_of(table, "few", SimpleNamespace(mnist="none", runs=tmp_path)) == folder
 
 
 def test_commands_of_all_tables_are_legal(reproduce, monkeypatch):

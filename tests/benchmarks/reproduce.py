@@ -17,6 +17,7 @@ import json
 import os
 import platform
 import re
+import shutil
 import statistics
 import subprocess
 import sys
@@ -111,13 +112,28 @@ def train(row: Row, seed: int, folder: Path, dataset_name: str, default_name: st
     return model
 
 
+def data_of(table: Table, name: str, args: argparse.Namespace) -> str:
+    """What a table's scripts read: a dataset, or a folder that is made of it once."""
+    source = getattr(args, table.dataset) if table.dataset else ""
+    if table.make_data is None:
+        return source
+    folder = args.runs / name / "data-of-it"
+    if not folder.is_dir():
+        partial = folder.with_name(f".{folder.name}.partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        table.make_data(partial, source)
+        partial.rename(folder)
+    return str(folder)
+
+
 def fill(name: str, table: Table, args: argparse.Namespace, results: Results) -> None:
     """Train and measure what is missing."""
     todo = [(row, seed) for row, seed in missing(table, results) if not args.rows or row.name in args.rows]
     for number, (row, seed) in enumerate(todo, 1):
         print(f"[{number}/{len(todo)}] {row.name}, seed {seed}: {made_by(row)}", flush=True)
         default_name = DATASETS.get(table.dataset, "")
-        dataset_name = getattr(args, table.dataset) if table.dataset else ""
+        dataset_name = data_of(table, name, args)
         entry, model = {"device": f"CPU, {platform.machine()}"}, None
         if row.command:
             digest = hashlib.sha256(made_by(row).encode()).hexdigest()[:8]

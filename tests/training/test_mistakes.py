@@ -42,6 +42,7 @@ def start(monkeypatch, capsys):
         ("vae", ["--gradient_accumulation_steps", "0"], "must be an integer of at least 1"),
         ("vae", ["--resume_from_checkpoint", "no/such/folder"], "There is no checkpoint 'no/such/folder'"),
         ("vae", ["--report_to", "paper"], "invalid choice: 'paper'"),
+        ("vae", ["--importance_samples", "5", "--beta", "2"], "weights the KL term by itself: leave out --beta"),
         ("dcgan", ["--classes", "toad"], "has no class 'toad'"),
         ("dcgan", ["--hub_model_id", "alice/x"], "add --push_to_hub"),
         ("cgan", ["--label_noise", "0.1"], "add --loss nonsaturating"),
