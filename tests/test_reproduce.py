@@ -154,7 +154,7 @@ def test_commands_of_all_tables_are_legal(reproduce, monkeypatch):
 def test_an_unknown_table_is_answered_with_their_names():
     done = run_python("tests/benchmarks/reproduce.py", "fid")
     assert done.returncode == 2
-    assert done.stderr.startswith("There is no table 'fid': choose one of autoencoder, ")
+    assert done.stderr.startswith("There is no table 'fid': choose one of likelihood, ")
 
 
 def test_stored_tables_are_what_their_numbers_say(reproduce):
