@@ -28,6 +28,7 @@ import time
 import uuid
 from collections import Counter, defaultdict
 from collections.abc import Awaitable
+from concurrent.futures import CancelledError
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -195,9 +196,16 @@ class Visitor:
 
 async def call_api(client, report: Report, kind: str, name: str, pause: float, **arguments) -> None:
     """Call an endpoint over and over."""
+
+    def predict():
+        try:
+            return client.predict(**arguments, api_name=name)
+        except CancelledError as error:
+            # asyncio would take it for this task's own.
+            raise RuntimeError("the client gave up") from error
+
     while True:
-        answer = asyncio.to_thread(client.predict, **arguments, api_name=name)
-        await report.timed(kind, name, answer)
+        await report.timed(kind, name, asyncio.to_thread(predict))
         await asyncio.sleep(pause)
 
 
