@@ -132,17 +132,20 @@ def test_binarised_data_are_made_once_and_have_the_brightness_on_average(reprodu
         data.to_parquet(tmp_path / f"grey/data/{split}-00000-of-00001.parquet")
     table = dataclasses.replace(table[0], dataset="mnist", make_data=reproduce.TABLES["likelihood"].make_data)
     args = SimpleNamespace(mnist=str(tmp_path / "grey"), runs=tmp_path)
-    folder = reproduce.data_of(table, "few", args)
+    folder = reproduce.data_of(table, args)
     made = datasets.load_dataset(folder, split="test")
     images = [np.asarray(image) for image in made["image"]]
     assert [sorted(set(image.flat)) for image in images] == [[0], [0, 255], [255]]
     assert images[1].mean() / 255 == pytest.approx(64 / 255, abs=0.03)
     assert made["label"][:] == [0, 1, 1]
     # Another call finds them.
-    assert reproduce.data_of(table, "few", SimpleNamespace(mnist="none", runs=tmp_path)) == folder
+    assert reproduce.data_of(table, SimpleNamespace(mnist="none", runs=tmp_path)) == folder
 
 
 def test_commands_of_all_tables_are_legal(reproduce, monkeypatch):
+    made = reproduce.TABLES["likelihood"]
+    folder = f"runs/reproduce/{made.dataset}-{made.make_data.__name__}"
+    assert all(f"--dataset_name {folder} " in row.command for row in made.rows)
     commands = [row.command for table in reproduce.TABLES.values() for row in table.rows if row.command]
     assert commands
     for command in commands:

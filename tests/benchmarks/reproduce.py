@@ -112,12 +112,12 @@ def train(row: Row, seed: int, folder: Path, dataset_name: str, default_name: st
     return model
 
 
-def data_of(table: Table, name: str, args: argparse.Namespace) -> str:
-    """What a table's scripts read: a dataset, or a folder that is made of it once."""
+def data_of(table: Table, args: argparse.Namespace) -> str:
+    """What a table's scripts read: a dataset, or a folder that is made of it once, such as mnist-binarized."""
     source = getattr(args, table.dataset) if table.dataset else ""
     if table.make_data is None:
         return source
-    folder = args.runs / name / "data-of-it"
+    folder = args.runs / f"{table.dataset}-{table.make_data.__name__}"
     if not folder.is_dir():
         partial = folder.with_name(f".{folder.name}.partial")
         shutil.rmtree(partial, ignore_errors=True)
@@ -133,7 +133,7 @@ def fill(name: str, table: Table, args: argparse.Namespace, results: Results) ->
     for number, (row, seed) in enumerate(todo, 1):
         print(f"[{number}/{len(todo)}] {row.name}, seed {seed}: {made_by(row)}", flush=True)
         default_name = DATASETS.get(table.dataset, "")
-        dataset_name = data_of(table, name, args)
+        dataset_name = data_of(table, args)
         entry, model = {"device": f"CPU, {platform.machine()}"}, None
         if row.command:
             digest = hashlib.sha256(made_by(row).encode()).hexdigest()[:8]
