@@ -250,7 +250,9 @@ def test_module_runs_as_a_command():
     assert [line.split()[0] for line in done.stdout.splitlines()] == ["NAME", *zoo.model_names()]
 
 
-def test_evaluate_prints_and_writes_the_numbers_beside_a_baseline(capsys, tmp_path):
+def test_evaluate_prints_and_writes_the_numbers_beside_a_baseline(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr("genmodels.evaluation.evaluate.MAX_IMAGES", 2000)
+    monkeypatch.setattr("genmodels.evaluation.evaluate.KID_SUBSETS", 10)
     folder = tmp_path / "dcgan"
     shutil.copytree(zoo.model_folder("dcgan-mnist"), folder)
     sample = ["--dataset_name", "zoo:mnist-sample"]
@@ -264,7 +266,7 @@ def test_evaluate_prints_and_writes_the_numbers_beside_a_baseline(capsys, tmp_pa
     assert metrics["recall"]["value"] > 0.7
     table = out.split("\n\n", 1)[1].split("\n\n")[0]
     assert table in (folder / "README.md").read_text()
-    assert "n = 10,000" in out
+    assert "n = 2,000" in out
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import base64
 import binascii
 import math
 from collections.abc import Callable
+from functools import cache
 
 import gradio as gr
 import numpy as np
@@ -152,9 +153,13 @@ def functions(store: ModelStore) -> list[Callable]:
         z = point(payload.get("z"), MAX_LIMIT)
         return {"picture": raw(pictures(store, [z])[0]), "z": z, "code": snippets.decode(model, z)}
 
+    @cache
+    def layers() -> list[dict] | None:
+        return in_page.layers_of(store.pipe(MAP))
+
     @server_function
     def decoder(payload: dict) -> dict:
-        return {"layers": in_page.layers_of(store.pipe(MAP)), "code": snippets.decode(model, [0, 0])}
+        return {"layers": layers(), "code": snippets.decode(model, [0, 0])}
 
     @server_function
     def resample(payload: dict) -> dict:

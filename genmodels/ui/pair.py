@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 
@@ -98,10 +99,13 @@ def functions(store: ModelStore) -> list[Callable]:
         shown = {kind: raw(pictures(store, [z], kind)[0]) for kind in PAIR}
         return {**shown, "z": z, "code": snippets.decode_both(models, z)}
 
+    @cache
+    def layers() -> dict[str, list[dict]] | None:
+        found = {kind: in_page.layers_of(store.pipe(kind)) for kind in PAIR}
+        return found if all(found.values()) else None
+
     @server_function
     def decoders(payload: dict) -> dict:
-        models = models_of(store)
-        layers = {kind: in_page.layers_of(store.pipe(kind)) for kind in PAIR}
-        return {"layers": layers if all(layers.values()) else None, "code": snippets.decode_both(models, [0, 0])}
+        return {"layers": layers(), "code": snippets.decode_both(models_of(store), [0, 0])}
 
     return [pair, decode_both, decoders]

@@ -69,6 +69,7 @@ def test_the_protocol_says_n_split_and_seed(evaluation):
 
 def test_a_vae_reports_its_bounds(monkeypatch):
     monkeypatch.setattr("genmodels.evaluation.evaluate.KID_SUBSETS", 10)
+    monkeypatch.setattr("genmodels.evaluation.evaluate.MAX_IMAGES", 1000)
     monkeypatch.setattr("genmodels.evaluation.by_kind.NLL_IMAGES", 50)
     torch.manual_seed(0)
     pipeline = VAEPipeline(VAEEncoder(base_channels=4).eval(), VAEDecoder(base_channels=4).eval())

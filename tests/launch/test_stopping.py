@@ -104,7 +104,7 @@ def test_killing_the_launcher_lets_the_run_save(tmp_path):
 
 def test_killed_at_any_instant_a_run_goes_on_from_its_last_complete_checkpoint(tmp_path):
     whole, run = tmp_path / "whole", tmp_path / "run"
-    steps = 60
+    steps = 40
     common = [
         *RUN, "--max_train_steps", str(steps), "--checkpointing_steps", "1", "--sample_steps", "7", "--monitor_steps", "10",
         "--validation_steps", "20", "--checkpoints_total_limit", "2",
@@ -125,7 +125,7 @@ def test_killed_at_any_instant_a_run_goes_on_from_its_last_complete_checkpoint(t
                 )
             )
         time.sleep(instants.uniform(0, 0.4))
-        if process.poll() is None and kills < 5:
+        if process.poll() is None and kills < 4:
             process.send_signal(signal.SIGKILL)
             kills += 1
         _, err = process.communicate(timeout=120)
