@@ -2,6 +2,7 @@
 
     accelerate launch train/dcgan.py
     accelerate launch train/dcgan.py --preset paper
+    accelerate launch train/dcgan.py --preset paper --without strides
     accelerate launch train/dcgan.py --dataset_name zoo:mnist-sample --classes 3 --max_train_steps 500
     accelerate launch train/dcgan.py --dataset_name path/to/images --resolution 64
 
@@ -9,7 +10,7 @@ Two recipes. "paper" is the network and optimizer of the paper with the five wel
 normal latents; dropout and noisy labels in the discriminator; strided convolutions and LeakyReLU; a kernel that the stride
 divides. "r3gan" keeps the convolutions and changes the objective: each fake is paired with a real image, and the
 discriminator's gradient is penalised on both, which leaves no room for mode collapse (Huang et al. 2024,
-https://arxiv.org/abs/2501.05441).
+https://arxiv.org/abs/2501.05441). Without --dataset_name it learns the frogs of CIFAR-10, mirrored at random.
 """
 
 import argparse
@@ -20,6 +21,7 @@ from genmodels import DCGANDiscriminator, DCGANGenerator, DCGANPipeline, losses
 from genmodels.errors import UserError
 from genmodels.hub.push import finish_run, require_write_access
 from genmodels.hub.uploads import checkpoint_uploads
+from genmodels.models.dcgan import TRICKS
 from genmodels.models.modeling import init_dcgan
 from genmodels.training import TrainingRun, add_common_arguments, at_least, parse_arguments, run_main
 from genmodels.training.arguments import add_adam_arguments, add_upsampling_argument, upsampling_papers
@@ -65,14 +67,29 @@ def parse_args() -> argparse.Namespace:
     model.add_argument("--kernel_size", type=int, choices=(2, 4, 6), default=4, help="(default: %(default)s)")
     model.add_argument("--discriminator_norm", choices=("none", "batch"), default="none", help="(default: %(default)s)")
     add_upsampling_argument(model)
+    model.add_argument(
+        "--without", choices=(*TRICKS, "noise"), help="leave out one of the five tricks, to see what it does"
+    )
     model.add_argument("--init", choices=("torch", "dcgan"), default="torch", help="weights; dcgan is N(0, 0.02)")
     loss = parser.add_argument_group("objective")
     loss.add_argument("--loss", choices=("relativistic", "nonsaturating"), default="relativistic")
     add_adam_arguments(loss, learning_rate=1e-3, beta1=0.0, beta2=0.99)
     add_stabiliser_arguments(parser)
     add_common_arguments(parser, output_dir="runs/dcgan", dataset_name="uoft-cs/cifar10")
-    parser.set_defaults(r1=0.5, r2=0.5, lr_scheduler="trapezoid", random_flip=True, classes=["frog"])
-    return parse_arguments(parser, PRESETS)
+    parser.set_defaults(r1=0.5, r2=0.5, lr_scheduler="trapezoid", random_flip=None)
+    args = parse_arguments(parser, PRESETS)
+    cifar10 = args.dataset_name == parser.get_default("dataset_name")
+    if cifar10 and args.classes is None:
+        args.classes = ["frog"]
+    if args.random_flip is None:
+        args.random_flip = cifar10
+    if args.without == "noise":
+        if not args.dropout and not args.label_noise:
+            raise UserError(
+                "--without noise leaves out dropout and noisy labels, and there are none: add --preset paper."
+            )
+        args.dropout = args.label_noise = 0.0
+    return args
 
 
 def main() -> None:
@@ -82,6 +99,8 @@ def main() -> None:
         raise UserError(
             "The penalties are per image, BatchNorm is not: give --discriminator_norm none, or --r1 0 --r2 0."
         )
+    if args.without == "divisible_kernel" and args.upsampling != "transposed":
+        raise UserError("--without divisible_kernel is about transposed convolutions: leave out --upsampling nearest.")
     require_write_access(args)
     run = TrainingRun(args, on_checkpoint=checkpoint_uploads(args))
     stabilise = Stabilisers(args, run)
@@ -90,6 +109,7 @@ def main() -> None:
         "sample_size": run.data.sample_size,
         "num_channels": run.data.num_channels,
         "kernel_size": args.kernel_size,
+        "without": args.without if args.without in TRICKS else None,
     }
     channels_g, channels_d = args.base_channels, args.discriminator_channels or args.base_channels
     generator = DCGANGenerator(

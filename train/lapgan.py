@@ -2,8 +2,8 @@
 
     accelerate launch train/lapgan.py
     accelerate launch train/lapgan.py --conditional --classes frog horse
-    accelerate launch train/lapgan.py --dataset_name ylecun/mnist --conditional --no-random_flip
-    accelerate launch train/lapgan.py --dataset_name zoo:mnist-sample --classes 3 --no-random_flip --max_train_steps 500
+    accelerate launch train/lapgan.py --dataset_name ylecun/mnist --conditional
+    accelerate launch train/lapgan.py --dataset_name zoo:mnist-sample --classes 3 --max_train_steps 500
     accelerate launch train/lapgan.py --dataset_name path/to/images --resolution 64 --num_levels 4
     accelerate launch train/lapgan.py --loss nonsaturating --r1 0 --r2 0 --learning_rate 2e-4 --adam_beta1 0.5 --adam_beta2 0.999
 
@@ -11,9 +11,9 @@ One GAN per level of a Laplacian pyramid, for 32 pixels 8 -> 16 -> 32: the first
 one the residual that an enlarged coarse image lacks. In training every level is given the coarse images of real ones, so the
 levels learn at once and independently of each other; only in sampling does each start from what the one before it drew.
 
-Without --dataset_name it learns the frogs of CIFAR-10, with --conditional all ten classes. The last line has the paper's loss;
-the default pairs each fake with the real image whose coarse version it was given, and penalises the discriminators' gradients
-on both (R3GAN, Huang et al. 2024, https://arxiv.org/abs/2501.05441).
+Without --dataset_name it learns the frogs of CIFAR-10, with --conditional all ten classes, mirrored at random. The last line has
+the paper's loss; the default pairs each fake with the real image whose coarse version it was given, and penalises the
+discriminators' gradients on both (R3GAN, Huang et al. 2024, https://arxiv.org/abs/2501.05441).
 """
 
 import argparse
@@ -54,10 +54,13 @@ def parse_args() -> argparse.Namespace:
     add_adam_arguments(loss, learning_rate=1e-3, beta1=0.0, beta2=0.99)
     add_stabiliser_arguments(parser)
     add_common_arguments(parser, output_dir="runs/lapgan", dataset_name="uoft-cs/cifar10")
-    parser.set_defaults(r1=0.5, r2=0.5, lr_scheduler="trapezoid", random_flip=True)
+    parser.set_defaults(r1=0.5, r2=0.5, lr_scheduler="trapezoid", random_flip=None)
     args = parse_arguments(parser)
-    if args.classes is None and not args.conditional and args.dataset_name == parser.get_default("dataset_name"):
+    cifar10 = args.dataset_name == parser.get_default("dataset_name")
+    if cifar10 and args.classes is None and not args.conditional:
         args.classes = ["frog"]
+    if args.random_flip is None:
+        args.random_flip = cifar10
     return args
 
 

@@ -1,8 +1,9 @@
 """DCGAN networks: Radford, Metz, Chintala, "Unsupervised Representation Learning with Deep Convolutional Generative
 Adversarial Networks", ICLR 2016, https://arxiv.org/abs/1511.06434, section 3 and figure 1.
 
-Only strided and transposed convolutions: no pooling, no upsampling layers, no hidden dense layers; unless "nearest" is chosen,
-the remedy of Odena et al., "Deconvolution and Checkerboard Artifacts", 2016, https://distill.pub/2016/deconv-checkerboard/.
+Only strided and transposed convolutions: no pooling, no upsampling layers, no hidden dense layers; unless a trick is left out, or
+"nearest" is chosen, the remedy of Odena et al., "Deconvolution and Checkerboard Artifacts", 2016,
+https://distill.pub/2016/deconv-checkerboard/.
 """
 
 from __future__ import annotations
@@ -28,12 +29,20 @@ from .stabilisers import minibatch_layers, normalise_spectrally
 STRIDE = 2
 NORMS = ("batch", "none")
 UPSAMPLINGS = ("transposed", "nearest")
+# The well-known tricks that lie in the networks: what each may be built without.
+TRICKS = ("tanh", "normal_latents", "strides", "divisible_kernel")
 
 
 def check_kernel_size(kernel_size: int) -> None:
     """A kernel that the stride does not divide paints a checkerboard (Odena et al. 2016): refuse it."""
     if kernel_size not in (2, 4, 6):
         raise ValueError(f"kernel_size must be divisible by the stride of {STRIDE}: 2, 4 or 6, got {kernel_size!r}.")
+
+
+def check_trick(without: str | None) -> None:
+    """Raise ValueError unless it is a trick that the networks know, or none."""
+    if without not in (None, *TRICKS):
+        raise ValueError(f"without must be None or one of {', '.join(TRICKS)}, got {without!r}.")
 
 
 def check_dropout(dropout: float) -> None:
@@ -62,9 +71,9 @@ def widths(inner_size: int, base_channels: int) -> list[int]:
 def upsample(before: int, after: int, kernel_size: int, upsampling: str, bias: bool = True) -> list[nn.Module]:
     """Layers from (N, before, H, W) to (N, after, 2 H, 2 W).
 
-    "transposed" is one transposed convolution. "nearest" repeats every pixel and then convolves: the kernel is one smaller, so
-    that each new pixel still depends on as many old ones, and every new pixel gets the same weights, so that none of them can
-    stand out by its place alone.
+    "transposed" is one transposed convolution; with an odd kernel its pixels get unequally many
+    contributions. "nearest" repeats every pixel and then convolves: the kernel is one smaller, so that each new pixel still
+    depends on as many old ones, and every new pixel gets the same weights, so that none of them can stand out by its place alone.
 
     Raises:
         ValueError: `upsampling` is neither of the two.
@@ -73,7 +82,9 @@ def upsample(before: int, after: int, kernel_size: int, upsampling: str, bias: b
         raise ValueError(f"upsampling must be one of {', '.join(UPSAMPLINGS)}, got {upsampling!r}.")
     padding = (kernel_size - STRIDE) // 2
     if upsampling == "transposed":
-        return [nn.ConvTranspose2d(before, after, kernel_size, stride=STRIDE, padding=padding, bias=bias)]
+        odd = kernel_size % STRIDE
+        shape = {"stride": STRIDE, "padding": padding + odd, "output_padding": odd}
+        return [nn.ConvTranspose2d(before, after, kernel_size, bias=bias, **shape)]
     return [nn.Upsample(scale_factor=STRIDE), nn.Conv2d(before, after, kernel_size - 1, padding=padding, bias=bias)]
 
 
@@ -85,33 +96,52 @@ def generator_trunk(
     kernel_size: int,
     norm: str,
     upsampling: str = "transposed",
+    without: str | None = None,
 ) -> nn.Sequential:
-    """(N, input_dim, 1, 1) to (N, num_channels, inner_size, inner_size) in (-1, 1)."""
+    """(N, input_dim, 1, 1) to (N, num_channels, inner_size, inner_size) in (-1, 1), without "tanh" in (0, 1)."""
     check_kernel_size(kernel_size)
+    check_trick(without)
+    if without == "divisible_kernel":
+        if upsampling != "transposed":
+            raise ValueError('Only transposed convolutions can be without "divisible_kernel".')
+        kernel_size += 1
     channels = widths(inner_size, base_channels)[::-1]
     # A bias in front of BatchNorm would be subtracted again.
     bias = norm == "none"
     layers = [nn.ConvTranspose2d(input_dim, channels[0], 4, bias=bias), make_norm(norm, channels[0]), nn.ReLU()]
     for before, after in pairwise(channels):
         layers += [*upsample(before, after, kernel_size, upsampling, bias), make_norm(norm, after), nn.ReLU()]
-    layers += [*upsample(channels[-1], num_channels, kernel_size, upsampling), nn.Tanh()]
+    layers += upsample(channels[-1], num_channels, kernel_size, upsampling)
+    layers += [nn.Sigmoid() if without == "tanh" else nn.Tanh()]
     return nn.Sequential(*layers)
 
 
 def discriminator_trunk(
-    inner_size: int, num_channels: int, base_channels: int, kernel_size: int, norm: str, dropout: float
+    inner_size: int,
+    num_channels: int,
+    base_channels: int,
+    kernel_size: int,
+    norm: str,
+    dropout: float,
+    without: str | None = None,
 ) -> nn.Sequential:
     """(N, num_channels, inner_size, inner_size) to features (N, channels, 4, 4)."""
     check_kernel_size(kernel_size)
+    check_trick(without)
     check_dropout(dropout)
     channels = [num_channels, *widths(inner_size, base_channels)]
-    downsample = {"kernel_size": kernel_size, "stride": STRIDE, "padding": (kernel_size - STRIDE) // 2}
+    kernel_size += without == "divisible_kernel"
+    downsample = {"kernel_size": kernel_size, "stride": STRIDE, "padding": (kernel_size - 1) // 2}
+    activation = [nn.LeakyReLU(0.2)]
+    if without == "strides":
+        downsample = {"kernel_size": kernel_size - 1, "padding": (kernel_size - 2) // 2}
+        activation = [nn.MaxPool2d(2), nn.ReLU()]
     layers: list[nn.Module] = []
     for i, (before, after) in enumerate(pairwise(channels)):
         # The paper leaves BatchNorm out at D's input, where it makes samples oscillate.
         normed = norm == "batch" and i > 0
         layers += [nn.Conv2d(before, after, bias=not normed, **downsample)]
-        layers += [make_norm(norm if i > 0 else "none", after), nn.LeakyReLU(0.2), nn.Dropout2d(dropout)]
+        layers += [make_norm(norm if i > 0 else "none", after), *activation, nn.Dropout2d(dropout)]
     return nn.Sequential(*(layer for layer in layers if not (isinstance(layer, nn.Dropout2d) and not dropout)))
 
 
@@ -127,6 +157,9 @@ class DCGANGenerator(StrictLoadingMixin, ModelMixin, ConfigMixin):
         norm: "batch", as in the paper, or "none".
         upsampling: "transposed", as in the paper, or "nearest": nearest-neighbour upsampling, then a convolution with a kernel
             one smaller.
+        without: the trick left out, to see what it is good for: "tanh" draws pixels from 0 to 1 by a sigmoid, and rescales them
+            only then; "normal_latents" makes latents uniform over (-1, 1), by the normal distribution's own function;
+            "divisible_kernel" takes a kernel one larger, which the stride does not divide.
 
     Raises:
         ValueError: an argument is out of its range; the message names the legal values.
@@ -142,18 +175,22 @@ class DCGANGenerator(StrictLoadingMixin, ModelMixin, ConfigMixin):
         kernel_size: int = 4,
         norm: str = "batch",
         upsampling: str = "transposed",
+        without: str | None = None,
     ):
         super().__init__()
         inner_size = check_image_shape(sample_size, num_channels)
         check_positive(latent_dim=latent_dim, base_channels=base_channels)
         self.layers = generator_trunk(
-            latent_dim, inner_size, num_channels, base_channels, kernel_size, norm, upsampling
+            latent_dim, inner_size, num_channels, base_channels, kernel_size, norm, upsampling, without
         )
 
     def forward(self, latents: torch.Tensor) -> torch.Tensor:
         """(N, latent_dim) latents to `pixel_values` (N, num_channels, sample_size, sample_size) in (-1, 1)."""
         check_latents(latents, self.config.latent_dim)
-        return crop_to(self.layers(latents[:, :, None, None]), self.config.sample_size)
+        if self.config.without == "normal_latents":
+            latents = 2 * torch.special.ndtr(latents) - 1
+        images = crop_to(self.layers(latents[:, :, None, None]), self.config.sample_size)
+        return 2 * images - 1 if self.config.without == "tanh" else images
 
 
 class DCGANDiscriminator(StrictLoadingMixin, ModelMixin, ConfigMixin):
@@ -166,6 +203,8 @@ class DCGANDiscriminator(StrictLoadingMixin, ModelMixin, ConfigMixin):
         minibatch_stddev: whether `MinibatchStdDev` follows the last hidden layer. Then a score depends on the images beside it.
         minibatch_discrimination: number of kernels of the `MinibatchDiscrimination` behind that, 0 for none; the same holds.
         spectral_norm: whether every layer's weight is divided by its largest singular value.
+        without: the trick left out: "tanh" looks at pixels from 0 to 1; "strides" convolves at full resolution with a kernel
+            one smaller, takes the largest of every four pixels, and ReLU instead of LeakyReLU; "divisible_kernel" as in `DCGANGenerator`.
 
     Raises:
         ValueError: an argument is out of its range; the message names the legal values.
@@ -183,11 +222,14 @@ class DCGANDiscriminator(StrictLoadingMixin, ModelMixin, ConfigMixin):
         minibatch_stddev: bool = False,
         minibatch_discrimination: int = 0,
         spectral_norm: bool = False,
+        without: str | None = None,
     ):
         super().__init__()
         self.inner_size = check_image_shape(sample_size, num_channels)
         check_positive(base_channels=base_channels)
-        self.layers = discriminator_trunk(self.inner_size, num_channels, base_channels, kernel_size, norm, dropout)
+        self.layers = discriminator_trunk(
+            self.inner_size, num_channels, base_channels, kernel_size, norm, dropout, without
+        )
         channels = widths(self.inner_size, base_channels)[-1]
         self.minibatch = minibatch_layers(channels, 16, minibatch_stddev, minibatch_discrimination)
         self.score = nn.Conv2d(channels + minibatch_stddev + minibatch_discrimination, 1, 4)
@@ -202,6 +244,7 @@ class DCGANDiscriminator(StrictLoadingMixin, ModelMixin, ConfigMixin):
         With `return_features` to scores and what the last hidden layer makes of each image by itself, (N, features).
         """
         check_images(pixel_values, self.config.sample_size, self.config.num_channels)
-        features = self.layers(pad_to(pixel_values, self.inner_size))
+        pixels = pad_to(pixel_values, self.inner_size)
+        features = self.layers((pixels + 1) / 2 if self.config.without == "tanh" else pixels)
         scores = self.score(self.minibatch(features)).flatten()
         return (scores, features.flatten(1)) if return_features else scores

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import pytest
 import torch
 
-from genmodels import losses, models
-from genmodels.models.dcgan import upsample, widths
+from genmodels import DCGANDiscriminator, DCGANGenerator, losses, models
+from genmodels.models.dcgan import TRICKS, upsample, widths
 from genmodels.models.modeling import crop_to, init_dcgan, one_hot_labels, pad_to
 
 SIZES = (16, 28, 32, 50, 64, 128)
@@ -154,6 +154,60 @@ def test_only_strided_convolutions_in_gans():
             assert not isinstance(layer, torch.nn.MaxPool2d | torch.nn.AvgPool2d | torch.nn.Upsample | torch.nn.Linear)
             if isinstance(layer, torch.nn.Conv2d | torch.nn.ConvTranspose2d):
                 assert layer.kernel_size[0] % layer.stride[0] == 0
+
+
+@pytest.mark.parametrize("size", [16, 28, 32])
+@pytest.mark.parametrize("trick", TRICKS)
+def test_a_trick_can_be_left_out(trick, size):
+    torch.manual_seed(0)
+    source = DCGANGenerator(size, 1, latent_dim=5, base_channels=4, without=trick)
+    judge = DCGANDiscriminator(size, 1, base_channels=4, norm="none", without=trick)
+    images = source(3 * torch.randn(6, 5))
+    assert images.shape == (6, 1, size, size)
+    assert -1 < images.min() < -0.02 < 0.02 < images.max() < 1
+    assert judge(images).shape == (6,)
+    layers = [*source.modules(), *judge.modules()]
+    convolutions = [layer for layer in layers if isinstance(layer, torch.nn.Conv2d | torch.nn.ConvTranspose2d)]
+    divided = all(layer.kernel_size[0] % layer.stride[0] == 0 for layer in convolutions)
+    assert divided == (trick != "divisible_kernel")
+    assert any(isinstance(layer, torch.nn.MaxPool2d) for layer in layers) == (trick == "strides")
+    assert any(isinstance(layer, torch.nn.LeakyReLU) for layer in layers) == (trick != "strides")
+    assert any(isinstance(layer, torch.nn.Sigmoid) for layer in layers) == (trick == "tanh")
+
+
+def test_without_tanh_the_discriminator_sees_brightness():
+    plain, other = (
+        DCGANDiscriminator(16, 1, base_channels=4, norm="none", without=without) for without in (None, "tanh")
+    )
+    other.load_state_dict(plain.state_dict())
+    images = torch.rand(3, 1, 16, 16)
+    torch.testing.assert_close(other(2 * images - 1), plain(images))
+
+
+def test_without_normal_latents_they_are_uniform():
+    plain, other = (
+        DCGANGenerator(16, 1, latent_dim=2, base_channels=4, without=name) for name in (None, "normal_latents")
+    )
+    other.load_state_dict(plain.state_dict())
+    # The 97.5th percentile of the normal distribution is that of the uniform one over (-1, 1) at 0.95.
+    latents = torch.tensor([[0.0, 1.959964], [-1.959964, 30]])
+    torch.testing.assert_close(other(latents), plain(torch.tensor([[0.0, 0.95], [-0.95, 1]])))
+
+
+def test_a_kernel_that_the_stride_does_not_divide_paints_a_checkerboard():
+    for kernel_size, spread in ((4, False), (5, True)):
+        (layer,) = upsample(1, 1, kernel_size, "transposed")
+        torch.nn.init.ones_(layer.weight)
+        inside = layer(torch.ones(1, 1, 8, 8))[0, 0, 4:-4, 4:-4]
+        assert (inside.max() - inside.min() > 1) == spread
+
+
+def test_wrong_tricks():
+    for network in (DCGANGenerator, DCGANDiscriminator):
+        with pytest.raises(ValueError, match="without must be None or one of tanh, normal_latents, strides, divis"):
+            network(without="noise")
+    with pytest.raises(ValueError, match="Only transposed convolutions"):
+        DCGANGenerator(without="divisible_kernel", upsampling="nearest")
 
 
 CONVOLVE = ["autoencoder", "vae", "dcgan", "cgan"]

@@ -54,6 +54,8 @@ def start(monkeypatch, capsys):
         ("wgan", ["--spectral_norm", "--weight_clip", "0.01"], "or --weight_clip or --spectral_norm"),
         ("wgan", ["--spectral_norm", "--critic_norm", "batch"], "give --critic_norm none"),
         ("dcgan", ["--discriminator_norm", "batch"], "give --discriminator_norm none"),
+        ("dcgan", ["--without", "noise"], "there are none: add --preset paper"),
+        ("dcgan", ["--without", "divisible_kernel", "--upsampling", "nearest"], "leave out --upsampling nearest"),
         ("gan", ["--preset", "wide"], "invalid choice: 'wide'"),
         ("gan", ["--generator_dims", "64", "0"], "must be an integer of at least 1, got '0'"),
         ("wgan", ["--gradient_penalty", "--weight_clip", "0.01"], "either --gradient_penalty or --weight_clip"),
