@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import itertools
 import json
 import runpy
 import sys
@@ -20,8 +21,8 @@ from PIL import Image
 def reproduce(monkeypatch):
     monkeypatch.syspath_prepend(str(REPO / "tests" / "benchmarks"))
     yield importlib.import_module("reproduce")
-    sys.modules.pop("reproduce")
-    sys.modules.pop("tables")
+    for name in ("reproduce", "tables", "figures"):
+        sys.modules.pop(name, None)
 
 
 @pytest.fixture
@@ -142,10 +143,28 @@ def test_binarised_data_are_made_once_and_have_the_brightness_on_average(reprodu
     assert reproduce.data_of(table, SimpleNamespace(mnist="none", runs=tmp_path)) == folder
 
 
+def test_stacked_digits_are_a_colour_each(reproduce, monkeypatch, tmp_path):
+    digits = [Image.fromarray(np.full((28, 28), value, np.uint8)) for value in (10, 20, 30)]
+    for split in ("train", "test"):
+        (tmp_path / "grey/data").mkdir(parents=True, exist_ok=True)
+        data = datasets.Dataset.from_dict({"image": digits}, features=datasets.Features({"image": datasets.Image()}))
+        data.to_parquet(tmp_path / f"grey/data/{split}-00000-of-00001.parquet")
+    make = reproduce.TABLES["stacked-mnist"].make_data
+    monkeypatch.setitem(make.__globals__["STACKED"], "train", 300)
+    monkeypatch.setitem(make.__globals__["STACKED"], "test", 20)
+    make(tmp_path / "stacked", str(tmp_path / "grey"))
+    made = datasets.load_dataset(str(tmp_path / "stacked"))
+    assert [len(made[split]) for split in ("train", "test")] == [300, 20]
+    colours = [np.unique(np.asarray(image).reshape(-1, 3), axis=0) for image in made["train"]["image"]]
+    assert all(len(colour) == 1 for colour in colours)
+    # Each of the 27 modes.
+    assert {tuple(colour[0]) for colour in colours} == set(itertools.product((10, 20, 30), repeat=3))
+
+
 def test_commands_of_all_tables_are_legal(reproduce, monkeypatch):
-    made = reproduce.TABLES["likelihood"]
-    folder = f"runs/reproduce/{made.dataset}-{made.make_data.__name__}"
-    assert all(f"--dataset_name {folder} " in row.command for row in made.rows)
+    for made in reproduce.TABLES.values():
+        folder = f"runs/reproduce/{made.dataset}-{made.make_data.__name__}" if made.make_data else ""
+        assert all(f"--dataset_name {folder} " in row.command for row in made.rows if folder)
     commands = [row.command for table in reproduce.TABLES.values() for row in table.rows if row.command]
     assert commands
     for command in commands:
@@ -166,3 +185,47 @@ def test_stored_tables_are_what_their_numbers_say(reproduce):
         table, results = reproduce.TABLES[path.stem], reproduce.Results(path)
         assert path.with_suffix(".md").read_text() == reproduce.rendered(path.stem, table, results)
         assert set(results.rows) <= {row.name for row in table.rows}
+
+
+@pytest.fixture
+def drawn(reproduce, monkeypatch, tmp_path):
+    """A function that puts numbers into tables, draws the figures and returns the bytes of each."""
+
+    def draw(*names: str, tables: tuple[str, ...] = ()) -> dict[str, bytes]:
+        figures = importlib.import_module("figures")
+        for name in names:
+            table, results = reproduce.TABLES[name], reproduce.Results(tmp_path / f"{name}.json")
+            for row, seed in reproduce.missing(table, results):
+                values = {column.key: 0.1 + 0.2 * seed for column in table.columns}
+                values |= {f"{column.key}_floor": 0.05 for column in table.columns}
+                if table is reproduce.TABLES["mixtures"] and seed == 0:
+                    values["points"] = {"ring": {"5": "0.10,-2.00 1.00,0.50", "10": "0.00,0.00"}}
+                results.add(row, seed, {"values": values, "protocol": ""})
+        monkeypatch.setattr(sys, "argv", ["figures.py", *tables, "--results", str(tmp_path)])
+        figures.main()
+        return {path.stem: path.read_bytes() for path in tmp_path.glob("*.svg")}
+
+    return draw
+
+
+def test_every_table_with_numbers_has_its_figure_and_the_same_numbers_the_same_one(drawn):
+    first = drawn("autoencoder", "tricks", "mixtures")
+    assert set(first) == {"autoencoder", "tricks", "mixtures", "mixtures-points"}
+    assert drawn() == first
+    # Two rasters of points in each row.
+    assert first["mixtures-points"].count(b"<image ") == 2 * 9
+    assert first["autoencoder"].count(b"<image ") == 0
+
+
+def test_a_figure_without_numbers_says_how_to_get_them(drawn):
+    with pytest.raises(SystemExit, match=r"beta has no numbers yet: python tests/benchmarks/reproduce\.py beta"):
+        drawn("tricks", tables=("beta",))
+    with pytest.raises(SystemExit, match="2"):
+        drawn(tables=("gamma",))
+
+
+def test_stored_figures_are_drawn_from_the_stored_tables(reproduce):
+    stems = {path.stem for path in reproduce.RESULTS.glob("*.json")}
+    figures = {path.stem for path in reproduce.RESULTS.glob("*.svg")}
+    assert stems <= figures
+    assert {stem.removesuffix("-points") for stem in figures} <= stems

@@ -143,7 +143,7 @@ def fill(name: str, table: Table, args: argparse.Namespace, results: Results) ->
             facts = json.loads((model / "training.json").read_text())
             entry = {key: facts[key] for key in ("steps", "batch_size", "minutes", "device", "commit", "torch")}
         values, protocol = table.measure(model, row, seed, dataset_name)
-        kept = {column.key for column in table.columns}
+        kept = {"points", *(column.key for column in table.columns)}
         kept |= {f"{key}_floor" for key in kept}
         entry |= {
             "values": {key: value for key, value in values.items() if key in kept},

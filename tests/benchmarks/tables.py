@@ -11,11 +11,19 @@ from genmodels.live import LiveGAN, Settings
 
 @dataclass(frozen=True)
 class Column:
-    """A number of a table: its key in what `Table.measure` returns, its heading, and how it is written."""
+    """A number of a table.
+
+    Attributes:
+        key: in what `Table.measure` returns.
+        heading: above the column.
+        form: how it is written.
+        panel: title of the curves that it shares with other columns; by default it has its own.
+    """
 
     key: str
     heading: str
     form: str = ".3g"
+    panel: str = ""
 
 
 @dataclass(frozen=True)
@@ -45,8 +53,9 @@ class Table:
     Attributes:
         title, about: what stands above the table.
         columns, rows: of it.
-        measure: from the folder of a trained model (None without a command), its row and seed to the numbers by key, and the
-            protocol in words.
+        measure: from the folder of a trained model (None without a command), its row, seed and data to the numbers by key, and
+            the protocol in words; "points" among them are pictures for figures.py, {data: {step: "x,y x,y ..."}}.
+        axis: what the number in a row's name is, if figures.py is to draw curves over it.
         dataset: what its scripts read, "mnist", "cifar10" or "" for none.
         make_data: makes other data of that in a folder, from (folder, name of the dataset); the scripts read the folder then.
     """
@@ -56,6 +65,7 @@ class Table:
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     measure: Callable[[Path | None, Row, int, str], tuple[dict[str, float], str]]
+    axis: str = ""
     dataset: str = ""
     make_data: Callable[[Path, str], None] | None = None
 
@@ -94,9 +104,8 @@ def stacked(folder: Path, source: str) -> None:
     for split, count in STACKED.items():
         digits = np.stack([np.asarray(image) for image in datasets.load_dataset(source, split=split)["image"]])
         chosen = random.integers(len(digits), size=(count, 3))
-        images = (Image.fromarray(np.stack([digits[i] for i in row], axis=-1)) for row in chosen)
-        features = datasets.Features({"image": datasets.Image()})
-        made = datasets.Dataset.from_generator(lambda rows=images: ({"image": row} for row in rows), features=features)
+        images = [Image.fromarray(np.stack([digits[i] for i in row], axis=-1)) for row in chosen]
+        made = datasets.Dataset.from_dict({"image": images}, features=datasets.Features({"image": datasets.Image()}))
         path = folder / "data" / f"{split}-00000-of-00001.parquet"
         path.parent.mkdir(parents=True, exist_ok=True)
         made.to_parquet(path)
@@ -159,22 +168,27 @@ def by_evaluation(folder: Path, row: Row, seed: int, dataset_name: str) -> tuple
     return values | floors, evaluation.protocol
 
 
-# Steps of the GANs of points, and points by which they are judged.
-POINT_STEPS, POINTS = 10_000, 2_500
+# Steps of the GANs of points, when they are looked at, the points that are kept then, and those by which they are judged.
+POINT_STEPS, LOOKS, KEPT, POINTS = 10_000, (500, 2_000, 10_000), 400, 2_500
 
 
-def by_coverage(folder: None, row: Row, seed: int, dataset_name: str) -> tuple[dict[str, float], str]:
+def by_coverage(folder: None, row: Row, seed: int, dataset_name: str) -> tuple[dict, str]:
     """Train a GAN of points on each mixture, and count the modes."""
-    values = {}
+    values, points = {}, {}
     for data in ("ring", "grid"):
         gan = LiveGAN(Settings(data=data, seed=seed, **row.settings))
-        gan.train(POINT_STEPS)
+        points[data] = {}
+        for step in LOOKS:
+            gan.train(step - gan.step)
+            points[data][str(step)] = " ".join(f"{x:.2f},{y:.2f}" for x, y in gan.sample(KEPT).tolist())
         modes, good = gan.coverage(POINTS)
         values |= {f"{data}_modes": modes, f"{data}_good": 100 * good}
     protocol = (
         f"{POINT_STEPS:,} steps of 256 points, networks of two hidden layers of 64, Adam with a rate of 1e-3. Of {POINTS:,} "
         "points drawn then, those within three standard deviations of a centre are of high quality."
     )
+    if seed == 0:
+        values["points"] = points
     return values, protocol
 
 
@@ -220,8 +234,8 @@ TABLES = {
         about="Mean squared error of reconstructed test digits (brightness from 0 to 1) through a bottleneck of so many numbers, "
         "and how much smaller 8-bit latents are than the images.",
         columns=(
-            Column("mse", "autoencoder", ".4f"),
-            Column("mse_pca", "PCA", ".4f"),
+            Column("mse", "autoencoder", ".4f", panel="mean squared error"),
+            Column("mse_pca", "PCA", ".4f", panel="mean squared error"),
             Column("compression_ratio", "times smaller", ".0f"),
         ),
         rows=tuple(
@@ -229,6 +243,7 @@ TABLES = {
             for dim in (2, 8, 32)
         ),
         measure=by_evaluation,
+        axis="numbers in the bottleneck",
         dataset="mnist",
     ),
     "beta": Table(
@@ -251,6 +266,7 @@ TABLES = {
             for beta in (0.1, 0.5, 1, 2, 4, 10)
         ),
         measure=by_evaluation,
+        axis="beta",
         dataset="mnist",
     ),
     "cgan": Table(
@@ -264,13 +280,13 @@ TABLES = {
             Column("within_class_distance", "distance within a class", ".2f"),
         ),
         rows=(
-            Row("plain", "train/cgan.py --preset classic --label_smoothing 0 --max_train_steps 10000"),
+            Row("plain", "train/cgan.py --preset classic --label_smoothing 0 --max_train_steps 5000"),
             Row(
                 "one-sided label smoothing",
-                "train/cgan.py --preset classic --label_smoothing 0.1 --max_train_steps 10000",
+                "train/cgan.py --preset classic --label_smoothing 0.1 --max_train_steps 5000",
             ),
-            Row("WGAN-GP", "train/cgan.py --preset wgan-gp --max_train_steps 10000"),
-            Row("relativistic, R1 and R2", "train/cgan.py --max_train_steps 10000"),
+            Row("WGAN-GP", "train/cgan.py --preset wgan-gp --max_train_steps 5000"),
+            Row("relativistic, R1 and R2", "train/cgan.py --max_train_steps 5000"),
         ),
         measure=by_evaluation,
         dataset="mnist",
