@@ -13,6 +13,7 @@ import re
 import sys
 from itertools import product
 from pathlib import Path
+from statistics import mean
 
 import matplotlib
 from matplotlib.figure import Figure
@@ -66,7 +67,7 @@ def draw_rows(table: Table, found: Found) -> Figure:
             numbers = values_of(seeds, column.key)
             panel.plot(numbers, [place] * len(numbers), "o", color=BLUE, markersize=5, alpha=0.7, clip_on=False)
             if len(numbers) > 1:
-                panel.plot([sum(numbers) / len(numbers)], [place], "|", color=BLUE, markersize=16)
+                panel.plot([mean(numbers)], [place], "|", color=BLUE, markersize=16)
         draw_floor(panel.axvline, found, column)
         panel.set_title(column.heading)
         panel.margins(x=0.12)
@@ -96,7 +97,7 @@ def draw_curves(table: Table, found: Found) -> Figure:
     panels = figure.subplots(1, len(columns), squeeze=False)[0]
     for panel, (title, shown) in zip(panels, columns.items(), strict=True):
         for column, color in zip(shown, (BLUE, ORANGE), strict=False):
-            numbers = [values_of(seeds, column.key)[0] for _, seeds in found]
+            numbers = [mean(values_of(seeds, column.key)) for _, seeds in found]
             panel.plot(places, numbers, "o-", color=color, markersize=4, label=column.heading)
             draw_floor(panel.axhline, found, column)
         if len(shown) > 1:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 from genmodels.live import LiveGAN, Settings
@@ -166,6 +167,42 @@ def by_evaluation(folder: Path, row: Row, seed: int, dataset_name: str) -> tuple
     values = {metric.metric: metric.value for metric in evaluation.metrics}
     floors = {f"{metric.metric}_floor": metric.floor for metric in evaluation.metrics if metric.floor is not None}
     return values | floors, evaluation.protocol
+
+
+@cache
+def features_of_split(dataset_name: str, split: str):
+    """Evaluator features (N, 128) of all images of a split of MNIST."""
+    from genmodels.data import load_images
+    from genmodels.evaluation.evaluate import load_all
+    from genmodels.evaluation.evaluators import features_of, load_classifier
+
+    classifier, _ = load_classifier("evaluator-mnist")
+    images, _ = load_all(load_images(dataset_name, split=split, batch_size=500, num_workers=0))
+    return features_of(classifier, images)
+
+
+def by_halves(folder: None, row: Row, seed: int, dataset_name: str) -> tuple[dict[str, float], str]:
+    """The metrics between n training and n test images, which a perfect model would have."""
+    import torch
+
+    from genmodels.evaluation import metrics
+
+    random = torch.Generator().manual_seed(seed)
+    train, test = (
+        features[torch.randperm(len(features), generator=random)[: row.settings["n"]]]
+        for features in (features_of_split(dataset_name, split) for split in ("train", "test"))
+    )
+    values = {
+        "fid": metrics.frechet_distance(train, test),
+        "kid": metrics.kernel_distance(train, test, seed=seed),
+        "precision": metrics.coverage_of(train, test),
+        "recall": metrics.coverage_of(test, train),
+    }
+    protocol = (
+        "n random training images of MNIST against n random test images, on the features of evaluator-mnist; KID over 100 "
+        "subsets of at most 1,000."
+    )
+    return values, protocol
 
 
 # Steps of the GANs of points, when they are looked at, the points that are kept then, and those by which they are judged.
@@ -345,6 +382,21 @@ TABLES = {
         ),
         measure=by_evaluation,
         dataset="cifar10",
+    ),
+    "bias": Table(
+        title="What n does to the metrics",
+        about="Real digits against other real digits: any distance is chance, and a number of one n says nothing beside a number "
+        "of another. FID falls with n, precision and recall rise; KID alone is unbiased.",
+        columns=(
+            Column("fid", "FID", ".3f"),
+            Column("kid", "KID", ".4f"),
+            Column("precision", "precision", ".3f"),
+            Column("recall", "recall", ".3f"),
+        ),
+        rows=tuple(Row(f"n = {n}", seeds=3, settings={"n": n}) for n in (250, 500, 1000, 2000, 5000, 10_000)),
+        measure=by_halves,
+        axis="images of each",
+        dataset="mnist",
     ),
     "mixtures": Table(
         title="Modes of toy mixtures",

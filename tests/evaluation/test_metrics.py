@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from prdc import compute_prdc
 from torchmetrics.image.fid import FrechetInceptionDistance
 from torchmetrics.image.kid import KernelInceptionDistance
 
@@ -79,6 +80,21 @@ def test_both_distances_agree_with_torchmetrics_on_the_evaluator_itself():
     with torch.no_grad():
         assert frechet_distance(*features) == pytest.approx(float(fid.compute()), rel=1e-3)
         assert kernel_distance(*features) == pytest.approx(float(kid.compute()[0]), rel=1e-3)
+
+
+def test_precision_and_recall_agree_with_their_reference_implementation():
+    evaluator, _ = load_classifier("evaluator-mnist")
+    images = (
+        torch.from_numpy(zoo.load_sample("zoo:mnist-sample", "test").images).permute(0, 3, 1, 2).float() / 127.5 - 1
+    )
+    real = features_of(evaluator, images[:400])
+    # Darker and darker.
+    brightness = torch.linspace(0.1, 1, 400)[:, None, None, None]
+    fake = features_of(evaluator, (images[400:800] + 1) * brightness - 1)
+    expected = compute_prdc(real.double().numpy(), fake.double().numpy(), nearest_k=3)
+    assert 0.1 < min(expected["precision"], expected["recall"]) < 0.9
+    assert coverage_of(fake, real) == pytest.approx(expected["precision"], rel=1e-3)
+    assert coverage_of(real, fake) == pytest.approx(expected["recall"], rel=1e-3)
 
 
 def polynomial_mmd(a: torch.Tensor, b: torch.Tensor) -> float:
