@@ -204,7 +204,8 @@ class DCGANDiscriminator(StrictLoadingMixin, ModelMixin, ConfigMixin):
         minibatch_discrimination: number of kernels of the `MinibatchDiscrimination` behind that, 0 for none; the same holds.
         spectral_norm: whether every layer's weight is divided by its largest singular value.
         without: the trick left out: "tanh" looks at pixels from 0 to 1; "strides" convolves at full resolution with a kernel
-            one smaller, takes the largest of every four pixels, and ReLU instead of LeakyReLU; "divisible_kernel" as in `DCGANGenerator`.
+            one smaller, takes the largest of every four pixels, and ReLU instead of LeakyReLU; "divisible_kernel" as in
+            `DCGANGenerator`.
 
     Raises:
         ValueError: an argument is out of its range; the message names the legal values.

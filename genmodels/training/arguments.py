@@ -288,9 +288,13 @@ def changed_settings(before: dict, now: dict) -> list[str]:
 
 
 def command_line() -> str:
-    """The command that started this script, for the card, without the user's tokens, paths and hosts."""
+    """The command that started this script, for the card, without the user's tokens, paths and hosts.
+
+    That a run was interrupted is left out: going on from its last checkpoint makes what it would have made.
+    """
     script = Path(sys.argv[0])
-    return " ".join(["accelerate launch", f"{script.parent.name}/{script.name}", *map(_quoted, sys.argv[1:])])
+    words = " ".join(["accelerate launch", f"{script.parent.name}/{script.name}", *map(_quoted, sys.argv[1:])])
+    return re.sub(r" --resume_from_checkpoint[ =]latest(?= |$)", "", words)
 
 
 def _quoted(word: str) -> str:

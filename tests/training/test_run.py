@@ -56,6 +56,14 @@ def test_the_command_on_the_card_names_no_place_of_this_machine(monkeypatch):
     assert command_line() == "accelerate launch train/cgan.py --dataset_name PATH --classes 'a b'"
 
 
+@pytest.mark.parametrize("words", [["--resume_from_checkpoint", "latest"], ["--resume_from_checkpoint=latest"]])
+def test_the_command_on_the_card_is_that_of_the_whole_run(monkeypatch, words):
+    monkeypatch.setattr(sys, "argv", ["train/vae.py", "--beta", "2", *words, "--seed", "3"])
+    assert command_line() == "accelerate launch train/vae.py --beta 2 --seed 3"
+    monkeypatch.setattr(sys, "argv", ["train/vae.py", "--resume_from_checkpoint", "checkpoint-5"])
+    assert command_line() == "accelerate launch train/vae.py --resume_from_checkpoint checkpoint-5"
+
+
 @pytest.mark.parametrize("name", ["constant", "linear", "cosine", "trapezoid", "exponential"])
 def test_a_schedule_depends_on_the_step_alone(name):
     def rates(steps_taken: int) -> list[float]:
