@@ -31,6 +31,7 @@ def metadata_of(folder) -> dict:
 def test_names_are_sorted_and_known():
     assert MODELS == [
         "autoencoder-mnist",
+        "cgan-cifar10",
         "cgan-mnist",
         "dcgan-cifar10-frogs",
         "dcgan-mnist",

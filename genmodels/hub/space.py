@@ -24,15 +24,15 @@ from ..ui.models import (
     KIND_OF_CLASS,
     KINDS_COMPARED,
     KINDS_SHOWN,
+    MOST,
     REAL_SAMPLES,
-    SAMPLES,
     TABS,
     Model,
     built_in_model,
     find_models,
     is_built_in,
     kinds_of,
-    other_built_in_samples,
+    other_built_in,
 )
 from .push import check_rights, hub_errors, push_folder
 
@@ -46,8 +46,8 @@ TABS_OF_SPACE = {
     "cgan": ("classes",),
     "real-vs-fake": ("real_or_fake",),
 }
-# Where all unconditional generators stand side by side; a Space of one tab has one of them.
-SPACES_WITH_GALLERY = ("suite",)
+# Where all generators of a kind can be chosen; a Space of one tab has one of them.
+SPACES_WITH_ALL = ("suite",)
 # Where an evaluator guesses beside the visitor.
 GAME_TAB = "real_or_fake"
 # Where trainings are shown of which the zoo has no model.
@@ -76,13 +76,13 @@ def source_of(name: str) -> Path:
     return folder
 
 
-def models_on_hub(models: str, kinds: list[str], gallery: bool) -> list[Model]:
+def models_on_hub(models: str, kinds: list[str], several: bool) -> list[Model]:
     """The models of a Hub namespace, or of Hub ids with commas between, that a Space can show, in the order of `kinds`.
 
     Args:
         models: the namespace or ids.
         kinds: what it shows.
-        gallery: whether it shows several unconditional generators, and not the first of them only.
+        several: whether it shows as many of a kind as a tab can, and not the first only.
 
     Raises:
         UserError: it is no such name, the Hub has no model that fits, or it cannot be reached.
@@ -97,7 +97,7 @@ def models_on_hub(models: str, kinds: list[str], gallery: bool) -> list[Model]:
     kept = []
     for kind in kinds:
         of_kind = [model for model in found if model.kind == kind]
-        kept += of_kind if kind == SAMPLES and gallery else of_kind[:1]
+        kept += of_kind if several else of_kind[:1]
     if not kept:
         shown = [f"{'an' if name[0] in 'AE' else 'a'} {name}" for name, kind in KIND_OF_CLASS.items() if kind in kinds]
         raise UserError(f"--models {models}: this Space shows {' or '.join(shown)}.")
@@ -141,8 +141,8 @@ def build_space(name: str, out: Path, models: str | None = None, zero_gpu: bool 
         raise UserError(
             f"{str(out)!r} is to lie in {str(out.absolute().parent)!r}, which is not a folder: make it first."
         )
-    kinds, gallery = kinds_of(tabs, KINDS_SHOWN), name in SPACES_WITH_GALLERY
-    from_hub = [] if models is None else models_on_hub(models, kinds, gallery)
+    kinds, several = kinds_of(tabs, KINDS_SHOWN), name in SPACES_WITH_ALL
+    from_hub = [] if models is None else models_on_hub(models, kinds, several)
     kinds_from_hub = {model.kind for model in from_hub}
     kinds = [kind for kind in kinds if kind in kinds_from_hub or is_built_in(kind)]
     shown = {model.kind: model for model in reversed(from_hub)}
@@ -151,8 +151,9 @@ def build_space(name: str, out: Path, models: str | None = None, zero_gpu: bool 
         if model.reason is not None:
             raise UserError(model.reason)
     built_in = [BUILT_IN[kind] for kind in kinds if kind not in kinds_from_hub]
-    if gallery and SAMPLES not in kinds_from_hub:
-        built_in += [model.name for model in other_built_in_samples()]
+    for kind in MOST if several else ():
+        if kind not in kinds_from_hub:
+            built_in += [model.name for model in other_built_in(kind)]
     if GAME_TAB in tabs:
         shapes = {
             (shown[kind].sample_size, shown[kind].num_channels) for kind in KINDS_SHOWN[GAME_TAB] if kind in shown

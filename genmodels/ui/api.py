@@ -119,7 +119,7 @@ def picture(images: np.ndarray, columns: int) -> dict:
 
 def add_api(store: ModelStore, tabs: Sequence[str] = models.TABS) -> None:
     """Add the public endpoints that these tabs' models allow to the Blocks under construction."""
-    shown = {model.title: model for model in [*store.models.values(), *store.gallery]}
+    shown = {model.title: model for model in store.shown}
     encoders = {title: model for title, model in shown.items() if model.kind in ENCODING}
     comparer = real_or_fake.Comparer(store)
     compared = {store.models[kind].title: store.models[kind] for kind in real_or_fake.KINDS if kind in store.models}

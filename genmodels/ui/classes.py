@@ -1,4 +1,4 @@
-"""The Classes tab: a conditional GAN draws what its label says."""
+"""The Classes tab: conditional GANs draw what their label says."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import numpy as np
 from ..errors import UserError
 from . import films, snippets
 from . import first_page as files
-from .inputs import MAX_SEED, integer, number, server_function
-from .models import CLASSES, ModelStore
+from .inputs import MAX_SEED, integer, number, one_of, server_function
+from .models import CLASSES, Model, ModelStore
 from .pictures import FRAMES, sheet_uri, to_bytes
 from .threads import unhurried
 from .widget import widget
@@ -54,76 +54,84 @@ def scores_of(pipe, images: np.ndarray, labels) -> list[float] | None:
     return [round(float(score), 2) for score in np.nan_to_num(pipe.discriminate(images, labels).numpy())]
 
 
-def row_answer(store: ModelStore, seed: int, psi: float) -> dict:
+def row_answer(store: ModelStore, model: Model, seed: int, psi: float) -> dict:
     """One latent as every class."""
     from ..pipelines.base import draw_latents
 
-    pipe = store.pipe(CLASSES)
+    pipe = store.pipe(model)
     count = min(pipe.num_classes, MAX_ROW)
     latent = draw_latents(1, pipe.latent_dim, seed=seed)
     drawn = pipe(latents=latent.repeat(count, 1), psi=psi, output_type="np")
     return {
+        "model": model.name,
         "row": sheet_uri(to_bytes(drawn.images), count),
         "scores": scores_of(pipe, drawn.images, drawn.class_labels),
-        "code": snippets.every_class(store.models[CLASSES], count, seed, psi),
+        "code": snippets.every_class(model, count, seed, psi),
     }
 
 
-def samples_answer(store: ModelStore, label: int, seed: int, psi: float) -> dict:
+def samples_answer(store: ModelStore, model: Model, label: int, seed: int, psi: float) -> dict:
     """Several latents as one class."""
-    pipe = store.pipe(CLASSES)
+    pipe = store.pipe(model)
     drawn = pipe(num_images=PER_CLASS, class_labels=label, seed=seed, psi=psi, output_type="np")
-    model = store.models[CLASSES]
     return {
+        "model": model.name,
         "samples": sheet_uri(to_bytes(drawn.images), PER_CLASS),
         "scores": scores_of(pipe, drawn.images, drawn.class_labels),
         "code": snippets.one_class(model, model.class_names[label], PER_CLASS, seed, psi),
     }
 
 
-def table_answer(store: ModelStore, seed: int, psi: float) -> dict:
+def table_answer(store: ModelStore, model: Model, seed: int, psi: float) -> dict:
     """STYLES latents, a row each, as every class, a column each."""
     from ..pipelines.base import draw_latents
 
-    pipe = store.pipe(CLASSES)
+    pipe = store.pipe(model)
     count = min(pipe.num_classes, MAX_ROW)
     latents = draw_latents(STYLES, pipe.latent_dim, seed=seed).repeat_interleave(count, 0)
     labels = list(range(count)) * STYLES
     images = pipe(latents=latents, class_labels=labels, psi=psi, output_type="np").images
-    code = snippets.table(store.models[CLASSES], STYLES, count, seed, psi)
-    return {"table": sheet_uri(to_bytes(images), count), "code": code}
+    code = snippets.table(model, STYLES, count, seed, psi)
+    return {"model": model.name, "table": sheet_uri(to_bytes(images), count), "code": code}
 
 
-def mix_answer(store: ModelStore, a: int, b: int, seed: int, psi: float) -> dict:
+def mix_answer(store: ModelStore, model: Model, a: int, b: int, seed: int, psi: float) -> dict:
     """One latent from class `a` to class `b`: FRAMES images in one row."""
-    pipe = store.pipe(CLASSES)
+    pipe = store.pipe(model)
     images = pipe.interpolate(seed, seed, steps=FRAMES, class_labels=(a, b), psi=psi, output_type="np").images
-    model = store.models[CLASSES]
     code = snippets.mix(model, model.class_names[a], model.class_names[b], seed, psi)
-    return {"film": sheet_uri(to_bytes(images), FRAMES), "code": code}
+    return {"model": model.name, "film": sheet_uri(to_bytes(images), FRAMES), "code": code}
 
 
-def write_answer(store: ModelStore, text: str, seed: int, psi: float) -> dict:
+def write_answer(store: ModelStore, model: Model, text: str, seed: int, psi: float) -> dict:
     """A number, one latent per digit; `text` has been checked."""
-    pipe = store.pipe(CLASSES)
+    pipe = store.pipe(model)
     images = pipe(class_labels=list(text), seed=seed, psi=psi, output_type="np").images
     return {
+        "model": model.name,
         "number": sheet_uri(to_bytes(images), len(text)),
         "length": len(text),
-        "code": snippets.write(store.models[CLASSES], text, seed, psi),
+        "code": snippets.write(model, text, seed, psi),
     }
+
+
+def chosen(store: ModelStore, payload: dict) -> Model:
+    """The model that a visitor asks for by its name, the tab's first one for any other."""
+    models = {model.name: model for model in store.conditional}
+    return models[one_of(payload.get("model"), list(models), store.models[CLASSES].name)]
 
 
 def first_page(store: ModelStore) -> dict:
     """What the tab shows before any click."""
-    names = store.models[CLASSES].class_names
-    a, b = first_mix(names)
+    model = store.models[CLASSES]
+    a, b = first_mix(model.class_names)
+    drawn = {"seed": FIRST_SEED, "psi": 1.0}
     return {
-        "row": row_answer(store, FIRST_SEED, 1.0),
-        "samples": samples_answer(store, a, FIRST_SEED, 1.0),
-        "table": table_answer(store, FIRST_SEED, 1.0),
-        "mix": mix_answer(store, a, b, FIRST_SEED, 1.0),
-        "number": write_answer(store, FIRST_TEXT, FIRST_SEED, 1.0) if writes_digits(names) else None,
+        "row": row_answer(store, model, **drawn),
+        "samples": samples_answer(store, model, a, **drawn),
+        "table": table_answer(store, model, **drawn),
+        "mix": mix_answer(store, model, a, b, **drawn),
+        "number": write_answer(store, model, FIRST_TEXT, **drawn) if writes_digits(model.class_names) else None,
     }
 
 
@@ -136,7 +144,9 @@ def first_mix(class_names: list[str]) -> tuple[int, int]:
 
 def functions(store: ModelStore) -> list[Callable]:
     """What the tab's page may call."""
-    last = len(store.models[CLASSES].class_names) - 1
+
+    def label(payload: dict, name: str) -> int:
+        return integer(payload.get(name), 0, len(chosen(store, payload).class_names) - 1, 0)
 
     def common(payload: dict) -> tuple[int, float]:
         seed = integer(payload.get("seed"), 0, MAX_SEED, 0)
@@ -149,49 +159,60 @@ def functions(store: ModelStore) -> list[Callable]:
     @server_function
     @unhurried
     def row(payload: dict) -> dict:
-        return row_answer(store, *common(payload))
+        return row_answer(store, chosen(store, payload), *common(payload))
 
     @server_function
     @unhurried
     def samples(payload: dict) -> dict:
-        return samples_answer(store, integer(payload.get("label"), 0, last, 0), *common(payload))
+        return samples_answer(store, chosen(store, payload), label(payload, "label"), *common(payload))
 
     @server_function
     @unhurried
     def table(payload: dict) -> dict:
-        return table_answer(store, *common(payload))
+        return table_answer(store, chosen(store, payload), *common(payload))
 
     @server_function
     @unhurried
     def mix(payload: dict) -> dict:
-        a, b = (integer(payload.get(end), 0, last, 0) for end in "ab")
-        return mix_answer(store, a, b, *common(payload))
+        ends = [label(payload, end) for end in "ab"]
+        return mix_answer(store, chosen(store, payload), *ends, *common(payload))
 
     @server_function
     @unhurried
     def write(payload: dict) -> dict:
-        text = check_text(payload.get("text"), store.models[CLASSES].class_names)
-        return write_answer(store, text, *common(payload))
+        model = chosen(store, payload)
+        return write_answer(store, model, check_text(payload.get("text"), model.class_names), *common(payload))
 
-    return [start, row, samples, table, mix, write, films.film_function(lambda payload: store.models[CLASSES])]
+    film = films.film_function(lambda payload: chosen(store, payload))
+    return [start, row, samples, table, mix, write, film]
+
+
+def described(model: Model) -> dict:
+    """What the page knows of a model before it draws."""
+    names = model.class_names
+    return {
+        "title": model.title,
+        "reason": model.reason,
+        "size": model.sample_size,
+        "class_names": names,
+        "row": min(len(names), MAX_ROW),
+        "pair": first_mix(names),
+        "writes": writes_digits(names),
+        "film": films.film_of(model),
+        "sources": model.sources,
+    }
 
 
 def build(store: ModelStore) -> gr.HTML:
     """The tab's contents."""
     model = store.models[CLASSES]
-    a, b = first_mix(model.class_names)
     page = {
         "reason": model.reason,
-        "size": model.sample_size,
-        "class_names": model.class_names,
-        "row": min(len(model.class_names), MAX_ROW),
+        "models": {other.name: described(other) for other in store.conditional},
+        "main": model.name,
         "per_class": PER_CLASS,
         "styles": STYLES,
-        "pair": [a, b],
-        "writes": writes_digits(model.class_names),
         "text": FIRST_TEXT,
-        "film": films.film_of(model),
-        "sources": model.sources,
         "seed": FIRST_SEED,
         "max_psi": MAX_PSI,
         "max_seed": MAX_SEED,

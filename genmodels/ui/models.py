@@ -54,8 +54,9 @@ KINDS_SHOWN = {
     "training": (CLASSES, SAMPLES),
 }
 KINDS_COMPARED = {**KINDS_SHOWN, "map": (MAP, AUTOENCODER), "samples": (), "classes": ()}
-# The tab that shows every unconditional generator, and how many at most: all of them stay in memory.
-GALLERY_TAB, MAX_GALLERY = "samples", 12
+# The tabs that show every model of a kind, and how many at most, since all of them stay in memory; of other kinds one is shown.
+GALLERY_TAB, CLASSES_TAB = "samples", "classes"
+MOST = {SAMPLES: 12, CLASSES: 4}
 TABS = tuple(KINDS_SHOWN)
 # Larger numbers in a config are damage: no network of the suite goes beyond 128 pixels.
 MAX_SIDE, MAX_CLASSES = 1024, 10_000
@@ -192,15 +193,25 @@ class ModelStore:
         self.gallery: list[Model] = []
         if GALLERY_TAB in tabs:
             given = [model for model in found if model.kind == SAMPLES]
-            self.gallery = by_age(given or [self.models[SAMPLES], *other_built_in_samples()])
+            self.gallery = by_age(given or [self.models[SAMPLES], *other_built_in(SAMPLES)])
             # The tab opens with a model that works, if there is one.
             candidates = [self.models[SAMPLES], *self.gallery]
             self.models[SAMPLES] = next((model for model in candidates if model.reason is None), candidates[0])
+        self.conditional: list[Model] = []
+        if CLASSES_TAB in tabs:
+            given = [model for model in found if model.kind == CLASSES]
+            self.conditional = given or [self.models[CLASSES], *other_built_in(CLASSES)]
         self._compared = kinds_of(tabs, KINDS_COMPARED)
         self._real: dict[tuple, RealImages | None] = {}
         self._real_lock = threading.Lock()
         self._first_pages: dict[str, dict] = {}
         self._first_page_lock = threading.Lock()
+
+    @property
+    def shown(self) -> list[Model]:
+        """Every model that a tab shows, once, in the order in which they are loaded."""
+        models = [*self.models.values(), *self.conditional, *self.gallery]
+        return list({id(model): model for model in models}.values())
 
     def load_in_background(self) -> threading.Thread:
         """Start loading every model; returns at once."""
@@ -208,11 +219,11 @@ class ModelStore:
         thread.start()
         return thread
 
-    def load(self, gallery: bool = True) -> None:
+    def load(self, further: bool = True) -> None:
         """Load every model, the first tab's first; what fails leaves its reason in the model.
 
         Args:
-            gallery: whether those that only the gallery shows are loaded too, last.
+            further: whether those are loaded too, last, that do not stand on the tabs' first pages.
         """
         import torch
         from diffusers.utils.logging import disable_progress_bar, set_verbosity_error
@@ -227,7 +238,7 @@ class ModelStore:
         for kind in self._compared:
             if self.models[kind].pipe is not None:
                 self.real_images(kind)
-        for model in self.gallery if gallery else []:
+        for model in self.shown if further else []:
             load_model(model)
 
     def pipe(self, which: str | Model):
@@ -372,17 +383,17 @@ def built_in_model(kind: str) -> Model:
     return found
 
 
-def other_built_in_samples() -> list[Model]:
-    """The package's unconditional generators beside the one that has the tab by itself."""
+def other_built_in(kind: str) -> list[Model]:
+    """The package's models of a kind beside the one that stands in `BUILT_IN`."""
     found = []
     for name in zoo.model_names():
         folder = zoo.model_folder(name)
         try:
-            if name != BUILT_IN[SAMPLES] and KIND_OF_CLASS.get(read_index(folder / "model_index.json")[0]) == SAMPLES:
+            if name != BUILT_IN[kind] and KIND_OF_CLASS.get(read_index(folder / "model_index.json")[0]) == kind:
                 found.append(read_folder(folder, name))
         except UserError as error:
             print(error, file=sys.stderr)
-    return found[: MAX_GALLERY - 1]
+    return found[: MOST[kind] - 1]
 
 
 def read_folder(folder: Path, name: str) -> Model | None:
@@ -446,7 +457,7 @@ def config_path(folder: Path, kind: str) -> Path:
 
 
 def find_models(models: str) -> list[Model]:
-    """At most one model per kind, the first by name, and MAX_GALLERY unconditional generators; see `ModelStore`."""
+    """The first models by name of each kind, as many as `MOST` allows; see `ModelStore`."""
     folder = Path(models)
     if folder.is_dir():
         found = find_in_folder(folder)
@@ -467,7 +478,7 @@ def find_models(models: str) -> list[Model]:
         if model is None:
             continue
         same = [other for other in kept if other.kind == model.kind]
-        if len(same) < (MAX_GALLERY if model.kind == SAMPLES else 1):
+        if len(same) < MOST.get(model.kind, 1):
             kept.append(model)
         else:
             print(f"Not shown: {model.name}; the tab already has {same[0].name}.", file=sys.stderr)

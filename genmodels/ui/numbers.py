@@ -17,7 +17,7 @@ COLUMNS = {
 
 def table(store: ModelStore) -> list[dict]:
     """One row for each model of the page that came with an evaluation, those that were measured alike together."""
-    models = {model.name: model for model in [*store.models.values(), *store.gallery]}
+    models = {model.name: model for model in store.shown}
     rows = [row for model in models.values() if (row := row_of(model))]
     return sorted(rows, key=lambda row: (row["evaluator"], row["title"]))
 

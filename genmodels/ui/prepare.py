@@ -23,7 +23,7 @@ PAGES = {
 def main() -> int:
     """Write the files and say which; 1 if a built-in model is missing."""
     store = ModelStore()
-    store.load(gallery=False)
+    store.load(further=False)
     failed = any(model.reason for model in store.models.values())
     for name, (make, kinds) in PAGES.items():
         try:

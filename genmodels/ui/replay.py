@@ -22,7 +22,7 @@ MAX_BYTES = 20_000_000
 
 def replays(store: ModelStore) -> dict[str, Path]:
     """Folders with film and log of a training, by name: of the models, and those that the package has without a model."""
-    models = [*store.gallery, *store.models.values()]
+    models = [*store.gallery, *store.shown]
     folders = {model.name: model.folder for model in models if model.reason is None and model.folder}
     folders |= {folder.name: folder for folder in zoo.replay_folders()}
     return {name: folder for name, folder in folders.items() if all((folder / f).is_file() for f in (films.FILE, FILE))}

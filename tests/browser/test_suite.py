@@ -342,6 +342,28 @@ def test_classes_are_chosen_and_mixed(warm_page):
     assert "100% 8" in tab.locator(".share").inner_text()
 
 
+def test_another_conditional_model_brings_its_own_classes(warm_page):
+    tab = open_tab(warm_page, "Classes")
+    tab.locator("img.number[src^=data]").wait_for(timeout=30_000)
+    before = pixels(tab.locator(".samples canvas").first)
+    tab.locator(".model").select_option("cgan-cifar10")
+    tab.locator(".pick").get_by_role("button", name="frog", exact=True).click()
+    wait_for_change(warm_page, tab.locator(".samples canvas").first, before)
+    tab.locator(".row figcaption:has-text('airplane')").wait_for(timeout=30_000)
+    assert tab.locator(".row canvas").first.evaluate("e => [e.width, e.height]") == [32, 32]
+    assert not tab.locator(".writer").is_visible()
+    assert tab.get_by_role("button", name="Number", exact=True).count() == 0
+    assert tab.locator(".to option").all_inner_texts()[-1] == "truck"
+    wait_until(warm_page, lambda: "model=cgan-cifar10" in warm_page.url and "class=frog" in warm_page.url, 10)
+    # The address brings it back; digits have their number again.
+    warm_page.reload()
+    tab.locator(".row figcaption:has-text('airplane')").wait_for(timeout=60_000)
+    assert tab.locator(".pick [aria-pressed=true]").inner_text() == "frog"
+    tab.locator(".model").select_option("cgan-mnist")
+    tab.locator("img.number").wait_for(timeout=30_000)
+    assert tab.locator(".pick [aria-pressed=true]").inner_text() == "3"
+
+
 def test_a_real_image_is_compared_with_training_images(warm_page):
     tab = open_tab(warm_page, "Real or fake?")
     tab.get_by_role("button", name="Side by side").click()

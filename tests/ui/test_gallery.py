@@ -14,7 +14,7 @@ from PIL import Image
 
 from genmodels.errors import UserError
 from genmodels.ui import films, gallery, samples
-from genmodels.ui.models import BUILT_IN, MAX_GALLERY, SAMPLES, Model, ModelStore, find_models
+from genmodels.ui.models import BUILT_IN, MOST, SAMPLES, Model, ModelStore, find_models
 from genmodels.ui.pictures import FRAMES
 from genmodels.ui.suite import build
 
@@ -158,8 +158,8 @@ def test_built_in_models_are_found_and_bounded(usual_models, monkeypatch):
     assert store.models[SAMPLES].name == BUILT_IN[SAMPLES]
     assert store.models[SAMPLES] in store.gallery
     assert {model.kind for model in store.gallery} == {SAMPLES}
-    folders = ",".join([str(usual_models / "dcgan")] * (MAX_GALLERY + 3))
-    assert len(find_models(folders)) == MAX_GALLERY
+    folders = ",".join([str(usual_models / "dcgan")] * (MOST[SAMPLES] + 3))
+    assert len(find_models(folders)) == MOST[SAMPLES]
 
 
 def test_the_tab_opens_with_a_model_that_works(gans, tmp_path):

@@ -48,8 +48,8 @@ NASTY = [
 ]
 
 
-def handlers(store: ModelStore) -> dict:
-    return {f"{name}.{f.__name__}": f for name, tab in TABS.items() for f in tab.functions(store)}
+def handlers(store: ModelStore, tabs=tuple(TABS)) -> dict:
+    return {f"{name}.{f.__name__}": f for name in tabs for f in TABS[name].functions(store)}
 
 
 def image_of(uri: str) -> Image.Image:
@@ -211,3 +211,30 @@ def test_the_discriminator_scores_what_the_classes_show(usual_store):
     expected = pipe.discriminate(drawn.images, drawn.class_labels).tolist()
     assert np.allclose(answer["scores"], expected, atol=0.006)
     assert len(handlers(usual_store)["classes.samples"]({"seed": 2, "label": 3})["scores"]) == classes.PER_CLASS
+
+
+@pytest.fixture(scope="module")
+def two_conditional(usual_models, odd_models):
+    store = ModelStore(f"{usual_models / 'cgan'},{odd_models / 'cgan'}", tabs=("classes",))
+    store.load()
+    return store
+
+
+def test_every_conditional_model_can_be_chosen(two_conditional):
+    digits, animals = two_conditional.conditional
+    answers = handlers(two_conditional, ["classes"])
+    assert image_of(answers["classes.row"]({})["row"]).size == (10 * 28, 28)
+    other = answers["classes.row"]({"model": animals.name, "seed": 2})
+    assert (other["model"], image_of(other["row"]).size) == (animals.name, (3 * 16, 16))
+    assert image_of(answers["classes.table"]({"model": animals.name})["table"]).size == (3 * 16, classes.STYLES * 16)
+    # Labels are those of the chosen model.
+    last = answers["classes.samples"]({"model": animals.name, "label": 9})
+    assert last == answers["classes.samples"]({"model": animals.name, "label": 2})
+    assert "cannot write numbers" in answers["classes.write"]({"model": animals.name, "text": "1"})["message"]
+    assert answers["classes.row"]({"model": "no such model"}) == answers["classes.row"]({"model": digits.name})
+
+
+def test_the_page_knows_every_conditional_model_before_it_draws(two_conditional):
+    digits, animals = (classes.described(model) for model in two_conditional.conditional)
+    assert (digits["writes"], digits["pair"], digits["row"], digits["size"]) == (True, (3, 8), 10, 28)
+    assert (animals["writes"], animals["pair"], animals["row"], animals["size"]) == (False, (0, 1), 3, 16)

@@ -1,12 +1,15 @@
-const names = page.class_names;
-const state = { seed: page.seed, psi: 1, label: page.pair[0], pair: [...page.pair] };
-const seed = $('.seed'), psi = $('.psi'), text = $('.text'), number = $('.number'), row = $('.row'), samples = $('.samples'), large = $('.large');
+const state = { model: page.main, seed: page.seed, psi: 1, label: 0, pair: [0, 0] };
+const now = () => page.models[state.model], names = () => now().class_names;
+const seed = $('.seed'), psi = $('.psi'), text = $('.text'), number = $('.number'), row = $('.row'), samples = $('.samples'), large = $('.large'), model = $('.model');
 psi.max = page.max_psi;
 seed.max = page.max_seed;
 seed.value = page.seed;
 text.value = page.text;
-const remember = () => link.set({ seed: state.seed, psi: state.psi, ...(page.writes ? { labels: text.value } : {}), class: names[state.label], from: names[state.pair[0]], to: names[state.pair[1]] });
-const common = () => ({ seed: state.seed, psi: state.psi });
+const remember = () => link.set({ model: state.model, seed: state.seed, psi: state.psi, ...(now().writes ? { labels: text.value } : {}), class: names()[state.label], from: names()[state.pair[0]], to: names()[state.pair[1]] });
+const common = () => ({ model: state.model, seed: state.seed, psi: state.psi });
+// What another model drew, asked for before this one was chosen, is not shown.
+const current = show => async (answer, job) => { if (answer.model === state.model) await show(answer, job); };
+const first = () => names().slice(0, now().row);
 
 // Cuts a strip into tiles, which wrap where the screen is narrow; `captions` go below them in their class's colour, and `scores`.
 async function tile(root, uri, count, label, captions, scores) {
@@ -26,42 +29,35 @@ async function tile(root, uri, count, label, captions, scores) {
     }));
   }
   root.querySelectorAll('.figures').forEach((score, i) => { score.textContent = scores ? signed(scores[i]) : ''; });
-  root.querySelectorAll('canvas').forEach((canvas, i) => paintFrame(canvas, strip, i, count, page.size));
+  root.querySelectorAll('canvas').forEach((canvas, i) => paintFrame(canvas, strip, i, count, now().size));
   root.setAttribute('aria-label', label);
   fit();
 }
 function fit() {
   if (!element.clientWidth) return;
-  const natural = number.dataset.columns * page.size;
-  if (natural) number.style.width = `${wholeMultiple(natural, element.clientWidth, Math.max(natural, page.size * 5 * number.dataset.columns))}px`;
+  const { size, row: classes } = now(), natural = number.dataset.columns * size;
+  if (natural) number.style.width = `${wholeMultiple(natural, element.clientWidth, Math.max(natural, size * 5 * number.dataset.columns))}px`;
   const narrow = element.clientWidth < 640, columns = narrow ? 5 : 10;
-  const width = wholeMultiple(page.size, (element.clientWidth - 6 * (columns - 1)) / columns, 96);
+  const width = wholeMultiple(size, (element.clientWidth - 6 * (columns - 1)) / columns, 96);
   element.querySelectorAll('.tiles figure').forEach(figure => { figure.style.width = `${width}px`; });
   element.querySelectorAll('.tiles canvas').forEach(canvas => { canvas.style.width = `${width}px`; });
-  table.style.width = tableHead.style.width = `${wholeMultiple(page.size * page.row, element.clientWidth, page.size * page.row * 2)}px`;
-  large.style.width = `${wholeMultiple(page.size, 196, 196)}px`;
+  table.style.width = tableHead.style.width = `${wholeMultiple(size * classes, element.clientWidth, size * classes * 2)}px`;
+  large.style.width = `${wholeMultiple(size, 196, 196)}px`;
 }
 
 const KEEP = 'keep the snippet';
-const showRow = async (a, job) => { await tile(row, a.row, page.row, t`One latent as each of the classes ${names.slice(0, page.row).join(', ')}`, names, a.scores); $('.scored').hidden = !a.scores; python.set('Every class', a.code, job.extra !== KEEP); };
-const showSamples = async (a, job) => { await tile(samples, a.samples, page.per_class, t`${page.per_class} images of class ${names[state.label]}`, null, a.scores); python.set('One class', a.code, job.extra !== KEEP); };
+const showRow = current(async (a, job) => { await tile(row, a.row, now().row, t`One latent as each of the classes ${first().join(', ')}`, names(), a.scores); $('.scored').hidden = !a.scores; python.set('Every class', a.code, job.extra !== KEEP); });
+const showSamples = current(async (a, job) => { await tile(samples, a.samples, page.per_class, t`${page.per_class} images of class ${names()[state.label]}`, null, a.scores); python.set('One class', a.code, job.extra !== KEEP); });
 const table = $('.table'), tableHead = $('.table-head');
-names.slice(0, page.row).forEach((name, i) => {
-  const cell = document.createElement('span'), text = document.createElement('b');
-  text.textContent = name;
-  cell.style.borderColor = page.colours[i % page.colours.length];
-  cell.append(text);
-  tableHead.append(cell);
-});
-const showTable = async (a, job) => {
+const showTable = current(async (a, job) => {
   table.src = (await loadImage(a.table)).src;
-  table.alt = t`${page.styles} latents in rows, the classes ${names.slice(0, page.row).join(', ')} in columns`;
+  table.alt = t`${page.styles} latents in rows, the classes ${first().join(', ')} in columns`;
   fit();
   python.set('Table', a.code, job.extra !== KEEP);
-};
+});
 const film = filmStrip({ strip: $('.strip'), slider: $('.t'), large, onMove: share });
-const showMix = async (a, job) => { await film.set(a.film); python.set('Mix', a.code, job.extra !== KEEP); };
-const showNumber = async (a, job) => {
+const showMix = current(async (a, job) => { await film.set(a.film); python.set('Mix', a.code, job.extra !== KEEP); });
+const showNumber = current(async (a, job) => {
   problem('');
   number.src = (await loadImage(a.number)).src;
   number.alt = t`The number ${text.value.trim()} in generated handwriting`;
@@ -69,7 +65,7 @@ const showNumber = async (a, job) => {
   fit();
   number.hidden = false;
   python.set('Number', a.code, job.extra !== KEEP);
-};
+});
 function problem(message) {
   $('.problem').textContent = t([message]);
   text.setAttribute('aria-invalid', String(Boolean(message)));
@@ -79,7 +75,7 @@ const askNumber = latest(server.write, showNumber, problem);
 
 function share(t) {
   const percent = Math.round(100 * t);
-  $('.share').textContent = `${100 - percent}% ${names[state.pair[0]]}, ${percent}% ${names[state.pair[1]]}`;
+  $('.share').textContent = `${100 - percent}% ${names()[state.pair[0]]}, ${percent}% ${names()[state.pair[1]]}`;
 }
 // Everything anew; the snippet on show stays the one of the picture that was touched last.
 function drawAll() {
@@ -88,12 +84,58 @@ function drawAll() {
   askTable(common(), KEEP);
   askSamples({ ...common(), label: state.label }, KEEP);
   askMix({ ...common(), a: state.pair[0], b: state.pair[1] }, KEEP);
-  if (page.writes) askNumber({ ...common(), text: text.value }, KEEP);
+  if (now().writes) askNumber({ ...common(), text: text.value }, KEEP);
 }
 function setPair() {
-  $('.end.a').textContent = names[state.pair[0]];
-  $('.end.b').textContent = names[state.pair[1]];
+  $('.end.a').textContent = names()[state.pair[0]];
+  $('.end.b').textContent = names()[state.pair[1]];
+  ['.from', '.to'].forEach((selector, end) => { $(selector).value = state.pair[end]; });
   share(+$('.t').value / +$('.t').max);
+}
+
+// The words and controls that depend on the model.
+const showFilm = trainingFilm();
+let pressClass;
+function describe() {
+  const { pair, writes, film: reel, sources } = now();
+  Object.assign(state, { label: pair[0], pair: [...pair] });
+  [row, samples].forEach(root => root.replaceChildren());
+  tableHead.replaceChildren(...first().map((name, i) => {
+    const cell = document.createElement('span'), text = document.createElement('b');
+    text.textContent = name;
+    cell.style.borderColor = page.colours[i % page.colours.length];
+    cell.append(text);
+    return cell;
+  }));
+  pressClass = classPicker();
+  for (const selector of ['.from', '.to']) $(selector).replaceChildren(...names().map((name, i) => new Option(name, i)));
+  setPair();
+  $('.writer').hidden = !writes;
+  if (!writes) python.drop('Number');
+  showSources(sources);
+  showFilm(reel);
+}
+// Buttons for a few classes, a list for many; returns what presses one.
+function classPicker() {
+  if (names().length <= 10) {
+    const group = document.createElement('span');
+    group.className = 'choices';
+    group.setAttribute('role', 'group');
+    group.setAttribute('aria-label', 'Class');
+    $('.pick').replaceChildren(group);
+    return choices(group, names().map((name, i) => [i, name]), state.label, choose);
+  }
+  const label = document.createElement('label'), select = document.createElement('select');
+  names().forEach((name, i) => select.append(new Option(name, i, false, i === state.label)));
+  select.addEventListener('change', () => choose(select.value));
+  label.append('Class', select);
+  $('.pick').replaceChildren(label);
+  return value => { select.value = value; };
+}
+function choose(label) {
+  state.label = +label;
+  remember();
+  askSamples({ ...common(), label: state.label });
 }
 
 python.picture('Number', '.number');
@@ -102,60 +144,37 @@ python.picture('One class', '.samples canvas');
 python.picture('Table', '.table');
 python.picture('Mix', '.mixer .strip canvas');
 link.restore(() => {
-  const [label, from, to] = ['class', 'from', 'to'].map(name => names.indexOf(link.get(name)));
-  if (page.writes && link.get('labels') !== null) text.value = link.get('labels').slice(0, text.maxLength > 0 ? text.maxLength : 32);
+  if (page.models[link.get('model')]) { state.model = model.value = link.get('model'); describe(); }
+  const [label, from, to] = ['class', 'from', 'to'].map(name => names().indexOf(link.get(name)));
+  if (now().writes && link.get('labels') !== null) text.value = link.get('labels').slice(0, text.maxLength > 0 ? text.maxLength : 32);
   if (label >= 0) { state.label = label; pressClass(label); }
-  if (from >= 0 && to >= 0) {
-    state.pair = [from, to];
-    ['.from', '.to'].forEach((selector, end) => { $(selector).value = state.pair[end]; });
-    setPair();
-  }
+  if (from >= 0 && to >= 0) { state.pair = [from, to]; setPair(); }
   drawAll();
 });
 controls(state, drawAll);
 text.addEventListener('input', () => { remember(); askNumber({ ...common(), text: text.value }); });
-
-function choose(label) {
-  state.label = +label;
-  remember();
-  askSamples({ ...common(), label: state.label });
-}
-let pressClass;
-if (names.length <= 10) {
-  const group = document.createElement('span');
-  group.className = 'choices';
-  group.setAttribute('role', 'group');
-  group.setAttribute('aria-label', 'Class');
-  $('.pick').append(group);
-  pressClass = choices(group, names.map((name, i) => [i, name]), state.label, choose);
-} else {
-  const label = document.createElement('label'), select = document.createElement('select');
-  names.forEach((name, i) => select.append(new Option(name, i, false, i === state.label)));
-  select.addEventListener('change', () => choose(select.value));
-  pressClass = value => { select.value = value; };
-  label.append('Class', select);
-  $('.pick').append(label);
-}
+Object.entries(page.models).forEach(([name, { title }]) => model.append(new Option(title, name, false, name === state.model)));
+model.addEventListener('change', () => {
+  state.model = model.value;
+  describe();
+  drawAll();
+});
+$('.chooser').hidden = model.options.length === 1;
 [['.from', 0], ['.to', 1]].forEach(([selector, end]) => {
-  const select = $(selector);
-  names.forEach((name, i) => select.append(new Option(name, i, false, i === state.pair[end])));
-  select.addEventListener('change', () => {
-    state.pair[end] = +select.value;
+  $(selector).addEventListener('change', () => {
+    state.pair[end] = +$(selector).value;
     setPair();
     remember();
     askMix({ ...common(), a: state.pair[0], b: state.pair[1] });
   });
 });
-setPair();
-$('.writer').hidden = !page.writes;
-showSources(page.sources);
-trainingFilm()(page.film);
+describe();
 
-begin(async first => {
-  if (first.number) await showNumber(first.number, { extra: KEEP });
-  await showRow(first.row, { extra: KEEP });
-  await showSamples(first.samples, { extra: KEEP });
-  await showTable(first.table, { extra: KEEP });
-  await showMix(first.mix, { extra: KEEP });
+begin(async prepared => {
+  if (prepared.number) await showNumber(prepared.number, { extra: KEEP });
+  await showRow(prepared.row, { extra: KEEP });
+  await showSamples(prepared.samples, { extra: KEEP });
+  await showTable(prepared.table, { extra: KEEP });
+  await showMix(prepared.mix, { extra: KEEP });
   onResize(element, fit);
 });
