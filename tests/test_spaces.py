@@ -48,12 +48,14 @@ CALLS = {
 # The suite also has every unconditional generator.
 DRAWN_FROM_NOISE = {"VanillaGANPipeline", "LAPGANPipeline", "DCGANPipeline", "WGANPipeline", "PixelDiffusionPipeline"}
 GALLERY = {name for name in zoo.model_names() if read_class_name(zoo.ROOT / name / INDEX) in DRAWN_FROM_NOISE}
+# And every conditional GAN.
+CONDITIONAL = {name for name in zoo.model_names() if read_class_name(zoo.ROOT / name / INDEX) == "CGANPipeline"}
 # The map has a view of faces where there is a model for it.
 FACES_IF_ANY = {BUILT_IN[FACES]} & set(zoo.model_names())
 # The evaluators that guess in the game.
 JUDGES = {"evaluator-mnist", "evaluator-cifar10"}
 ZOO_OF_SPACE = {
-    "suite": {"autoencoder-mnist", "cgan-mnist", "samples", "vae-mnist", *GALLERY, *FACES_IF_ANY, *JUDGES, "replays"},
+    "suite": {"autoencoder-mnist", "samples", "vae-mnist", *CONDITIONAL, *GALLERY, *FACES_IF_ANY, *JUDGES, "replays"},
     "vae": {"autoencoder-mnist", "samples", "vae-mnist", *FACES_IF_ANY},
     "dcgan": {"dcgan-cifar10-frogs"},
     "cgan": {"cgan-mnist"},

@@ -387,7 +387,7 @@ def other_built_in(kind: str) -> list[Model]:
     """The package's models of a kind beside the one that stands in `BUILT_IN`."""
     found = []
     for name in zoo.model_names():
-        folder = zoo.model_folder(name)
+        folder = zoo.ROOT / name
         try:
             if name != BUILT_IN[kind] and KIND_OF_CLASS.get(read_index(folder / "model_index.json")[0]) == kind:
                 found.append(read_folder(folder, name))

@@ -13,11 +13,10 @@ import re
 import sys
 from itertools import product
 from pathlib import Path
-from statistics import mean
+from statistics import mean, stdev
 
 import matplotlib
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter
 from reproduce import RESULTS, Results
 from tables import TABLES, Column, Row, Table
 
@@ -97,15 +96,19 @@ def draw_curves(table: Table, found: Found) -> Figure:
     panels = figure.subplots(1, len(columns), squeeze=False)[0]
     for panel, (title, shown) in zip(panels, columns.items(), strict=True):
         for column, color in zip(shown, (BLUE, ORANGE), strict=False):
-            numbers = [mean(values_of(seeds, column.key)) for _, seeds in found]
-            panel.plot(places, numbers, "o-", color=color, markersize=4, label=column.heading)
+            numbers = [values_of(seeds, column.key) for _, seeds in found]
+            spreads = [stdev(values) if len(values) > 1 else 0 for values in numbers]
+            style = {"color": color, "markersize": 4, "capsize": 2 * any(spreads), "label": column.heading}
+            panel.errorbar(places, [mean(values) for values in numbers], spreads, fmt="o-", **style)
             draw_floor(panel.axhline, found, column)
         if len(shown) > 1:
             panel.legend(frameon=False)
         panel.set_xscale("log")
-        panel.set_xticks(places, [f"{place:g}" for place in places])
-        panel.xaxis.set_minor_formatter(NullFormatter())
-        panel.set_ylim(bottom=0)
+        panel.set_xticks(places, [f"{place:g}" if place < 1000 else f"{place / 1000:g}k" for place in places])
+        panel.minorticks_off()
+        # Zero is shown, too.
+        panel.update_datalim([(places[0], 0)])
+        panel.autoscale_view()
         panel.set_xlabel(table.axis)
         panel.set_title(title)
         panel.grid(axis="y", color="#dddddd", linewidth=0.6)

@@ -181,7 +181,7 @@ def rendered(name: str, table: Table, results: Results) -> str:
     trained = "\n".join(f"- {row.name}: {how_made(row, found)}" for row, found in entries)
     return (
         f"# {table.title}\n\n{table.about}\n\n{body}\n\n{entries[-1][1][-1]['protocol']}{several}\n\n"
-        f"Made by `python tests/benchmarks/reproduce.py {name}`, which trains each row by\n\n{trained}\n"
+        f"Made by `python tests/benchmarks/reproduce.py {name}`, whose rows are made by\n\n{trained}\n"
     )
 
 

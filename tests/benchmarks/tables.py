@@ -385,8 +385,8 @@ TABLES = {
     ),
     "bias": Table(
         title="What n does to the metrics",
-        about="Real digits against other real digits: any distance is chance, and a number of one n says nothing beside a number "
-        "of another. FID falls with n, precision and recall rise; KID alone is unbiased.",
+        about="Real digits against other real digits: any distance is chance, and a FID of one n says nothing beside a FID of "
+        "another. FID falls with n, precision and recall hardly move, and KID stays around 0: it alone is unbiased.",
         columns=(
             Column("fid", "FID", ".3f"),
             Column("kid", "KID", ".4f"),
