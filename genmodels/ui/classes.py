@@ -10,7 +10,7 @@ import numpy as np
 from ..errors import UserError
 from . import films, snippets
 from . import first_page as files
-from .inputs import MAX_SEED, integer, number, one_of, server_function
+from .inputs import MAX_SEED, integer, number, server_function
 from .models import CLASSES, Model, ModelStore
 from .pictures import FRAMES, sheet_uri, to_bytes
 from .threads import unhurried
@@ -117,8 +117,7 @@ def write_answer(store: ModelStore, model: Model, text: str, seed: int, psi: flo
 
 def chosen(store: ModelStore, payload: dict) -> Model:
     """The model that a visitor asks for by its name, the tab's first one for any other."""
-    models = {model.name: model for model in store.conditional}
-    return models[one_of(payload.get("model"), list(models), store.models[CLASSES].name)]
+    return store.chosen(CLASSES, payload.get("model"))
 
 
 def first_page(store: ModelStore) -> dict:

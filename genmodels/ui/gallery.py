@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from ..errors import UserError
 from . import films, snippets
-from .inputs import MAX_SEED, integer, one_of, server_function
+from .inputs import MAX_SEED, integer, server_function
 from .models import BUILT_IN, SAMPLES, Model, ModelStore
 from .pictures import FRAMES, sheet_uri, to_bytes
 from .threads import unhurried
@@ -29,8 +29,7 @@ def truncates(model: Model) -> bool:
 
 def chosen(store: ModelStore, payload: dict) -> Model:
     """The model that a visitor asks for by its name, the tab's first one for any other."""
-    models = {model.name: model for model in store.gallery}
-    return models[one_of(payload.get("model"), list(models), store.models[SAMPLES].name)]
+    return store.chosen(SAMPLES, payload.get("model"))
 
 
 def vectors(seed: int):

@@ -190,22 +190,26 @@ class ModelStore:
         first = {model.kind: model for model in reversed(found)}
         kinds = [kind for kind in kinds_of(tabs, KINDS_SHOWN) if kind in first or is_built_in(kind)]
         self.models = {kind: first.get(kind) or built_in_model(kind) for kind in kinds}
-        self.gallery: list[Model] = []
-        if GALLERY_TAB in tabs:
-            given = [model for model in found if model.kind == SAMPLES]
-            self.gallery = by_age(given or [self.models[SAMPLES], *other_built_in(SAMPLES)])
-            # The tab opens with a model that works, if there is one.
-            candidates = [self.models[SAMPLES], *self.gallery]
-            self.models[SAMPLES] = next((model for model in candidates if model.reason is None), candidates[0])
-        self.conditional: list[Model] = []
-        if CLASSES_TAB in tabs:
-            given = [model for model in found if model.kind == CLASSES]
-            self.conditional = given or [self.models[CLASSES], *other_built_in(CLASSES)]
+        self.gallery = by_age(self._several(SAMPLES, found)) if GALLERY_TAB in tabs else []
+        self.conditional = self._several(CLASSES, found) if CLASSES_TAB in tabs else []
         self._compared = kinds_of(tabs, KINDS_COMPARED)
         self._real: dict[tuple, RealImages | None] = {}
         self._real_lock = threading.Lock()
         self._first_pages: dict[str, dict] = {}
         self._first_page_lock = threading.Lock()
+
+    def _several(self, kind: str, found: list[Model]) -> list[Model]:
+        """All models of a kind that has a tab for several, which opens with one that works, if there is one."""
+        given = [model for model in found if model.kind == kind]
+        models = given or [self.models[kind], *other_built_in(kind)]
+        working = [model for model in [self.models[kind], *models] if model.reason is None]
+        self.models[kind] = working[0] if working else self.models[kind]
+        return models
+
+    def chosen(self, kind: str, name) -> Model:
+        """The model of such a kind that a visitor asks for by its name, the tab's first one for any other."""
+        models = self.gallery if kind == SAMPLES else self.conditional
+        return next((model for model in models if model.name == name), self.models[kind])
 
     @property
     def shown(self) -> list[Model]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -238,3 +239,12 @@ def test_the_page_knows_every_conditional_model_before_it_draws(two_conditional)
     digits, animals = (classes.described(model) for model in two_conditional.conditional)
     assert (digits["writes"], digits["pair"], digits["row"], digits["size"]) == (True, (3, 8), 10, 28)
     assert (animals["writes"], animals["pair"], animals["row"], animals["size"]) == (False, (0, 1), 3, 16)
+
+
+def test_the_tab_opens_with_a_conditional_model_that_works(usual_models, odd_models, tmp_path):
+    broken = tmp_path / "a-broken"
+    shutil.copytree(usual_models / "cgan", broken)
+    (broken / "generator" / "config.json").write_text("{")
+    store = ModelStore(f"{broken},{odd_models / 'cgan'}", tabs=("classes",))
+    assert store.models["classes"] is store.conditional[1]
+    assert [bool(classes.described(model)["reason"]) for model in store.conditional] == [True, False]
