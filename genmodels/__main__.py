@@ -155,6 +155,12 @@ def make_parser() -> argparse.ArgumentParser:
     )
     evaluate.add_argument("--seed", type=whole_number(0, MAX_SEED), default=0, help="0 or more; default: %(default)s")
     add_steps(evaluate)
+    evaluate.add_argument(
+        "--inception_fid",
+        action="store_true",
+        help="measure the standard FID too, on features of ImageNet's Inception: takes minutes on a CPU, the extra "
+        "genmodels[fid], and once a download of 91 MB",
+    )
     evaluate.add_argument("--json", type=Path, metavar="FILE", help="write the numbers here too")
     evaluate.add_argument(
         "--write_card", action="store_true", help="write them into the model's folder: evaluation.json and README.md"

@@ -40,6 +40,7 @@ from .evaluators import (
     load_classifier,
     with_accuracy,
 )
+from .inception import inception_features, load_inception
 from .metrics import (
     coverage_of,
     eight_bit,
@@ -64,6 +65,7 @@ def evaluate(
     train_split: str = "train",
     seed: int = 0,
     num_inference_steps: int | None = None,
+    inception: bool = False,
 ) -> Evaluation:
     """Measure a pipeline.
 
@@ -80,11 +82,13 @@ def evaluate(
         seed: of the generated images, and of the choice of training images for the floor.
         num_inference_steps: of a diffusion model, which needs as many passes through its network for each image; by default
             those of its pipeline.
+        inception: whether to measure the standard FID too, on features of Inception; see `load_inception`.
 
     Raises:
-        UserError: no evaluator, no such data, images of another shape than the pipeline's, or inference steps for a pipeline
-            that takes none or not so many.
+        UserError: no evaluator, no such data, images of another shape than the pipeline's, inference steps for a pipeline
+            that takes none or not so many, or no Inception.
     """
+    inception_network = load_inception() if inception else None
     sampling = sampling_options(pipeline, num_inference_steps)
     evaluator = evaluator or find_evaluator(pipeline)
     classifier, evaluator_sha256 = load_classifier(evaluator)
@@ -146,6 +150,17 @@ def evaluate(
             "higher",
         ),
     ]
+    if inception_network:
+        real = inception_features(inception_network, reference)
+        metrics.append(
+            Metric(
+                "inception_fid",
+                "Inception FID (2,048 features of ImageNet's Inception-v3; not to be compared with the FID above)",
+                frechet_distance(inception_features(inception_network, fakes), real),
+                frechet_distance(inception_features(inception_network, train[chosen]), real),
+                "lower",
+            )
+        )
     # Of an unconditional model nobody knows which class an image should be, unless there is only one.
     one_class = len(stream.class_names) == 1 and not isinstance(pipeline, EncoderDecoderPipeline)
     knows_classes = not classifier.config.attribute_names

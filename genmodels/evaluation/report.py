@@ -14,6 +14,7 @@ DISTANCE, SHARE, LIKELIHOOD = (0.005, 0.0), (0.0, 0.003), (0.001, 0.0)
 TOLERANCES = {
     # Means and products over thousands of features.
     "fid": DISTANCE,
+    "inception_fid": DISTANCE,
     # A difference of means, which is near 0 for alike sets.
     "kid": (0.01, 0.00005),
     "within_class_distance": DISTANCE,

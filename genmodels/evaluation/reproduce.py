@@ -47,7 +47,7 @@ def measure_again(
         dataset_name, evaluator: in place of the stated ones, where these were folders of whoever measured.
 
     Raises:
-        UserError: the data or the evaluator is not to be had, or the evaluator is another than the stated one.
+        UserError: the data, the evaluator or Inception is not to be had, or the evaluator is another than the stated one.
     """
     dataset_name = dataset_name or stated.get("dataset")
     if dataset_name is None:
@@ -72,6 +72,7 @@ def measure_again(
         train_split=stated.get("train_split") or "train",
         seed=stated["seed"],
         num_inference_steps=stated.get("num_inference_steps"),
+        inception=any(row["metric"] == "inception_fid" for row in stated["metrics"]),
     )
 
 

@@ -286,14 +286,20 @@ def evaluate_model(args: argparse.Namespace) -> int:
     classes = args.classes or training.get("classes")
     loaded = load_model(model.folder)
     if isinstance(loaded, Classifier):
-        if args.evaluator or args.baseline or args.num_inference_steps:
+        if args.evaluator or args.baseline or args.num_inference_steps or args.inception_fid:
             raise UserError(
-                f"{args.model} is an evaluator itself: leave --evaluator, --baseline and --num_inference_steps out."
+                f"{args.model} is an evaluator itself: leave --evaluator, --baseline, --num_inference_steps and "
+                "--inception_fid out."
             )
         split = training.get("test_split", "test")
         result = evaluate_classifier(loaded, dataset_name, classes=classes, split=split).to_dict()
     else:
-        options = {"classes": classes, "evaluator": args.evaluator, "seed": args.seed}
+        options = {
+            "classes": classes,
+            "evaluator": args.evaluator,
+            "seed": args.seed,
+            "inception": args.inception_fid,
+        }
         result = evaluate(loaded, dataset_name, **options, num_inference_steps=args.num_inference_steps).to_dict()
         if args.baseline:
             baseline = fetch_model(args.baseline)

@@ -17,6 +17,13 @@ from genmodels.evaluation.report import tolerance_of
 from genmodels.pipelines import PosteriorOutput
 
 
+class LittleInception(torch.nn.Module):
+    """Takes what Inception takes: bytes in three channels."""
+
+    def forward(self, images):
+        return (torch.nn.functional.adaptive_avg_pool2d(images.float(), 2).flatten(1),)
+
+
 @pytest.fixture(scope="module")
 def evaluation():
     torch.manual_seed(0)
@@ -24,7 +31,8 @@ def evaluation():
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(CLASSIFIED, "CGANPipeline", 20)
         patch.setattr("genmodels.evaluation.evaluate.KID_SUBSETS", 10)
-        return evaluate(CGANPipeline(generator.eval()), "zoo:mnist-sample")
+        patch.setattr("genmodels.evaluation.evaluate.load_inception", LittleInception)
+        return evaluate(CGANPipeline(generator.eval()), "zoo:mnist-sample", inception=True)
 
 
 def test_quality_never_stands_without_diversity(evaluation):
@@ -41,6 +49,13 @@ def test_noise_scores_far_from_its_floor(evaluation):
     assert metrics["kid"].value > 50 * abs(metrics["kid"].floor)
     assert metrics["accuracy"].value < 0.5 < 0.99 < metrics["accuracy"].floor
     assert metrics["recall"].value < 0.1 < metrics["recall"].floor
+
+
+def test_the_standard_fid_is_a_number_of_its_own(evaluation):
+    metrics = {metric.metric: metric for metric in evaluation.metrics}
+    assert metrics["inception_fid"].value > 50 * metrics["inception_fid"].floor
+    assert metrics["inception_fid"].value != metrics["fid"].value
+    assert "Inception" not in metrics["fid"].name
 
 
 def test_a_model_with_classes_classifies_real_images(evaluation):
