@@ -38,7 +38,8 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     model = parser.add_argument_group("model")
     model.add_argument("--latent_dim", type=at_least(1), default=64, help="(default: %(default)s)")
-    model.add_argument("--base_channels", type=at_least(1), default=64, help="of both networks (default: %(default)s)")
+    model.add_argument("--base_channels", type=at_least(1), default=64, help="of the generator (default: %(default)s)")
+    model.add_argument("--critic_channels", type=at_least(1), help="(default: those of the generator)")
     model.add_argument(
         "--critic_norm", choices=("batch", "none"), default="batch", help="none with a penalty (default: %(default)s)"
     )
@@ -86,10 +87,12 @@ def main() -> None:
     shape = {
         "sample_size": run.data.sample_size,
         "num_channels": run.data.num_channels,
-        "base_channels": args.base_channels,
     }
-    generator = DCGANGenerator(latent_dim=args.latent_dim, upsampling=args.upsampling, **shape)
-    critic = DCGANDiscriminator(norm=args.critic_norm, **stabilise.layers, **shape)
+    channels_g, channels_c = args.base_channels, args.critic_channels or args.base_channels
+    generator = DCGANGenerator(
+        latent_dim=args.latent_dim, base_channels=channels_g, upsampling=args.upsampling, **shape
+    )
+    critic = DCGANDiscriminator(norm=args.critic_norm, base_channels=channels_c, **stabilise.layers, **shape)
     weights = list(critic.parameters())
     rate_g, rate_c = args.learning_rate, stabilise.discriminator_learning_rate
     if args.weight_clip:

@@ -70,7 +70,7 @@ def without_rate(lines: list[dict]) -> list[dict]:
         ("dcgan", ["--classes", "3", "--preset", "paper"], "DCGANPipeline", 1),
         ("dcgan", ["--classes", "3", *STABILISED], "DCGANPipeline", 1),
         ("wgan", [], "WGANPipeline", 5),
-        ("wgan", ["--gradient_penalty", "--critic_steps", "3"], "WGANPipeline", 3),
+        ("wgan", ["--gradient_penalty", "--critic_steps", "3", "--critic_channels", "8"], "WGANPipeline", 3),
         ("lapgan", ["--conditional", "--loss", "nonsaturating"], "LAPGANPipeline", 1),
         ("cgan", [], "CGANPipeline", 1),
         ("cgan", ["--preset", "wgan-gp", "--auxiliary_classifier"], "CGANPipeline", 3),
@@ -85,6 +85,8 @@ def test_a_run_ends_with_a_pipeline_that_loads(tmp_path, script, arguments, kind
     pipeline = load_pipeline(run / "model")
     assert type(pipeline).__name__ == kind
     assert pipeline(2, seed=0).images[0].size == (28, 28)
+    if "--critic_channels" in arguments:
+        assert (pipeline.discriminator.config.base_channels, pipeline.generator.config.base_channels) == (8, 4)
     assert [line["step"] for line in log_of(run) if "images_per_second" in line] == [1, 2, 4]
     assert (run / "samples" / "step-000004.png").is_file()
     card = (run / "model" / "README.md").read_text()
