@@ -142,7 +142,9 @@ def test_nothing_unpickles_or_runs_remote_code(path):
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Call):
             options = {option.arg: getattr(option.value, "value", None) for option in node.keywords}
-            assert ast.unparse(node.func) != "torch.load"
+            # The standard FID's network exists as a pickle only: it is read where that can hold nothing but tensors.
+            checked = path == REPO / "genmodels/evaluation/inception.py" and options.get("weights_only") is True
+            assert ast.unparse(node.func) != "torch.load" or checked
             assert options.get("trust_remote_code") is not True
             assert options.get("weights_only") is not False
 

@@ -6,7 +6,6 @@ For a comparison with other people's tables; on small images of digits or frogs 
 
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
 
 import torch
@@ -40,18 +39,18 @@ def load_inception() -> nn.Module:
         if not path.is_file():
             path.parent.mkdir(parents=True, exist_ok=True)
             torch.hub.download_url_to_file(WEIGHTS_URL, str(path), hash_prefix=SHA256_PREFIX)
+    except (OSError, RuntimeError) as error:
+        raise UserError(
+            f"The weights of Inception cannot be downloaded ({error}): they come once, from {WEIGHTS_URL} to {str(path)!r}."
+        ) from error
+    try:
         # torch-fidelity reads any pickle; a file that this call reads holds tensors and nothing that could run.
         torch.load(path, map_location="cpu", weights_only=True)
-        network = FeatureExtractorInceptionV3("inception-v3", [str(DIM)], feature_extractor_weights_path=str(path))
-    except (pickle.UnpicklingError, EOFError) as error:
+        return FeatureExtractorInceptionV3("inception-v3", [str(DIM)], feature_extractor_weights_path=str(path))
+    except Exception as error:
         raise UserError(
             f"The weights of Inception in {str(path)!r} are damaged: delete that file and try again."
         ) from error
-    except (OSError, RuntimeError) as error:
-        raise UserError(
-            f"The weights of Inception cannot be read ({error}): they are downloaded once, from {WEIGHTS_URL} to {str(path)!r}."
-        ) from error
-    return network
 
 
 @torch.no_grad()

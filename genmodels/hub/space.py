@@ -21,6 +21,7 @@ from ..errors import UserError
 from ..retries import retry
 from ..ui.models import (
     BUILT_IN,
+    CLASSES,
     KIND_OF_CLASS,
     KINDS_COMPARED,
     KINDS_SHOWN,
@@ -100,6 +101,7 @@ def models_on_hub(models: str, kinds: list[str], several: bool) -> list[Model]:
         kept += of_kind if several else of_kind[:1]
     if not kept:
         shown = [f"{'an' if name[0] in 'AE' else 'a'} {name}" for name, kind in KIND_OF_CLASS.items() if kind in kinds]
+        shown += ["a VAEPipeline with classes"] if CLASSES in kinds else []
         raise UserError(f"--models {models}: this Space shows {' or '.join(shown)}.")
     return kept
 

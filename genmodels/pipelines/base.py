@@ -22,6 +22,7 @@ from .source import HUB_OPTIONS, Source, describe_class, find_pipeline, first_se
 
 OUTPUT_TYPES = ("pil", "pt", "np")
 MODES = ("slerp", "lerp")
+MAX_PSI = 2.0
 # Images drawn in one forward pass: bounds the memory of a call, whatever num_images is.
 CHUNK = 256
 
@@ -132,6 +133,19 @@ def interpolate_latents(a: torch.Tensor, b: torch.Tensor, steps: int, mode: str 
         if torch.sin(angle) > 1e-4:
             return (torch.sin((1 - t) * angle) * a + torch.sin(t * angle) * b) / torch.sin(angle)
     return (1 - t) * a + t * b
+
+
+def truncated(latents: torch.Tensor, psi: float) -> torch.Tensor:
+    """Latents times `psi`, from 0 to 2: below 1, images get more typical and more alike.
+
+    Karras et al. 2019, https://arxiv.org/abs/1812.04948, section B, in latent space, whose mean is 0.
+
+    Raises:
+        ValueError: psi is no number from 0 to 2.
+    """
+    if isinstance(psi, bool) or not isinstance(psi, int | float) or not 0 <= psi <= MAX_PSI:
+        raise ValueError(f"psi must be a number from 0 to {MAX_PSI:g}, got {psi!r}.")
+    return latents * psi
 
 
 def cross_latents(a: torch.Tensor, b: torch.Tensor, num_images: int, mutation: float, seed: int) -> torch.Tensor:

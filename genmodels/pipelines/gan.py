@@ -23,12 +23,12 @@ from .base import (
     interpolate_latents,
     to_output,
     to_pixel_values,
+    truncated,
 )
 from .directions import DirectionsOutput, principal_directions
 from .inversion import class_energies
 from .labels import ClassificationOutput, ClassLabels, ClassLabelsMixin
 
-MAX_PSI = 2.0
 # Images that are kept at once to look for directions.
 MAX_DRAWN = 10_000
 # Of the inversion of a generator.
@@ -54,11 +54,6 @@ class GANPipeline(ImagePipeline):
     def latent_dim(self) -> int:
         """Length of a latent."""
         return self.generator.config.latent_dim
-
-    def _truncated(self, latents: torch.Tensor, psi: float) -> torch.Tensor:
-        if isinstance(psi, bool) or not isinstance(psi, int | float) or not 0 <= psi <= MAX_PSI:
-            raise ValueError(f"psi must be a number from 0 to {MAX_PSI:g}, got {psi!r}.")
-        return latents * psi
 
     def _latent_of(self, which: int | torch.Tensor) -> torch.Tensor:
         """A seed, or a latent of any shape with latent_dim numbers, as (latent_dim,)."""
@@ -101,7 +96,7 @@ class UnconditionalGANPipeline(GANPipeline):
             ValueError: an argument is out of its range.
         """
         check_output_type(output_type)
-        latents = self._truncated(self._to_latents(num_images, self.latent_dim, generator, seed, latents), psi)
+        latents = truncated(self._to_latents(num_images, self.latent_dim, generator, seed, latents), psi)
         with inference(self.generator) as network:
             pixel_values = torch.cat([network(chunk) for chunk in latents.split(CHUNK)])
         return GenerationOutput(images=to_output(pixel_values, output_type), latents=latents)
@@ -301,7 +296,7 @@ class CGANPipeline(ClassLabelsMixin, GANPipeline):
         check_output_type(output_type)
         num_images = self._to_count(num_images, class_labels, latents)
         labels = self._to_labels(class_labels, num_images)
-        latents = self._truncated(self._to_latents(num_images, self.latent_dim, generator, seed, latents), psi)
+        latents = truncated(self._to_latents(num_images, self.latent_dim, generator, seed, latents), psi)
         chunks = zip(latents.split(CHUNK), labels.to(self.device).split(CHUNK), strict=True)
         with inference(self.generator) as network:
             pixel_values = torch.cat([network(*chunk) for chunk in chunks])
@@ -326,7 +321,7 @@ class CGANPipeline(ClassLabelsMixin, GANPipeline):
         """
         check_count("steps", steps, low=2)
         latents = interpolate_latents(self._latent_of(a), self._latent_of(b), steps, mode)
-        weights = self._label_path(class_labels, steps)
+        weights = self.label_path(class_labels, steps)
         return self(latents=latents, class_labels=weights, psi=psi, output_type=output_type)
 
     def discriminate(self, images: Images, class_labels: ClassLabels) -> torch.Tensor:

@@ -93,8 +93,12 @@ class ClassLabelsMixin:
         listed = f" or one of {', '.join(names)}" if names != [str(i) for i in range(len(names))] else ""
         raise ValueError(f"There is no class {label!r}: give a number from 0 to {self.num_classes - 1}{listed}.")
 
-    def _label_path(self, class_labels: int | str | tuple[int | str, int | str], steps: int) -> torch.Tensor:
-        """(steps, num_classes) weights: of one class, or from the first of a pair of classes to the second."""
+    def label_path(self, class_labels: int | str | tuple[int | str, int | str], steps: int = 8) -> torch.Tensor:
+        """(steps, num_classes) weights, to give as `class_labels`: of one class, or from the first of a pair to the second.
+
+        Raises:
+            ValueError: no such class, not one or two of them, or fewer than two steps.
+        """
         pair = class_labels if isinstance(class_labels, tuple | list) else (class_labels, class_labels)
         if len(pair) != 2:
             raise ValueError(f"class_labels must be one class or a pair of them, got {class_labels!r}.")

@@ -19,6 +19,7 @@ from .base import (
     interpolate_latents,
     to_output,
     to_pixel_values,
+    truncated,
 )
 from .gan import GANPipeline
 from .labels import ClassLabels, ClassLabelsMixin
@@ -96,7 +97,7 @@ class LAPGANPipeline(ClassLabelsMixin, GANPipeline):
         check_output_type(output_type)
         num_images = self._to_count(num_images, class_labels, latents)
         labels = self._labels_or_none(class_labels, num_images)
-        latents = self._truncated(self._to_latents(num_images, self.latent_dim, generator, seed, latents), psi)
+        latents = truncated(self._to_latents(num_images, self.latent_dim, generator, seed, latents), psi)
         chunks = latents.split(CHUNK)
         label_chunks = [None] * len(chunks) if labels is None else labels.to(self.device).split(CHUNK)
         with inference(self.generator) as network:
@@ -128,7 +129,7 @@ class LAPGANPipeline(ClassLabelsMixin, GANPipeline):
         check_count("steps", steps, low=2)
         latents = interpolate_latents(self._latent_of(a), self._latent_of(b), steps, mode)
         if self.num_classes:
-            class_labels = self._label_path(0 if class_labels is None else class_labels, steps)
+            class_labels = self.label_path(0 if class_labels is None else class_labels, steps)
         options = {"psi": psi, "output_type": output_type, "return_stages": return_stages}
         return self(latents=latents, class_labels=class_labels, **options)
 

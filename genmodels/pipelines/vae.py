@@ -24,6 +24,7 @@ from .base import (
     interpolate_latents,
     to_output,
     to_pixel_values,
+    truncated,
 )
 from .labels import ClassificationOutput, ClassLabels, ClassLabelsMixin
 
@@ -78,6 +79,7 @@ class VAEPipeline(ClassLabelsMixin, AttributeEditingMixin, EncoderDecoderPipelin
         generator: torch.Generator | None = None,
         seed: int | None = None,
         latents: torch.Tensor | None = None,
+        psi: float = 1.0,
         output_type: str = "pil",
     ) -> GenerationOutput:
         """Decode latents from the prior N(0, I), or given ones.
@@ -86,6 +88,7 @@ class VAEPipeline(ClassLabelsMixin, AttributeEditingMixin, EncoderDecoderPipelin
             num_images: how many; by default as many as there are labels, or else 1. Ignored if `latents` are given.
             class_labels: of a model with classes; by default the classes in turn.
             generator, seed, latents, output_type: as in `EncoderDecoderPipeline.__call__`.
+            psi: from 0 to 2: latents are scaled by it, so below 1 images get more typical and more alike; 0 is the prior's mean.
 
         Raises:
             ValueError: an argument is out of its range; for a wrong class the message names the legal ones.
@@ -93,7 +96,7 @@ class VAEPipeline(ClassLabelsMixin, AttributeEditingMixin, EncoderDecoderPipelin
         check_output_type(output_type)
         num_images = self._to_count(num_images, class_labels, latents)
         labels = self._labels_if_any(class_labels, num_images, required=False)
-        latents = self._to_latents(num_images, self.latent_dim, generator, seed, latents)
+        latents = truncated(self._to_latents(num_images, self.latent_dim, generator, seed, latents), psi)
         with inference(self.decoder) as network:
             pixel_values = torch.cat([network(*chunk) for chunk in in_chunks(latents, labels)])
         return GenerationOutput(images=to_output(pixel_values, output_type), latents=latents, class_labels=labels)
@@ -154,7 +157,7 @@ class VAEPipeline(ClassLabelsMixin, AttributeEditingMixin, EncoderDecoderPipelin
             raise ValueError("interpolate needs exactly one image at each end.")
         latents, weights = interpolate_latents(ends[0][0], ends[1][0], steps, mode), None
         if self.num_classes:
-            weights = self._label_path(pair, steps)
+            weights = self.label_path(pair, steps)
         return self.decode(latents, output_type, class_labels=weights)
 
     def traverse(

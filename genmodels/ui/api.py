@@ -209,7 +209,9 @@ def add_api(store: ModelStore, tabs: Sequence[str] = models.TABS) -> None:
             if labels and len(labels) > 2:
                 raise UserError("class_labels must be one class or two, with a comma between.")
             if hasattr(pipe, "decode"):
-                drawn = pipe.decode(interpolate_latents(*ends, count), output_type="np")
+                classes = labels or getattr(pipe, "class_names", [])[:1]
+                path = {"class_labels": pipe.label_path((classes[0], classes[-1]), count)} if classes else {}
+                drawn = pipe.decode(interpolate_latents(*ends, count), output_type="np", **path)
             else:
                 options = {"class_labels": tuple(labels) if len(labels) > 1 else labels[0]} if labels else {}
                 drawn = pipe.interpolate(*ends, count, output_type="np", **options)

@@ -1,4 +1,4 @@
-"""The Classes tab: conditional GANs draw what their label says."""
+"""The Classes tab: conditional GANs and VAEs draw what their label says."""
 
 from __future__ import annotations
 
@@ -97,8 +97,11 @@ def table_answer(store: ModelStore, model: Model, seed: int, psi: float) -> dict
 
 def mix_answer(store: ModelStore, model: Model, a: int, b: int, seed: int, psi: float) -> dict:
     """One latent from class `a` to class `b`: FRAMES images in one row."""
+    from ..pipelines.base import draw_latents
+
     pipe = store.pipe(model)
-    images = pipe.interpolate(seed, seed, steps=FRAMES, class_labels=(a, b), psi=psi, output_type="np").images
+    latents = draw_latents(1, pipe.latent_dim, seed=seed).repeat(FRAMES, 1)
+    images = pipe(latents=latents, class_labels=pipe.label_path((a, b), FRAMES), psi=psi, output_type="np").images
     code = snippets.mix(model, model.class_names[a], model.class_names[b], seed, psi)
     return {"model": model.name, "film": sheet_uri(to_bytes(images), FRAMES), "code": code}
 

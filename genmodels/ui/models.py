@@ -33,8 +33,8 @@ BUILT_IN = {
 }
 # Kinds that a tab does without where there is no such model.
 OPTIONAL = (FACES,)
-# A VAE of colour images with attributes is one of FACES instead. The unconditional generators stand in the order in which
-# they were invented.
+# A VAE with classes is one of CLASSES instead, one of colour images with attributes one of FACES. The unconditional generators
+# stand in the order in which they were invented.
 KIND_OF_CLASS = {
     "VAEPipeline": MAP,
     "AutoencoderPipeline": AUTOENCODER,
@@ -391,17 +391,28 @@ def other_built_in(kind: str) -> list[Model]:
     """The package's models of a kind beside the one that stands in `BUILT_IN`."""
     found = []
     for name in zoo.model_names():
-        folder = zoo.ROOT / name
         try:
-            if name != BUILT_IN[kind] and KIND_OF_CLASS.get(read_index(folder / "model_index.json")[0]) == kind:
-                found.append(read_folder(folder, name))
+            model = read_model(zoo.ROOT / name, name)
         except UserError as error:
             print(error, file=sys.stderr)
+            continue
+        if model is not None and model.kind == kind and name != BUILT_IN[kind]:
+            found.append(model)
     return found[: MOST[kind] - 1]
 
 
 def read_folder(folder: Path, name: str) -> Model | None:
-    """The model in a pipeline folder, judged by its JSON files; None if no tab shows such a pipeline."""
+    """The model in a pipeline folder, judged by its JSON files; None if no tab shows such a one."""
+    model = read_model(folder, name)
+    dim = MAP_DIM if model is None or model.reason else model.config.get("latent_dim")
+    if model is not None and model.kind in (MAP, AUTOENCODER) and dim != MAP_DIM:
+        print(f"{name}: its latent has {dim} numbers, the map needs {MAP_DIM}.", file=sys.stderr)
+        return None
+    return model
+
+
+def read_model(folder: Path, name: str) -> Model | None:
+    """What a pipeline folder holds; None if no tab shows pipelines of its class."""
     class_name, networks = read_index(folder / "model_index.json")
     kind = KIND_OF_CLASS.get(class_name)
     if kind is None:
@@ -409,7 +420,9 @@ def read_folder(folder: Path, name: str) -> Model | None:
     path = config_path(folder, kind)
     try:
         config = json.loads(path.read_text())
-        if kind == MAP and "attributes" in networks and config.get("num_channels") == 3:
+        if kind == MAP and config.get("num_classes"):
+            kind = CLASSES
+        elif kind == MAP and "attributes" in networks and config.get("num_channels") == 3:
             kind = FACES
         model = Model(kind, name, class_name, config, folder=folder)
         if not 1 <= model.sample_size <= MAX_SIDE or model.num_channels not in REAL_SAMPLES:
@@ -420,12 +433,6 @@ def read_folder(folder: Path, name: str) -> Model | None:
             raise ValueError("its classes are not possible")
     except (OSError, ValueError, TypeError, AttributeError, OverflowError) as error:
         return Model(kind, name, class_name, reason=f"{name!r} is broken: {path}: {first_line(error)}", folder=folder)
-    if kind in (MAP, AUTOENCODER) and config.get("latent_dim") != MAP_DIM:
-        print(f"{name}: its latent has {config.get('latent_dim')} numbers, the map needs {MAP_DIM}.", file=sys.stderr)
-        return None
-    if kind in (MAP, FACES) and config.get("num_classes"):
-        print(f"{name}: it has a map for each class, the tab shows a single one.", file=sys.stderr)
-        return None
     return model
 
 
@@ -478,9 +485,10 @@ def find_models(models: str) -> list[Model]:
     else:
         raise UserError(f"--models {models}: there is no such folder.")
     kept: list[Model] = []
-    for model in found:
-        if model is None:
-            continue
+    # Conditional GANs go before conditional VAEs: they have a discriminator, which other tabs ask.
+    for model in sorted(
+        filter(None, found), key=lambda model: (model.kind, model.class_name) == (CLASSES, "VAEPipeline")
+    ):
         same = [other for other in kept if other.kind == model.kind]
         if len(same) < MOST.get(model.kind, 1):
             kept.append(model)
@@ -489,8 +497,8 @@ def find_models(models: str) -> list[Model]:
     if not kept:
         raise UserError(
             f"--models {models}: no model there that a tab can show: {', '.join(KIND_OF_CLASS)} "
-            f"(a VAEPipeline or AutoencoderPipeline needs a latent of {MAP_DIM} numbers, or a VAEPipeline attributes and "
-            "colours)."
+            f"(a VAEPipeline or AutoencoderPipeline needs a latent of {MAP_DIM} numbers, or a VAEPipeline classes, or "
+            "attributes and colours)."
         )
     return kept
 

@@ -249,8 +249,10 @@ def one_class(model: Model, name: str, count: int, seed: int, psi: float) -> str
 def mix(model: Model, a: str, b: str, seed: int, psi: float) -> str:
     """From one class to another with the latent held."""
     return head(model, [GRID]) + (
-        f"images = pipe.interpolate(\n    {seed}, {seed}, steps={STRIP}, class_labels=({quoted(a)}, {quoted(b)}), psi={psi:g}\n"
-        f').images\nmake_image_grid(images, rows=1, cols={STRIP}).save("mix.png")\n'
+        f"latent = pipe(seed={seed}).latents\n"
+        f"mixed = pipe.label_path(({quoted(a)}, {quoted(b)}), steps={STRIP})\n"
+        f"images = pipe(latents=latent.repeat({STRIP}, 1), class_labels=mixed, psi={psi:g}).images\n"
+        f'make_image_grid(images, rows=1, cols={STRIP}).save("mix.png")\n'
     )
 
 

@@ -81,8 +81,6 @@ def test_no_network_is_said(weights, monkeypatch):
         raise OSError("Network is unreachable")
 
     monkeypatch.setattr(torch.hub, "download_url_to_file", offline)
-    with pytest.raises(
-        UserError, match=r"cannot be read \(Network is unreachable\): they are downloaded once, from https"
-    ):
+    with pytest.raises(UserError, match=r"cannot be downloaded \(Network is unreachable\): they come once, from https"):
         load_inception()
     assert not weights.exists()

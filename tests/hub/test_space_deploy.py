@@ -139,13 +139,13 @@ def test_models_by_hub_id_are_named_and_not_copied(space, models_on_hub, tmp_pat
     settings = yaml.safe_load((tmp_path / "out" / "README.md").read_text(encoding="utf-8").split("---\n")[1])
     assert settings["models"] == settings["preload_from_hub"] == ids
     assert f"serve(models={json.dumps(','.join(ids))})" in (tmp_path / "out" / "app.py").read_text()
-    # Carol has no autoencoder and no conditional GAN: those stay built in, all that there are.
+    # Carol has no autoencoder and no model with classes: those stay built in, all that there are.
     built_in = {path.parent.name for path in (tmp_path / "out").rglob("model_index.json")}
-    assert built_in - {BUILT_IN[FACES]} == {"autoencoder-mnist", "cgan-mnist", "cgan-cifar10"}
+    assert built_in - {BUILT_IN[FACES]} == {"autoencoder-mnist", "cgan-mnist", "cgan-cifar10", "cvae-mnist"}
 
     done = space("build", "cgan", tmp_path / "none", "--models", "carol")
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-    assert "this Space shows a CGANPipeline" in done.stderr
+    assert "this Space shows a CGANPipeline or a VAEPipeline with classes" in done.stderr
 
 
 def test_a_space_with_models_by_hub_id_answers(space, faulty_hub, models_on_hub, tmp_path):

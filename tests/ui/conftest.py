@@ -91,6 +91,19 @@ def gans(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def conditional_vae(tmp_path_factory) -> tuple[ModelStore, VAEPipeline]:
+    """A store of one conditional VAE, and that."""
+    torch.manual_seed(2)
+    shape = {"latent_dim": 4, "base_channels": 4, "hidden_dim": 16, "sample_size": 16, "class_names": ANIMALS}
+    pipe = VAEPipeline(*(cls(num_classes=3, **shape).eval() for cls in (VAEEncoder, VAEDecoder)))
+    folder = tmp_path_factory.mktemp("conditional") / "cvae"
+    pipe.save_pretrained(folder)
+    store = ModelStore(str(folder), tabs=("classes",))
+    store.load()
+    return store, pipe
+
+
+@pytest.fixture(scope="session")
 def gan_store(gans) -> ModelStore:
     store = ModelStore(str(gans), tabs=("samples",))
     store.load()

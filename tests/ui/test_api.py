@@ -24,11 +24,11 @@ ENDPOINTS = {"sample", "sample_many", "interpolate", "decode", "reconstruct", "e
 
 
 @pytest.fixture(scope="module")
-def address(usual_models, faces_model):
+def address(usual_models, faces_model, conditional_vae):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    store = ModelStore(str(usual_models))
+    store = ModelStore(f"{usual_models},{conditional_vae[0].models['classes'].name}")
     store.models[FACES] = read_folder(faces_model, str(faces_model))
     store.load()
     demo = build(store)
@@ -104,6 +104,17 @@ def test_a_walk_between_classes(client):
     )
     ends = pixels_of(client.predict(num_images=1, seed=3, model="cgan", class_labels="5", api_name="/sample"))
     assert abs(walk[:, -28:].astype(int) - ends).max() <= 1
+
+
+def test_a_conditional_vae_draws_and_walks_between_classes(client, conditional_vae):
+    drawn = pixels_of(client.predict(seed=3, model="cvae", class_labels="owl,cat", psi=0.5, api_name="/sample"))
+    pipe = conditional_vae[1]
+    images = pipe(class_labels=["owl", "cat"], seed=3, psi=0.5).images
+    assert (drawn == np.concatenate([np.asarray(image) for image in images], axis=1)).all()
+    walk = {"seed_a": 3, "seed_b": 3, "steps": 3, "model": "cvae", "api_name": "/interpolate"}
+    for label, last in (("", "cat"), ("owl", "owl"), ("cat,owl", "owl")):
+        end = np.asarray(pipe(class_labels=last, seed=3).images[0])
+        assert (pixels_of(client.predict(class_labels=label, **walk))[:, -16:] == end).all()
 
 
 def test_autoencoders_give_images_back(client, usual_store):

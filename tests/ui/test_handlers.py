@@ -14,7 +14,7 @@ from PIL import Image
 from genmodels.ui import breed, classes, map, pair, real_or_fake, samples, training
 from genmodels.ui.models import ModelStore
 from genmodels.ui.nearest import Neighbours
-from genmodels.ui.pictures import FRAMES, PNG_PREFIX
+from genmodels.ui.pictures import FRAMES, PNG_PREFIX, to_bytes
 
 TABS = {"map": map, "samples": samples, "classes": classes, "real_or_fake": real_or_fake, "training": training}
 KEYS = ["z", "a", "b", "drawing", "index", "seed", "count", "psi", "label", "text", "kind", "side", "model"]
@@ -239,6 +239,20 @@ def test_the_page_knows_every_conditional_model_before_it_draws(two_conditional)
     digits, animals = (classes.described(model) for model in two_conditional.conditional)
     assert (digits["writes"], digits["pair"], digits["row"], digits["size"]) == (True, (3, 8), 10, 28)
     assert (animals["writes"], animals["pair"], animals["row"], animals["size"]) == (False, (0, 1), 3, 16)
+
+
+def test_a_conditional_vae_draws_what_its_pipeline_does_and_has_no_scores(conditional_vae):
+    store, pipe = conditional_vae
+    answers = handlers(store, ["classes"])
+    row = answers["classes.row"]({"seed": 2, "psi": 0.5})
+    latent = pipe(seed=2).latents.repeat(3, 1)
+    drawn = pipe(latents=latent * 0.5, class_labels=[0, 1, 2], output_type="np").images
+    assert np.array_equal(image_of(row["row"]), np.concatenate(to_bytes(drawn)[..., 0], 1))
+    assert row["scores"] is None
+    film = np.asarray(image_of(answers["classes.mix"]({"seed": 2, "a": 2, "b": 0})["film"]))
+    ends = pipe(latents=latent[:2], class_labels=["owl", "cat"], output_type="np").images
+    assert np.array_equal(film[:, :16], to_bytes(ends)[0, ..., 0])
+    assert np.array_equal(film[:, -16:], to_bytes(ends)[1, ..., 0])
 
 
 def test_the_tab_opens_with_a_conditional_model_that_works(usual_models, odd_models, tmp_path):

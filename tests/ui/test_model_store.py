@@ -111,14 +111,16 @@ def test_more_than_two_numbers_are_no_map(usual_models, tmp_path, capsys):
     assert "the map needs 2" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("classes", "shown"), [(0, True), (10, False)])
-def test_a_vae_with_classes_is_no_map(usual_models, tmp_path, capsys, classes, shown):
+@pytest.mark.parametrize(("classes", "kind"), [(0, MAP), (10, CLASSES)])
+def test_a_vae_with_classes_stands_behind_the_conditional_gans(usual_models, tmp_path, classes, kind):
     folder = tmp_path / "models"
     shutil.copytree(usual_models, folder)
-    path = folder / "vae" / "decoder" / "config.json"
+    (folder / "vae").rename(folder / "a-vae")
+    path = folder / "a-vae" / "decoder" / "config.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "num_classes": classes}))
-    assert (MAP in {model.kind for model in find_models(str(folder))}) == shown
-    assert ("a map for each class" in capsys.readouterr().err) != shown
+    models = {model.title: model for model in find_models(str(folder))}
+    assert models["a-vae"].kind == kind
+    assert next(model.title for model in models.values() if model.kind == CLASSES) == "cgan"
 
 
 def pair_of(store: ModelStore) -> dict:

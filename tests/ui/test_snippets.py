@@ -100,6 +100,18 @@ def test_snippet_makes_the_picture(case, usual_store, tmp_path, monkeypatch):
     assert np.abs(made - picture(answer)).max() <= 1
 
 
+@pytest.mark.parametrize(
+    ("name", "payload", "key"),
+    [("row", {"psi": 0.5}, "row"), ("samples", {"label": 2}, "samples"), ("mix", {"a": 1, "b": 2}, "film")],
+)
+def test_snippets_of_a_conditional_vae(name, payload, key, conditional_vae, tmp_path, monkeypatch):
+    (function,) = (f for f in classes.functions(conditional_vae[0]) if f.__name__ == name)
+    answer = function({"seed": 5, **payload})
+    made = run(answer["code"], tmp_path, monkeypatch)
+    picture = shown(answer[key])
+    assert np.abs(made - (strip_of(picture, 16) if name == "mix" else picture)).max() <= 1
+
+
 def test_side_by_side_snippet(gan_store, tmp_path, monkeypatch):
     (row,) = (f for f in samples.functions(gan_store) if f.__name__ == "row")
     answers = [row({"model": model.name, "seed": 4}) for model in gan_store.gallery]
