@@ -21,7 +21,7 @@ from genmodels.hub.uploads import checkpoint_uploads
 from genmodels.pipelines import add_noise
 from genmodels.pipelines.base import to_pil
 from genmodels.training import TrainingRun, add_common_arguments, at_least, in_range, parse_arguments, run_main
-from genmodels.training.arguments import add_upsampling_argument, upsampling_papers
+from genmodels.training.arguments import add_upsampling_argument, layer_papers
 
 # Training images that whiten the latents.
 BANK = 2048
@@ -111,7 +111,7 @@ def main() -> None:
         )
     else:
         title, papers = f"Autoencoder, {args.latent_dim}-D latent", ["10.1126/science.1127647"]
-    finish_run(run, title=title, papers=[*papers, *upsampling_papers(args)], noise=args.noise)
+    finish_run(run, title=title, papers=[*papers, *layer_papers(args)], noise=args.noise)
 
 
 if __name__ == "__main__":

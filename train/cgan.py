@@ -24,7 +24,7 @@ from genmodels.errors import UserError
 from genmodels.hub.push import finish_run, require_write_access
 from genmodels.hub.uploads import checkpoint_uploads
 from genmodels.training import TrainingRun, add_common_arguments, at_least, in_range, parse_arguments, run_main
-from genmodels.training.arguments import add_adam_arguments, add_upsampling_argument, upsampling_papers
+from genmodels.training.arguments import add_adam_arguments, add_upsampling_argument, layer_papers
 from genmodels.training.optimization import adam_pair, split_batch
 from genmodels.training.stabilisers import Stabilisers, add_stabiliser_arguments, check_stabilisers
 
@@ -188,7 +188,7 @@ def main() -> None:
         run.update(optimizer_g, generator_loss, part)
 
     papers = ["1411.1784", OBJECTIVES[args.loss], "1511.06434", *(["1610.09585"] if classifies else [])]
-    papers += [*stabilise.papers, *upsampling_papers(args)]
+    papers += [*stabilise.papers, *layer_papers(args)]
     finish_run(run, title="Conditional GAN", papers=papers)
 
 

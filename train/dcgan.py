@@ -24,7 +24,12 @@ from genmodels.hub.uploads import checkpoint_uploads
 from genmodels.models.dcgan import TRICKS
 from genmodels.models.modeling import init_dcgan
 from genmodels.training import TrainingRun, add_common_arguments, at_least, parse_arguments, run_main
-from genmodels.training.arguments import add_adam_arguments, add_upsampling_argument, upsampling_papers
+from genmodels.training.arguments import (
+    add_adam_arguments,
+    add_residual_argument,
+    add_upsampling_argument,
+    layer_papers,
+)
 from genmodels.training.optimization import adam_pair
 from genmodels.training.stabilisers import Stabilisers, add_stabiliser_arguments, check_stabilisers
 
@@ -67,6 +72,7 @@ def parse_args() -> argparse.Namespace:
     model.add_argument("--kernel_size", type=int, choices=(2, 4, 6), default=4, help="(default: %(default)s)")
     model.add_argument("--discriminator_norm", choices=("none", "batch"), default="none", help="(default: %(default)s)")
     add_upsampling_argument(model)
+    add_residual_argument(model)
     model.add_argument(
         "--without", choices=(*TRICKS, "noise"), help="leave out one of the five tricks, to see what it does"
     )
@@ -110,6 +116,7 @@ def main() -> None:
         "num_channels": run.data.num_channels,
         "kernel_size": args.kernel_size,
         "without": args.without if args.without in TRICKS else None,
+        "residual_layers": args.residual_layers,
     }
     channels_g, channels_d = args.base_channels, args.discriminator_channels or args.base_channels
     generator = DCGANGenerator(
@@ -171,7 +178,7 @@ def main() -> None:
         run.update(optimizer_d, discriminator_loss, batch)
         run.update(optimizer_g, generator_loss, batch)
 
-    papers = ["1511.06434", "2501.05441", *stabilise.papers, *upsampling_papers(args)]
+    papers = ["1511.06434", "2501.05441", *stabilise.papers, *layer_papers(args)]
     finish_run(run, title=f"DCGAN ({args.preset} recipe)", papers=papers)
 
 

@@ -29,7 +29,7 @@ from genmodels.errors import UserError
 from genmodels.hub.push import finish_run, require_write_access
 from genmodels.hub.uploads import checkpoint_uploads
 from genmodels.training import TrainingRun, add_common_arguments, at_least, in_range, parse_arguments, run_main
-from genmodels.training.arguments import add_upsampling_argument, upsampling_papers
+from genmodels.training.arguments import add_upsampling_argument, layer_papers
 
 
 def parse_args() -> argparse.Namespace:
@@ -160,7 +160,7 @@ def main() -> None:
         *(["1406.5298"] if args.conditional else []),
         *(["1512.09300"] if args.attributes else []),
     ]
-    papers += upsampling_papers(args)
+    papers += layer_papers(args)
     title = f"{kind} autoencoder, {args.latent_dim}-D latent"
     finish_run(run, title=title, papers=papers, complete=learn_attributes)
 

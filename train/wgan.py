@@ -19,7 +19,7 @@ from genmodels.errors import UserError
 from genmodels.hub.push import finish_run, require_write_access
 from genmodels.hub.uploads import checkpoint_uploads
 from genmodels.training import TrainingRun, add_common_arguments, at_least, in_range, parse_arguments, run_main
-from genmodels.training.arguments import add_upsampling_argument, upsampling_papers
+from genmodels.training.arguments import add_residual_argument, add_upsampling_argument, layer_papers
 from genmodels.training.optimization import split_batch
 from genmodels.training.stabilisers import ANY_LOSS, Stabilisers, add_stabiliser_arguments
 
@@ -44,6 +44,7 @@ def parse_args() -> argparse.Namespace:
         "--critic_norm", choices=("batch", "none"), default="batch", help="none with a penalty (default: %(default)s)"
     )
     add_upsampling_argument(model)
+    add_residual_argument(model)
     loss = parser.add_argument_group("objective")
     loss.add_argument(
         "--gradient_penalty",
@@ -87,6 +88,7 @@ def main() -> None:
     shape = {
         "sample_size": run.data.sample_size,
         "num_channels": run.data.num_channels,
+        "residual_layers": args.residual_layers,
     }
     channels_g, channels_c = args.base_channels, args.critic_channels or args.base_channels
     generator = DCGANGenerator(
@@ -145,7 +147,7 @@ def main() -> None:
 
     bound = "weight clipping" if args.weight_clip else "spectral norm" if args.spectral_norm else "gradient penalty"
     papers = ["1701.07875", *(["1704.00028"] if args.gradient_penalty else [])]
-    papers += [*stabilise.papers, *upsampling_papers(args)]
+    papers += [*stabilise.papers, *layer_papers(args)]
     finish_run(run, title=f"Wasserstein GAN with {bound}", papers=papers)
 
 

@@ -88,6 +88,25 @@ def upsample(before: int, after: int, kernel_size: int, upsampling: str, bias: b
     return [nn.Upsample(scale_factor=STRIDE), nn.Conv2d(before, after, kernel_size - 1, padding=padding, bias=bias)]
 
 
+class ResidualLayer(nn.Module):
+    """act(x + norm(conv(x))) with a 3x3 kernel, He et al. 2016, https://arxiv.org/abs/1512.03385: (N, C, H, W) to the same."""
+
+    def __init__(self, channels: int, norm: str, activation: nn.Module):
+        super().__init__()
+        self.conv = nn.Conv2d(channels, channels, 3, padding=1, bias=norm == "none")
+        self.norm = make_norm(norm, channels)
+        self.activation = activation
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.activation(x + self.norm(self.conv(x)))
+
+
+def check_residual_layers(residual_layers: int) -> None:
+    """Raise ValueError unless it is a count from 0 to 8."""
+    if isinstance(residual_layers, bool) or residual_layers not in range(9):
+        raise ValueError(f"residual_layers must be a whole number from 0 to 8, got {residual_layers!r}.")
+
+
 def generator_trunk(
     input_dim: int,
     inner_size: int,
@@ -97,10 +116,12 @@ def generator_trunk(
     norm: str,
     upsampling: str = "transposed",
     without: str | None = None,
+    residual_layers: int = 0,
 ) -> nn.Sequential:
     """(N, input_dim, 1, 1) to (N, num_channels, inner_size, inner_size) in (-1, 1), without "tanh" in (0, 1)."""
     check_kernel_size(kernel_size)
     check_trick(without)
+    check_residual_layers(residual_layers)
     if without == "divisible_kernel":
         if upsampling != "transposed":
             raise ValueError('Only transposed convolutions can be without "divisible_kernel".')
@@ -109,6 +130,7 @@ def generator_trunk(
     # A bias in front of BatchNorm would be subtracted again.
     bias = norm == "none"
     layers = [nn.ConvTranspose2d(input_dim, channels[0], 4, bias=bias), make_norm(norm, channels[0]), nn.ReLU()]
+    layers += [ResidualLayer(channels[0], norm, nn.ReLU()) for _ in range(residual_layers)]
     for before, after in pairwise(channels):
         layers += [*upsample(before, after, kernel_size, upsampling, bias), make_norm(norm, after), nn.ReLU()]
     layers += upsample(channels[-1], num_channels, kernel_size, upsampling)
@@ -124,11 +146,13 @@ def discriminator_trunk(
     norm: str,
     dropout: float,
     without: str | None = None,
+    residual_layers: int = 0,
 ) -> nn.Sequential:
     """(N, num_channels, inner_size, inner_size) to features (N, channels, 4, 4)."""
     check_kernel_size(kernel_size)
     check_trick(without)
     check_dropout(dropout)
+    check_residual_layers(residual_layers)
     channels = [num_channels, *widths(inner_size, base_channels)]
     kernel_size += without == "divisible_kernel"
     downsample = {"kernel_size": kernel_size, "stride": STRIDE, "padding": (kernel_size - 1) // 2}
@@ -142,6 +166,7 @@ def discriminator_trunk(
         normed = norm == "batch" and i > 0
         layers += [nn.Conv2d(before, after, bias=not normed, **downsample)]
         layers += [make_norm(norm if i > 0 else "none", after), *activation, nn.Dropout2d(dropout)]
+    layers += [ResidualLayer(channels[-1], norm, activation[-1]) for _ in range(residual_layers)]
     return nn.Sequential(*(layer for layer in layers if not (isinstance(layer, nn.Dropout2d) and not dropout)))
 
 
@@ -160,6 +185,7 @@ class DCGANGenerator(StrictLoadingMixin, ModelMixin, ConfigMixin):
         without: the trick left out, to see what it is good for: "tanh" draws pixels from 0 to 1 by a sigmoid, and rescales them
             only then; "normal_latents" makes latents uniform over (-1, 1), by the normal distribution's own function;
             "divisible_kernel" takes a kernel one larger, which the stride does not divide.
+        residual_layers: how many of them, 0 to 8, follow the first layer, at 4x4 pixels, where depth is cheap: none in the paper.
 
     Raises:
         ValueError: an argument is out of its range; the message names the legal values.
@@ -176,12 +202,21 @@ class DCGANGenerator(StrictLoadingMixin, ModelMixin, ConfigMixin):
         norm: str = "batch",
         upsampling: str = "transposed",
         without: str | None = None,
+        residual_layers: int = 0,
     ):
         super().__init__()
         inner_size = check_image_shape(sample_size, num_channels)
         check_positive(latent_dim=latent_dim, base_channels=base_channels)
         self.layers = generator_trunk(
-            latent_dim, inner_size, num_channels, base_channels, kernel_size, norm, upsampling, without
+            latent_dim,
+            inner_size,
+            num_channels,
+            base_channels,
+            kernel_size,
+            norm,
+            upsampling,
+            without,
+            residual_layers,
         )
 
     def forward(self, latents: torch.Tensor) -> torch.Tensor:
@@ -206,6 +241,7 @@ class DCGANDiscriminator(StrictLoadingMixin, ModelMixin, ConfigMixin):
         without: the trick left out: "tanh" looks at pixels from 0 to 1; "strides" convolves at full resolution with a kernel
             one smaller, takes the largest of every four pixels, and ReLU instead of LeakyReLU; "divisible_kernel" as in
             `DCGANGenerator`.
+        residual_layers: how many of them, 0 to 8, come before the score, at 4x4 pixels: none in the paper.
 
     Raises:
         ValueError: an argument is out of its range; the message names the legal values.
@@ -224,12 +260,13 @@ class DCGANDiscriminator(StrictLoadingMixin, ModelMixin, ConfigMixin):
         minibatch_discrimination: int = 0,
         spectral_norm: bool = False,
         without: str | None = None,
+        residual_layers: int = 0,
     ):
         super().__init__()
         self.inner_size = check_image_shape(sample_size, num_channels)
         check_positive(base_channels=base_channels)
         self.layers = discriminator_trunk(
-            self.inner_size, num_channels, base_channels, kernel_size, norm, dropout, without
+            self.inner_size, num_channels, base_channels, kernel_size, norm, dropout, without, residual_layers
         )
         channels = widths(self.inner_size, base_channels)[-1]
         self.minibatch = minibatch_layers(channels, 16, minibatch_stddev, minibatch_discrimination)

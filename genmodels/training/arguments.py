@@ -86,9 +86,22 @@ def add_upsampling_argument(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def upsampling_papers(args: argparse.Namespace) -> list[str]:
-    """The DOI of who proposed the chosen upsampling, if it is not the usual one."""
-    return ["10.23915/distill.00003"] if args.upsampling == "nearest" else []
+def add_residual_argument(group: argparse._ArgumentGroup) -> None:
+    """Add the flag of how deep a DCGAN's networks are at 4x4 pixels."""
+    group.add_argument(
+        "--residual_layers",
+        type=int,
+        choices=range(9),
+        default=0,
+        metavar="N",
+        help="of both networks, at 4x4 pixels, where depth is cheap: 0 to 8 (He et al. 2016, 1512.03385; default: %(default)s)",
+    )
+
+
+def layer_papers(args: argparse.Namespace) -> list[str]:
+    """The DOI or arXiv id of who proposed the chosen layers, where they are not the usual ones."""
+    papers = ["10.23915/distill.00003"] if args.upsampling == "nearest" else []
+    return papers + (["1512.03385"] if getattr(args, "residual_layers", 0) else [])
 
 
 def add_adam_arguments(group: argparse._ArgumentGroup, *, learning_rate: float, beta1: float, beta2: float) -> None:
