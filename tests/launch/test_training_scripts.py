@@ -21,7 +21,7 @@ DENSE = ["--generator_dims", "16", "16", "--discriminator_dims", "16"]
 STABILISED = ["--loss", "nonsaturating", "--label_smoothing", "0.1", "--label_flips", "0.1", "--instance_noise", "0.5"]
 STABILISED += ["--dropout", "0.2", "--spectral_norm", "--minibatch_stddev", "--minibatch_discrimination", "4"]
 STABILISED += ["--feature_matching", "--historical_averaging", "--discriminator_learning_rate", "4e-3"]
-STABILISED += ["--upsampling", "nearest"]
+STABILISED += ["--upsampling", "nearest", "--residual_layers", "2"]
 UNET = ["--block_out_channels", "8", "--patch_size", "4", "--watch_inference_steps", "2"]
 
 ACCELERATE = ["accelerate.commands.launch", "--quiet", "--cpu", "--num_processes", "1"]

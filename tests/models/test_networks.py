@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import pytest
 import torch
+from torch.nn import functional
 
 from genmodels import DCGANDiscriminator, DCGANGenerator, losses, models
-from genmodels.models.dcgan import TRICKS, upsample, widths
+from genmodels.models.dcgan import TRICKS, ResidualLayer, upsample, widths
 from genmodels.models.modeling import crop_to, init_dcgan, one_hot_labels, pad_to
 
 SIZES = (16, 28, 32, 50, 64, 128)
@@ -173,6 +174,38 @@ def test_a_trick_can_be_left_out(trick, size):
     assert any(isinstance(layer, torch.nn.MaxPool2d) for layer in layers) == (trick == "strides")
     assert any(isinstance(layer, torch.nn.LeakyReLU) for layer in layers) == (trick != "strides")
     assert any(isinstance(layer, torch.nn.Sigmoid) for layer in layers) == (trick == "tanh")
+
+
+def test_a_residual_layer_adds_what_it_convolves():
+    layer = ResidualLayer(3, "none", torch.nn.ReLU())
+    x = torch.randn(2, 3, 4, 4)
+    expected = (x + functional.conv2d(x, layer.conv.weight, layer.conv.bias, padding=1)).clamp_min(0)
+    torch.testing.assert_close(layer(x), expected)
+    torch.nn.init.zeros_(layer.conv.weight)
+    torch.nn.init.zeros_(layer.conv.bias)
+    torch.testing.assert_close(layer(x), x.clamp_min(0))
+
+
+@pytest.mark.parametrize("without", [None, "strides"])
+def test_residual_layers_lie_at_four_pixels_and_learn(without):
+    source = DCGANGenerator(28, 1, latent_dim=5, base_channels=2, residual_layers=3)
+    judge = DCGANDiscriminator(28, 1, base_channels=2, norm="none", residual_layers=3, without=without)
+    seen = []
+    for network in (source, judge):
+        layers = [layer for layer in network.modules() if isinstance(layer, ResidualLayer)]
+        assert len(layers) == 3
+        for layer in layers:
+            layer.register_forward_hook(lambda layer, inputs, output: seen.append(output.shape))
+    judge(source(torch.randn(4, 5))).sum().backward()
+    assert seen == [(4, 8, 4, 4)] * 6
+    assert all(p.grad.abs().sum() > 0 for network in (source, judge) for p in network.parameters())
+
+
+@pytest.mark.parametrize("network", [DCGANGenerator, DCGANDiscriminator])
+@pytest.mark.parametrize("count", [-1, 9, 1.5, "2", None, True])
+def test_wrong_residual_layers(network, count):
+    with pytest.raises(ValueError, match="residual_layers must be a whole number from 0 to 8, got"):
+        network(residual_layers=count)
 
 
 def test_without_tanh_the_discriminator_sees_brightness():
