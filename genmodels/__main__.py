@@ -158,8 +158,8 @@ def make_parser() -> argparse.ArgumentParser:
     evaluate.add_argument(
         "--inception_fid",
         action="store_true",
-        help="measure the standard FID too, on features of ImageNet's Inception: takes minutes on a CPU, the extra "
-        "genmodels[fid], and once a download of 91 MB",
+        help="measure the standard FID too, on features of ImageNet's Inception: takes minutes on a CPU, needs the "
+        "package torch-fidelity, and downloads 91 MB once",
     )
     evaluate.add_argument("--json", type=Path, metavar="FILE", help="write the numbers here too")
     evaluate.add_argument(

@@ -31,9 +31,7 @@ def load_inception() -> nn.Module:
     try:
         from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
     except ImportError as error:
-        raise UserError(
-            'The Inception FID needs torch-fidelity: install it with `python -m pip install "genmodels[fid]"`.'
-        ) from error
+        raise UserError("The Inception FID needs a package more: python -m pip install torch-fidelity") from error
     path = Path(torch.hub.get_dir(), "checkpoints", WEIGHTS_URL.rsplit("/", 1)[1])
     try:
         if not path.is_file():

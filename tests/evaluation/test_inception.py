@@ -33,7 +33,7 @@ def test_colours_stay_in_their_channels():
 
 def test_without_the_extra_it_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch_fidelity", None)
-    with pytest.raises(UserError, match=r'install it with `python -m pip install "genmodels\[fid\]"`'):
+    with pytest.raises(UserError, match="python -m pip install torch-fidelity"):
         load_inception()
 
 
