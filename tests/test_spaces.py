@@ -48,8 +48,8 @@ CALLS = {
 # The suite also has every unconditional generator.
 DRAWN_FROM_NOISE = {"VanillaGANPipeline", "LAPGANPipeline", "DCGANPipeline", "WGANPipeline", "PixelDiffusionPipeline"}
 GALLERY = {name for name in zoo.model_names() if read_class_name(zoo.ROOT / name / INDEX) in DRAWN_FROM_NOISE}
-# And every conditional GAN.
-CONDITIONAL = {name for name in zoo.model_names() if read_class_name(zoo.ROOT / name / INDEX) == "CGANPipeline"}
+# And every model with classes.
+CONDITIONAL = {name for name in zoo.model_names() if name.startswith(("cgan-", "cvae-"))}
 # The map has a view of faces where there is a model for it.
 FACES_IF_ANY = {BUILT_IN[FACES]} & set(zoo.model_names())
 # The evaluators that guess in the game.
