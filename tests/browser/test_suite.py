@@ -521,7 +521,6 @@ def test_own_models_and_a_broken_one(browser, tmp_path):
     with running_app("--models", str(tmp_path)) as (url, _, _):
         page = browser.new_page(viewport={"width": 1280, "height": 900})
         page.goto(url)
-        page.locator("#map-tab").get_by_text("Warming up").wait_for(timeout=60_000)
         page.locator("#map-tab").get_by_text("does not load").wait_for(timeout=60_000)
         tab = open_tab(page, "Samples")
         page.wait_for_function(

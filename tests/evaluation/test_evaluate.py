@@ -10,7 +10,7 @@ from genmodels import CGANGenerator, CGANPipeline, VAEDecoder, VAEEncoder, VAEPi
 from genmodels.errors import UserError
 from genmodels.evaluation.by_kind import CLASSIFIED, CLASSIFY_DRAWS, classification_metric, importance_weighted_nll
 from genmodels.evaluation.classifier import Classifier
-from genmodels.evaluation.evaluate import MAX_IMAGES, evaluate, generate
+from genmodels.evaluation.evaluate import evaluate, generate
 from genmodels.evaluation.evaluators import class_numbers, evaluate_classifier, find_evaluator, load_classifier
 from genmodels.evaluation.metrics import eight_bit
 from genmodels.evaluation.report import tolerance_of
@@ -31,6 +31,7 @@ def evaluation():
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(CLASSIFIED, "CGANPipeline", 20)
         patch.setattr("genmodels.evaluation.evaluate.KID_SUBSETS", 10)
+        patch.setattr("genmodels.evaluation.evaluate.MAX_IMAGES", 2000)
         patch.setattr("genmodels.evaluation.evaluate.load_inception", LittleInception)
         return evaluate(CGANPipeline(generator.eval()), "zoo:mnist-sample", inception=True)
 
@@ -77,8 +78,8 @@ def test_labels_are_matched_with_the_models_classes_by_name():
 
 
 def test_the_protocol_says_n_split_and_seed(evaluation):
-    assert evaluation.n == MAX_IMAGES
-    for fact in ("n = 10,000", "seed 0", "2,000 images of zoo:mnist-sample", "split test", "evaluator-mnist"):
+    assert evaluation.n == 2000
+    for fact in ("n = 2,000 gen", "seed 0", "2,000 images of zoo:mnist-sample", "split test", "evaluator-mnist"):
         assert fact in evaluation.protocol
 
 

@@ -136,7 +136,7 @@ def test_kernel_distance_of_shifted_gaussians_has_a_closed_form():
     m = 1.5
     expected = 3 * m**2 + 3 * (m**2) ** 2 + (m**3 + 3 * m) ** 2
     a, b = normal(20_000, 1, 0), normal(20_000, 1, 1, mean=m)
-    assert kernel_distance(a, b, subset_size=2000) == pytest.approx(expected, rel=0.05)
+    assert kernel_distance(a, b, subsets=20, subset_size=2000) == pytest.approx(expected, rel=0.05)
 
 
 def test_kernel_distance_of_equal_sources_is_near_zero_and_unbiased():

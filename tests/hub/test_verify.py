@@ -126,7 +126,7 @@ def test_steps_are_only_for_diffusion_and_within_its_range(capsys, vae, digits, 
     code, _, err = run(capsys, "evaluate", vae, "--dataset_name", digits, "--num_inference_steps", 3)
     assert (code, "A VAEPipeline draws in one step" in err) == (2, True)
     code, _, err = run(capsys, "evaluate", "evaluator-mnist", "--dataset_name", digits, "--num_inference_steps", 3)
-    assert (code, "--num_inference_steps out" in err) == (2, True)
+    assert (code, "leave --evaluator, --baseline, --num_inference_steps and --inception_fid out" in err) == (2, True)
 
 
 def test_a_denoiser_is_measured_and_verified(capsys, digits, tmp_path):
