@@ -7,6 +7,7 @@ For a comparison with other people's tables; on small images of digits or frogs 
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 from torch import nn
@@ -42,9 +43,12 @@ def load_inception() -> nn.Module:
             f"The weights of Inception cannot be downloaded ({error}): they come once, from {WEIGHTS_URL} to {str(path)!r}."
         ) from error
     try:
-        # torch-fidelity reads any pickle; a file that this call reads holds tensors and nothing that could run.
-        torch.load(path, map_location="cpu", weights_only=True)
-        return FeatureExtractorInceptionV3("inception-v3", [str(DIM)], feature_extractor_weights_path=str(path))
+        # torch-fidelity would run whatever a pickle holds, so it gets a file of ours, of the tensors that this call takes out.
+        tensors = torch.load(path, map_location="cpu", weights_only=True)
+        with TemporaryDirectory() as folder:
+            copy = Path(folder, "inception.pth")
+            torch.save(tensors, copy)
+            return FeatureExtractorInceptionV3("inception-v3", [str(DIM)], feature_extractor_weights_path=str(copy))
     except Exception as error:
         raise UserError(
             f"The weights of Inception in {str(path)!r} are damaged: delete that file and try again."

@@ -103,7 +103,7 @@ class ResidualLayer(nn.Module):
 
 def check_residual_layers(residual_layers: int) -> None:
     """Raise ValueError unless it is a count from 0 to 8."""
-    if isinstance(residual_layers, bool) or residual_layers not in range(9):
+    if type(residual_layers) is not int or residual_layers not in range(9):
         raise ValueError(f"residual_layers must be a whole number from 0 to 8, got {residual_layers!r}.")
 
 

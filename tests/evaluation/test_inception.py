@@ -45,6 +45,7 @@ def weights(tmp_path, monkeypatch) -> Path:
     class Extractor(StandIn):
         def __init__(self, name, features_list, feature_extractor_weights_path):
             super().__init__()
+            self.source = Path(feature_extractor_weights_path)
             self.weights = torch.load(feature_extractor_weights_path, weights_only=False)
 
     library.FeatureExtractorInceptionV3 = Extractor
@@ -58,7 +59,11 @@ def weights(tmp_path, monkeypatch) -> Path:
 
 def test_weights_are_read_from_the_cache(weights):
     torch.save({"fc.weight": torch.ones(2)}, weights)
-    assert load_inception().weights["fc.weight"].tolist() == [1, 1]
+    network = load_inception()
+    assert network.weights["fc.weight"].tolist() == [1, 1]
+    # Not the downloaded file, and gone by now.
+    assert network.source != weights
+    assert not network.source.exists()
 
 
 class Burglar:

@@ -202,7 +202,7 @@ def test_residual_layers_lie_at_four_pixels_and_learn(without):
 
 
 @pytest.mark.parametrize("network", [DCGANGenerator, DCGANDiscriminator])
-@pytest.mark.parametrize("count", [-1, 9, 1.5, "2", None, True])
+@pytest.mark.parametrize("count", [-1, 9, 1.0, 1.5, "2", None, True])
 def test_wrong_residual_layers(network, count):
     with pytest.raises(ValueError, match="residual_layers must be a whole number from 0 to 8, got"):
         network(residual_layers=count)
