@@ -16,7 +16,7 @@ from .evaluation.mixtures import Mixture, grid, ring
 from .models import DCGANDiscriminator, DCGANGenerator
 from .models.stabilisers import MinibatchStdDev, normalise_spectrally
 
-LOSSES = ("minimax", "nonsaturating", "wasserstein", "relativistic")
+LOSSES = tuple(losses.ADVERSARIAL)
 # Those that are not a classifier's: they train with Adam's betas of R3GAN, the others with those of DCGAN.
 UNLABELLED = ("wasserstein", "relativistic")
 # Weights of R1 and R2 each, of the penalty on slopes other than 1, and what a critic without any is clipped to.
@@ -181,13 +181,9 @@ class LiveGAN:
         real = self.real(self.data.batch_size).requires_grad_()
         fake = self.draw(self.data.batch_size).detach().requires_grad_()
         real_scores, fake_scores = self.discriminator(real), self.discriminator(fake)
-        if settings.loss == "relativistic":
-            loss = losses.relativistic_discriminator_loss(real_scores, fake_scores)
-        elif settings.loss == "wasserstein":
-            loss = losses.wasserstein_critic_loss(real_scores, fake_scores)
-        else:
-            smoothing = LABEL_SMOOTHING if settings.label_smoothing else 0.0
-            loss = losses.nonsaturating_discriminator_loss(real_scores, fake_scores, label_smoothing=smoothing)
+        smoothed = settings.label_smoothing and settings.loss not in UNLABELLED
+        targets = {"label_smoothing": LABEL_SMOOTHING} if smoothed else {}
+        loss = losses.ADVERSARIAL[settings.loss].discriminator(real_scores, fake_scores, **targets)
         if not settings.gradient_penalty:
             return loss
         if settings.loss != "wasserstein":
@@ -199,17 +195,12 @@ class LiveGAN:
 
     def generator_loss(self) -> torch.Tensor:
         """Drawn points score higher than real ones, or are called real."""
+        objective, real_scores = losses.ADVERSARIAL[self.settings.loss], None
         fake_scores = self.discriminator(self.draw(self.data.batch_size))
-        if self.settings.loss == "relativistic":
+        if objective.paired:
             with torch.no_grad():
                 real_scores = self.discriminator(self.real(self.data.batch_size))
-            return losses.relativistic_generator_loss(real_scores, fake_scores)
-        of_fakes = {
-            "minimax": losses.minimax_generator_loss,
-            "nonsaturating": losses.nonsaturating_generator_loss,
-            "wasserstein": losses.wasserstein_generator_loss,
-        }
-        return of_fakes[self.settings.loss](fake_scores)
+        return objective.generator(fake_scores, real_scores)
 
     def _update(self, optimizer: torch.optim.Optimizer, loss: torch.Tensor) -> float:
         # The generator's backward pass reaches the discriminator too.

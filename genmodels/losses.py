@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 import torch
 from torch.nn import functional as F
@@ -151,6 +152,39 @@ def wasserstein_critic_loss(real_scores: torch.Tensor, fake_scores: torch.Tensor
 def wasserstein_generator_loss(fake_scores: torch.Tensor) -> torch.Tensor:
     """-E D(G(z)): the generator's side of `wasserstein_critic_loss`, theorem 3 of https://arxiv.org/abs/1701.07875."""
     return -fake_scores.mean()
+
+
+class AdversarialLoss(NamedTuple):
+    """What two networks play for, as scripts and the app choose it by name.
+
+    Attributes:
+        discriminator: (real_scores, fake_scores) to its loss. Only a classifier's loss takes `label_noise` and its like.
+        generator: (fake_scores, real_scores) to its loss.
+        paired: whether the generator's reads `real_scores`, the score of the real image that each fake is paired with; else
+            they may be None.
+        paper: arXiv id.
+    """
+
+    discriminator: Callable[..., torch.Tensor]
+    generator: Callable[[torch.Tensor, torch.Tensor | None], torch.Tensor]
+    paired: bool
+    paper: str
+
+
+ADVERSARIAL = {
+    "minimax": AdversarialLoss(
+        nonsaturating_discriminator_loss, lambda fake, _: minimax_generator_loss(fake), False, "1406.2661"
+    ),
+    "nonsaturating": AdversarialLoss(
+        nonsaturating_discriminator_loss, lambda fake, _: nonsaturating_generator_loss(fake), False, "1406.2661"
+    ),
+    "wasserstein": AdversarialLoss(
+        wasserstein_critic_loss, lambda fake, _: wasserstein_generator_loss(fake), False, "1701.07875"
+    ),
+    "relativistic": AdversarialLoss(
+        relativistic_discriminator_loss, lambda fake, real: relativistic_generator_loss(real, fake), True, "2501.05441"
+    ),
+}
 
 
 def random_interpolates(real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:

@@ -336,3 +336,19 @@ def test_instance_noise_has_its_standard_deviation():
     assert noise.std().item() == pytest.approx(0.3, rel=0.02)
     assert noise.mean().abs() < 0.01
     assert torch.equal(losses.instance_noise(images, 0.0), images)
+
+
+@pytest.mark.parametrize("name", losses.ADVERSARIAL)
+def test_losses_by_name(name):
+    """A discriminator's loss falls with real scores, a generator's with fake ones; only a paired one reads the real ones too."""
+    objective = losses.ADVERSARIAL[name]
+    real, fake = torch.tensor([0.5, -1.0], requires_grad=True), torch.tensor([0.0, 2.0], requires_grad=True)
+    of_real, of_fake = torch.autograd.grad(objective.discriminator(real, fake), (real, fake))
+    assert (of_real < 0).all()
+    assert (of_fake > 0).all()
+    (of_fake,) = torch.autograd.grad(objective.generator(fake, real.detach()), fake)
+    assert (of_fake < 0).all()
+    if objective.paired:
+        assert objective.generator(fake, real) != objective.generator(fake, real + 1)
+    else:
+        assert objective.generator(fake, None) == objective.generator(fake, real)

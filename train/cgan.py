@@ -42,9 +42,6 @@ PRESETS = {
     },
 }
 
-# Papers of the losses.
-OBJECTIVES = {"relativistic": "2501.05441", "nonsaturating": "1406.2661", "wasserstein": "1704.00028"}
-
 # What cures what the monitor may find.
 ADVICE = {
     "mode collapse": "try --loss relativistic --r1 0.5 --r2 0.5",
@@ -94,7 +91,7 @@ def main() -> None:
     check_stabilisers(args)
     require_write_access(args)
     run = TrainingRun(args, on_checkpoint=checkpoint_uploads(args), batches_per_step=args.critic_steps)
-    stabilise = Stabilisers(args, run)
+    stabilise, objective = Stabilisers(args, run), losses.ADVERSARIAL[args.loss]
     if run.data.num_classes < 2:
         raise UserError(f"A conditional GAN needs labels of at least two classes; {args.dataset_name!r} has none here.")
 
@@ -150,12 +147,7 @@ def main() -> None:
         real, fake = stabilise.inputs(real, fake)
         real_scores, _, class_loss = judge(real, labels)
         fake_scores = discriminator(fake, labels)
-        if args.loss == "relativistic":
-            loss = losses.relativistic_discriminator_loss(real_scores, fake_scores)
-        elif args.loss == "nonsaturating":
-            loss = losses.nonsaturating_discriminator_loss(real_scores, fake_scores, **stabilise.targets)
-        else:
-            loss = losses.wasserstein_critic_loss(real_scores, fake_scores)
+        loss = objective.discriminator(real_scores, fake_scores, **stabilise.targets)
         penalty = stabilise.gradient_penalties(real_scores, real, fake_scores, fake)
         if args.loss == "wasserstein":
             mixed = losses.random_interpolates(real, fake)
@@ -168,17 +160,14 @@ def main() -> None:
         """Fakes score higher than those real images."""
         real, labels = batch["pixel_values"], batch["class_labels"]
         fake_scores, fake_features, class_loss = judge(stabilise.noisy(draw(labels)), labels)
-        if args.feature_matching or args.loss == "relativistic":
+        real_scores = None
+        if args.feature_matching or objective.paired:
             with torch.no_grad():
                 real_scores, real_features = discriminator(stabilise.noisy(real), labels, return_features=True)
         if args.feature_matching:
             loss = losses.feature_matching_loss(real_features, fake_features)
-        elif args.loss == "relativistic":
-            loss = losses.relativistic_generator_loss(real_scores, fake_scores)
-        elif args.loss == "nonsaturating":
-            loss = losses.nonsaturating_generator_loss(fake_scores)
         else:
-            loss = losses.wasserstein_generator_loss(fake_scores)
+            loss = objective.generator(fake_scores, real_scores)
         run.log(loss_g=loss)
         return loss + class_loss + stabilise.historical_penalty("generator", generator)
 
@@ -187,8 +176,8 @@ def main() -> None:
             run.update(optimizer_d, discriminator_loss, part)
         run.update(optimizer_g, generator_loss, part)
 
-    papers = ["1411.1784", OBJECTIVES[args.loss], "1511.06434", *(["1610.09585"] if classifies else [])]
-    papers += [*stabilise.papers, *layer_papers(args)]
+    papers = ["1411.1784", objective.paper, *(["1704.00028"] if args.loss == "wasserstein" else []), "1511.06434"]
+    papers += [*(["1610.09585"] if classifies else []), *stabilise.papers, *layer_papers(args)]
     finish_run(run, title="Conditional GAN", papers=papers)
 
 

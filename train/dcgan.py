@@ -25,9 +25,11 @@ from genmodels.models.dcgan import TRICKS
 from genmodels.models.modeling import init_dcgan
 from genmodels.training import TrainingRun, add_common_arguments, at_least, parse_arguments, run_main
 from genmodels.training.arguments import (
+    CIFAR10,
     add_adam_arguments,
     add_residual_argument,
     add_upsampling_argument,
+    choose_frogs,
     layer_papers,
 )
 from genmodels.training.optimization import adam_pair
@@ -81,14 +83,10 @@ def parse_args() -> argparse.Namespace:
     loss.add_argument("--loss", choices=("relativistic", "nonsaturating"), default="relativistic")
     add_adam_arguments(loss, learning_rate=1e-3, beta1=0.0, beta2=0.99)
     add_stabiliser_arguments(parser)
-    add_common_arguments(parser, output_dir="runs/dcgan", dataset_name="uoft-cs/cifar10")
+    add_common_arguments(parser, output_dir="runs/dcgan", dataset_name=CIFAR10)
     parser.set_defaults(r1=0.5, r2=0.5, lr_scheduler="trapezoid", random_flip=None)
     args = parse_arguments(parser, PRESETS)
-    cifar10 = args.dataset_name == parser.get_default("dataset_name")
-    if cifar10 and args.classes is None:
-        args.classes = ["frog"]
-    if args.random_flip is None:
-        args.random_flip = cifar10
+    choose_frogs(args)
     if args.without == "noise":
         if not args.dropout and not args.label_noise:
             raise UserError(
@@ -109,7 +107,7 @@ def main() -> None:
         raise UserError("--without divisible_kernel is about transposed convolutions: leave out --upsampling nearest.")
     require_write_access(args)
     run = TrainingRun(args, on_checkpoint=checkpoint_uploads(args))
-    stabilise = Stabilisers(args, run)
+    stabilise, objective = Stabilisers(args, run), losses.ADVERSARIAL[args.loss]
 
     shape = {
         "sample_size": run.data.sample_size,
@@ -150,10 +148,7 @@ def main() -> None:
             fake = draw(len(real))
         real, fake = stabilise.inputs(real, fake)
         real_scores, fake_scores = discriminator(real), discriminator(fake)
-        if args.loss == "relativistic":
-            loss = losses.relativistic_discriminator_loss(real_scores, fake_scores)
-        else:
-            loss = losses.nonsaturating_discriminator_loss(real_scores, fake_scores, **stabilise.targets)
+        loss = objective.discriminator(real_scores, fake_scores, **stabilise.targets)
         penalty = stabilise.gradient_penalties(real_scores, real, fake_scores, fake)
         run.log(loss_d=loss, penalty=penalty, accuracy_d=losses.pair_accuracy(real_scores, fake_scores))
         return loss + penalty + stabilise.historical_penalty("discriminator", discriminator)
@@ -162,15 +157,14 @@ def main() -> None:
         """Fakes score higher than those real images."""
         real = batch["pixel_values"]
         fake_scores, fake_features = discriminator(stabilise.noisy(draw(len(real))), return_features=True)
-        if args.feature_matching or args.loss == "relativistic":
+        real_scores = None
+        if args.feature_matching or objective.paired:
             with torch.no_grad():
                 real_scores, real_features = discriminator(stabilise.noisy(real), return_features=True)
         if args.feature_matching:
             loss = losses.feature_matching_loss(real_features, fake_features)
-        elif args.loss == "relativistic":
-            loss = losses.relativistic_generator_loss(real_scores, fake_scores)
         else:
-            loss = losses.nonsaturating_generator_loss(fake_scores)
+            loss = objective.generator(fake_scores, real_scores)
         run.log(loss_g=loss)
         return loss + stabilise.historical_penalty("generator", generator)
 

@@ -86,7 +86,7 @@ def main() -> None:
     check_stabilisers(args)
     require_write_access(args)
     run = TrainingRun(args, on_checkpoint=checkpoint_uploads(args))
-    stabilise = Stabilisers(args, run)
+    stabilise, objective = Stabilisers(args, run), losses.ADVERSARIAL[args.loss]
 
     shape = {"sample_size": run.data.sample_size, "num_channels": run.data.num_channels}
     generator = VanillaGANGenerator(
@@ -120,10 +120,7 @@ def main() -> None:
             fake = draw(len(real))
         real, fake = stabilise.inputs(real, fake)
         real_scores, fake_scores = discriminator(real), discriminator(fake)
-        if args.loss == "relativistic":
-            loss = losses.relativistic_discriminator_loss(real_scores, fake_scores)
-        else:
-            loss = losses.nonsaturating_discriminator_loss(real_scores, fake_scores, **stabilise.targets)
+        loss = objective.discriminator(real_scores, fake_scores, **stabilise.targets)
         penalty = stabilise.gradient_penalties(real_scores, real, fake_scores, fake)
         run.log(loss_d=loss, penalty=penalty, accuracy_d=losses.pair_accuracy(real_scores, fake_scores))
         return loss + penalty + stabilise.historical_penalty("discriminator", discriminator)
@@ -132,17 +129,14 @@ def main() -> None:
         """Fakes are called real, or at least not fake."""
         real = batch["pixel_values"]
         fake_scores, fake_features = discriminator(stabilise.noisy(draw(len(real))), return_features=True)
-        if args.feature_matching or args.loss == "relativistic":
+        real_scores = None
+        if args.feature_matching or objective.paired:
             with torch.no_grad():
                 real_scores, real_features = discriminator(stabilise.noisy(real), return_features=True)
         if args.feature_matching:
             loss = losses.feature_matching_loss(real_features, fake_features)
-        elif args.loss == "relativistic":
-            loss = losses.relativistic_generator_loss(real_scores, fake_scores)
-        elif args.loss == "minimax":
-            loss = losses.minimax_generator_loss(fake_scores)
         else:
-            loss = losses.nonsaturating_generator_loss(fake_scores)
+            loss = objective.generator(fake_scores, real_scores)
         run.log(loss_g=loss)
         return loss + stabilise.historical_penalty("generator", generator)
 

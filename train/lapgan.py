@@ -26,12 +26,9 @@ from genmodels.hub.push import finish_run, require_write_access
 from genmodels.hub.uploads import checkpoint_uploads
 from genmodels.models.lapgan import laplacian_pyramid
 from genmodels.training import TrainingRun, add_common_arguments, at_least, parse_arguments, run_main
-from genmodels.training.arguments import add_adam_arguments
+from genmodels.training.arguments import CIFAR10, add_adam_arguments, choose_frogs
 from genmodels.training.optimization import adam_pair
 from genmodels.training.stabilisers import Stabilisers, add_stabiliser_arguments, check_stabilisers
-
-# Papers of the losses.
-OBJECTIVES = {"relativistic": "2501.05441", "nonsaturating": "1406.2661"}
 
 # What cures what the monitor may find.
 ADVICE = {
@@ -53,14 +50,10 @@ def parse_args() -> argparse.Namespace:
     loss.add_argument("--loss", choices=("relativistic", "nonsaturating"), default="relativistic")
     add_adam_arguments(loss, learning_rate=1e-3, beta1=0.0, beta2=0.99)
     add_stabiliser_arguments(parser)
-    add_common_arguments(parser, output_dir="runs/lapgan", dataset_name="uoft-cs/cifar10")
+    add_common_arguments(parser, output_dir="runs/lapgan", dataset_name=CIFAR10)
     parser.set_defaults(r1=0.5, r2=0.5, lr_scheduler="trapezoid", random_flip=None)
     args = parse_arguments(parser)
-    cifar10 = args.dataset_name == parser.get_default("dataset_name")
-    if cifar10 and args.classes is None and not args.conditional:
-        args.classes = ["frog"]
-    if args.random_flip is None:
-        args.random_flip = cifar10
+    choose_frogs(args)
     return args
 
 
@@ -69,7 +62,7 @@ def main() -> None:
     check_stabilisers(args)
     require_write_access(args)
     run = TrainingRun(args, on_checkpoint=checkpoint_uploads(args))
-    stabilise = Stabilisers(args, run)
+    stabilise, objective = Stabilisers(args, run), losses.ADVERSARIAL[args.loss]
     if args.conditional and run.data.num_classes < 2:
         raise UserError("--conditional needs images of at least two classes: give --classes more than one of them.")
 
@@ -118,10 +111,7 @@ def main() -> None:
         real, fake = zip(*map(stabilise.inputs, real, fake), strict=True)
         real_scores = discriminator(images, labels, pyramid=real)
         fake_scores = discriminator(images, labels, pyramid=fake)
-        if args.loss == "relativistic":
-            loss = losses.relativistic_discriminator_loss(real_scores, fake_scores)
-        else:
-            loss = losses.nonsaturating_discriminator_loss(real_scores, fake_scores, **stabilise.targets)
+        loss = objective.discriminator(real_scores, fake_scores, **stabilise.targets)
         levels = zip(real_scores.T, real, fake_scores.T, fake, strict=True)
         penalty = sum(stabilise.gradient_penalties(*level) for level in levels) / args.num_levels
         run.log(loss_d=loss, penalty=penalty, accuracy_d=losses.pair_accuracy(real_scores, fake_scores))
@@ -132,17 +122,16 @@ def main() -> None:
         images, labels = batch["pixel_values"], labels_of(batch)
         fake = list(map(stabilise.noisy, draw(images, labels)))
         fake_scores, fake_features = discriminator(images, labels, pyramid=fake, return_features=True)
-        if args.feature_matching or args.loss == "relativistic":
+        real_scores = None
+        if args.feature_matching or objective.paired:
             real = list(map(stabilise.noisy, laplacian_pyramid(images, args.num_levels)))
             with torch.no_grad():
                 real_scores, real_features = discriminator(images, labels, pyramid=real, return_features=True)
         if args.feature_matching:
             matched = map(losses.feature_matching_loss, real_features, fake_features)
             loss = sum(matched) / args.num_levels
-        elif args.loss == "relativistic":
-            loss = losses.relativistic_generator_loss(real_scores, fake_scores)
         else:
-            loss = losses.nonsaturating_generator_loss(fake_scores)
+            loss = objective.generator(fake_scores, real_scores)
         run.log(loss_g=loss)
         return loss + stabilise.historical_penalty("generator", generator)
 
@@ -150,7 +139,7 @@ def main() -> None:
         run.update(optimizer_d, discriminator_loss, batch)
         run.update(optimizer_g, generator_loss, batch)
 
-    finish_run(run, title="LAPGAN", papers=["1506.05751", OBJECTIVES[args.loss], *stabilise.papers])
+    finish_run(run, title="LAPGAN", papers=["1506.05751", objective.paper, *stabilise.papers])
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from .checkpoints import find_checkpoint
 from .trackers import check_trackers
 
 MIXED_PRECISIONS = ("auto", "no", "bf16")
+CIFAR10 = "uoft-cs/cifar10"
 TRACKERS = ("none", "tensorboard", "trackio", "wandb")
 # Errors of a full disk, a used-up quota, or a limit on file sizes.
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -102,6 +103,15 @@ def layer_papers(args: argparse.Namespace) -> list[str]:
     """The DOI or arXiv id of who proposed the chosen layers, where they are not the usual ones."""
     papers = ["10.23915/distill.00003"] if args.upsampling == "nearest" else []
     return papers + (["1512.03385"] if getattr(args, "residual_layers", 0) else [])
+
+
+def choose_frogs(args: argparse.Namespace) -> None:
+    """Of CIFAR-10 learn the frogs, unless --classes or --conditional ask for others; its images are mirrored at random."""
+    cifar10 = args.dataset_name == CIFAR10
+    if cifar10 and args.classes is None and not getattr(args, "conditional", False):
+        args.classes = ["frog"]
+    if args.random_flip is None:
+        args.random_flip = cifar10
 
 
 def add_adam_arguments(group: argparse._ArgumentGroup, *, learning_rate: float, beta1: float, beta2: float) -> None:

@@ -120,7 +120,7 @@ class Stabilisers:
 
     Attributes:
         layers: arguments of the discriminator's class.
-        targets: arguments of `losses.nonsaturating_discriminator_loss`.
+        targets: arguments of the discriminator's loss.
         discriminator_learning_rate: of its optimizer.
         historical: of which networks `TrainingRun.prepare` must keep the mean of past weights.
         papers: arXiv ids of those that are on.
@@ -130,7 +130,7 @@ class Stabilisers:
         values = vars(args)
         self._args, self._run = args, run
         self.layers = {name: values[name] for name in LAYERS if name in values}
-        self.targets = {name: values[name] for name in TARGETS if name in values}
+        self.targets = {name: values[name] for name in TARGETS if values.get(name)}
         rate = args.discriminator_learning_rate
         self.discriminator_learning_rate = args.learning_rate if rate is None else rate
         self.historical = ("generator", "discriminator") if args.historical_averaging else ()
