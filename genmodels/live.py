@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -133,7 +134,7 @@ class LiveGAN:
         mixture: what the points are drawn from, None for digits.
         clips: whether the discriminator's weights are clipped.
         step: how many there were.
-        history: (loss of the discriminator, loss of the generator) of each step.
+        losses_d, losses_g: of discriminator and generator in each step, as arrays: many GANs may be kept for long.
 
     Raises:
         UserError: images where none are wanted, or none where they are.
@@ -161,7 +162,7 @@ class LiveGAN:
             self.discriminator.parameters(), lr=settings.discriminator_rate, betas=betas
         )
         self.clips = settings.loss == "wasserstein" and not (settings.gradient_penalty or settings.spectral_norm)
-        self.step, self.history = 0, []
+        self.step, self.losses_d, self.losses_g = 0, array("d"), array("d")
 
     def train(self, steps: int, seconds: float = float("inf")) -> None:
         """Make so many steps, or fewer: after so many seconds none is begun."""
@@ -169,9 +170,9 @@ class LiveGAN:
         for _ in range(steps):
             for _ in range(self.settings.discriminator_steps):
                 loss_d = self._update(self.optimizer_d, self.discriminator_loss())
-            loss_g = self._update(self.optimizer_g, self.generator_loss())
+            self.losses_d.append(loss_d)
+            self.losses_g.append(self._update(self.optimizer_g, self.generator_loss()))
             self.step += 1
-            self.history.append((loss_d, loss_g))
             if time.perf_counter() > end:
                 break
 

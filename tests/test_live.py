@@ -30,7 +30,7 @@ def test_a_step_moves_both_networks_by_finite_amounts(data, loss, bound):
     for network, old in zip((gan.generator, gan.discriminator), before, strict=True):
         assert any(not torch.equal(p, o) for p, o in zip(network.parameters(), old, strict=True))
     assert weights_of(gan).isfinite().all()
-    assert (gan.step, len(gan.history)) == (1, 1)
+    assert (gan.step, len(gan.losses_d), len(gan.losses_g)) == (1, 1, 1)
 
 
 def test_the_same_seed_gives_the_same_weights_however_the_steps_are_cut():

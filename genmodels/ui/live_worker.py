@@ -78,7 +78,7 @@ def view(gan: LiveGAN, before: int) -> dict:
     seen = {
         "step": gan.step,
         "done": gan.step >= MAX_STEPS[gan.settings.data],
-        "losses": [[step, *(number(loss) for loss in gan.history[step - 1])] for step in shown],
+        "losses": [[step, number(gan.losses_d[step - 1]), number(gan.losses_g[step - 1])] for step in shown],
     }
     if not gan.mixture:
         images = to_bytes((fakes.permute(0, 2, 3, 1).numpy() + 1) / 2)
