@@ -29,5 +29,5 @@ def save_film(folder: Path, target: Path) -> list[int]:
         return []
     frames = [Image.open(path).convert("RGB") for path in paths]
     durations = [FRAME_MS] * (len(frames) - 1) + [LAST_MS]
-    frames[0].save(target, save_all=True, append_images=frames[1:], duration=durations, loop=0, quality=80, method=4)
+    frames[0].save(target, save_all=True, append_images=frames[1:], duration=durations, loop=0, quality=60, method=6)
     return [int(path.stem.removeprefix("step-")) for path in paths]
