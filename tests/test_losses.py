@@ -338,6 +338,65 @@ def test_instance_noise_has_its_standard_deviation():
     assert torch.equal(losses.instance_noise(images, 0.0), images)
 
 
+def test_colors_move_within_their_ranges():
+    """Of grey images only the brightness; of a coloured pixel pair, the distance to grey by up to 2 times 3/2."""
+    moved = losses.augment(torch.zeros(2000, 3, 2, 2), ["color"])
+    assert torch.equal(moved, moved[:, :1, :1, :1].expand_as(moved))
+    assert [moved.min().item(), moved.mean().item(), moved.max().item()] == pytest.approx([-0.5, 0, 0.5], abs=0.03)
+    # Saturation: equal pixels have no contrast but with their own channels.
+    red = torch.tensor([0.6, 0.0, 0.0]).view(1, 3, 1, 1).expand(2000, 3, 2, 2)
+    chroma = (lambda x: (x[:, 0] - x[:, 1]).flatten())(losses.augment(red, ["color"]))
+    assert [chroma.min().item(), chroma.max().item()] == pytest.approx([0, 0.6 * 2 * 1.5], abs=0.1)
+    # Contrast: of a grey image, the distance of its two halves.
+    halves = torch.tensor([-0.4, 0.4]).view(1, 1, 1, 2).expand(2000, 3, 2, 2)
+    distance = (lambda x: (x[..., 1] - x[..., 0]).flatten())(losses.augment(halves, ["color"]))
+    assert [distance.min().item(), distance.max().item()] == pytest.approx([0.8 * 0.5, 0.8 * 1.5], abs=0.01)
+
+
+def test_translation_moves_by_up_to_an_eighth():
+    images = torch.zeros(3000, 2, 16, 16)
+    images[:, 0, 8, 5], images[:, 1, 1, 15] = 1, 2
+    moved = losses.augment(images, ["translation"])
+    where = moved[:, 0].nonzero()
+    assert len(where) == 3000
+    offsets = {(row - 8, column - 5) for _, row, column in where.tolist()}
+    assert offsets == {(down, right) for down in range(-2, 3) for right in range(-2, 3)}
+    # Both channels move together, and what leaves the image is gone.
+    for image in moved[:50]:
+        ((_, row, column),) = image[:1].nonzero().tolist()
+        row, column = row - 7, column + 10
+        kept = 0 <= row < 16 and column < 16
+        assert image[1].sum() == (2 if kept else 0)
+        assert not kept or image[1, row, column] == 2
+
+
+def test_cutout_covers_a_square_of_half_the_side():
+    left = losses.augment(torch.ones(500, 3, 8, 8), ["cutout"])
+    assert torch.equal(left, left[:, :1].expand_as(left))
+    sides = set()
+    for image in left[:, 0]:
+        covered = image == 0
+        rows, columns = covered.any(1).nonzero().flatten(), covered.any(0).nonzero().flatten()
+        assert covered.sum() == len(rows) * len(columns)
+        assert len(rows) == rows[-1] - rows[0] + 1
+        sides |= {len(rows), len(columns)}
+    # The square may stick out over the edge, its centre not.
+    assert sides == {2, 3, 4}
+
+
+def test_augmentations_lead_gradients_back():
+    images = torch.rand(64, 3, 8, 8, requires_grad=True)
+    (gradient,) = torch.autograd.grad(losses.augment(images).square().sum(), images)
+    assert gradient.abs().flatten(1).sum(1).min() > 0
+    # What was cut out or moved out has none.
+    (gradient,) = torch.autograd.grad(losses.augment(images, ["translation", "cutout"]).sum(), images)
+    assert set(gradient.unique().tolist()) == {0.0, 1.0}
+    assert 0.5 < gradient.mean() < 0.85
+    assert losses.augment(images, ()) is images
+    with pytest.raises(KeyError):
+        losses.augment(images, ["blur"])
+
+
 @pytest.mark.parametrize("name", losses.ADVERSARIAL)
 def test_losses_by_name(name):
     """A discriminator's loss falls with real scores, a generator's with fake ones; only a paired one reads the real ones too."""

@@ -159,11 +159,11 @@ def main() -> None:
     def generator_loss(batch: dict[str, torch.Tensor]) -> torch.Tensor:
         """Fakes score higher than those real images."""
         real, labels = batch["pixel_values"], batch["class_labels"]
-        fake_scores, fake_features, class_loss = judge(stabilise.noisy(draw(labels)), labels)
+        fake_scores, fake_features, class_loss = judge(stabilise.seen(draw(labels)), labels)
         real_scores = None
         if args.feature_matching or objective.paired:
             with torch.no_grad():
-                real_scores, real_features = discriminator(stabilise.noisy(real), labels, return_features=True)
+                real_scores, real_features = discriminator(stabilise.seen(real), labels, return_features=True)
         if args.feature_matching:
             loss = losses.feature_matching_loss(real_features, fake_features)
         else:

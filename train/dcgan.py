@@ -156,11 +156,11 @@ def main() -> None:
     def generator_loss(batch: dict[str, torch.Tensor]) -> torch.Tensor:
         """Fakes score higher than those real images."""
         real = batch["pixel_values"]
-        fake_scores, fake_features = discriminator(stabilise.noisy(draw(len(real))), return_features=True)
+        fake_scores, fake_features = discriminator(stabilise.seen(draw(len(real))), return_features=True)
         real_scores = None
         if args.feature_matching or objective.paired:
             with torch.no_grad():
-                real_scores, real_features = discriminator(stabilise.noisy(real), return_features=True)
+                real_scores, real_features = discriminator(stabilise.seen(real), return_features=True)
         if args.feature_matching:
             loss = losses.feature_matching_loss(real_features, fake_features)
         else:

@@ -28,7 +28,7 @@ from genmodels.models.lapgan import laplacian_pyramid
 from genmodels.training import TrainingRun, add_common_arguments, at_least, parse_arguments, run_main
 from genmodels.training.arguments import CIFAR10, add_adam_arguments, choose_frogs
 from genmodels.training.optimization import adam_pair
-from genmodels.training.stabilisers import Stabilisers, add_stabiliser_arguments, check_stabilisers
+from genmodels.training.stabilisers import OF_PARTS, Stabilisers, add_stabiliser_arguments, check_stabilisers
 
 # What cures what the monitor may find.
 ADVICE = {
@@ -49,7 +49,7 @@ def parse_args() -> argparse.Namespace:
     loss = parser.add_argument_group("objective")
     loss.add_argument("--loss", choices=("relativistic", "nonsaturating"), default="relativistic")
     add_adam_arguments(loss, learning_rate=1e-3, beta1=0.0, beta2=0.99)
-    add_stabiliser_arguments(parser)
+    add_stabiliser_arguments(parser, OF_PARTS)
     add_common_arguments(parser, output_dir="runs/lapgan", dataset_name=CIFAR10)
     parser.set_defaults(r1=0.5, r2=0.5, lr_scheduler="trapezoid", random_flip=None)
     args = parse_arguments(parser)
@@ -120,11 +120,11 @@ def main() -> None:
     def generator_loss(batch: dict[str, torch.Tensor]) -> torch.Tensor:
         """Drawn coarsest images and residuals score higher than those real ones."""
         images, labels = batch["pixel_values"], labels_of(batch)
-        fake = list(map(stabilise.noisy, draw(images, labels)))
+        fake = list(map(stabilise.seen, draw(images, labels)))
         fake_scores, fake_features = discriminator(images, labels, pyramid=fake, return_features=True)
         real_scores = None
         if args.feature_matching or objective.paired:
-            real = list(map(stabilise.noisy, laplacian_pyramid(images, args.num_levels)))
+            real = list(map(stabilise.seen, laplacian_pyramid(images, args.num_levels)))
             with torch.no_grad():
                 real_scores, real_features = discriminator(images, labels, pyramid=real, return_features=True)
         if args.feature_matching:

@@ -123,6 +123,7 @@ def main() -> None:
         real = batch["pixel_values"]
         with torch.no_grad():
             fake = draw(len(real))
+        real, fake = stabilise.seen(real), stabilise.seen(fake)
         loss = losses.wasserstein_critic_loss(critic(real), critic(fake))
         run.log(wasserstein_estimate=-loss)
         if args.gradient_penalty:
@@ -134,7 +135,7 @@ def main() -> None:
 
     def generator_loss(batch: dict[str, torch.Tensor]) -> torch.Tensor:
         """Fakes score higher."""
-        loss = losses.wasserstein_generator_loss(critic(draw(len(batch["pixel_values"]))))
+        loss = losses.wasserstein_generator_loss(critic(stabilise.seen(draw(len(batch["pixel_values"])))))
         run.log(loss_g=loss)
         return loss + stabilise.historical_penalty("generator", generator)
 

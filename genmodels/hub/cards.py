@@ -157,6 +157,11 @@ PAPERS = {
         "The Relativistic Discriminator: A Key Element Missing from Standard GAN",
         2019,
     ),
+    "2006.10738": (
+        ["Zhao, Shengyu", "Liu, Zhijian", "Lin, Ji", "Zhu, Jun-Yan", "Han, Song"],
+        "Differentiable Augmentation for Data-Efficient GAN Training",
+        2020,
+    ),
     "1912.04958": (
         [
             "Karras, Tero",

@@ -45,6 +45,13 @@ FLAGS = {
         "1610.04490",
         number(10, metavar="STD"),
     ),
+    "diffaugment": Flag(
+        "what the discriminator sees, real and fake, is changed at random: for a few thousand images, which it else knows by "
+        "heart",
+        "Zhao et al. 2020",
+        "2006.10738",
+        {"nargs": "+", "choices": losses.AUGMENTATIONS, "metavar": "KIND"},
+    ),
     "dropout": Flag(
         "share of each hidden layer of the discriminator dropped", "Hinton et al. 2012", "1207.0580", number(0.9)
     ),
@@ -88,7 +95,9 @@ TARGETS = ("label_smoothing", "label_flips", "label_noise")
 # Those that are arguments of the discriminator's class.
 LAYERS = ("dropout", "spectral_norm", "minibatch_stddev", "minibatch_discrimination")
 # Those that go with any objective, so also with that of a critic.
-ANY_LOSS = (*LAYERS, "historical_averaging", "discriminator_learning_rate")
+ANY_LOSS = ("diffaugment", *LAYERS, "historical_averaging", "discriminator_learning_rate")
+# Those that go with images which are judged in parts: all but what would change each part apart from the others.
+OF_PARTS = tuple(name for name in FLAGS if name != "diffaugment")
 
 
 def add_stabiliser_arguments(parser: argparse.ArgumentParser, flags: Iterable[str] = tuple(FLAGS)) -> None:
@@ -131,20 +140,25 @@ class Stabilisers:
         self._args, self._run = args, run
         self.layers = {name: values[name] for name in LAYERS if name in values}
         self.targets = {name: values[name] for name in TARGETS if values.get(name)}
+        self._augmentations, self._noise = values.get("diffaugment") or (), values.get("instance_noise", 0.0)
         rate = args.discriminator_learning_rate
         self.discriminator_learning_rate = args.learning_rate if rate is None else rate
         self.historical = ("generator", "discriminator") if args.historical_averaging else ()
-        off = {name: flag.options.get("default", False) for name, flag in FLAGS.items()}
+        off = {
+            name: flag.options.get("default", False if flag.options.get("action") else None)
+            for name, flag in FLAGS.items()
+        }
         used = [flag.source for name, flag in FLAGS.items() if name in values and values[name] != off[name]]
         used += ["1807.00734"] if values.get("loss") == "relativistic" else []
         self.papers = [source for source in dict.fromkeys(used) if not source.startswith("https:")]
 
-    def noisy(self, images: torch.Tensor) -> torch.Tensor:
-        """Images as the discriminator sees them in this step: with instance noise, if any."""
-        if not self._args.instance_noise:
+    def seen(self, images: torch.Tensor) -> torch.Tensor:
+        """Images as the discriminator sees them in this step: augmented, and with instance noise, if so chosen."""
+        images = losses.augment(images, self._augmentations)
+        if not self._noise:
             return images
         left = 1 - self._run.step / self._args.max_train_steps
-        return losses.instance_noise(images, self._args.instance_noise * left)
+        return losses.instance_noise(images, self._noise * left)
 
     @property
     def _penalty_weights(self) -> tuple[float, float]:
@@ -156,7 +170,7 @@ class Stabilisers:
 
     def inputs(self, real: torch.Tensor, fake: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Both as the discriminator sees them to learn from, requiring grad where `gradient_penalties` takes it."""
-        real, fake = self.noisy(real), self.noisy(fake)
+        real, fake = self.seen(real), self.seen(fake)
         r1, r2 = self._penalty_weights
         return real.detach().requires_grad_(r1 > 0), fake.detach().requires_grad_(r2 > 0)
 

@@ -14,7 +14,14 @@ from genmodels.errors import UserError
 from genmodels.hub.cards import PAPERS
 from genmodels.training import parse_arguments
 from genmodels.training.arguments import add_common_arguments, settings_of
-from genmodels.training.stabilisers import ANY_LOSS, FLAGS, Stabilisers, add_stabiliser_arguments, check_stabilisers
+from genmodels.training.stabilisers import (
+    ANY_LOSS,
+    FLAGS,
+    OF_PARTS,
+    Stabilisers,
+    add_stabiliser_arguments,
+    check_stabilisers,
+)
 
 # Each with a value at which it must change a loss within three steps.
 ON = {
@@ -22,6 +29,7 @@ ON = {
     "label_flips": ["0.5"],
     "label_noise": ["0.3"],
     "instance_noise": ["1"],
+    "diffaugment": ["color", "translation"],
     "dropout": ["0.5"],
     "spectral_norm": [],
     "r1": ["1"],
@@ -90,7 +98,7 @@ def test_sources_are_papers_with_a_citation_or_addresses():
 
 @pytest.mark.parametrize(
     ("script", "flags"),
-    [*((s, list(FLAGS)) for s in ("gan", "dcgan", "cgan", "lapgan")), ("wgan", ANY_LOSS)],
+    [*((s, list(FLAGS)) for s in ("gan", "dcgan", "cgan")), ("lapgan", OF_PARTS), ("wgan", ANY_LOSS)],
 )
 def test_the_help_has_a_group_with_every_paper(train, capsys, script, flags):
     with pytest.raises(SystemExit):
@@ -119,7 +127,7 @@ def arguments(*flags: str, **others) -> argparse.Namespace:
 def test_off_is_off():
     stabilise = Stabilisers(arguments(), SimpleNamespace(step=3))
     images = torch.rand(2, 1, 4, 4)
-    assert stabilise.noisy(images) is images
+    assert stabilise.seen(images) is images
     assert not any(part.requires_grad for part in stabilise.inputs(images, images))
     assert stabilise.gradient_penalties(None, images, None, images) == 0
     assert stabilise.historical_penalty("generator", None) == 0
@@ -132,7 +140,7 @@ def test_instance_noise_falls_to_zero_at_the_last_step():
     run, images = SimpleNamespace(step=0), torch.zeros(1, 1, 100, 100)
     stabilise = Stabilisers(arguments("--instance_noise", "0.8"), run)
     for run.step, std in ((0, 0.8), (5, 0.4), (10, 0.0)):
-        assert stabilise.noisy(images).std().item() == pytest.approx(std, rel=0.03)
+        assert stabilise.seen(images).std().item() == pytest.approx(std, rel=0.03)
         real, fake = stabilise.inputs(images, images)
         assert not torch.equal(real, fake) or not std
 
