@@ -34,6 +34,7 @@ def test_names_are_sorted_and_known():
         "cgan-cifar10",
         "cgan-mnist",
         "cvae-mnist",
+        "dcgan-celeba",
         "dcgan-cifar10-frogs",
         "dcgan-mnist",
         "denoiser-mnist",
