@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import yaml
 from helpers import REPO
+from PIL import Image
 
 from genmodels import load_pipeline, zoo
 from genmodels.errors import UserError
@@ -171,6 +172,14 @@ def test_model_folder_is_as_on_the_hub(name):
         ".npz",
         ".jsonl",
     }
+
+
+def test_every_frame_of_a_film_has_its_step():
+    for path in zoo.ROOT.rglob("film.webp"):
+        steps = json.loads((path.parent / "training.json").read_text()).get("film_steps")
+        with Image.open(path) as film:
+            # The oldest run did not say which steps it kept: evenly spaced ones.
+            assert steps is None or film.n_frames == len(steps), path
 
 
 def test_weights_and_samples_stay_small():

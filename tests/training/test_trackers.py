@@ -74,7 +74,7 @@ def frame(step: int) -> Image.Image:
 def test_the_film_shows_every_grid_in_order_and_holds_the_last(tmp_path):
     for step in (0, 100, 40):
         frame(step).save(tmp_path / f"step-{step:06d}.png")
-    save_film(tmp_path, tmp_path / "film.webp")
+    assert save_film(tmp_path, tmp_path / "film.webp") == [0, 40, 100]
     film = Image.open(tmp_path / "film.webp")
     assert film.n_frames == 3
     shown = []
@@ -85,6 +85,14 @@ def test_the_film_shows_every_grid_in_order_and_holds_the_last(tmp_path):
     assert film.info["loop"] == 0
 
 
+def test_grids_that_look_alike_are_one_frame_of_the_film(tmp_path):
+    """The encoder makes one of them, and the steps must stay those of the frames that are left."""
+    for step, shade in ((0, 0), (10, 80), (20, 80), (30, 160), (40, 160)):
+        frame(shade).save(tmp_path / f"step-{step:06d}.png")
+    assert save_film(tmp_path, tmp_path / "film.webp") == [0, 20, 40]
+    assert Image.open(tmp_path / "film.webp").n_frames == 3
+
+
 def test_a_long_run_makes_a_film_of_bounded_length(tmp_path):
     for step in range(200):
         frame(step).save(tmp_path / f"step-{step:06d}.png")
@@ -93,14 +101,18 @@ def test_a_long_run_makes_a_film_of_bounded_length(tmp_path):
     assert (frames[0], frames[-1]) == ("step-000000", "step-000199")
 
 
-def test_no_film_of_one_picture(tmp_path):
-    frame(0).save(tmp_path / "step-000000.png")
+@pytest.mark.parametrize("count", [1, 2])
+def test_no_film_of_one_picture(tmp_path, count):
+    for step in range(count):
+        frame(0).save(tmp_path / f"step-{step:06d}.png")
     assert save_film(tmp_path, tmp_path / "film.webp") == []
     assert not (tmp_path / "film.webp").exists()
 
 
 def test_a_run_ends_with_its_film_and_its_validation(tmp_path):
     arguments = ["--classes", "3", "4", "--validation_steps", "2", "--monitor_steps", "2", "--report_to", "none"]
+    # Fast enough for the frames to differ.
+    arguments += ["--learning_rate", "0.05", "--ema_decay", "0"]
     done = run("train/dcgan.py", *TINY, *arguments, "--output_dir", str(tmp_path))
     assert done.returncode == 0, done.stderr
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
@@ -113,8 +125,8 @@ def test_a_run_ends_with_its_film_and_its_validation(tmp_path):
     assert training["selected"]["fid"] == pytest.approx(measured[best]["fid"], abs=1e-4)
     assert training["selected"]["last_fid"] == pytest.approx(measured[4]["fid"], abs=1e-4)
     assert f"after step {best}" in done.stdout
-    assert Image.open(tmp_path / "model/film.webp").n_frames == 3
     assert training["film_steps"] == [0, 2, 4]
+    assert Image.open(tmp_path / "model/film.webp").n_frames == 3
     card = (tmp_path / "model/README.md").read_text()
     assert "film.webp" in card
     assert f"after step {best}, where FID" in card
