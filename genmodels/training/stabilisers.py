@@ -50,7 +50,7 @@ FLAGS = {
         "heart",
         "Zhao et al. 2020",
         "2006.10738",
-        {"nargs": "+", "choices": losses.AUGMENTATIONS, "metavar": "KIND"},
+        {"nargs": "+", "choices": losses.AUGMENTATIONS},
     ),
     "dropout": Flag(
         "share of each hidden layer of the discriminator dropped", "Hinton et al. 2012", "1207.0580", number(0.9)
