@@ -18,8 +18,6 @@ from .models import DCGANDiscriminator, DCGANGenerator
 from .models.stabilisers import MinibatchStdDev, normalise_spectrally
 
 LOSSES = tuple(losses.ADVERSARIAL)
-# Those that are not a classifier's: they train with Adam's betas of R3GAN, the others with those of DCGAN.
-UNLABELLED = ("wasserstein", "relativistic")
 # Weights of R1 and R2 each, of the penalty on slopes other than 1, and what a critic without any is clipped to.
 GAMMA, SLOPE_PENALTY, WEIGHT_CLIP = 0.1, 1.0, 0.1
 LABEL_SMOOTHING = 0.1
@@ -156,7 +154,9 @@ class LiveGAN:
                 shape = {"sample_size": 28, "num_channels": 1, "base_channels": DIGIT_CHANNELS}
                 self.generator = DCGANGenerator(latent_dim=data.latent_dim, **shape)
                 self.discriminator = DCGANDiscriminator(norm="none", **layers, **shape)
-        betas = (0.0, 0.99) if settings.loss in UNLABELLED else (0.5, 0.999)
+        self.objective = losses.ADVERSARIAL[settings.loss]
+        # Those of DCGAN for a classifier, those of R3GAN for the others.
+        betas = (0.5, 0.999) if self.objective.labelled else (0.0, 0.99)
         self.optimizer_g = torch.optim.Adam(self.generator.parameters(), lr=settings.generator_rate, betas=betas)
         self.optimizer_d = torch.optim.Adam(
             self.discriminator.parameters(), lr=settings.discriminator_rate, betas=betas
@@ -182,9 +182,9 @@ class LiveGAN:
         real = self.real(self.data.batch_size).requires_grad_()
         fake = self.draw(self.data.batch_size).detach().requires_grad_()
         real_scores, fake_scores = self.discriminator(real), self.discriminator(fake)
-        smoothed = settings.label_smoothing and settings.loss not in UNLABELLED
+        smoothed = settings.label_smoothing and self.objective.labelled
         targets = {"label_smoothing": LABEL_SMOOTHING} if smoothed else {}
-        loss = losses.ADVERSARIAL[settings.loss].discriminator(real_scores, fake_scores, **targets)
+        loss = self.objective.discriminator(real_scores, fake_scores, **targets)
         if not settings.gradient_penalty:
             return loss
         if settings.loss != "wasserstein":
@@ -196,12 +196,12 @@ class LiveGAN:
 
     def generator_loss(self) -> torch.Tensor:
         """Drawn points score higher than real ones, or are called real."""
-        objective, real_scores = losses.ADVERSARIAL[self.settings.loss], None
+        real_scores = None
         fake_scores = self.discriminator(self.draw(self.data.batch_size))
-        if objective.paired:
+        if self.objective.paired:
             with torch.no_grad():
                 real_scores = self.discriminator(self.real(self.data.batch_size))
-        return objective.generator(fake_scores, real_scores)
+        return self.objective.generator(fake_scores, real_scores)
 
     def _update(self, optimizer: torch.optim.Optimizer, loss: torch.Tensor) -> float:
         # The generator's backward pass reaches the discriminator too.

@@ -158,31 +158,38 @@ class AdversarialLoss(NamedTuple):
     """What two networks play for, as scripts and the app choose it by name.
 
     Attributes:
-        discriminator: (real_scores, fake_scores) to its loss. Only a classifier's loss takes `label_noise` and its like.
+        discriminator: (real_scores, fake_scores) to its loss.
         generator: (fake_scores, real_scores) to its loss.
         paired: whether the generator's reads `real_scores`, the score of the real image that each fake is paired with; else
             they may be None.
+        labelled: whether the discriminator is a classifier, whose loss takes `label_noise` and its like, and whose score of 0
+            divides real from fake; else scores mean something beside each other only.
         paper: arXiv id.
     """
 
     discriminator: Callable[..., torch.Tensor]
     generator: Callable[[torch.Tensor, torch.Tensor | None], torch.Tensor]
     paired: bool
+    labelled: bool
     paper: str
 
 
 ADVERSARIAL = {
     "minimax": AdversarialLoss(
-        nonsaturating_discriminator_loss, lambda fake, _: minimax_generator_loss(fake), False, "1406.2661"
+        nonsaturating_discriminator_loss, lambda fake, _: minimax_generator_loss(fake), False, True, "1406.2661"
     ),
     "nonsaturating": AdversarialLoss(
-        nonsaturating_discriminator_loss, lambda fake, _: nonsaturating_generator_loss(fake), False, "1406.2661"
+        nonsaturating_discriminator_loss, lambda fake, _: nonsaturating_generator_loss(fake), False, True, "1406.2661"
     ),
     "wasserstein": AdversarialLoss(
-        wasserstein_critic_loss, lambda fake, _: wasserstein_generator_loss(fake), False, "1701.07875"
+        wasserstein_critic_loss, lambda fake, _: wasserstein_generator_loss(fake), False, False, "1701.07875"
     ),
     "relativistic": AdversarialLoss(
-        relativistic_discriminator_loss, lambda fake, real: relativistic_generator_loss(real, fake), True, "2501.05441"
+        relativistic_discriminator_loss,
+        lambda fake, real: relativistic_generator_loss(real, fake),
+        True,
+        False,
+        "2501.05441",
     ),
 }
 

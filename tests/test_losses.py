@@ -411,3 +411,8 @@ def test_losses_by_name(name):
         assert objective.generator(fake, real) != objective.generator(fake, real + 1)
     else:
         assert objective.generator(fake, None) == objective.generator(fake, real)
+    if objective.labelled:
+        assert objective.discriminator(real, fake, label_smoothing=0.1) != objective.discriminator(real, fake)
+    else:
+        with pytest.raises(TypeError):
+            objective.discriminator(real, fake, label_smoothing=0.1)

@@ -112,7 +112,7 @@ def add_stabiliser_arguments(parser: argparse.ArgumentParser, flags: Iterable[st
 def check_stabilisers(args: argparse.Namespace) -> None:
     """Raise UserError if targets are to be moved that --loss does not have, or penalties to be spaced out that are off."""
     for name in TARGETS:
-        if getattr(args, name) and args.loss in ("relativistic", "wasserstein"):
+        if getattr(args, name) and not losses.ADVERSARIAL[args.loss].labelled:
             raise UserError(
                 f"--{name} moves targets that the {args.loss} loss does not have: add --loss nonsaturating, or --{name} 0."
             )

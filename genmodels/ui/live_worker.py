@@ -19,7 +19,7 @@ import torch
 
 from .. import zoo
 from ..errors import UserError
-from ..live import UNLABELLED, LiveGAN, Settings
+from ..live import LiveGAN, Settings
 from .pictures import sheet_uri, to_bytes
 
 # GANs that are kept, the ones trained last; and what ends the process.
@@ -99,7 +99,7 @@ def heat(gan: LiveGAN) -> bytes:
     Scores of losses without labels mean something only beside each other: there their median is in the middle.
     """
     scores = gan.scores_on_plane(SIDE).nan_to_num()
-    if gan.settings.loss in UNLABELLED:
+    if not gan.objective.labelled:
         scores = scores - scores.median()
     scale = max(float(scores.abs().max()), SCORES)
     return (scores / scale * 127 + 128).byte().numpy().tobytes()
