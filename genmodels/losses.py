@@ -1,6 +1,5 @@
-"""Objectives as pure functions: tensors in, scalar out. Scores are logits, (N,); every scalar is a mean over the batch.
-
-`clip_weights`, which changes weights, is the exception.
+"""Objectives as pure functions of tensors, and what objectives are made of. Scores are logits, (N,); every scalar is a mean
+over the batch. `clip_weights` alone changes what it is given.
 """
 
 from __future__ import annotations
@@ -143,8 +142,8 @@ def gradient_penalty(scores: torch.Tensor, images: torch.Tensor) -> torch.Tensor
 def wasserstein_critic_loss(real_scores: torch.Tensor, fake_scores: torch.Tensor) -> torch.Tensor:
     """E D(G(z)) - E D(x): Arjovsky et al. 2017, https://arxiv.org/abs/1701.07875, equation 2, negated to be minimised.
 
-    The mean of -y D over images labelled y = +1 (real) and -1 (fake), without a sigmoid. Its negative estimates the Wasserstein
-    distance between real and generated images, times the critic's Lipschitz constant.
+    The mean of -y D over images labelled y = +1 (real), plus that over those labelled -1 (fake), without a sigmoid. Its negative
+    estimates the Wasserstein distance between real and generated images, times the critic's Lipschitz constant.
     """
     return fake_scores.mean() - real_scores.mean()
 

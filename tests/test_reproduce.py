@@ -72,8 +72,10 @@ def test_what_is_measured_stays_and_what_was_interrupted_follows(reproduce, tabl
     with pytest.raises(KeyboardInterrupt):
         run(reproduce, monkeypatch, tmp_path)
     assert measured == [("one", 0), ("three", 0)]
-    # The table shows what there is.
-    assert "| three | 0.50 |" in (tmp_path / "few.md").read_text()
+    # The table shows what there is, and says what is not.
+    text = (tmp_path / "few.md").read_text()
+    assert "| three | 0.50 |" in text
+    assert "Not measured yet: three (1 of 3 seeds)." in text
     measured.clear()
     measured.broken = set()
     run(reproduce, monkeypatch, tmp_path)
@@ -171,6 +173,21 @@ def test_commands_of_all_tables_are_legal(reproduce, monkeypatch):
         monkeypatch.setattr(sys, "argv", [*command.split(), "--output_dir", "runs/there-is-none"])
         # Ends the process if the script does not know a flag.
         runpy.run_path(REPO / sys.argv[0])["parse_args"]()
+
+
+def test_a_model_is_measured_on_the_classes_that_it_learned(reproduce, monkeypatch, tmp_path):
+    (tmp_path / "training.json").write_text(json.dumps({"classes": ["frog"]}))
+    asked = {}
+
+    def evaluate(pipeline, dataset_name, **options):
+        asked.update(options)
+        return SimpleNamespace(metrics=[], protocol="")
+
+    monkeypatch.setattr("genmodels.load_pipeline", lambda folder: None)
+    monkeypatch.setattr("genmodels.evaluation.evaluate.evaluate", evaluate)
+    table = reproduce.TABLES["tricks"]
+    table.measure(tmp_path, table.rows[0], 0, "uoft-cs/cifar10")
+    assert asked == {"classes": ["frog"]}
 
 
 def test_an_unknown_table_is_answered_with_their_names():

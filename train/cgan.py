@@ -24,7 +24,7 @@ from genmodels.errors import UserError
 from genmodels.hub.push import finish_run, require_write_access
 from genmodels.hub.uploads import checkpoint_uploads
 from genmodels.training import TrainingRun, add_common_arguments, at_least, in_range, parse_arguments, run_main
-from genmodels.training.arguments import add_adam_arguments, add_upsampling_argument, layer_papers
+from genmodels.training.arguments import add_adam_arguments, add_upsampling_argument, check_unused, layer_papers
 from genmodels.training.optimization import adam_pair, split_batch
 from genmodels.training.stabilisers import Stabilisers, add_stabiliser_arguments, check_stabilisers
 
@@ -83,7 +83,12 @@ def parse_args() -> argparse.Namespace:
     add_stabiliser_arguments(parser)
     add_common_arguments(parser, output_dir="runs/cgan", dataset_name="ylecun/mnist")
     parser.set_defaults(r1=0.2, r2=0.2, lr_scheduler="trapezoid")
-    return parse_arguments(parser, PRESETS)
+    args = parse_arguments(parser, PRESETS)
+    if args.loss != "wasserstein":
+        check_unused(args, parser, ["gradient_penalty"], "is of a critic: add --preset wgan-gp, or give --r1 and --r2")
+    elif not (args.gradient_penalty or args.spectral_norm or args.r1 or args.r2):
+        raise UserError("Nothing bounds the critic's slope: give --gradient_penalty 10 or --spectral_norm.")
+    return args
 
 
 def main() -> None:
@@ -106,7 +111,7 @@ def main() -> None:
     )
     # BatchNorm only without penalties, which are defined per image.
     norm = "none" if args.r1 or args.r2 or args.loss == "wasserstein" else "batch"
-    classifies = args.auxiliary_classifier > 0
+    classifies, slope_penalty = args.auxiliary_classifier > 0, args.gradient_penalty * (args.loss == "wasserstein")
     discriminator = CGANDiscriminator(
         norm=norm,
         base_channels=args.discriminator_channels,
@@ -149,9 +154,9 @@ def main() -> None:
         fake_scores = discriminator(fake, labels)
         loss = objective.discriminator(real_scores, fake_scores, **stabilise.targets)
         penalty = stabilise.gradient_penalties(real_scores, real, fake_scores, fake)
-        if args.loss == "wasserstein":
+        if slope_penalty:
             mixed = losses.random_interpolates(real, fake)
-            penalty = penalty + args.gradient_penalty * losses.lipschitz_penalty(discriminator(mixed, labels), mixed)
+            penalty = penalty + slope_penalty * losses.lipschitz_penalty(discriminator(mixed, labels), mixed)
         run.log(loss_d=loss, penalty=penalty, accuracy_d=losses.pair_accuracy(real_scores, fake_scores))
         # The classes are learned from real images alone: fakes do not show theirs yet.
         return loss + penalty + class_loss + stabilise.historical_penalty("discriminator", discriminator)
@@ -176,7 +181,7 @@ def main() -> None:
             run.update(optimizer_d, discriminator_loss, part)
         run.update(optimizer_g, generator_loss, part)
 
-    papers = ["1411.1784", objective.paper, *(["1704.00028"] if args.loss == "wasserstein" else []), "1511.06434"]
+    papers = ["1411.1784", objective.paper, *(["1704.00028"] if slope_penalty else []), "1511.06434"]
     papers += [*(["1610.09585"] if classifies else []), *stabilise.papers, *layer_papers(args)]
     finish_run(run, title="Conditional GAN", papers=papers)
 

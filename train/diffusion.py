@@ -28,6 +28,8 @@ from genmodels.training import TrainingRun, add_common_arguments, at_least, in_r
 
 # Channels of a group of GroupNorm are normalised together; --block_out_channels are multiples of their number.
 GROUPS = 8
+# From clean to noise.
+TIMESTEPS = 1000
 
 
 def parse_args() -> argparse.Namespace:
@@ -48,7 +50,7 @@ def parse_args() -> argparse.Namespace:
     add_common_arguments(parser, output_dir="runs/diffusion", dataset_name="ylecun/mnist")
     parser.add_argument(
         "--watch_inference_steps",
-        type=at_least(1),
+        type=at_least(1, TIMESTEPS),
         default=10,
         help="of monitor and validation, which draw 256 and 2,048 images (default: %(default)s)",
     )
@@ -88,7 +90,10 @@ def main() -> None:
     unet = make_unet(args, run.data.sample_size, run.data.num_channels)
     optimizer = torch.optim.Adam(unet.parameters(), lr=args.learning_rate, fused=True)
     scheduler = DDIMScheduler(
-        beta_schedule="squaredcos_cap_v2", prediction_type="v_prediction", timestep_spacing="trailing"
+        num_train_timesteps=TIMESTEPS,
+        beta_schedule="squaredcos_cap_v2",
+        prediction_type="v_prediction",
+        timestep_spacing="trailing",
     )
     (unet,) = run.prepare(
         models={"unet": unet},

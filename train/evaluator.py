@@ -98,6 +98,8 @@ def main() -> None:
         raise UserError(
             f"{args.dataset_name!r} has no labels of two classes here; boolean columns are for --attributes."
         )
+    # An absent split is told of before training, not after.
+    run.whole_split(args.test_split)
     classifier = Classifier(
         sample_size=run.data.sample_size,
         num_channels=run.data.num_channels,

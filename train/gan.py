@@ -18,6 +18,7 @@ from genmodels import VanillaGANDiscriminator, VanillaGANGenerator, VanillaGANPi
 from genmodels.hub.push import finish_run, require_write_access
 from genmodels.hub.uploads import checkpoint_uploads
 from genmodels.training import TrainingRun, add_common_arguments, at_least, in_range, parse_arguments, run_main
+from genmodels.training.arguments import check_unused, decay
 from genmodels.training.stabilisers import Stabilisers, add_stabiliser_arguments, check_stabilisers
 
 # What differs from the flags' defaults.
@@ -42,9 +43,9 @@ MOMENTUM = (0.5, 0.7)
 
 # What cures what the monitor may find.
 ADVICE = {
-    "mode collapse": "try --loss nonsaturating --optimizer adam --learning_rate 2e-4, or train/wgan.py --gradient_penalty",
-    "missing classes": "try --loss nonsaturating --label_smoothing 0.1, or train/wgan.py --gradient_penalty",
-    "discriminator winning": "try --dropout 0.5 --label_smoothing 0.1, or smaller --discriminator_dims",
+    "mode collapse": "try --preset deep, the default, and if it was that, train/wgan.py --gradient_penalty",
+    "missing classes": "try --preset deep, the default, and if it was that, train/wgan.py --gradient_penalty",
+    "discriminator winning": "try --dropout 0.6, or smaller --discriminator_dims",
 }
 
 
@@ -64,14 +65,19 @@ def parse_args() -> argparse.Namespace:
     loss.add_argument("--loss", choices=("minimax", "nonsaturating", "relativistic"), default="nonsaturating")
     loss.add_argument("--optimizer", choices=("adam", "sgd"), default="adam", help="(default: %(default)s)")
     loss.add_argument("--learning_rate", type=in_range(0, 1), default=2e-4, help="(default: %(default)s)")
-    loss.add_argument("--adam_beta1", type=in_range(0, 1), default=0.5, help="(default: %(default)s)")
-    loss.add_argument("--adam_beta2", type=in_range(0, 1), default=0.999, help="(default: %(default)s)")
+    loss.add_argument("--adam_beta1", type=decay, default=0.5, help="(default: %(default)s)")
+    loss.add_argument("--adam_beta2", type=decay, default=0.999, help="(default: %(default)s)")
     rise = "with sgd: steps in which momentum rises from 0.5 to 0.7 (default: %(default)s)"
     loss.add_argument("--momentum_steps", type=at_least(1), default=10_000, help=rise)
     add_stabiliser_arguments(parser)
     add_common_arguments(parser, output_dir="runs/gan", dataset_name="ylecun/mnist")
     parser.set_defaults(dropout=0.3, label_smoothing=0.1, lr_scheduler="trapezoid")
-    return parse_arguments(parser, PRESETS)
+    args = parse_arguments(parser, PRESETS)
+    if args.optimizer == "adam":
+        check_unused(args, parser, ["momentum_steps"], "is of gradient descent: add --optimizer sgd")
+    else:
+        check_unused(args, parser, ["adam_beta1", "adam_beta2"], "is of Adam: add --optimizer adam")
+    return args
 
 
 def make_optimizer(args: argparse.Namespace, network: torch.nn.Module, rate: float) -> torch.optim.Optimizer:
@@ -148,7 +154,8 @@ def main() -> None:
         run.update(optimizer_d, discriminator_loss, batch)
         run.update(optimizer_g, generator_loss, batch)
 
-    finish_run(run, title=f"Vanilla GAN ({args.preset} recipe)", papers=["1406.2661", *stabilise.papers])
+    papers = dict.fromkeys(["1406.2661", objective.paper, *stabilise.papers])
+    finish_run(run, title=f"Vanilla GAN ({args.preset} recipe)", papers=list(papers))
 
 
 if __name__ == "__main__":

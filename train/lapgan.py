@@ -11,9 +11,9 @@ One GAN per level of a Laplacian pyramid, for 32 pixels 8 -> 16 -> 32: the first
 one the residual that an enlarged coarse image lacks. In training every level is given the coarse images of real ones, so the
 levels learn at once and independently of each other; only in sampling does each start from what the one before it drew.
 
-Without --dataset_name it learns the frogs of CIFAR-10, with --conditional all ten classes, mirrored at random. The last line has
-the paper's loss; the default pairs each fake with the real image whose coarse version it was given, and penalises the
-discriminators' gradients on both (R3GAN, Huang et al. 2024, https://arxiv.org/abs/2501.05441).
+Of CIFAR-10 it learns the frogs, with --conditional all ten classes, unless --classes names others; mirrored at random. The
+last line has the paper's loss; the default pairs each fake with the real image whose coarse version it was given, and penalises
+the discriminators' gradients on both (R3GAN, Huang et al. 2024, https://arxiv.org/abs/2501.05441).
 """
 
 import argparse
@@ -32,8 +32,8 @@ from genmodels.training.stabilisers import OF_PARTS, Stabilisers, add_stabiliser
 
 # What cures what the monitor may find.
 ADVICE = {
-    "mode collapse": "try --loss relativistic --r1 0.5 --r2 0.5",
-    "missing classes": "try --loss relativistic --r1 0.5 --r2 0.5, or --conditional",
+    "mode collapse": "try --loss relativistic --r1 1 --r2 1",
+    "missing classes": "try --loss relativistic --r1 1 --r2 1, or --conditional",
     "discriminator winning": "try --r1 1 --r2 1",
 }
 
@@ -50,7 +50,7 @@ def parse_args() -> argparse.Namespace:
     loss.add_argument("--loss", choices=("relativistic", "nonsaturating"), default="relativistic")
     add_adam_arguments(loss, learning_rate=1e-3, beta1=0.0, beta2=0.99)
     add_stabiliser_arguments(parser, OF_PARTS)
-    add_common_arguments(parser, output_dir="runs/lapgan", dataset_name=CIFAR10)
+    add_common_arguments(parser, output_dir="runs/lapgan", dataset_name=CIFAR10, classes="frogs of CIFAR-10, else all")
     parser.set_defaults(r1=0.5, r2=0.5, lr_scheduler="trapezoid", random_flip=None)
     args = parse_arguments(parser)
     choose_frogs(args)

@@ -29,7 +29,7 @@ from genmodels.errors import UserError
 from genmodels.hub.push import finish_run, require_write_access
 from genmodels.hub.uploads import checkpoint_uploads
 from genmodels.training import TrainingRun, add_common_arguments, at_least, in_range, parse_arguments, run_main
-from genmodels.training.arguments import add_upsampling_argument, layer_papers
+from genmodels.training.arguments import add_upsampling_argument, check_unused, layer_papers
 
 
 def parse_args() -> argparse.Namespace:
@@ -46,7 +46,7 @@ def parse_args() -> argparse.Namespace:
         "--network",
         choices=("convolutional", "dense"),
         default="convolutional",
-        help="dense: one hidden layer each, as in the paper (default: %(default)s)",
+        help="dense: one hidden layer each, as in the paper, of SiLU for its tanh (default: %(default)s)",
     )
     model.add_argument("--conditional", action="store_true", help="give both networks the label")
     loss = parser.add_argument_group("objective")
@@ -74,7 +74,14 @@ def parse_args() -> argparse.Namespace:
     add_common_arguments(parser, output_dir="runs/vae", dataset_name="ylecun/mnist")
     # Its loss does not oscillate as a GAN's does: the last weights are the best.
     parser.set_defaults(train_batch_size=128, lr_scheduler="cosine", validation_steps=0)
-    return parse_arguments(parser)
+    args = parse_arguments(parser)
+    if args.likelihood == "bernoulli":
+        check_unused(args, parser, ["sigma"], "is of the gaussian: add --likelihood gaussian")
+    if args.network == "dense":
+        check_unused(args, parser, ["base_channels", "upsampling"], "is of convolutions: leave out --network dense")
+    if not args.attributes:
+        check_unused(args, parser, ["decorrelate"], "is about attributes: add --attributes")
+    return args
 
 
 def main() -> None:
@@ -149,8 +156,15 @@ def main() -> None:
 
     def learn_attributes(pipe: VAEPipeline) -> None:
         """Directions over the whole training split, by the final weights."""
-        if args.attributes:
+        if not args.attributes:
+            return
+        try:
             pipe.learn_attributes(run.data.attribute_names, run.whole_split(), args.decorrelate)
+        except ValueError as error:
+            raise UserError(
+                f"--attributes: {error} The training is saved: the same command with --resume_from_checkpoint latest and other "
+                "--attributes, or without --decorrelate, goes on from there."
+            ) from error
 
     kind = "Importance weighted" if draws > 1 else "Variational"
     kind = f"Conditional {kind.lower()}" if args.conditional else kind

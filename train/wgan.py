@@ -19,7 +19,13 @@ from genmodels.errors import UserError
 from genmodels.hub.push import finish_run, require_write_access
 from genmodels.hub.uploads import checkpoint_uploads
 from genmodels.training import TrainingRun, add_common_arguments, at_least, in_range, parse_arguments, run_main
-from genmodels.training.arguments import add_residual_argument, add_upsampling_argument, layer_papers
+from genmodels.training.arguments import (
+    add_residual_argument,
+    add_upsampling_argument,
+    check_unused,
+    decay,
+    layer_papers,
+)
 from genmodels.training.optimization import split_batch
 from genmodels.training.stabilisers import ANY_LOSS, Stabilisers, add_stabiliser_arguments
 
@@ -60,14 +66,19 @@ def parse_args() -> argparse.Namespace:
     loss.add_argument(
         "--learning_rate", type=in_range(0, 1), default=5e-5, help="(default: %(default)s, with Adam 1e-4)"
     )
-    loss.add_argument("--adam_beta1", type=in_range(0, 1), default=0.0, help="without clipping (default: %(default)s)")
-    loss.add_argument("--adam_beta2", type=in_range(0, 1), default=0.9, help="without clipping (default: %(default)s)")
+    loss.add_argument("--adam_beta1", type=decay, default=0.0, help="without clipping (default: %(default)s)")
+    loss.add_argument("--adam_beta2", type=decay, default=0.9, help="without clipping (default: %(default)s)")
     add_stabiliser_arguments(parser, ANY_LOSS)
     add_common_arguments(parser, output_dir="runs/wgan", dataset_name="ylecun/mnist")
     known = parser.parse_known_args()[0]
     if known.gradient_penalty or known.spectral_norm:
         parser.set_defaults(**UNCLIPPED_DEFAULTS)
-    return parse_arguments(parser)
+    args = parse_arguments(parser)
+    if args.weight_clip:
+        check_unused(
+            args, parser, ["adam_beta1", "adam_beta2"], "is of Adam, and clipping goes with RMSprop: leave it out"
+        )
+    return args
 
 
 def main() -> None:

@@ -52,6 +52,8 @@ from .metrics import (
 from .report import Evaluation, Metric
 
 MAX_IMAGES = 10_000
+# Precision and recall look for the third neighbour of each image.
+MIN_IMAGES = 4
 KID_SUBSETS, KID_SUBSET_SIZE = 100, 1000
 
 
@@ -85,8 +87,8 @@ def evaluate(
         inception: whether to measure the standard FID too, on features of Inception; see `load_inception`.
 
     Raises:
-        UserError: no evaluator, no such data, images of another shape than the pipeline's, inference steps for a pipeline
-            that takes none or not so many, or no Inception.
+        UserError: no evaluator, no such data, fewer than 4 images, images of another shape or other classes than the
+            pipeline's, inference steps for a pipeline that takes none or not so many, or no Inception.
     """
     inception_network = load_inception() if inception else None
     sampling = sampling_options(pipeline, num_inference_steps)
@@ -100,7 +102,15 @@ def evaluate(
     num_classes = getattr(pipeline, "num_classes", 0)
     if num_classes and not stream.class_names and isinstance(pipeline, VAEPipeline):
         raise UserError(f"{dataset_name!r} has no labels, and the model has classes: give another --dataset_name.")
-    numbers = class_numbers(classifier.config.class_names, stream)
+    own_names = own_class_names(pipeline, stream)
+    if min(len(train), len(reference)) < MIN_IMAGES:
+        raise UserError(
+            f"Precision and recall need at least {MIN_IMAGES} images of each split: {reference_split} has {len(reference):,}, "
+            f"{train_split} {len(train):,}."
+        )
+    # The evaluator's number of each class, in the order of the images' labels and in that of the model's.
+    numbers = class_numbers(classifier.config.class_names, stream.class_names)
+    own_numbers = class_numbers(classifier.config.class_names, own_names)
 
     n = min(MAX_IMAGES, len(train))
     chosen = torch.randperm(len(train), generator=torch.Generator().manual_seed(seed))[:n]
@@ -111,12 +121,12 @@ def evaluate(
     train_features = features_of(classifier, train)
     floor_features, floor_labels = train_features[chosen], train_labels[chosen]
 
-    def judged_right(features: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        with torch.no_grad():
-            return classifier.head(features).argmax(1) == numbers[labels]
+    @torch.no_grad()
+    def judged_right(features: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+        return classifier.head(features).argmax(1) == wanted
 
-    def accuracy(features: torch.Tensor, labels: torch.Tensor) -> float:
-        return float(judged_right(features, labels).double().mean())
+    def accuracy(features: torch.Tensor, wanted: torch.Tensor) -> float:
+        return float(judged_right(features, wanted).double().mean())
 
     subsets = {"subsets": KID_SUBSETS, "subset_size": min(KID_SUBSET_SIZE, n, len(reference))}
     metrics = [
@@ -169,8 +179,8 @@ def evaluate(
             Metric(
                 "accuracy",
                 "class accuracy (evaluator)",
-                accuracy(fake_features, fake_labels),
-                accuracy(floor_features, floor_labels),
+                accuracy(fake_features, own_numbers[fake_labels]),
+                accuracy(floor_features, numbers[floor_labels]),
                 "higher",
             ),
             Metric(
@@ -200,11 +210,10 @@ def evaluate(
                 "as real",
             )
         )
-    own_labels = class_numbers(pipeline.class_names, stream)[reference_labels] if num_classes else None
+    own_labels = class_numbers(own_names, stream.class_names)[reference_labels] if num_classes else None
     if num_classes and stream.class_names and hasattr(pipeline, "classify"):
-        metrics.append(
-            classification_metric(pipeline, reference, own_labels, judged_right(reference_features, reference_labels))
-        )
+        right = judged_right(reference_features, numbers[reference_labels])
+        metrics.append(classification_metric(pipeline, reference, own_labels, right))
     if len(stream.class_names) > 1 and knows_classes and isinstance(pipeline, EncoderDecoderPipeline):
         real = (reference_features, numbers[reference_labels])
         metrics += completeness_metrics(classifier, fake_features, floor_features, *real)
@@ -242,6 +251,27 @@ def evaluate(
         evaluator_sha256=evaluator_sha256,
         protocol=protocol,
         metrics=metrics,
+    )
+
+
+def own_class_names(pipeline: ImagePipeline, stream: ImageStream) -> list[str]:
+    """The classes that a pipeline draws in the order of its numbers, which are all that the images show, in any order.
+
+    One without classes draws those of the images, and one whose classes are mere numbers means their order.
+
+    Raises:
+        UserError: the images show other classes, or only some of them.
+    """
+    if not getattr(pipeline, "num_classes", 0):
+        return stream.class_names
+    names, wanted = pipeline.class_names, stream.class_names
+    if not wanted or set(names) == set(wanted):
+        return names
+    if names == [str(i) for i in range(len(wanted))]:
+        return wanted
+    raise UserError(
+        f"The model draws the classes {', '.join(names)}, and the images show {', '.join(wanted)}: give the classes that it was "
+        "trained on."
     )
 
 

@@ -64,10 +64,10 @@ def features_of(classifier: Classifier, images: torch.Tensor) -> torch.Tensor:
     return torch.cat([classifier.features(chunk) for chunk in images.split(BATCH)])
 
 
-def class_numbers(class_names: list[str] | None, stream: ImageStream) -> torch.Tensor:
-    """A model's number of each of the stream's classes, found by name where it has that name: (num_classes,) int64."""
+def class_numbers(class_names: list[str] | None, of: list[str]) -> torch.Tensor:
+    """A model's number of each of these classes, found by name where it has that name: (len(of),) int64."""
     names = list(class_names or [])
-    return torch.tensor([names.index(c) if c in names else i for i, c in enumerate(stream.class_names)] or [0])
+    return torch.tensor([names.index(c) if c in names else i for i, c in enumerate(of)] or [0])
 
 
 @torch.no_grad()
@@ -103,7 +103,7 @@ def evaluate_classifier(
             "shares told right among images with the attribute and among those without."
         )
     else:
-        right = scores.argmax(1) == class_numbers(classifier.config.class_names, stream)[labels]
+        right = scores.argmax(1) == class_numbers(classifier.config.class_names, stream.class_names)[labels]
         metrics = [Metric("accuracy", "accuracy", int(right.sum()) / n, None, "higher")]
     return Evaluation(
         dataset=dataset,

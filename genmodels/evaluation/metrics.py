@@ -86,7 +86,12 @@ def coverage_of(points: torch.Tensor, manifold: torch.Tensor, k: int = 3) -> flo
 
     Kynkäänniemi et al. 2019, https://arxiv.org/abs/1904.06991, equation 2. With fakes as points and reals as manifold it is
     precision, the other way round recall.
+
+    Raises:
+        ValueError: `manifold` has no more than k points.
     """
+    if len(manifold) <= k:
+        raise ValueError(f"Precision and recall need more than {k} images, got {len(manifold)}.")
     # A point is its own nearest neighbour.
     radii = nearest_distances(manifold, manifold, k + 1)[0][:, -1]
     inside = [(torch.cdist(block, manifold) <= radii).any(1) for block in points.split(BLOCK)]

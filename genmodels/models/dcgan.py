@@ -68,6 +68,12 @@ def widths(inner_size: int, base_channels: int) -> list[int]:
     return [base_channels * min(2**i, 8) for i in range(stages)]
 
 
+def check_upsampling(upsampling: str) -> None:
+    """Raise ValueError unless it is one of `UPSAMPLINGS`."""
+    if upsampling not in UPSAMPLINGS:
+        raise ValueError(f"upsampling must be one of {', '.join(UPSAMPLINGS)}, got {upsampling!r}.")
+
+
 def upsample(before: int, after: int, kernel_size: int, upsampling: str, bias: bool = True) -> list[nn.Module]:
     """Layers from (N, before, H, W) to (N, after, 2 H, 2 W).
 
@@ -78,8 +84,7 @@ def upsample(before: int, after: int, kernel_size: int, upsampling: str, bias: b
     Raises:
         ValueError: `upsampling` is neither of the two.
     """
-    if upsampling not in UPSAMPLINGS:
-        raise ValueError(f"upsampling must be one of {', '.join(UPSAMPLINGS)}, got {upsampling!r}.")
+    check_upsampling(upsampling)
     padding = (kernel_size - STRIDE) // 2
     if upsampling == "transposed":
         odd = kernel_size % STRIDE

@@ -330,8 +330,8 @@ class LAPGANGenerator(StrictLoadingMixin, ModelMixin, ConfigMixin):
 class LAPGANDiscriminator(StrictLoadingMixin, ModelMixin, ConfigMixin):
     """Images to one score per level: the logit of the coarsest image, or of a residual given its coarse image, being real.
 
-    A residual comes beside the enlarged coarse image (section 2.3, equation 6); a label as an inner product with the features
-    (Miyato, Koyama 2018, https://arxiv.org/abs/1802.05637, equation 3).
+    A residual comes beside the enlarged coarse image, as further channels (section 2.3, where the two are added); a label as an
+    inner product with the features (Miyato, Koyama 2018, https://arxiv.org/abs/1802.05637, equation 3).
 
     Args:
         sample_size, num_channels, num_levels, base_channels, num_classes, class_names: as in `LAPGANGenerator`.

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from .autoencoder import decoder_trunk, encoder_trunk
 from .cgan import check_classes
+from .dcgan import check_upsampling
 from .modeling import (
     StrictLoadingMixin,
     check_image_shape,
@@ -47,7 +48,7 @@ def check_network(network: str) -> None:
 
 
 def dense_encoder(sample_size: int, num_channels: int, hidden_dim: int) -> nn.Sequential:
-    """(N, num_channels, sample_size, sample_size) to (N, hidden_dim): one dense layer, as in the paper's appendix C."""
+    """(N, num_channels, sample_size, sample_size) to (N, hidden_dim): one dense layer, as in appendix C, but SiLU, not tanh."""
     return nn.Sequential(nn.Flatten(), nn.Linear(num_channels * sample_size**2, hidden_dim), nn.SiLU())
 
 
@@ -84,7 +85,8 @@ class VAEEncoder(StrictLoadingMixin, ModelMixin, ConfigMixin):
         latent_dim: length of a latent, any positive integer.
         base_channels: channels after the first convolution; each further one has twice as many, at most 8 times.
         hidden_dim: width of the dense layers between the convolutions and the latent.
-        network: "convolutional", or "dense": a single dense layer in place of the convolutions, as in the paper.
+        network: "convolutional", or "dense": a single dense layer in place of the convolutions, as in the paper (whose tanh
+            is SiLU here).
         num_classes: how many classes the posterior is conditional on, at least 2; 0 for none.
         class_names: their names in order.
 
@@ -188,6 +190,7 @@ class VAEDecoder(StrictLoadingMixin, ModelMixin, ConfigMixin):
         if not sigma > 0 or not beta >= 0:
             raise ValueError(f"sigma must be positive and beta at least 0, got sigma={sigma!r}, beta={beta!r}.")
         check_network(network)
+        check_upsampling(upsampling)
         inputs = latent_dim + num_classes
         if network == "dense":
             self.layers = dense_decoder(inputs, sample_size, num_channels, hidden_dim)

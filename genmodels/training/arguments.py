@@ -7,7 +7,7 @@ import errno
 import hashlib
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import torch
@@ -42,13 +42,14 @@ WITHOUT_EFFECT = {
 }
 
 
-def at_least(low: int) -> Callable[[str], int]:
-    """An argparse type: integers from `low` on."""
+def at_least(low: int, high: int | None = None) -> Callable[[str], int]:
+    """An argparse type: integers from `low` on, or up to `high`."""
 
     def parse(text: str) -> int:
         value = int(text) if re.fullmatch(r"[+-]?\d+", text) else None
-        if value is None or value < low:
-            raise argparse.ArgumentTypeError(f"must be an integer of at least {low}, got {text!r}")
+        if value is None or value < low or (high is not None and value > high):
+            wanted = f"of at least {low}" if high is None else f"from {low} to {high}"
+            raise argparse.ArgumentTypeError(f"must be an integer {wanted}, got {text!r}")
         return value
 
     return parse
@@ -67,6 +68,10 @@ def in_range(low: float, high: float) -> Callable[[str], float]:
         return value
 
     return parse
+
+
+# An argparse type: of a moving average, which with 1 would never move.
+decay = in_range(0, 0.999999)
 
 
 def mixed_precision(text: str) -> str:
@@ -99,6 +104,13 @@ def add_residual_argument(group: argparse._ArgumentGroup) -> None:
     )
 
 
+def check_unused(args: argparse.Namespace, parser: argparse.ArgumentParser, flags: Iterable[str], because: str) -> None:
+    """Raise UserError if one of these flags, which do nothing here, is not at its default: `because` says why, and what to do."""
+    for name in flags:
+        if getattr(args, name) != parser.get_default(name):
+            raise UserError(f"--{name} {because}.")
+
+
 def layer_papers(args: argparse.Namespace) -> list[str]:
     """The DOI or arXiv id of who proposed the chosen layers, where they are not the usual ones."""
     papers = ["10.23915/distill.00003"] if args.upsampling == "nearest" else []
@@ -106,7 +118,8 @@ def layer_papers(args: argparse.Namespace) -> list[str]:
 
 
 def choose_frogs(args: argparse.Namespace) -> None:
-    """Of CIFAR-10 learn the frogs, unless --classes or --conditional ask for others; its images are mirrored at random."""
+    """Of CIFAR-10 learn the frogs, unless --classes or --conditional ask for others; without --random_flip or
+    --no-random_flip its images are mirrored at random."""
     cifar10 = args.dataset_name == CIFAR10
     if cifar10 and args.classes is None and not getattr(args, "conditional", False):
         args.classes = ["frog"]
@@ -117,18 +130,19 @@ def choose_frogs(args: argparse.Namespace) -> None:
 def add_adam_arguments(group: argparse._ArgumentGroup, *, learning_rate: float, beta1: float, beta2: float) -> None:
     """Add the flags that `adam_pair` reads, with these defaults."""
     group.add_argument("--learning_rate", type=in_range(0, 1), default=learning_rate, help="(default: %(default)s)")
-    group.add_argument("--adam_beta1", type=in_range(0, 1), default=beta1, help="(default: %(default)s)")
-    group.add_argument("--adam_beta2", type=in_range(0, 1), default=beta2, help="(default: %(default)s)")
+    group.add_argument("--adam_beta1", type=decay, default=beta1, help="(default: %(default)s)")
+    group.add_argument("--adam_beta2", type=decay, default=beta2, help="(default: %(default)s)")
 
 
 def add_common_arguments(
-    parser: argparse.ArgumentParser, *, output_dir: str, dataset_name: str, draws: bool = True
+    parser: argparse.ArgumentParser, *, output_dir: str, dataset_name: str, classes: str = "all", draws: bool = True
 ) -> None:
     """Add the shared flags in groups, with this script's defaults for where it writes and what it reads.
 
     Args:
         parser: the script's own.
         output_dir, dataset_name: defaults.
+        classes: what the script learns without --classes, in words.
         draws: whether the model draws images; else there are no flags for samples, monitor and validation.
     """
     data = parser.add_argument_group("data")
@@ -141,7 +155,7 @@ def add_common_arguments(
     data.add_argument("--split", default="train", help="(default: %(default)s)")
     data.add_argument("--image_column", help="by default found by its type")
     data.add_argument("--label_column", help="by default found by its type")
-    data.add_argument("--classes", nargs="+", metavar="NAME", help="keep only these classes (default: all)")
+    data.add_argument("--classes", nargs="+", metavar="NAME", help=f"keep only these classes (default: {classes})")
     data.add_argument(
         "--resolution", type=int, help="side of the images in pixels, 16 to 128 (default: their own, if square)"
     )
@@ -158,7 +172,8 @@ def add_common_arguments(
 
     run = parser.add_argument_group("run")
     run.add_argument("--output_dir", default=output_dir, help="(default: %(default)s)")
-    run.add_argument("--seed", type=at_least(0), default=0, help="(default: %(default)s)")
+    # Each process adds its rank, and NumPy takes 32 bits.
+    run.add_argument("--seed", type=at_least(0, 2**31 - 1), default=0, help="(default: %(default)s)")
     run.add_argument("--max_train_steps", type=at_least(1), default=10_000, help="(default: %(default)s)")
     run.add_argument("--train_batch_size", type=at_least(2), default=64, help="per process (default: %(default)s)")
     run.add_argument(
@@ -177,7 +192,7 @@ def add_common_arguments(
     run.add_argument("--lr_warmup_steps", type=at_least(0), default=0, help="(default: %(default)s)")
     run.add_argument(
         "--ema_decay",
-        type=in_range(0, 1),
+        type=decay,
         default=0.999,
         help="of the saved weights, an exponential moving average (default: %(default)s)",
     )
@@ -315,7 +330,7 @@ def command_line() -> str:
 
     That a run was interrupted is left out: going on from its last checkpoint makes what it would have made.
     """
-    script = Path(sys.argv[0])
+    script = Path(sys.argv[0]).resolve()
     words = " ".join(["accelerate launch", f"{script.parent.name}/{script.name}", *map(_quoted, sys.argv[1:])])
     return re.sub(r" --resume_from_checkpoint[ =]latest(?= |$)", "", words)
 

@@ -124,6 +124,7 @@ def make_scheduler(
             lambda step: min(1.0, (step + 1) / (warmup_steps + 1)) * 0.1 ** (step / total_steps),
             last_epoch=last_epoch,
         )
+    name = "constant_with_warmup" if name == "constant" else name
     return get_scheduler(
         name, optimizer, num_warmup_steps=warmup_steps, num_training_steps=total_steps, last_epoch=last_epoch
     )

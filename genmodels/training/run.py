@@ -17,6 +17,7 @@ from accelerate import Accelerator
 from accelerate.utils import ProjectConfiguration, set_seed
 from diffusers import DiffusionPipeline
 from PIL import Image
+from safetensors import SafetensorError
 from torch import nn
 from tqdm.auto import tqdm
 
@@ -47,6 +48,7 @@ from .optimization import (
 )
 from .stopping import StopSignals
 from .trackers import report_image, start_trackers
+from .validation import NUM_IMAGES as VALIDATION_IMAGES
 from .validation import Validation, evaluator_for
 
 # Real images that the monitor knows, and fakes it looks at.
@@ -337,7 +339,13 @@ class TrainingRun:
                     shutil.copyfile(self.output_dir / "metrics.jsonl", partial / "metrics.jsonl")
                 save_in_half_precision(pipeline, partial)
 
-            write_folder_atomically(folder, write)
+            try:
+                write_folder_atomically(folder, write)
+            except SafetensorError as error:
+                raise UserError(
+                    f"{folder} could not be saved ({str(error).splitlines()[0]}). Checkpoints are intact: make room, then go on "
+                    "with --resume_from_checkpoint latest."
+                ) from error
             kind = type(pipeline).__name__
             chosen = f", the weights after step {self._best['step']:,} with the lowest FID" if self._best else ""
             self.accelerator.print(f"Saved {folder}{chosen}: load it with {kind}.from_pretrained({str(folder)!r}).")
@@ -488,7 +496,7 @@ class TrainingRun:
         """Measure the averaged weights, and keep them if they are the best so far."""
         if self.accelerator.is_main_process:
             if self._validation is None:
-                images, _ = self.data.sample(MONITOR_REALS)
+                images, _ = self.data.sample(VALIDATION_IMAGES)
                 evaluator = evaluator_for(self.data.num_channels, self.device)
                 self._validation = Validation(images, self._num_classes, evaluator, self.args.seed)
             with torch.random.fork_rng(devices=[]):
@@ -597,8 +605,10 @@ class TrainingRun:
             )
 
     def _clean_output(self) -> None:
-        """Drop log lines and sample grids of steps that will be taken again, and a line that a kill has cut."""
+        """Drop log lines and sample grids of steps that will be taken again, and what a kill has left half done."""
         self.output_dir.mkdir(parents=True, exist_ok=True)
+        for leftover in (self.output_dir / "checkpoints").glob(".checkpoint-*"):
+            shutil.rmtree(leftover)
         path = self.output_dir / "metrics.jsonl"
         if path.exists():
             lines = [line for line in path.read_text().splitlines() if step_in(line) <= self._step]

@@ -43,6 +43,8 @@ def parse_args() -> argparse.Namespace:
     args = parser.parse_args()
     if args.table is not None and args.table not in TABLES:
         parser.exit(2, f"There is no table {args.table!r}: choose one of {', '.join(TABLES)}.\n")
+    # The scripts run in the repository.
+    args.runs = args.runs.resolve()
     names = [row.name for row in TABLES[args.table].rows] if args.table else []
     if unknown := set(args.rows or ()) - set(names):
         parser.exit(2, f"No row is called {', '.join(sorted(unknown))}: choose from {', '.join(names)}.\n")
@@ -142,6 +144,8 @@ def fill(name: str, table: Table, args: argparse.Namespace, results: Results) ->
             model = train(row, seed, folder, dataset_name, default_name)
             facts = json.loads((model / "training.json").read_text())
             entry = {key: facts[key] for key in ("steps", "batch_size", "minutes", "device", "commit", "torch")}
+            # The weights are those of the step with the lowest FID in training, unless --validation_steps is 0.
+            entry["selected_step"] = facts.get("selected", {}).get("step", facts["steps"])
         values, protocol = table.measure(model, row, seed, dataset_name)
         kept = {"points", *(column.key for column in table.columns)}
         kept |= {f"{key}_floor" for key in kept}
@@ -178,6 +182,9 @@ def rendered(name: str, table: Table, results: Results) -> str:
     entries = [(row, results.of(row)) for row in table.rows if results.of(row)]
     seeds = {row.seeds for row in table.rows}
     several = f" Mean and standard deviation over {max(seeds)} seeds." if max(seeds) > 1 else ""
+    found = {row.name: (len(results.of(row)), row.seeds) for row in table.rows}
+    lacking = [name if not n else f"{name} ({n} of {of} seeds)" for name, (n, of) in found.items() if n < of]
+    several += f" Not measured yet: {'; '.join(lacking)}." if lacking else ""
     trained = "\n".join(f"- {row.name}: {how_made(row, found)}" for row, found in entries)
     return (
         f"# {table.title}\n\n{table.about}\n\n{body}\n\n{entries[-1][1][-1]['protocol']}{several}\n\n"
@@ -191,8 +198,12 @@ def how_made(row: Row, entries: list[dict]) -> str:
     if not row.command:
         return f"`{made_by(row)}`"
     minutes = statistics.mean(entry["minutes"] for entry in entries)
+    chosen = ", ".join(f"{entry['selected_step']:,}" for entry in entries)
+    chosen = "" if chosen == ", ".join([f"{first['steps']:,}"] * len(entries)) else f", weights of step {chosen}"
     where = f"{first['device']}, commit {first['commit']}, torch {first['torch']}"
-    return f"`{made_by(row)}` ({first['steps']:,} steps of {first['batch_size']}, {minutes:.0f} min each; {where})"
+    return (
+        f"`{made_by(row)}` ({first['steps']:,} steps of {first['batch_size']}{chosen}, {minutes:.0f} min each; {where})"
+    )
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from helpers import make_pipeline
 
-from genmodels import CGANGenerator, CGANPipeline, VAEDecoder, VAEEncoder, VAEPipeline, zoo
+from genmodels import CGANGenerator, CGANPipeline, VAEDecoder, VAEEncoder, VAEPipeline, load_pipeline, zoo
 from genmodels.errors import UserError
 from genmodels.evaluation.by_kind import CLASSIFIED, CLASSIFY_DRAWS, classification_metric, importance_weighted_nll
 from genmodels.evaluation.classifier import Classifier
@@ -73,8 +73,22 @@ def test_labels_are_matched_with_the_models_classes_by_name():
     metric = classification_metric(pipeline, images, labels, judged)
     assert (metric.value, metric.floor) == (1, 0.75)
     assert metric.args == {"images": 12, "draws": CLASSIFY_DRAWS}
-    stream = SimpleNamespace(class_names=["dog", "ant", "eel"])
-    assert class_numbers(pipeline.class_names, stream).tolist() == [3, 0, 2]
+    assert class_numbers(pipeline.class_names, ["dog", "ant", "eel"]).tolist() == [3, 0, 2]
+
+
+def test_classes_of_another_order_are_matched_by_name(monkeypatch):
+    monkeypatch.setattr("genmodels.evaluation.evaluate.KID_SUBSETS", 2)
+    monkeypatch.setattr("genmodels.evaluation.evaluate.MAX_IMAGES", 200)
+    pipeline = load_pipeline("cgan-mnist")
+    monkeypatch.setitem(CLASSIFIED, "CGANPipeline", 10)
+    digits = [str(9 - i) for i in range(10)]
+    metrics = {metric.metric: metric for metric in evaluate(pipeline, "zoo:mnist-sample", classes=digits).metrics}
+    assert metrics["accuracy"].value > 0.9
+    assert metrics["accuracy"].floor > 0.9
+    with pytest.raises(
+        UserError, match=r"The model draws the classes 0, 1, .*, and the images show 5, 3: give the classes"
+    ):
+        evaluate(pipeline, "zoo:mnist-sample", classes=["5", "3"])
 
 
 def test_the_protocol_says_n_split_and_seed(evaluation):

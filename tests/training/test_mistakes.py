@@ -4,8 +4,11 @@ import importlib.util
 import runpy
 import sys
 
+import datasets
+import numpy as np
 import pytest
 from helpers import REPO
+from safetensors import SafetensorError
 
 from genmodels.errors import UserError
 from genmodels.training.checkpoints import save_checkpoint
@@ -44,6 +47,18 @@ def start(monkeypatch, capsys):
         ("vae", ["--report_to", "paper"], "invalid choice: 'paper'"),
         ("vae", ["--importance_samples", "5", "--beta", "2"], "weights the KL term by itself: leave out --beta"),
         ("dcgan", ["--classes", "toad"], "has no class 'toad'"),
+        ("cgan", ["--adam_beta1", "1"], "must be a number from 0 to 0.999999"),
+        ("vae", ["--seed", "5000000000"], "must be an integer from 0 to 2147483647, got '5000000000'"),
+        ("vae", ["--decorrelate"], "--decorrelate is about attributes: add --attributes."),
+        ("vae", ["--sigma", "0.3"], "--sigma is of the gaussian: add --likelihood gaussian."),
+        ("vae", ["--network", "dense", "--upsampling", "nearest"], "--upsampling is of convolutions"),
+        ("cgan", ["--gradient_penalty", "5"], "--gradient_penalty is of a critic: add --preset wgan-gp"),
+        ("cgan", ["--preset", "wgan-gp", "--gradient_penalty", "0"], "Nothing bounds the critic's slope"),
+        ("gan", ["--momentum_steps", "5"], "--momentum_steps is of gradient descent: add --optimizer sgd."),
+        ("gan", ["--preset", "classic", "--adam_beta1", "0.1"], "--adam_beta1 is of Adam: add --optimizer adam."),
+        ("wgan", ["--adam_beta2", "0.99"], "--adam_beta2 is of Adam, and clipping goes with RMSprop"),
+        ("diffusion", ["--watch_inference_steps", "5000"], "must be an integer from 1 to 1000, got '5000'"),
+        ("evaluator", ["--test_split", "exam", "--dry_run"], "has no split 'exam'"),
         ("dcgan", ["--hub_model_id", "alice/x"], "add --push_to_hub"),
         ("cgan", ["--label_noise", "0.1"], "add --loss nonsaturating"),
         ("gan", ["--loss", "relativistic"], "add --loss nonsaturating, or --label_smoothing 0"),
@@ -82,6 +97,45 @@ def test_a_mistake_gets_one_sentence(start, tmp_path, script, arguments, message
     text = start(script, "--output_dir", str(tmp_path / "run"), "--report_to", "none", *arguments)
     assert message in text
     assert "Traceback" not in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["left", "dark"], "dark needs images with it and images without it"),
+        (["left", "right", "--decorrelate"], "An attribute follows from the others"),
+    ],
+)
+def test_attributes_that_cannot_be_learned_lose_no_training(start, tmp_path, arguments, message):
+    rows = {
+        "image": [np.zeros((28, 28), np.uint8)] * 8,
+        "left": [True, False] * 4,
+        "right": [False, True] * 4,
+        "dark": [True] * 8,
+    }
+    types = {name: datasets.Value("bool") for name in ("left", "right", "dark")}
+    features = datasets.Features(image=datasets.Image(), **types)
+    (tmp_path / "data").mkdir()
+    datasets.Dataset.from_dict(rows, features=features).to_parquet(tmp_path / "data/train.parquet")
+    few = ["--train_batch_size", "4", "--max_train_steps", "1", "--base_channels", "4", "--report_to", "none"]
+    run = ["--dataset_name", str(tmp_path / "data"), "--output_dir", str(tmp_path / "run"), *few]
+    (tmp_path / "run/checkpoints/.checkpoint-7.old").mkdir(parents=True)
+    text = start("vae", *run, "--attributes", *arguments)
+    assert message in text
+    assert "The training is saved" in text
+    # What a kill left of an older checkpoint is gone.
+    assert [path.name for path in (tmp_path / "run/checkpoints").iterdir()] == ["checkpoint-1"]
+
+
+def test_a_model_that_does_not_fit_on_the_disk_is_no_traceback(start, tmp_path, monkeypatch):
+    def full(*arguments):
+        raise SafetensorError("I/O error: No space left on device")
+
+    monkeypatch.setattr("genmodels.training.run.save_in_half_precision", full)
+    few = ["--train_batch_size", "4", "--max_train_steps", "1", "--base_channels", "4", "--report_to", "none"]
+    text = start("vae", *few, "--output_dir", str(tmp_path / "run"))
+    assert "model could not be saved (I/O error: No space left on device)" in text
+    assert [path.name for path in (tmp_path / "run/checkpoints").iterdir()] == ["checkpoint-1"]
 
 
 def test_another_runs_folder_is_not_overwritten(start, tmp_path):

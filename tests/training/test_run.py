@@ -6,9 +6,11 @@ import sys
 import pytest
 import torch
 from accelerate import Accelerator
+from helpers import REPO
 from torch import nn
 
 from genmodels.training.arguments import command_line
+from genmodels.training.film import frames_of, step_of
 from genmodels.training.optimization import (
     Average,
     adam_pair,
@@ -54,6 +56,9 @@ def test_the_command_on_the_card_names_no_place_of_this_machine(monkeypatch):
         sys, "argv", ["/somewhere/train/cgan.py", "--dataset_name", "/home/ann/photos", "--classes", "a b"]
     )
     assert command_line() == "accelerate launch train/cgan.py --dataset_name PATH --classes 'a b'"
+    monkeypatch.chdir(REPO / "train")
+    monkeypatch.setattr(sys, "argv", ["cgan.py"])
+    assert command_line() == "accelerate launch train/cgan.py"
 
 
 @pytest.mark.parametrize("words", [["--resume_from_checkpoint", "latest"], ["--resume_from_checkpoint=latest"]])
@@ -77,6 +82,8 @@ def test_a_schedule_depends_on_the_step_alone(name):
         return found
 
     assert rates(7) == rates(0)[7:]
+    # Three steps of warm-up.
+    assert rates(0)[0] < rates(0)[1] < rates(0)[2] < 0.1
 
 
 def test_moments_come_back_in_the_layout_of_their_weights():
@@ -123,3 +130,9 @@ def test_numbers_that_float16_cannot_hold_are_counted():
     assert rounded["generator"]["a"].tolist() == [65504, 1, -65504]
     assert rounded["generator"]["n"] == 10**9
     assert beyond_half_precision({"generator": {"a": torch.tensor([65504.0])}}) == {}
+
+
+def test_the_frames_of_a_film_are_in_the_order_of_their_steps(tmp_path):
+    for step in (500, 999_500, 1_000_000):
+        (tmp_path / f"step-{step:06d}.png").touch()
+    assert [step_of(path) for path in frames_of(tmp_path)] == [500, 999_500, 1_000_000]
