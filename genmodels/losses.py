@@ -38,11 +38,6 @@ def bernoulli_log_likelihood(logits: torch.Tensor, pixel_values: torch.Tensor) -
     return -F.binary_cross_entropy_with_logits(logits, brightness, reduction="none").flatten(1).sum(1)
 
 
-def bernoulli_nll(logits: torch.Tensor, pixel_values: torch.Tensor) -> torch.Tensor:
-    """-log p(x | z) in nats per image: see `bernoulli_log_likelihood`."""
-    return -bernoulli_log_likelihood(logits, pixel_values).mean()
-
-
 def gaussian_log_likelihood(logits: torch.Tensor, pixel_values: torch.Tensor, sigma: float) -> torch.Tensor:
     """log N(x; tanh(logits / 2), sigma^2) of each image in nats, (N,).
 
@@ -50,11 +45,6 @@ def gaussian_log_likelihood(logits: torch.Tensor, pixel_values: torch.Tensor, si
     """
     error = (pixel_values - torch.tanh(logits / 2)).square() / (2 * sigma**2)
     return -error.flatten(1).sum(1) - math.log(sigma * math.sqrt(2 * math.pi)) * pixel_values[0].numel()
-
-
-def gaussian_nll(logits: torch.Tensor, pixel_values: torch.Tensor, sigma: float) -> torch.Tensor:
-    """-log N(x; tanh(logits / 2), sigma^2) in nats per image: see `gaussian_log_likelihood`."""
-    return -gaussian_log_likelihood(logits, pixel_values, sigma).mean()
 
 
 def importance_weighted_nll(
@@ -269,6 +259,17 @@ def augment(images: torch.Tensor, kinds: Iterable[str] = AUGMENTATIONS) -> torch
     return images
 
 
+def translate(images: torch.Tensor, pixels: int, fill: float = 0.0) -> torch.Tensor:
+    """Each image of (N, C, H, H) moved by up to so many pixels along each axis, and filled up with that value."""
+    count, side = len(images), images.shape[-1]
+    first = torch.randint(2 * pixels + 1, (2, count, 1), device=images.device)
+    rows, columns = first + torch.arange(side, device=images.device)
+    image = torch.arange(count, device=images.device)[:, None, None]
+    # Channels last, so that one row of a window is one piece of memory.
+    padded = F.pad(images, [pixels] * 4, value=fill).permute(0, 2, 3, 1)
+    return padded[image, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+
+
 def _recolored(images: torch.Tensor) -> torch.Tensor:
     brightness, saturation, contrast = torch.rand(3, len(images), 1, 1, 1, device=images.device)
     images = images + brightness - 0.5
@@ -279,14 +280,7 @@ def _recolored(images: torch.Tensor) -> torch.Tensor:
 
 
 def _translated(images: torch.Tensor) -> torch.Tensor:
-    count, side = len(images), images.shape[-1]
-    most = round(side / 8)
-    first = torch.randint(2 * most + 1, (2, count, 1), device=images.device)
-    rows, columns = first + torch.arange(side, device=images.device)
-    image = torch.arange(count, device=images.device)[:, None, None]
-    # Channels last, so that one row of a window is one piece of memory.
-    padded = F.pad(images, [most] * 4).permute(0, 2, 3, 1)
-    return padded[image, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+    return translate(images, round(images.shape[-1] / 8))
 
 
 def _cut_out(images: torch.Tensor) -> torch.Tensor:

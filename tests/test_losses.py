@@ -61,30 +61,28 @@ def test_gaussian_kl_is_the_distance_to_the_prior():
     torch.testing.assert_close(losses.gaussian_kl(mean, log_variance), expected)
 
 
-def test_bernoulli_nll_sums_pixels_and_averages_images():
+def test_bernoulli_likelihood_sums_pixels():
     # Logit 0 says 1/2 whatever the pixel is.
-    assert losses.bernoulli_nll(torch.zeros(2, 1, 3, 3), torch.rand(2, 1, 3, 3) * 2 - 1).item() == pytest.approx(
-        9 * LOG2
-    )
+    found = losses.bernoulli_log_likelihood(torch.zeros(2, 1, 3, 3), torch.rand(2, 1, 3, 3) * 2 - 1)
+    assert found.tolist() == pytest.approx([-9 * LOG2] * 2)
     logits = torch.randn(4, 3, 2, 2)
     black_or_white = (torch.rand(4, 3, 2, 2) > 0.5).float()
-    expected = -Independent(Bernoulli(logits=logits), 3).log_prob(black_or_white).mean()
-    torch.testing.assert_close(losses.bernoulli_nll(logits, black_or_white * 2 - 1), expected)
+    expected = Independent(Bernoulli(logits=logits), 3).log_prob(black_or_white)
+    torch.testing.assert_close(losses.bernoulli_log_likelihood(logits, black_or_white * 2 - 1), expected)
 
 
-def test_bernoulli_nll_of_certain_logits_stays_finite():
+def test_bernoulli_likelihood_of_certain_logits_stays_finite():
     logits = torch.full((1, 1, 1, 1), 1e4, requires_grad=True)
-    loss = losses.bernoulli_nll(logits, torch.full((1, 1, 1, 1), -1.0))
-    loss.backward()
-    assert (loss.item(), logits.grad.item()) == (1e4, 1.0)
+    likelihood = losses.bernoulli_log_likelihood(logits, torch.full((1, 1, 1, 1), -1.0))
+    likelihood.sum().backward()
+    assert (likelihood.item(), logits.grad.item()) == (-1e4, -1.0)
 
 
 @pytest.mark.parametrize("sigma", [0.1, 1.0, 2.5])
-def test_gaussian_nll_is_the_density_of_the_mean_image(sigma):
+def test_gaussian_likelihood_is_the_density_of_the_mean_image(sigma):
     logits, pixel_values = torch.randn(4, 3, 2, 2), torch.rand(4, 3, 2, 2) * 2 - 1
-    likelihood = Independent(Normal(torch.tanh(logits / 2), sigma), 3)
-    expected = -likelihood.log_prob(pixel_values).mean()
-    torch.testing.assert_close(losses.gaussian_nll(logits, pixel_values, sigma), expected)
+    expected = Independent(Normal(torch.tanh(logits / 2), sigma), 3).log_prob(pixel_values)
+    torch.testing.assert_close(losses.gaussian_log_likelihood(logits, pixel_values, sigma), expected)
 
 
 def test_importance_weights_by_hand():
@@ -289,8 +287,8 @@ def test_gradient_penalty_agrees_with_finite_differences_and_reaches_the_weights
     "loss",
     [
         lambda x: losses.gaussian_kl(x, x),
-        lambda x: losses.bernoulli_nll(x[..., None, None], torch.zeros(4, 3, 1, 1).double()),
-        lambda x: losses.gaussian_nll(x[..., None, None], torch.zeros(4, 3, 1, 1).double(), 0.5),
+        lambda x: losses.bernoulli_log_likelihood(x[..., None, None], torch.zeros(4, 3, 1, 1).double()).sum(),
+        lambda x: losses.gaussian_log_likelihood(x[..., None, None], torch.zeros(4, 3, 1, 1).double(), 0.5).sum(),
         lambda x: losses.importance_weighted_nll(-x.square(), x[..., None], 2 * x[..., None], x[:, :1]),
         lambda x: losses.nonsaturating_discriminator_loss(x[:, 0], x[:, 1]),
         lambda x: losses.nonsaturating_generator_loss(x[:, 0]),

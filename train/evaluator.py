@@ -14,6 +14,7 @@ import argparse
 import torch
 from torch.nn import functional as F
 
+from genmodels import losses
 from genmodels.errors import UserError
 from genmodels.evaluation.classifier import Classifier
 from genmodels.hub.push import finish_run, require_write_access
@@ -71,18 +72,6 @@ def parse_args() -> argparse.Namespace:
     return parse_arguments(parser, PRESETS)
 
 
-def random_shift(images: torch.Tensor, pixels: int) -> torch.Tensor:
-    """Each image of (N, C, H, W) moved by up to `pixels` in both directions, black coming in."""
-    n, _, height, width = images.shape
-    padded = F.pad(images, (pixels,) * 4, value=-1.0)
-    down, right = torch.randint(2 * pixels + 1, (2, n, 1), device=images.device)
-    rows = (down + torch.arange(height, device=images.device))[:, :, None]
-    columns = (right + torch.arange(width, device=images.device))[:, None, :]
-    return padded.permute(0, 2, 3, 1)[torch.arange(n, device=images.device)[:, None, None], rows, columns].permute(
-        0, 3, 1, 2
-    )
-
-
 def hits(scores: torch.Tensor, batch: dict[str, torch.Tensor]) -> torch.Tensor:
     """Which answers are right: bool (N,), or of attributes (N, A)."""
     if "attributes" in batch:
@@ -136,7 +125,7 @@ def main() -> None:
 
     def cross_entropy(batch: dict[str, torch.Tensor]) -> torch.Tensor:
         """-log p(class | image), or the mean over attributes of -log p(has it or not | image), the image moved at random."""
-        images = random_shift(batch["pixel_values"], args.crop_padding)
+        images = losses.translate(batch["pixel_values"], args.crop_padding, fill=-1.0)
         scores = model(images.contiguous(memory_format=torch.channels_last))
         if args.attributes:
             loss = F.binary_cross_entropy_with_logits(scores, batch["attributes"].float())

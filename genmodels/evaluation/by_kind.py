@@ -108,10 +108,7 @@ def vae_metrics(pipeline: VAEPipeline, images: torch.Tensor, labels: torch.Tenso
         decoded = pipeline.decode(posterior.mean, "pt", class_labels=chunk_labels).images
         error += share * float(((decoded - chunk) / 2).square().mean())
         logits = pipeline.decoder(posterior.sample(generator), chunk_labels, return_logits=True)
-        if config.likelihood == "bernoulli":
-            reconstruction += share * float(losses.bernoulli_nll(logits, chunk))
-        else:
-            reconstruction += share * float(losses.gaussian_nll(logits, chunk, config.sigma))
+        reconstruction -= share * float(pipeline.decoder.log_likelihood(logits, chunk).mean())
         kl += share * float(losses.gaussian_kl(posterior.mean, posterior.log_variance))
     few = evenly(len(images), NLL_IMAGES)
     draws = {"draws": NLL_DRAWS, "images": len(few)}

@@ -87,14 +87,6 @@ def laplacian_pyramid(images: torch.Tensor, num_levels: int) -> list[torch.Tenso
     return [sizes[0], *(fine - expand(coarse) for coarse, fine in pairwise(sizes))]
 
 
-def reconstruct_pyramid(pyramid: list[torch.Tensor]) -> torch.Tensor:
-    """The images of a pyramid: I_k = u(I_k+1) + h_k, equation 4; the inverse of `laplacian_pyramid`. Nothing is clamped."""
-    images, *residuals = pyramid
-    for residual in residuals:
-        images = expand(images) + residual
-    return images
-
-
 def check_pyramid_shape(sample_size: int, num_channels: int, num_levels: int) -> list[int]:
     """The side of the images of each level, the coarsest first.
 

@@ -224,8 +224,8 @@ def by_coverage(folder: None, row: Row, seed: int, dataset_name: str) -> tuple[d
     protocol = (
         f"{POINT_STEPS:,} steps of 256 points, networks of two hidden layers of 64, Adam with a rate of 1e-3. Of {POINTS:,} "
         "points drawn then, those within three standard deviations of a centre are of high quality. The ring has a radius of 2 "
-        "and a standard deviation of 0.1, the grid a spacing of 1 and one of 0.05; published are numbers of a radius of 1 and one "
-        "of 0.01, a spacing of 2 and one of 0.05."
+        "and a standard deviation of 0.1, the grid a spacing of 1 and one of 0.05; published are numbers of a radius of 1 and "
+        "one of 0.01, a spacing of 2 and one of 0.05."
     )
     if seed == 0:
         values["points"] = points
