@@ -5,7 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import runpy
+import shlex
 import shutil
+import sys
 
 import numpy as np
 import pytest
@@ -187,3 +190,14 @@ def test_weights_and_samples_stay_small():
     assert max(sizes.values()) < 8 * 2**20
     counted = [path for path in sizes if path.suffix == ".safetensors" or zoo.ROOT / "samples" in path.parents]
     assert sum(sizes[path] for path in counted) < 40 * 2**20
+
+
+def test_the_commands_on_the_cards_are_legal(monkeypatch):
+    parsers = {}
+    for path in sorted(zoo.ROOT.rglob("training.json")):
+        script, *flags = shlex.split(json.loads(path.read_text())["command"])[2:]
+        monkeypatch.setattr(sys, "argv", [script, *flags, "--output_dir", "runs/there-is-none"])
+        if script not in parsers:
+            parsers[script] = runpy.run_path(str(REPO / script))["parse_args"]
+        # Ends the process if the script does not know a flag.
+        parsers[script]()
