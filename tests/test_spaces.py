@@ -258,8 +258,30 @@ def test_a_space_starts_in_a_fresh_environment(built, fresh_environment, tmp_pat
         assert len(answer["real"]["scores"]) == len(answer["generated"]["scores"]) == 16
         assert 0.5 <= answer["ranked"] <= 1
         assert size_of(call(client, "/sample_many", model="cgan-mnist", num_images=16)) == (112, 112)
+        assert call(client, "/neighbors", model="cgan-mnist", k=2)["total"] == 10_000
     installed = subprocess.run([python, "-m", "pip", "list"], capture_output=True, text=True, check=True).stdout
     assert not {line.split()[0] for line in installed.splitlines()[2:]} & {*ONLY_FOR_TRAINING, "genmodels"}
+
+
+COMPARE = """
+import sys
+sys.modules.update(dict.fromkeys(sys.argv[1:]))
+from genmodels.ui import game, memory, models, real_or_fake
+game.CALIBRATED = memory.COUNT = 6
+store = models.ModelStore(tabs=("real_or_fake", "training"))
+store.load(further=False)
+table = game.Game(real_or_fake.Comparer(store))
+for kind in game.KINDS:
+    answer = table.guess(table.next(kind)["round"])
+    print(*answer["judges"], answer["total"], memory.Memory(store).check(kind, 0)["train"])
+"""
+
+
+def test_images_are_compared_without_the_packages_for_training(built):
+    command = [sys.executable, "-c", COMPARE, *ONLY_FOR_TRAINING]
+    environment = {**os.environ, "PYTHONPATH": ""}
+    done = subprocess.run(command, cwd=built["suite"], env=environment, capture_output=True, text=True, timeout=120)
+    assert done.stdout.splitlines() == [f"discriminator evaluator {n} {n}" for n in (10_000, 5000)], done.stderr
 
 
 # Stands in for the package of that name on ZeroGPU: what is decorated runs in a process of its own, and all that goes there

@@ -6,11 +6,11 @@ import hashlib
 import json
 import math
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
 from .. import zoo
-from ..data import ImageStream, load_images
 from ..errors import UserError
 from ..pipelines import ImagePipeline
 from ..pipelines.source import fetch, locate
@@ -18,6 +18,9 @@ from ..privacy import public_name
 from .attributes import balanced_accuracies
 from .classifier import Classifier
 from .report import Evaluation, Metric
+
+if TYPE_CHECKING:
+    from ..data import ImageStream
 
 BATCH = 500
 
@@ -84,6 +87,9 @@ def evaluate_classifier(
     Raises:
         UserError: no such data, no labels in it, or images of another shape than the classifier's.
     """
+    # It needs `datasets`, which a Space has not.
+    from ..data import load_images
+
     shape = {"sample_size": classifier.config.sample_size, "num_channels": classifier.config.num_channels}
     names = classifier.config.attribute_names
     options = {"attributes": names, "batch_size": BATCH, "num_workers": 0, **shape}

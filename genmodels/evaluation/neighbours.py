@@ -8,7 +8,6 @@ from pathlib import Path
 import torch
 
 from .. import zoo
-from ..data import load_images
 from ..errors import UserError
 from ..pipelines.base import ImagePipeline, NeighborsOutput, check_count, check_output_type, to_output, to_pixel_values
 from .evaluators import BATCH, features_of, find_evaluator, load_classifier
@@ -105,6 +104,9 @@ def neighbors(
                 f"There are no built-in training images of {described}: give dataset, a Hub id, a folder or a tensor."
             )
     if isinstance(dataset, str | Path):
+        # It needs `datasets`, which a Space has not.
+        from ..data import load_images
+
         stream = load_images(
             str(dataset), split=split, batch_size=BATCH, num_workers=0, sample_size=size, num_channels=channels
         )
