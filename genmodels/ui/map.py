@@ -192,10 +192,7 @@ def functions(store: ModelStore) -> list[Callable]:
 
     @server_function
     def example(payload: dict) -> dict:
-        store.pipe(MAP)
-        real = store.real_images(MAP)
-        if real is None:
-            raise UserError("There are no real images for this model.")
+        real = store.real_images_beside(MAP)
         index = integer(payload.get("index"), 0, len(real.test) - 1, 0)
         return example_answer(store, real, index)
 

@@ -67,8 +67,13 @@ MAX_REPOSITORIES = 100
 # In a training command what says nothing of the training, and an arXiv number or an address in its papers.
 OUTPUT_DIR = re.compile(r" --output_dir \S+")
 ADDRESS, MAX_PAPERS = re.compile(r"\d{4}\.\d{4,5}|https://[\w./-]+"), 12
-# The built-in images that stand for "real", by the number of channels of a model.
+# The built-in images that stand for "real", by the number of channels of a model; what they are, the dataset that they were
+# drawn from, and which of its classes, if not all.
 REAL_SAMPLES = {1: "zoo:mnist-sample", 3: "zoo:cifar10-frogs-sample"}
+ORIGINS = {
+    "zoo:mnist-sample": ("MNIST digits", "ylecun/mnist", None),
+    "zoo:cifar10-frogs-sample": ("CIFAR-10 frogs", "uoft-cs/cifar10", ["frog"]),
+}
 
 
 class NotReadyError(Exception):
@@ -139,6 +144,16 @@ class Model:
                 if ADDRESS.fullmatch(paper)
             },
         }
+
+    @property
+    def sample(self) -> str | None:
+        """The built-in images that are drawn from those its training.json names; None if there are none, or it names none."""
+        training, name = self.read("training.json"), REAL_SAMPLES.get(self.num_channels)
+        dataset, classes = training.get("dataset"), training.get("classes")
+        if name is None or training.get("split") != "train" or not isinstance(classes, list | None):
+            return None
+        _, origin, chosen = ORIGINS[name]
+        return name if dataset == name or (dataset == origin and chosen in (None, classes)) else None
 
     def read(self, file: str) -> dict:
         """A JSON file beside its model_index.json; empty if there is none that can be read."""
@@ -267,10 +282,12 @@ class ModelStore:
             return self._first_pages[tab]
 
     def real_images(self, kind: str) -> RealImages | None:
-        """Real images that a model can be compared with, in its size; None if the package has none that fit."""
+        """Images like those that a model learned from, in its size; None if the package has none, or they are not known."""
         model = self.models[kind]
+        if model.sample is None:
+            return None
         # One copy for all models that want the same.
-        key = (model.num_channels, model.sample_size, tuple(model.class_names) if kind == CLASSES else None)
+        key = (model.sample, model.sample_size, str(wanted_classes(model)), kind == CLASSES)
         with self._real_lock:
             if key not in self._real:
                 self._real[key] = load_real_images(model)
@@ -286,7 +303,7 @@ class ModelStore:
         self.pipe(kind)
         real = self.real_images(kind)
         if real is None:
-            raise UserError("The package has no real images like this model's, so there is nothing to compare with.")
+            raise UserError(without_real_images(self.models[kind]))
         return real
 
 
@@ -328,22 +345,35 @@ def load_model(model: Model) -> None:
         print(model.reason, file=sys.stderr)
 
 
+def wanted_classes(model: Model) -> list | None:
+    """Names of the classes of which a model's real images may be; None for all."""
+    # A discriminator that wants a label with each image can be shown classes of the same name only.
+    return model.class_names if model.kind == CLASSES else model.read("training.json").get("classes")
+
+
+def without_real_images(model: Model) -> str:
+    """Why there are no real images beside a model, in one sentence."""
+    dataset = model.read("training.json").get("dataset")
+    if not isinstance(dataset, str):
+        why = f"It is not known what {model.title} learned from, since no training.json beside it names a dataset"
+    else:
+        why = f"{model.title} learned from {dataset[:80]}, and the package has no sample of just those images"
+    return f"{why}: there is nothing to compare with."
+
+
 def load_real_images(model: Model) -> RealImages | None:
-    """See `ModelStore.real_images`."""
-    name = REAL_SAMPLES.get(model.num_channels)
-    if name is None:
-        return None
-    splits = [zoo.load_sample(name, split) for split in ("train", "test")]
-    class_names, unchanged = splits[0].class_names, True
+    """See `ModelStore.real_images`; for a model that has a sample."""
+    splits = [zoo.load_sample(model.sample, split) for split in ("train", "test")]
+    class_names, wanted, unchanged = splits[0].class_names, wanted_classes(model), True
     kept = []
     for sample in splits:
         images, labels = sample.images, np.asarray(sample.labels)
-        if model.kind == CLASSES and class_names != model.class_names:
-            # The discriminator wants a label with each image: only classes of the same name can be shown to it.
+        known = np.array([wanted is None or n in wanted for n in class_names])[labels]
+        if not known.all() or (model.kind == CLASSES and class_names != wanted):
             unchanged = False
-            known = np.array([n in model.class_names for n in class_names])[labels]
             images, labels = images[known], labels[known]
-            labels = np.array([model.class_names.index(class_names[i]) for i in labels], dtype=np.int64)
+            if model.kind == CLASSES:
+                labels = np.array([wanted.index(class_names[i]) for i in labels], dtype=np.int64)
         if images.shape[1] != model.sample_size:
             unchanged = False
             images = resized(images, model.sample_size)
@@ -352,8 +382,7 @@ def load_real_images(model: Model) -> RealImages | None:
         return None
     (train, train_labels), (test, test_labels) = kept
     names = model.class_names if model.kind == CLASSES else class_names
-    title = "MNIST digits" if model.num_channels == 1 else "CIFAR-10 frogs"
-    return RealImages(title, name, train, test, train_labels, test_labels, names, unchanged)
+    return RealImages(ORIGINS[model.sample][0], model.sample, train, test, train_labels, test_labels, names, unchanged)
 
 
 def resized(images: np.ndarray, size: int) -> np.ndarray:

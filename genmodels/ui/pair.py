@@ -64,6 +64,8 @@ def first_spot(vae: dict, autoencoder: dict) -> list[float]:
 def first_page(store: ModelStore) -> dict:
     """Both maps on the same square, and what lies under the cursor."""
     models = models_of(store)
+    for kind in PAIR:
+        store.real_images_beside(kind)
     scatters = {kind: scatter(store, kind) for kind in PAIR}
     limit = max(limit for _, limit in scatters.values())
     z = first_spot(*(scatters[kind][0] for kind in PAIR))

@@ -22,7 +22,9 @@ def functions(store: ModelStore) -> list[Callable]:
 def build(store: ModelStore) -> gr.HTML:
     """The tab's contents."""
     known = replay.replays(store)
-    kinds = [[kind, title_of(store.models[kind])] for kind in memory.KINDS if kind in store.models]
+    # Beside other images than its own a model that has learned by heart would look as if it had not.
+    compared = [kind for kind in memory.KINDS if kind in store.models and store.models[kind].sample is not None]
+    kinds = [[kind, title_of(store.models[kind])] for kind in compared]
     views = [
         ["live", "Live"],
         *([["replay", "Replay"]] if known else []),

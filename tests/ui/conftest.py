@@ -45,6 +45,15 @@ def save_models(folder: Path, vae: dict, dcgan: dict, cgan: dict) -> Path:
     DCGANPipeline(DCGANGenerator(latent_dim=8, **dcgan).eval(), scorer.eval()).save_pretrained(folder / "dcgan")
     judge = CGANDiscriminator(**cgan)
     CGANPipeline(CGANGenerator(latent_dim=8, label_dim=4, **cgan).eval(), judge.eval()).save_pretrained(folder / "cgan")
+    grey = {"dataset": "ylecun/mnist", "split": "train", "classes": None}
+    frogs = {"dataset": "uoft-cs/cifar10", "split": "train", "classes": ["frog"]}
+    for name, channels in (
+        ("vae", vae.get("num_channels", 1)),
+        ("autoencoder", vae.get("num_channels", 1)),
+        ("dcgan", dcgan.get("num_channels", 3)),
+        ("cgan", cgan.get("num_channels", 1)),
+    ):
+        (folder / name / "training.json").write_text(json.dumps(grey if channels == 1 else frogs))
     return folder
 
 

@@ -8,7 +8,7 @@ import shutil
 import pytest
 
 from genmodels.errors import UserError
-from genmodels.ui import classes, map, real_or_fake, samples
+from genmodels.ui import classes, map, real_or_fake, samples, training
 from genmodels.ui.models import (
     AUTOENCODER,
     BUILT_IN,
@@ -121,6 +121,51 @@ def test_a_vae_with_classes_stands_behind_the_conditional_gans(usual_models, tmp
     models = {model.title: model for model in find_models(str(folder))}
     assert models["a-vae"].kind == kind
     assert next(model.title for model in models.values() if model.kind == CLASSES) == "cgan"
+
+
+@pytest.mark.parametrize(
+    ("facts", "digits"),
+    [
+        ({"dataset": "ylecun/mnist", "split": "train", "classes": None}, "0123456789"),
+        ({"dataset": "zoo:mnist-sample", "split": "train", "classes": ["3", "7"]}, "37"),
+        ({"dataset": "ylecun/mnist", "split": "test", "classes": None}, None),
+        ({"dataset": "ylecun/mnist", "split": "train", "classes": 7}, None),
+        ({"dataset": "ylecun/mnist", "split": "train", "classes": [{}]}, None),
+        ({"dataset": "someone/letters", "split": "train", "classes": None}, None),
+        ({"dataset": None, "split": "train", "classes": None}, None),
+        ({}, None),
+    ],
+)
+def test_real_images_are_those_that_the_model_learned_from(usual_models, tmp_path, facts, digits):
+    for kind in ("vae", "autoencoder"):
+        shutil.copytree(usual_models / kind, tmp_path / kind)
+        (tmp_path / kind / "training.json").write_text(json.dumps(facts))
+    store = ModelStore(str(tmp_path), tabs=("map",))
+    store.load()
+    real = store.real_images(MAP)
+    if digits:
+        assert {real.class_names[i] for labels in (real.train_labels, real.test_labels) for i in labels} == set(digits)
+        assert real.unchanged == (len(digits) == 10)
+        return
+    assert real is None
+    says = "learned from someone/letters" if facts.get("dataset") == "someone/letters" else "nothing to compare with"
+    (example,) = (f for f in map.functions(store) if f.__name__ == "example")
+    assert says in example({})["message"]
+    assert says in pair_of(store)["message"]
+    page = map.first_page(store)
+    assert (page["points"], "example" in page) == (None, False)
+
+
+def test_all_classes_of_a_dataset_are_not_the_one_that_the_package_has(usual_models, tmp_path):
+    shutil.copytree(usual_models / "dcgan", tmp_path / "dcgan")
+    facts = {"dataset": "uoft-cs/cifar10", "split": "train", "classes": None}
+    (tmp_path / "dcgan" / "training.json").write_text(json.dumps(facts))
+    store = ModelStore(str(tmp_path), tabs=("real_or_fake", "training"))
+    store.load(further=False)
+    assert store.real_images(SAMPLES) is None
+    page = real_or_fake.first_page(store)[SAMPLES]
+    assert (page["compare"]["real"], page["neighbours"], "game" in page) == (None, None, False)
+    assert [kind for kind, _ in training.build(store).props["page"]["kinds"]] == [CLASSES]
 
 
 def pair_of(store: ModelStore) -> dict:
