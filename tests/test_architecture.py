@@ -41,7 +41,7 @@ ALLOWED = {
         "package",
     },
     "live": {"models", "losses", "evaluation", "errors"},
-    "ui": {"pipelines", "zoo", "evaluation", "errors", "models", "live"},
+    "ui": {"pipelines", "zoo", "evaluation", "errors", "retries", "models", "live"},
     "__main__": {"pipelines", "evaluation", "hub", "zoo", "errors", "grid", "package"},
 }
 CODE = sorted(

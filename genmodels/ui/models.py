@@ -18,6 +18,7 @@ import numpy as np
 
 from .. import zoo
 from ..errors import UserError
+from ..retries import is_transient
 from .nearest import Neighbours
 
 logger = logging.getLogger(__name__)
@@ -454,8 +455,10 @@ def read_model(folder: Path, name: str) -> Model | None:
         elif kind == MAP and "attributes" in networks and config.get("num_channels") == 3:
             kind = FACES
         model = Model(kind, name, class_name, config, folder=folder)
-        if not 1 <= model.sample_size <= MAX_SIDE or model.num_channels not in REAL_SAMPLES:
-            raise ValueError(f"{model.num_channels} channels of {model.sample_size} pixels are not possible")
+        if model.num_channels not in REAL_SAMPLES:
+            raise ValueError(f"{model.num_channels} channels are not possible")
+        if not 1 <= model.sample_size <= MAX_SIDE:
+            raise ValueError(f"{model.sample_size} pixels are not possible")
         # Models of other kinds may have classes too, or say that they have none.
         fewest = 1 if kind == CLASSES else 0
         if not fewest <= int(config.get("num_classes") or fewest) <= MAX_CLASSES or len(model.class_names) < fewest:
@@ -552,7 +555,7 @@ def find_in_folder(folder: Path) -> list[Model | None]:
 def find_on_hub(name: str) -> list[Model | None]:
     """The models of a Hub namespace, or the one of a Hub id, judged by their JSON files."""
     from huggingface_hub import HfApi, hf_hub_download
-    from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, HFValidationError
+    from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError
 
     def read(repository: str) -> Model | None:
         index = Path(hf_hub_download(repository, "model_index.json"))
@@ -577,7 +580,12 @@ def find_on_hub(name: str) -> list[Model | None]:
             except EntryNotFoundError:
                 continue  # a repository of another kind
         return found
-    except (HfHubHTTPError, HFValidationError, OSError, ValueError) as error:
+    except UserError:
+        raise
+    except Exception as error:
+        # The HTTP library's own errors, whichever it is, count as transient.
+        if not isinstance(error, HfHubHTTPError | OSError | ValueError) and not is_transient(error):
+            raise
         raise UserError(
             f"--models {name}: there is no such folder, and the Hub has no readable models of that name or cannot be "
             f"reached ({type(error).__name__})."

@@ -74,8 +74,10 @@ def test_a_broken_model_is_reported_and_the_others_work(usual_models, tmp_path):
     (weights,) = (folder / "vae" / "decoder").glob("*.safetensors")
     weights.write_bytes(b"not weights")
     (folder / "cgan" / "generator" / "config.json").write_text("{")
+    (folder / "autoencoder" / "decoder" / "config.json").write_text('{"num_channels": 0, "sample_size": 32}')
     store = ModelStore(str(folder))
     assert "config.json" in store.models[CLASSES].reason
+    assert "0 channels are not possible" in store.models[AUTOENCODER].reason
     build(store)
     store.load()
     (decode,) = (f for f in map.functions(store) if f.__name__ == "decode")
@@ -199,9 +201,14 @@ def test_nothing_usable_is_an_error(tmp_path):
         ModelStore(str(other))
 
 
-def test_an_unreachable_hub_is_one_sentence(monkeypatch):
+class TransportError(Exception):
+    """As the HTTP library's own errors are called, of which the client lets some through."""
+
+
+@pytest.mark.parametrize("error", [OSError, TransportError])
+def test_an_unreachable_hub_is_one_sentence(monkeypatch, error):
     def refuse(*arguments, **options):
-        raise OSError("no network")
+        raise error("no network")
 
     monkeypatch.setattr("huggingface_hub.hf_hub_download", refuse)
     monkeypatch.setattr("huggingface_hub.HfApi.list_models", refuse)
