@@ -421,7 +421,14 @@ class _RowStream(IterableDataset):
         if self.label_column is None:
             return [0] * len(batch[self.image_column])
         labels = batch[self.label_column]
-        return labels if self.numbers is None else [self.numbers.get(label) for label in labels]
+        if self.numbers is not None:
+            return [self.numbers.get(label) for label in labels]
+        if None in labels or min(labels) < 0:
+            raise UserError(
+                f"The column {self.label_column} has no label for some images: choose the labelled ones with --classes, or "
+                "remove the others from the dataset."
+            )
+        return labels
 
     def _attributes(self, batch: dict) -> list[tuple[bool, ...]]:
         """The attributes of each row, as many as are asked for."""
@@ -432,7 +439,9 @@ class _RowStream(IterableDataset):
             return [()] * len(batch[self.image_column])
         return list(zip(*(batch[name] for name in self.attributes), strict=True))
 
-    def _open_image(self, value: dict) -> Image.Image:
+    def _open_image(self, value: dict | None) -> Image.Image:
+        if value is None:
+            raise UserError(f"The column {self.image_column} has rows without an image: remove them from the dataset.")
         name = value.get("path") or "an image of the dataset"
         try:
             if value["bytes"] is None:

@@ -291,6 +291,18 @@ def test_an_unreadable_image_is_named(image_folder, num_workers):
         take(load_images(str(image_folder), batch_size=10, num_workers=num_workers), 1)
 
 
+@pytest.mark.parametrize(
+    ("column", "values"), [("picture", [None, numbered(1)]), ("label", [0, None]), ("label", [0, -1])]
+)
+@pytest.mark.parametrize("last", [False, True], ids=["first", "later"])
+def test_rows_without_image_or_label_name_the_column(tmp_path, column, values, last):
+    features = datasets.Features({"picture": datasets.Image(), "label": datasets.ClassLabel(names=["even", "odd"])})
+    rows = {"picture": [numbered(i) for i in range(2)], "label": [0, 1], column: values[::-1] if last else values}
+    datasets.Dataset.from_dict(rows, features=features).to_parquet(tmp_path / "train.parquet")
+    with pytest.raises(UserError, match=f"The column {column} has .* from the dataset"):
+        take(load_images(str(tmp_path), batch_size=2, num_workers=0), 1)
+
+
 def test_images_of_different_sizes_need_a_resolution(image_folder):
     numbered(0, size=20).save(image_folder / "white" / "big.png")
     with pytest.raises(UserError, match="--resolution"):
