@@ -311,8 +311,9 @@ def add_api(store: ModelStore, tabs: Sequence[str] = models.TABS) -> None:
 
         def run() -> dict:
             chosen = named(model, compared, real_or_fake.KINDS)
-            given = scored(chosen, image, class_label) if image != "" else None
+            # It says so if the model has no discriminator.
             answer = comparer.compare(chosen.kind, seeded("seed", seed), picture)
+            given = scored(chosen, image, class_label) if image != "" else None
             sides = {side: answer[side] and {key: answer[side][key] for key in SCORED} for side in real_or_fake.SIDES}
             return {**sides, "ranked": answer.get("ranked"), "given": given}
 

@@ -6,16 +6,19 @@ import asyncio
 import base64
 import io
 import logging
+import shutil
 import socket
 
+import gradio as gr
 import numpy as np
 import pytest
 from gradio_client import Client
 from gradio_client.exceptions import AppError
 from PIL import Image
 
+from genmodels import DCGANPipeline
 from genmodels.errors import UserError
-from genmodels.ui import inputs, suite
+from genmodels.ui import api, inputs, suite
 from genmodels.ui.inputs import read_image
 from genmodels.ui.models import FACES, ModelStore, read_folder
 from genmodels.ui.suite import build, launch
@@ -149,6 +152,19 @@ def test_a_discriminator_compares(client):
     one = client.predict(model="cgan", image=GREY, class_label="3", api_name="/discriminate")
     other = client.predict(model="cgan", image=GREY, class_label="4", api_name="/discriminate")
     assert one["given"] != other["given"]
+
+
+def test_an_image_for_a_model_without_discriminator_is_refused_in_words(usual_models, tmp_path, monkeypatch):
+    shutil.copytree(usual_models / "dcgan", tmp_path / "dcgan")
+    pipe = DCGANPipeline.from_pretrained(tmp_path / "dcgan")
+    DCGANPipeline(pipe.generator).save_pretrained(tmp_path / "alone")
+    store = ModelStore(str(tmp_path / "alone"), tabs=("real_or_fake",))
+    store.load(further=False)
+    functions = {}
+    monkeypatch.setattr(api.gr, "api", lambda function, **options: functions.update({function.__name__: function}))
+    api.add_api(store, ("real_or_fake",))
+    with pytest.raises(gr.Error, match="without its discriminator"):
+        functions["discriminate"](model="alone", image=as_text(Image.new("RGB", (32, 32))))
 
 
 def test_neighbors_of_a_training_image_begin_with_itself(client, usual_store):
