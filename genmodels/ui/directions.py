@@ -23,14 +23,16 @@ class Directions:
 
     def __init__(self):
         self._found: dict[str, object] = {}
-        self._lock = threading.Lock()
+        self._locks: dict[str, threading.Lock] = {}
 
     def of(self, model: Model, pipe):
         """A `DirectionsOutput` of at most SLIDERS directions."""
-        with self._lock:
-            if model.name not in self._found:
-                self._found[model.name] = pipe.principal_directions(min(SLIDERS, pipe.latent_dim))
-            return self._found[model.name]
+        if model.name not in self._found:
+            # Seconds: who asks for another model does not wait for them.
+            with self._locks.setdefault(model.name, threading.Lock()):
+                if model.name not in self._found:
+                    self._found[model.name] = pipe.principal_directions(min(SLIDERS, pipe.latent_dim))
+        return self._found[model.name]
 
 
 @functools.lru_cache(STARTS)

@@ -6,13 +6,16 @@ import base64
 import io
 import json
 import shutil
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from genmodels.ui import breed, classes, map, pair, real_or_fake, samples, training
-from genmodels.ui.models import ModelStore
+from genmodels.ui import breed, classes, directions, map, pair, real_or_fake, samples, training
+from genmodels.ui.models import Model, ModelStore
 from genmodels.ui.nearest import Neighbours
 from genmodels.ui.pictures import FRAMES, PNG_PREFIX, to_bytes
 
@@ -192,6 +195,34 @@ def test_only_models_of_one_latent_breed(gan_store):
     for model in gan_store.gallery:
         answer = loop({"model": model.name})
         assert answer["status"] == ("ok" if breed.breeds(model) else "error")
+
+
+def test_one_models_directions_do_not_wait_for_anothers():
+    begun, go_on = threading.Event(), threading.Event()
+    calls = []
+
+    def slow(count):
+        calls.append(count)
+        begun.set()
+        assert go_on.wait(60)
+        return "slow"
+
+    pipes = {
+        "a": SimpleNamespace(latent_dim=3, principal_directions=slow),
+        "b": SimpleNamespace(latent_dim=3, principal_directions=lambda count: "quick"),
+    }
+    found = directions.Directions()
+
+    def of(name: str):
+        return found.of(Model("samples", name), pipes[name])
+
+    with ThreadPoolExecutor(3) as pool:
+        both = [pool.submit(of, "a") for _ in range(2)]
+        assert begun.wait(60)
+        assert pool.submit(of, "b").result(60) == of("b") == "quick"
+        go_on.set()
+        assert [future.result(60) for future in both] == ["slow", "slow"]
+    assert calls == [3]
 
 
 def test_images_move_along_principal_directions(usual_store):
