@@ -267,6 +267,8 @@ def to_pixel_values(images: Images, sample_size: int, num_channels: int) -> torc
         raise ValueError(
             f"Expected {num_channels} channel(s) of {sample_size}x{sample_size} pixels, got shape {tuple(images.shape)}; {form}."
         )
+    if not len(pixel_values):
+        raise ValueError("There are no images: give one or more.")
     if not torch.isfinite(pixel_values).all() or pixel_values.min() < low - 1e-3 or pixel_values.max() > high + 1e-3:
         raise ValueError(f"The images have values out of range; {form}.")
     return pixel_values if low < 0 else pixel_values * 2 - 1

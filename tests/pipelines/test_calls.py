@@ -172,6 +172,9 @@ class TestForms:
         for nothing in ([], "image.png", None, [np.zeros((28, 28))]):
             with pytest.raises(ValueError, match="images must be a PIL image, a non-empty list of them"):
                 vae.encode(nothing)
+        for nothing in (torch.zeros(0, 1, 28, 28), np.zeros((0, 28, 28, 1))):
+            with pytest.raises(ValueError, match="There are no images"):
+                vae.encode(nothing)
         with pytest.raises(ValueError, match=r"Got an array of shape \(28, 28\); arrays are \(N, H, W, C\)"):
             vae.encode(np.zeros((28, 28)))
         for wrong in (torch.zeros(1, 3, 28, 28), torch.zeros(28, 28), np.zeros((1, 1, 28, 28))):
