@@ -55,14 +55,14 @@ def row_answer(store: ModelStore, model: Model, seed: int, a: int, b: int) -> di
     latents = vectors(seed)[:, : pipe.latent_dim]
     images = to_bytes(pipe(latents=latents, output_type="np").images)
     way = pipe.interpolate(latents[a], latents[b], FRAMES, output_type="np", **classes_of(pipe, a, b)).images
-    loaded = [other for other in store.gallery if other.reason is None]
+    drawn = [other for other in store.gallery if other.pipe is not None and other.pipe.latent_dim <= LONGEST]
     return {
         "model": model.name,
         "size": images.shape[1],
         "latent_dim": pipe.latent_dim,
         "sheet": sheet_uri(images, COLUMNS),
         "film": sheet_uri(to_bytes(way), FRAMES),
-        "code": snippets.side_by_side(loaded, seed, COLUMNS, LONGEST),
+        "code": snippets.side_by_side(drawn, seed, COLUMNS, LONGEST),
     }
 
 

@@ -65,6 +65,12 @@ def test_a_latent_that_is_too_long_is_refused_in_words(gan_store):
         gallery.row_answer(gan_store, model, 0, 0, 1)
 
 
+def test_a_latent_that_is_too_long_stands_in_no_models_program(gan_store, monkeypatch):
+    monkeypatch.setattr(gallery, "LONGEST", 10)
+    code = gallery.row_answer(gan_store, gan_store.gallery[0], 0, 0, 1)["code"]
+    assert [model.name in code for model in gan_store.gallery] == [True, True, False]
+
+
 def test_diffusion_is_called_without_truncation(gan_store):
     calls = []
 
