@@ -63,8 +63,9 @@ TABS = tuple(KINDS_SHOWN)
 MAX_SIDE, MAX_CLASSES = 1024, 10_000
 # The maps are planes.
 MAP_DIM = 2
-# Repositories of a Hub namespace that are looked at.
+# Repositories of a Hub namespace that are looked at, and what is shown of a model before its weights are there, in bytes at most.
 MAX_REPOSITORIES = 100
+BESIDE, MAX_BESIDE = ("evaluation.json", "training.json", "film.webp", "metrics.jsonl"), 20_000_000
 # In a training command what says nothing of the training, and an arXiv number or an address in its papers.
 OUTPUT_DIR = re.compile(r" --output_dir \S+")
 ADDRESS, MAX_PAPERS = re.compile(r"\d{4}\.\d{4,5}|https://[\w./-]+"), 12
@@ -555,14 +556,21 @@ def find_in_folder(folder: Path) -> list[Model | None]:
 def find_on_hub(name: str) -> list[Model | None]:
     """The models of a Hub namespace, or the one of a Hub id, judged by their JSON files."""
     from huggingface_hub import HfApi, hf_hub_download
-    from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError
+    from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, OfflineModeIsEnabled
 
     def read(repository: str) -> Model | None:
         index = Path(hf_hub_download(repository, "model_index.json"))
         class_name, networks = read_index(index)
         if class_name not in KIND_OF_CLASS:
             return None
-        for file in (*(f"{network}/config.json" for network in networks), "evaluation.json"):
+        try:
+            beside = HfApi().get_paths_info(repository, list(BESIDE))
+        except Exception as error:
+            if not isinstance(error, OfflineModeIsEnabled) and not is_transient(error):
+                raise
+            beside = []  # what is in the cache lies beside the index already
+        wanted = [file.path for file in beside if getattr(file, "size", math.inf) <= MAX_BESIDE]
+        for file in (*(f"{network}/config.json" for network in networks), *wanted):
             try:
                 hf_hub_download(repository, file)
             except EntryNotFoundError:

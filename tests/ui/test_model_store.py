@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from types import SimpleNamespace
 
 import pytest
 
@@ -224,17 +225,35 @@ def test_a_namespace_is_searched_for_models(monkeypatch, usual_models, tmp_path)
         def __init__(self, name):
             self.id = f"someone/{name}"
 
+    asked = []
+
     def download(repository, path):
+        asked.append((repository.split("/")[1], path))
         file = usual_models / repository.split("/")[1] / path
         if not file.is_file():
             raise EntryNotFoundError("no such file")
         return str(file)
 
+    def sizes(self, repository, files):
+        assert {"evaluation.json", "film.webp", "metrics.jsonl"} < set(files)
+        small, large = SimpleNamespace(path="training.json", size=900), SimpleNamespace(path="film.webp", size=10**9)
+        return [small, large]
+
     infos = [Info(name) for name in ("vae", "data", "cgan")]
     monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
     monkeypatch.setattr("huggingface_hub.HfApi.list_models", lambda self, author, limit: infos)
+    monkeypatch.setattr("huggingface_hub.HfApi.get_paths_info", sizes)
     store = ModelStore("someone")
+    assert ("vae", "training.json") in asked
+    assert "film.webp" not in [file for _, file in asked]
     assert (store.models[MAP].name, store.models[CLASSES].name) == ("someone/vae", "someone/cgan")
+
+    def refuse(*arguments):
+        raise TransportError("no network")
+
+    # What is in the cache does without.
+    monkeypatch.setattr("huggingface_hub.HfApi.get_paths_info", refuse)
+    assert ModelStore("someone").models[MAP].name == "someone/vae"
 
 
 def test_the_digest_follows_the_weights(usual_models, tmp_path):
