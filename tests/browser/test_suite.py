@@ -46,6 +46,21 @@ LAYOUT_SHIFT = """() => new Promise(resolve => {
 GOOD_LAYOUT_SHIFT = 0.1
 
 
+# Holds back the answers of one function of the server, and counts in window.most how many calls of it were under way at once.
+SLOW = """([name, ms]) => {
+    const ask = window.fetch;
+    let now = 0;
+    window.most = 0;
+    window.fetch = async (url, options) => {
+        if (!String(options?.body).includes(`"fn_name":"${name}"`)) return ask(url, options);
+        window.most = Math.max(window.most, ++now);
+        const answer = await ask(url, options);
+        await new Promise(done => setTimeout(done, ms));
+        now -= 1;
+        return answer;
+    };
+}"""
+
 # Views of maps: their names, where the pointer moves, what it draws, and what says that they are there.
 MAPS = [
     ("the VAE", ".stage", "canvas.picture", ".where:has-text('z₁ = ')"),
@@ -375,6 +390,15 @@ def test_a_real_image_is_compared_with_training_images(warm_page):
     wait_for_change(warm_page, tab.locator(".generated .tiles canvas").first, before)
     tab.get_by_text("Out of 5,000 training images").wait_for(timeout=30_000)
     assert "DCGANPipeline" in tab.locator(".code code").inner_text()
+    # Image, score and neighbours are of one draw, however late the draw comes.
+    warm_page.evaluate(SLOW, ["compare", 700])
+    chosen, large = tab.locator(".real .tiles button").nth(3), tab.locator(".near canvas.large")
+    for button in ("New images", "Digits"):
+        before = pixels(chosen.locator("canvas"))
+        tab.get_by_role("button", name=button).click()
+        wait_for_change(warm_page, chosen.locator("canvas"), before)
+        wait_until(warm_page, lambda: pixels(large) == pixels(chosen.locator("canvas")), 10)
+        assert tab.locator(".chosen").inner_text().endswith(f"score {chosen.locator('.score').inner_text()}")
 
 
 def test_a_child_takes_its_parents_place(warm_page):

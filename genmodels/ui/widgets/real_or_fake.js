@@ -2,7 +2,7 @@ const state = { kind: page.kinds[0].kind, seed: 7, shown: null, chosen: ['genera
 const seed = $('.seed'), large = $('.large'), plot = $('.plot');
 seed.max = page.max_seed;
 
-const askCompare = latest(server.compare, (answer, job) => showCompare(answer), message => {
+const askCompare = latest(server.compare, async answer => { await showCompare(answer); if (answer.real) near(); }, message => {
   notice(message, true);
   $('.sides').hidden = $('.scale').hidden = true;
 });
@@ -45,8 +45,11 @@ async function showCompare(answer) {
   fit();
 }
 
-async function showNear(answer) {
-  const sheet = await loadImage(answer.sheet), size = state.shown.size, columns = page.neighbours + 1;
+async function showNear(answer, job) {
+  const sheet = await loadImage(answer.sheet), now = wanted();
+  // What belongs to images that are gone is not shown; that of the new ones is on its way.
+  if (Object.keys(now).some(name => now[name] !== job.payload[name])) return;
+  const size = state.shown.size, columns = page.neighbours + 1;
   paintFrame(large, sheet, 0, columns, size);
   const score = state.shown[answer.side].scores[answer.index], labels = state.shown[answer.side].labels;
   $('.chosen').textContent = `${answer.side === 'real' ? t`Real image ${answer.index + 1}` : t`Generated image ${answer.index + 1}`}${labels ? `, ${t`class ${labels[answer.index]}`}` : ''}, ${t`score ${signed(score)}`}`;
@@ -68,7 +71,8 @@ function choose(side, index) {
   press();
   near();
 }
-const near = () => askNear({ kind: state.kind, seed: state.seed, side: state.chosen[0], index: state.chosen[1] });
+const wanted = () => ({ kind: state.shown.kind, seed: state.shown.seed, side: state.chosen[0], index: state.chosen[1] });
+const near = () => askNear(wanted());
 function press() {
   for (const side of ['real', 'generated']) {
     [...$(`.${side} .tiles`).children].forEach((tile, i) => tile.setAttribute('aria-pressed', String(state.chosen[0] === side && state.chosen[1] === i)));
@@ -77,7 +81,6 @@ function press() {
 function draw() {
   link.set({ model: state.kind, seed: state.seed });
   askCompare({ kind: state.kind, seed: state.seed });
-  near();
 }
 
 // Every score as a tick on one axis: reals above, generated below.
@@ -148,6 +151,6 @@ begin(async first => {
   state.seed = part.compare.seed;
   seed.value = state.seed;
   await showCompare(part.compare);
-  if (part.neighbours) await showNear(part.neighbours);
+  if (part.neighbours) await showNear(part.neighbours, { payload: wanted() });
   onResize(element, fit);
 });
