@@ -476,13 +476,24 @@ def test_a_gan_is_trained_paused_and_started_again(warm_page):
     assert run.inner_text() == "Pause"
     run.click()
     assert run.inner_text() == "Go on"
-    warm_page.wait_for_timeout(500)
+    # Once the turn that was under way has ended, it stands still.
+    warm_page.wait_for_timeout(1000)
     paused = steps_in(count)
     warm_page.wait_for_timeout(500)
     assert steps_in(count) == paused
     assert f"gan.train({paused})" in tab.locator(".code code").inner_text()
     tab.get_by_role("button", name="One step").click()
     wait_until(warm_page, lambda: steps_in(count) == paused + 1, 30)
+    # Whoever presses fast has one turn after another, and one loop.
+    warm_page.evaluate(SLOW, ["live_train", 300])
+    for _ in range(2):
+        tab.get_by_role("button", name="One step").click()
+    for _ in range(3):
+        run.click()
+    wait_until(warm_page, lambda: steps_in(count) > paused + 3, 30)
+    assert run.inner_text() == "Pause"
+    assert warm_page.evaluate("window.most") == 1
+    run.click()
     tab.locator(".live-loss").select_option("wasserstein")
     wait_until(warm_page, lambda: steps_in(count) == 0, 30)
     assert tab.locator(".live-recipes [aria-pressed=true]").count() == 0

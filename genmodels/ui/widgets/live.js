@@ -132,7 +132,7 @@ async function show(view) {
 
 function setRunning(running) {
   gan.running = running;
-  run.textContent = running ? t`Pause` : gan.step ? t`Go on` : t`Start`;
+  run.textContent = running ? t`Pause` : gan.session && gan.step ? t`Go on` : t`Start`;
 }
 
 // A fresh GAN of the chosen settings.
@@ -157,11 +157,17 @@ async function reset(settings) {
   setRunning(false);
   gan.session = null;
   await restart();
-  run.textContent = t`Start`;
+  setRunning(gan.running);
 }
 
-// One turn: returns whether there may be another.
-async function turn(steps) {
+// One turn: returns whether there may be another. Whoever asks for turns gets them one after another.
+let last = Promise.resolve();
+function turn(steps) {
+  const take = () => train(steps);
+  last = last.then(take, take);
+  return last;
+}
+async function train(steps) {
   if (!gan.session && !await restart()) return false;
   const session = gan.session;
   const answer = await server.live_train({ session, steps }).catch(() => null);
@@ -175,19 +181,21 @@ async function turn(steps) {
   return !answer.done;
 }
 async function loop() {
+  const mine = gan.loop = {}, on = () => gan.loop === mine && gan.running;
   setRunning(true);
-  while (gan.running && element.isConnected && !document.hidden) {
+  await last;
+  while (on() && element.isConnected && !document.hidden) {
     const steps = SPEEDS[+$('.live-speed').value];
     if (!await turn(steps)) break;
     // At the slow end each step is to be seen.
     await pause(steps === 1 ? 120 : steps === 5 ? 40 : 0);
   }
-  if (gan.running) setRunning(false);
+  if (on()) setRunning(false);
 }
 run.addEventListener('click', () => { if (gan.running) setRunning(false); else if (!gan.done) loop(); });
 $('.live-step').addEventListener('click', async () => {
   if (gan.running) setRunning(false);
-  else if (!gan.done) { await turn(1); setRunning(false); }
+  else if (!gan.done) { await turn(1); setRunning(gan.running); }
 });
 $('.live-reset').addEventListener('click', () => reset(chosen()));
 $('.live-settings').addEventListener('change', () => {
@@ -217,6 +225,6 @@ link.restore(() => {
 });
 set(page.live.first.settings);
 gan.code = page.live.first.code;
-(async () => { await show(page.live.first); gan.session = null; run.textContent = t`Start`; onResize(stage, () => { paintStage(); paintLosses(); }); link.apply(); })();
+(async () => { await show(page.live.first); setRunning(false); onResize(stage, () => { paintStage(); paintLosses(); }); link.apply(); })();
 python.picture('Live', '.live-stage');
 opened.live = () => { paintStage(); paintLosses(); };
