@@ -526,6 +526,13 @@ def test_a_replay_has_one_cursor(warm_page):
     )
     slider.fill("1")
     assert pixels(film) != pixels(beside)
+    # The one that was chosen last is shown, in whatever order the answers come.
+    warm_page.evaluate(SLOW, ["replay", 500])
+    first = tab.locator(".replay-name").first.inner_text()
+    tab.locator(".replay-model").select_option("wgan-mnist")
+    tab.locator(".replay-model").select_option(label=first)
+    warm_page.wait_for_timeout(1500)
+    assert tab.locator(".replay-name").first.inner_text() == first
 
 
 def steps_in(count) -> int:

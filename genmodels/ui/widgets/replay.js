@@ -16,7 +16,7 @@ function player() {
     <p class="replay-names figures"></p><p class="note replay-monitor"></p>
     <pre tabindex="0" role="group" aria-label="${t`The command that trained it`}"><code class="replay-command"></code></pre></div>`;
   const film = $('.replay-film', root), curves = $('.replay-losses', root);
-  const self = { root, shown: null, sheet: null };
+  const self = { root, wanted: null, shown: null, sheet: null };
   const lastStep = () => Math.max(self.shown.steps.at(-1), self.shown.curves.step.at(-1));
   // The frame that was made last at a step.
   const frameAt = step => Math.max(0, self.shown.steps.findLastIndex(s => s <= step));
@@ -47,8 +47,11 @@ function player() {
     const narrow = element.clientWidth < 700, room = narrow || !two ? element.clientWidth : (element.clientWidth - 32) / 2;
     film.style.width = `${wholeMultiple(self.shown.width, room, narrow ? self.shown.width : 2 * self.shown.width)}px`;
   };
-  self.load = latest(server.replay, async answer => {
-    self.sheet = await loadImage(answer.sprite);
+  const ask = latest(server.replay, async answer => {
+    const sheet = await loadImage(answer.sprite);
+    // Another training was chosen meanwhile.
+    if (answer.model !== self.wanted) return;
+    self.sheet = sheet;
     self.shown = answer;
     $('.replay-name', root).textContent = page.replays[answer.model];
     $('.replay-title', root).textContent = answer.title;
@@ -56,6 +59,11 @@ function player() {
     $('.replay-command', root).textContent = answer.command;
     arrange();
   });
+  self.load = model => {
+    if (model === self.wanted) return;
+    self.wanted = model;
+    ask({ model });
+  };
   const scrub = event => {
     if (!self.shown || (event.type === 'pointermove' && !event.buttons)) return;
     const box = curves.getBoundingClientRect(), step = (event.clientX - box.left - PLOT.left) / (box.width - PLOT.left - PLOT.right) * lastStep();
@@ -101,7 +109,7 @@ function choose() {
     players.push(player());
     main.append(players.at(-1).root);
   }
-  players.forEach((one, i) => { if (one.shown?.model !== wanted[i]) one.load({ model: wanted[i] }); });
+  players.forEach((one, i) => one.load(wanted[i]));
   arrange();
 }
 for (const menu of ['.replay-model', '.replay-beside']) $(menu).addEventListener('change', choose);
