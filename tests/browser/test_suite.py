@@ -248,6 +248,16 @@ def test_new_frogs_and_a_pair_of_them(warm_page):
             break
         warm_page.wait_for_timeout(50)
     assert "latents[40], latents[63]" in code.inner_text()
+    # A smaller sheet has two others of its own.
+    tab.get_by_role("button", name="16", exact=True).click()
+    wait_until(warm_page, lambda: tab.locator(".cells button").count() == 16, 10)
+    assert [tab.locator(f".cells [data-end={end}]").get_attribute("aria-label") for end in "AB"] == [
+        "image 1, A",
+        "image 2, B",
+    ]
+    wait_until(warm_page, lambda: "a=0&b=1" in warm_page.url, 10)
+    tab.get_by_role("button", name="From A to B").click()
+    wait_until(warm_page, lambda: "latents[0], latents[1]" in code.inner_text(), 10)
 
 
 def test_a_training_film_is_scrubbed(open_page):

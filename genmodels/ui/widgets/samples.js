@@ -61,7 +61,6 @@ async function showSheet(answer) {
       return cell;
     }));
   }
-  state.pair = state.pair.map((v, i) => v < answer.count ? v : i);
   mark();
   fit();
   python.set('Sheet', answer.code);
@@ -75,11 +74,19 @@ function mark() {
   });
 }
 function pick(i) {
+  // The sheet on show may be larger than the one that is on its way.
+  if (i >= state.count) return;
   state.pair[state.next] = i;
   state.next = 1 - state.next;
   $('.hint').textContent = t`Pick two: the next one becomes ${'AB'[state.next]}.`;
   mark();
   walk(true);
+}
+// Ends that are not on a smaller sheet become its first images, two different ones.
+function setCount(count) {
+  state.count = count;
+  state.pair.forEach((v, i) => { if (v >= count) state.pair[i] = state.pair[1 - i] === i ? 1 - i : i; });
+  draw();
 }
 // `chosen`: whether the pair was touched, or only its seed and psi.
 const walk = chosen => {
@@ -125,7 +132,7 @@ describe();
 begin(async first => {
   Object.assign(state, { seed: first.sheet.seed, count: first.sheet.count, psi: first.sheet.psi, pair: [first.between.a, first.between.b] });
   seed.value = state.seed;
-  pressCount = choices($('.count'), page.counts.map(n => [n, n]), state.count, n => { state.count = n; draw(); });
+  pressCount = choices($('.count'), page.counts.map(n => [n, n]), state.count, setCount);
   await showSheet(first.sheet);
   await film.set(first.between.film);
   python.set('From A to B', first.between.code, false);
