@@ -510,6 +510,14 @@ def test_a_gan_is_trained_paused_and_started_again(warm_page):
     assert run.inner_text() == "Start"
     tab.get_by_role("button", name="Digits").click()
     wait_until(warm_page, lambda: "two digits differ" in tab.locator(".live-modes").inner_text(), 60)
+    # 6 by 6 digits of 28 pixels, each as many whole ones of the screen and of what is saved.
+    assert stage.evaluate("e => e.width") == 168
+    assert stage.bounding_box()["width"] % 168 == 0
+    with warm_page.expect_download() as saved:
+        tab.get_by_role("button", name="Save as PNG").click()
+    large = np.asarray(Image.open(saved.value.path()).convert("L"))
+    assert large.shape == (6 * 168, 6 * 168)
+    assert (large == large[::6, ::6].repeat(6, 0).repeat(6, 1)).all()
 
 
 def test_a_replay_has_one_cursor(warm_page):

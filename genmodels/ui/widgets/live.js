@@ -59,13 +59,14 @@ function explain() {
 }
 
 function paintStage() {
-  const size = Math.round(stage.clientWidth * devicePixelRatio), { view } = gan;
-  if (!size || !view) return;
+  const { view } = gan, room = stage.parentElement.clientWidth;
+  if (!room || !view) return;
+  // Digits in their own size, which CSS enlarges; points and planes as large as the screen has pixels.
+  stage.style.width = view.sheet ? `${wholeMultiple(view.image.width, room, 480)}px` : '';
+  const size = view.sheet ? view.image.width : Math.round(stage.clientWidth * devicePixelRatio), c = stage.getContext('2d');
   stage.width = stage.height = size;
-  const c = stage.getContext('2d');
   if (view.sheet) {
-    c.imageSmoothingEnabled = false;
-    c.drawImage(view.image, 0, 0, size, size);
+    c.drawImage(view.image, 0, 0);
     stage.setAttribute('aria-label', t`${page.live.images} generated digits at step ${view.step}`);
     return;
   }
@@ -225,6 +226,6 @@ link.restore(() => {
 });
 set(page.live.first.settings);
 gan.code = page.live.first.code;
-(async () => { await show(page.live.first); setRunning(false); onResize(stage, () => { paintStage(); paintLosses(); }); link.apply(); })();
+(async () => { await show(page.live.first); setRunning(false); onResize(stage.parentElement, () => { paintStage(); paintLosses(); }); link.apply(); })();
 python.picture('Live', '.live-stage');
 opened.live = () => { paintStage(); paintLosses(); };
