@@ -481,6 +481,17 @@ def test_a_gan_is_trained_paused_and_started_again(warm_page):
     wait_until(warm_page, lambda: count.inner_text() == "step 0", 90)
     assert pixels(stage) != before
     assert tab.locator(".live-discriminator-rate").input_value() == "0.0001"
+    recipe, most = tab.locator(".live-recipes [aria-pressed=true]"), tab.locator(".live-discriminator-steps")
+    # What is not allowed is not shown as if it were trained; what makes another recipe of it is told as that.
+    most.fill("99")
+    most.press("Enter")
+    assert most.input_value() == "1"
+    assert recipe.inner_text() == "Mode collapse"
+    most.fill("5")
+    most.press("Enter")
+    assert recipe.inner_text() == "Cure: five steps of it"
+    tab.get_by_role("button", name="Mode collapse").click()
+    wait_until(warm_page, lambda: "discriminator_steps" not in tab.locator(".code code").inner_text(), 30)
     run.click()
     wait_until(warm_page, lambda: steps_in(count) > 20, 60)
     assert run.inner_text() == "Pause"

@@ -13,7 +13,7 @@ const SWITCHES = {
   label_smoothing: [t`label smoothing`, t`the target of data is 0.9`, '1606.03498'],
 };
 const DATA = { ring: t`Ring of 8`, grid: t`Grid of 25`, digits: t`Digits` };
-const gan = { session: null, settings: null, running: false, step: 0, losses: [], view: null, done: false, recipe: page.live.recipes[0].name };
+const gan = { session: null, settings: null, running: false, step: 0, losses: [], view: null, done: false };
 const stage = $('.live-stage'), plot = $('.live-losses'), run = $('.live-run');
 
 for (const [key, [title]] of Object.entries(LOSSES)) $('.live-loss').append(new Option(title, key));
@@ -29,13 +29,14 @@ for (const [name, [title, what]] of Object.entries(SWITCHES)) {
   $('.live-switches').append(label);
 }
 
-// The settings that the controls say.
+// The settings that the controls say; where a number is none that they allow, it stays what it was.
 function chosen() {
+  const whole = (field, name) => field.checkValidity() && field.value !== '' ? +field.value : gan.settings[name];
   const switches = Object.fromEntries([...element.querySelectorAll('.live-switches input')].map(box => [box.dataset.name, box.checked]));
   return {
     data: gan.settings.data, loss: $('.live-loss').value, ...switches,
     generator_rate: +$('.live-generator-rate').value, discriminator_rate: +$('.live-discriminator-rate').value,
-    discriminator_steps: +$('.live-discriminator-steps').value, seed: +$('.live-seed').value,
+    discriminator_steps: whole($('.live-discriminator-steps'), 'discriminator_steps'), seed: whole($('.live-seed'), 'seed'),
   };
 }
 function set(settings) {
@@ -47,8 +48,10 @@ function set(settings) {
   $('.live-seed').value = settings.seed;
   element.querySelectorAll('.live-switches input').forEach(box => { box.checked = settings[box.dataset.name]; });
   pressData(settings.data);
+  pressRecipe(page.live.recipes.find(recipe => same({ ...recipe.settings, data: settings.data, seed: settings.seed }, settings))?.name);
   explain();
 }
+const same = (one, other) => Object.keys(one).every(name => one[name] === other[name]);
 function explain() {
   const links = [LOSSES[$('.live-loss').value], ...[...element.querySelectorAll('.live-switches input:checked')].map(box => SWITCHES[box.dataset.name])];
   $('.live-formula').replaceChildren(...links.flatMap(([title, what, paper], i) => {
@@ -147,6 +150,7 @@ async function restart() {
   if (answer.status !== 'ok') { notice(answer.message, true); return false; }
   notice('');
   gan.session = answer.session;
+  set(answer.settings);
   gan.losses = [];
   gan.code = answer.code;
   await show(answer);
@@ -200,29 +204,31 @@ $('.live-step').addEventListener('click', async () => {
 });
 $('.live-reset').addEventListener('click', () => reset(chosen()));
 $('.live-settings').addEventListener('change', () => {
-  element.querySelectorAll('.live-recipes button').forEach(button => button.setAttribute('aria-pressed', 'false'));
-  reset(chosen());
+  const settings = chosen();
+  if (same(settings, gan.settings)) set(settings);
+  else reset(settings);
 });
 const pressData = choices($('.live-data'), Object.entries(DATA), 'ring', data => reset({ ...chosen(), data }));
-choices($('.live-recipes'), page.live.recipes.map(({ name }) => [name, name]), gan.recipe, name => {
+const pressRecipe = choices($('.live-recipes'), page.live.recipes.map(({ name }) => [name, name]), null, name => {
   const { settings } = page.live.recipes.find(recipe => recipe.name === name);
-  reset({ ...settings, data: gan.settings.data, seed: +$('.live-seed').value || 0 });
+  reset({ ...settings, data: gan.settings.data, seed: gan.settings.seed });
 });
 
 // The settings that the address asks for, where the controls know them.
 function restored() {
+  const inRange = { discriminator_steps: [page.live.max_discriminator_steps, 1], seed: [page.max_seed] };
   const settings = { ...page.live.first.settings };
   for (const [name, value] of Object.entries(settings)) {
     const wanted = link.get(name);
     if (wanted === null) continue;
     if (typeof value === 'boolean') settings[name] = wanted === 'true';
-    else if (name === 'data' ? wanted in DATA : name === 'loss' ? wanted in LOSSES : name.endsWith('_rate') ? page.live.rates.includes(+wanted) : link.count(name) !== null) settings[name] = typeof value === 'number' ? +wanted : wanted;
+    else if (name === 'data' ? wanted in DATA : name === 'loss' ? wanted in LOSSES : name.endsWith('_rate') ? page.live.rates.includes(+wanted) : link.count(name, ...inRange[name]) !== null) settings[name] = typeof value === 'number' ? +wanted : wanted;
   }
   return settings;
 }
 link.restore(() => {
   const settings = restored();
-  if (Object.keys(settings).some(name => settings[name] !== page.live.first.settings[name])) reset(settings);
+  if (!same(settings, page.live.first.settings)) reset(settings);
 });
 set(page.live.first.settings);
 gan.code = page.live.first.code;
