@@ -34,14 +34,14 @@ def open_page(browser, app):
     """A function that opens the app; at the end, no console error and no request to another host may have been seen."""
     pages, errors, outside = [], [], []
 
-    def open_page(width: int = 1280, height: int = 900, theme: str = "light", **options):
+    def open_page(width: int = 1280, height: int = 900, theme: str = "light", address: str = "", **options):
         page = browser.new_page(viewport={"width": width, "height": height}, **options)
         pages.append(page)
         page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on("request", lambda r: None if r.url.startswith((app, "data:", "blob:")) else outside.append(r.url))
-        page.goto(f"{app}/?__theme={theme}")
-        page.locator("#map-tab .stage").wait_for(timeout=60_000)
+        page.goto(f"{app}/?{'&'.join(part for part in (f'__theme={theme}', address) if part)}")
+        page.locator(".suite-widget:visible" if address else "#map-tab .stage").first.wait_for(timeout=60_000)
         return page
 
     yield open_page

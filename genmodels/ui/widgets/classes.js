@@ -143,15 +143,16 @@ python.picture('Every class', '.row canvas');
 python.picture('One class', '.samples canvas');
 python.picture('Table', '.table');
 python.picture('Mix', '.mixer .strip canvas');
+const restoreControls = controls(state, drawAll);
 link.restore(() => {
   if (page.models[link.get('model')]) { state.model = model.value = link.get('model'); describe(); }
   const [label, from, to] = ['class', 'from', 'to'].map(name => names().indexOf(link.get(name)));
   if (now().writes && link.get('labels') !== null) text.value = link.get('labels').slice(0, text.maxLength > 0 ? text.maxLength : 32);
   if (label >= 0) { state.label = label; pressClass(label); }
   if (from >= 0 && to >= 0) { state.pair = [from, to]; setPair(); }
+  restoreControls(link);
   drawAll();
 });
-controls(state, drawAll);
 text.addEventListener('input', () => { remember(); askNumber({ ...common(), text: text.value }); });
 Object.entries(page.models).forEach(([name, { title }]) => model.append(new Option(title, name, false, name === state.model)));
 model.addEventListener('change', () => {

@@ -36,13 +36,15 @@ function notice(message, bad = false) {
 }
 
 // The address says what is shown, so that it can be kept and sent: ?tab=classes&seed=7&labels=2026. What stands in it is a
-// wish: the controls take what they know, and the server bounds the rest.
+// wish: the controls take what they know, and the server bounds the rest. Of a tab's views it tells the one that is shown.
 const TAB_NAMES = { map: 'Map', samples: 'Samples', classes: 'Classes', real_or_fake: 'Real or fake?', training: 'Training' };
 const link = (() => {
   const given = new URLSearchParams(location.search), panel = element.closest('[role="tabpanel"]');
   const ours = given.get('tab') === page.tab || (!panel && !given.has('tab'));
-  const own = ([name]) => name !== 'tab' && !name.startsWith('__');
-  const values = ours ? Object.fromEntries([...given].filter(own)) : {}, restores = [];
+  const own = ([name]) => name !== 'tab' && name !== 'show' && !name.startsWith('__');
+  // What is said of each view; '' are all views, or a tab that has none. The view that the address asks for, the first one, and the one on show.
+  const values = { '': ours ? Object.fromEntries([...given].filter(own)) : {} }, restores = [];
+  let asked = '', first = '', shown = '';
   // A tab that is put together after another one was opened by the visitor.
   let hidden = Boolean(panel && document.documentElement.dataset.opened && !ours), soon = 0;
   // Browsers do not like many changes of the address at once.
@@ -51,8 +53,9 @@ const link = (() => {
     soon = setTimeout(() => {
       if (!element.clientWidth) return;
       const others = [...new URLSearchParams(location.search)].filter(([name]) => name.startsWith('__'));
-      const params = new URLSearchParams([...others, ...(panel ? [['tab', page.tab]] : []), ...Object.entries(values)]);
-      history.replaceState(history.state, '', `?${params}${location.hash}`);
+      const where = [...(panel ? [['tab', page.tab]] : []), ...(shown === first ? [] : [['show', shown]])];
+      const params = new URLSearchParams([...others, ...where, ...Object.entries({ ...values[shown], ...values[''] })]);
+      history.replaceState(history.state, '', `?${String(params).replaceAll('%2C', ',')}${location.hash}`);
     }, 300);
   }
   // When a visitor changes to this tab.
@@ -68,14 +71,40 @@ const link = (() => {
   };
   if (panel && wanted && !ours && !root.dataset.opened) open();
   root.dataset.opened = true;
+  // The part of the address that is about a view; what is as `usual` is left out.
+  const at = (view, usual = {}) => {
+    const wanted = () => ours && (!view || view === asked), get = name => wanted() ? given.get(name) : null;
+    const within = (number, low, high) => number >= low && number <= high ? number : null;
+    return {
+      get,
+      // A whole number, null if the address has none in this range.
+      count: (name, most = Infinity, least = 0) => /^\d{1,10}$/.test(get(name) ?? '') ? within(+get(name), least, most) : null,
+      // Numbers between commas, in so many places, null if the address has anything else.
+      numbers(name, places) {
+        const found = (get(name) ?? '').split(',').map(parseFloat);
+        return found.every(Number.isFinite) && (!places || found.length === places) ? found : null;
+      },
+      set(changes) {
+        const told = Object.entries({ ...values[view], ...changes }).filter(([name, value]) => value !== undefined && String(value) !== String(usual[name]));
+        values[view] = Object.fromEntries(told);
+        write();
+      },
+      // Runs once the tab has its first pictures, if the address asks this view for anything.
+      restore(run) { restores.push(() => { if (wanted()) run(); }); },
+    };
+  };
   return {
-    get: name => ours ? given.get(name) : null,
-    // A whole number from 0 on, null if the address has none.
-    count: name => ours && /^\d{1,10}$/.test(given.get(name) ?? '') ? +given.get(name) : null,
-    set(changes) { Object.assign(values, changes); write(); },
-    // Runs once the tab has its first pictures, if the address asks this tab for anything.
-    restore(run) { restores.push(run); },
-    apply() { if (ours) restores.forEach(run => run()); },
+    ...at(''),
+    view: at,
+    // The tab's views in their order: returns which one the address opens.
+    views(names) {
+      first = names[0];
+      asked = shown = ours && names.includes(given.get('show')) ? given.get('show') : first;
+      Object.assign(values, { '': {}, [asked]: values[''] });
+      return asked;
+    },
+    show(name) { shown = name; write(); },
+    apply() { restores.forEach(run => run()); },
   };
 })();
 
@@ -107,7 +136,8 @@ function latest(call, show, fail = message => notice(message, true), tell = noti
   return (payload, extra) => { next = { payload, extra, since: performance.now() }; pump(); };
 }
 
-// The seed's field, the button for a new one and, where the tab has it, the truncation slider: into `state`, then `draw`.
+// The seed's field, the button for a new one and, where the tab has it, the truncation slider: into `state`, then `draw`. Returns
+// what takes them from an address.
 function controls(state, draw) {
   const seed = $('.seed'), psi = $('.psi');
   $('.new').addEventListener('click', () => {
@@ -125,12 +155,11 @@ function controls(state, draw) {
     $('.psi-value').textContent = value.toFixed(2);
   };
   psi?.addEventListener('input', () => { setPsi(+psi.value); draw(); });
-  link.restore(() => {
-    const wanted = link.count('seed'), share = parseFloat(link.get('psi'));
-    if (wanted !== null && wanted <= page.max_seed) state.seed = seed.value = wanted;
+  return address => {
+    const wanted = address.count('seed', page.max_seed), share = parseFloat(address.get('psi'));
+    if (wanted !== null) state.seed = seed.value = wanted;
     if (psi && share >= 0 && share <= page.max_psi) { psi.value = share; setPsi(share); }
-    if (wanted !== null || share >= 0) draw();
-  });
+  };
 }
 
 function loadImage(uri) {
@@ -284,10 +313,10 @@ function choices(root, options, pressed, choose) {
 const opened = {};
 function views(options) {
   const show = name => element.querySelectorAll('[data-view]').forEach(part => part.classList.toggle('away', !part.dataset.view.split(' ').includes(name)));
-  const press = choices($('.views'), options, options[0][0], name => { link.set({ show: name }); show(name); opened[name]?.(); });
-  show(options[0][0]);
-  const wanted = link.get('show');
-  if (options.some(([name]) => name === wanted)) { press(wanted); show(wanted); opened[wanted]?.(); }
+  const first = link.views(options.map(([name]) => name));
+  choices($('.views'), options, first, name => { link.show(name); show(name); opened[name]?.(); });
+  show(first);
+  if (first !== options[0][0]) opened[first]?.();
 }
 
 // Pictures in a grid as one, each of their pixels so many pixels wide that the longest side has about 1024.

@@ -1,6 +1,6 @@
 // Sliders along the principal directions of a generator: images before and after.
 const movable = Object.entries(page.models).filter(([, { breeds }]) => breeds), menu = $('.directions-model'), pairs = $('.directions-pairs');
-const moving = { seed: 0, strengths: [], asked: false, size: 0, sheets: null };
+const address = link.view('directions'), moving = { seed: 0, strengths: [], asked: false, size: 0, sheets: null };
 for (const [name, { title }] of movable) menu.append(new Option(title, name, false, name === page.main));
 $('.directions-chooser').hidden = movable.length < 2;
 
@@ -53,7 +53,7 @@ const askMoved = latest(server.moved, async (answer, job) => {
 }, message => tell(message, true), tell);
 // `anew`: the sliders too.
 function move(anew = false) {
-  link.set({ model: menu.value, seed: moving.seed, move: moving.strengths.join(',') });
+  address.set({ model: menu.value, seed: moving.seed, move: moving.strengths });
   askMoved({ model: menu.value, seed: moving.seed, strengths: moving.strengths }, anew);
 }
 $('.directions-new').addEventListener('click', () => { moving.seed = Math.floor(Math.random() * 100000); move(); });
@@ -64,10 +64,9 @@ python.picture('Directions', '.directions-pairs canvas', () => element.clientWid
 opened.directions = () => {
   if (moving.asked) return;
   moving.asked = true;
-  const wanted = (link.get('move') ?? '').split(',').map(parseFloat);
-  if (wanted.every(Number.isFinite)) moving.strengths = wanted;
-  if (movable.some(([name]) => name === link.get('model'))) menu.value = link.get('model');
-  moving.seed = link.count('seed') ?? 0;
+  moving.strengths = address.numbers('move') ?? [];
+  if (movable.some(([name]) => name === address.get('model'))) menu.value = address.get('model');
+  moving.seed = address.count('seed', page.max_seed) ?? 0;
   tell(t`Drawing 2,000 images to find its directions.`);
   move(true);
 };

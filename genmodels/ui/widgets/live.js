@@ -13,6 +13,7 @@ const SWITCHES = {
   label_smoothing: [t`label smoothing`, t`the target of data is 0.9`, '1606.03498'],
 };
 const DATA = { ring: t`Ring of 8`, grid: t`Grid of 25`, digits: t`Digits` };
+const address = link.view('live', page.live.first.settings);
 const gan = { session: null, settings: null, running: false, step: 0, losses: [], view: null, done: false };
 const stage = $('.live-stage'), plot = $('.live-losses'), run = $('.live-run');
 
@@ -158,7 +159,7 @@ async function restart() {
 }
 async function reset(settings) {
   set(settings);
-  link.set({ show: 'live', ...settings });
+  address.set(settings);
   setRunning(false);
   gan.session = null;
   await restart();
@@ -219,14 +220,14 @@ function restored() {
   const inRange = { discriminator_steps: [page.live.max_discriminator_steps, 1], seed: [page.max_seed] };
   const settings = { ...page.live.first.settings };
   for (const [name, value] of Object.entries(settings)) {
-    const wanted = link.get(name);
+    const wanted = address.get(name);
     if (wanted === null) continue;
     if (typeof value === 'boolean') settings[name] = wanted === 'true';
-    else if (name === 'data' ? wanted in DATA : name === 'loss' ? wanted in LOSSES : name.endsWith('_rate') ? page.live.rates.includes(+wanted) : link.count(name, ...inRange[name]) !== null) settings[name] = typeof value === 'number' ? +wanted : wanted;
+    else if (name === 'data' ? wanted in DATA : name === 'loss' ? wanted in LOSSES : name.endsWith('_rate') ? page.live.rates.includes(+wanted) : address.count(name, ...inRange[name]) !== null) settings[name] = typeof value === 'number' ? +wanted : wanted;
   }
   return settings;
 }
-link.restore(() => {
+address.restore(() => {
   const settings = restored();
   if (!same(settings, page.live.first.settings)) reset(settings);
 });

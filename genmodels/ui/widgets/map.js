@@ -1,6 +1,6 @@
 const stage = $('.stage'), ink = stage.getContext('2d'), picture = $('.picture');
 const state = { limit: 3, z: [0, 0], anchors: { a: [-1, -1], b: [1, 1] }, drag: null, placed: null, draws: [], points: null, atlas: null, decoder: null, asked: false };
-const DOT = 2.6, HANDLE = 11;
+const address = link.view('one'), DOT = 2.6, HANDLE = 11;
 
 // The plane and the canvas: z grows to the right and upwards.
 const toCanvas = ([x, y]) => [(x / state.limit + 1) / 2 * stage.width, (1 - y / state.limit) / 2 * stage.height];
@@ -118,7 +118,7 @@ const askDecoder = latest(server.decoder, answer => {
 }, () => {}, () => {});
 function goTo(z) {
   state.z = z.map(v => Math.round(clamp(v, -state.limit, state.limit) * 100) / 100 + 0);
-  link.set({ z: state.z.join(',') });
+  address.set({ z: state.z });
   if (!state.asked) askDecoder({});
   state.asked = true;
   if (state.decoder) state.decoder(state.z, performance.now());
@@ -266,9 +266,9 @@ if (!page.draws) {
 showSources(page.sources);
 trainingFilm()(page.film);
 views([['one', t`the VAE`], ['pair', t`VAE and autoencoder`], ...(page.faces ? [['faces', t`Faces`]] : [])]);
-link.restore(() => {
-  const z = (link.get('z') ?? '').split(',').map(parseFloat);
-  if (z.length === 2 && z.every(Number.isFinite)) goTo(z);
+address.restore(() => {
+  const z = address.numbers('z', 2);
+  if (z) goTo(z);
 });
 begin(async first => {
   stage.dataset.limit = first.limit;

@@ -1,5 +1,5 @@
 const state = { kind: page.kinds[0].kind, seed: 7, shown: null, chosen: ['generated', 0] };
-const seed = $('.seed'), large = $('.large'), plot = $('.plot');
+const address = link.view('sides'), seed = $('.seed'), large = $('.large'), plot = $('.plot');
 seed.max = page.max_seed;
 
 const askCompare = latest(server.compare, async answer => { await showCompare(answer); if (answer.real) near(); }, message => {
@@ -79,7 +79,8 @@ function press() {
   }
 }
 function draw() {
-  link.set({ model: state.kind, seed: state.seed });
+  link.set({ model: state.kind });
+  address.set({ seed: state.seed });
   askCompare({ kind: state.kind, seed: state.seed });
 }
 
@@ -125,7 +126,7 @@ function fit() {
   paintPlot();
 }
 
-controls(state, draw);
+const restoreControls = controls(state, draw);
 // Alone on a page, the tab is painted before its font has come.
 document.fonts.ready.then(paintPlot);
 
@@ -141,11 +142,13 @@ begin(async first => {
   opened.sides = fit;
   link.restore(() => {
     const wanted = link.get('model');
-    if (!page.kinds.some(({ kind }) => kind === wanted)) return;
-    pressKind(wanted);
-    state.kind = wanted;
-    opened.kind(wanted);
-    draw();
+    if (page.kinds.some(({ kind }) => kind === wanted)) {
+      pressKind(wanted);
+      state.kind = wanted;
+      opened.kind(wanted);
+    }
+    restoreControls(address);
+    if (state.kind !== state.shown.kind || state.seed !== state.shown.seed) draw();
   });
   const part = first[state.kind];
   state.seed = part.compare.seed;

@@ -1,6 +1,6 @@
 const state = { model: page.main, seed: 0, count: 36, psi: 1, pair: [0, 1], next: 0 };
 const sheet = $('.sheet'), image = $('img', sheet), cells = $('.cells'), seed = $('.seed'), psi = $('.psi'), large = $('.large'), model = $('.model');
-const now = () => page.models[state.model];
+const address = link.view('one'), now = () => page.models[state.model];
 psi.max = page.max_psi;
 seed.max = page.max_seed;
 
@@ -90,7 +90,7 @@ function setCount(count) {
 }
 // `chosen`: whether the pair was touched, or only its seed and psi.
 const walk = chosen => {
-  link.set({ model: state.model, seed: state.seed, count: state.count, ...(now().truncates ? { psi: state.psi } : {}), a: state.pair[0], b: state.pair[1] });
+  address.set({ model: state.model, seed: state.seed, count: state.count, ...(now().truncates ? { psi: state.psi } : {}), a: state.pair[0], b: state.pair[1] });
   askBetween({ model: state.model, seed: state.seed, psi: state.psi, a: state.pair[0], b: state.pair[1] }, chosen);
 };
 function draw() {
@@ -107,14 +107,15 @@ function fit() {
 python.picture('Sheet', '.sheet img');
 python.picture('From A to B', '.between .strip canvas');
 python.picture('Coarse to fine', '.levels canvas', () => page.staged);
-link.restore(() => {
-  const wanted = link.get('model'), count = link.count('count'), pair = ['a', 'b'].map(link.count);
+const restoreControls = controls(state, draw);
+address.restore(() => {
+  const wanted = address.get('model'), count = address.count('count'), pair = ['a', 'b'].map(end => address.count(end));
   if (page.models[wanted]) { state.model = model.value = wanted; describe(); }
   if (page.counts.includes(count)) { state.count = count; pressCount(count); }
   if (pair.every(i => i !== null && i < state.count)) state.pair = pair;
+  restoreControls(address);
   draw();
 });
-controls(state, draw);
 let pressCount;
 Object.entries(page.models).forEach(([name, { title }]) => model.append(new Option(title, name, false, name === state.model)));
 model.addEventListener('change', () => {
