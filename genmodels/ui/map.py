@@ -223,6 +223,7 @@ def build(store: ModelStore) -> gr.HTML:
         "film": films.film_of(model),
         "sources": model.sources,
         "radius": pair.RADIUS,
+        "max_seed": MAX_SEED,
         "first": files.read("map") if model.built_in else None,
         "faces": faces.page(store),
     }

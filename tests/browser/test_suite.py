@@ -720,6 +720,7 @@ ADDRESSES = [
         (".live-seed", "4"),
         "seed=4",
     ),
+    ("map", "show=faces&seed=3", {".seed": "3"}, (".seed", "4"), "seed=4"),
 ]
 SAID = "e => ({ BUTTON: e.getAttribute('aria-pressed'), INPUT: e.value, SELECT: e.value })[e.tagName] ?? e.textContent"
 
@@ -753,6 +754,7 @@ def test_an_address_says_what_is_shown(open_page, tab, address, shown, change, c
     ("address", "shown", "quiet"),
     [
         ("tab=training&show=replay&loss=wasserstein&seed=3", {".live-loss": "nonsaturating"}, "live_start"),
+        ("tab=map&z=1,-1.5&seed=3", {".where": "z₁ =  1.00\nz₂ = \u22121.50"}, "faces"),
     ],
 )
 def test_an_address_asks_nothing_of_other_views(open_page, address, shown, quiet):

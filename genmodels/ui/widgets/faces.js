@@ -7,6 +7,7 @@ const told = (text, bad = false) => {
   place.hidden = !text;
   place.classList.toggle('bad', bad);
 };
+const address = link.view('faces', { seed: page.faces.seed });
 const failed = message => told(message, true);
 const chosen = () => face.z ? { z: face.z, square: face.square } : { seed: face.seed, index: face.index };
 const words = name => name.replaceAll('_', ' ');
@@ -242,9 +243,12 @@ const askFaces = latest(server.faces, async answer => {
   showTerms();
   view.dataset.seed = answer.seed;
 }, failed, told);
-const drawFaces = () => askFaces({ seed: face.seed });
+function drawFaces() {
+  address.set({ seed: face.seed });
+  askFaces({ seed: face.seed });
+}
 $('.seed', view).value = face.seed;
-controls(face, drawFaces);
+const restoreControls = controls(face, drawFaces);
 $('.faces-bench').hidden = true;
 onResize(view, () => {
   const room = $('.face-pair').clientWidth;
@@ -254,6 +258,8 @@ python.picture('Arithmetic', '.face-sum');
 python.picture('Face', '.face-after');
 python.picture('Grid', '.factor-grid canvas', () => STEPS);
 opened.faces = () => {
-  if (!face.asked) drawFaces();
+  if (face.asked) return;
   face.asked = true;
+  restoreControls(address);
+  drawFaces();
 };
