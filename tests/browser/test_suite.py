@@ -417,9 +417,13 @@ def test_a_child_takes_its_parents_place(warm_page):
     children, parents = tab.locator(".breed-children canvas"), tab.locator(".breed-parents canvas")
     children.nth(11).wait_for(timeout=30_000)
     chosen, before, other = (pixels(canvas) for canvas in (children.nth(4), children.first, parents.nth(1)))
-    children.nth(4).click()
+    # The keyboard stays where it was, at a parent's button and at a child's.
+    tab.locator(".breed-parents button").first.press("Enter")
+    assert warm_page.evaluate("document.activeElement.ariaLabel").startswith("Parent A")
+    tab.locator(".breed-children button").nth(4).press("Enter")
     assert [pixels(parents.nth(i)) for i in (0, 1)] == [chosen, other]
     wait_for_change(warm_page, children.first, before)
+    assert warm_page.evaluate("document.activeElement.ariaLabel").startswith("Child 5")
     assert tab.locator(".breed-parents [aria-pressed=true]").get_attribute("aria-label").startswith("Parent B")
     wait_until(warm_page, lambda: "pipe.breed(" in tab.locator(".code code").inner_text(), 10)
     before = pixels(children.first)

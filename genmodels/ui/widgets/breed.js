@@ -12,8 +12,14 @@ function canvasOf(sheet, index, columns, size, width) {
   canvas.style.width = `${wholeMultiple(size, width, width)}px`;
   return canvas;
 }
+// New buttons in the place of others: the keyboard stays where it was.
+function replace(root, buttons) {
+  const focused = [...root.children].indexOf(document.activeElement);
+  root.replaceChildren(...buttons);
+  buttons[focused]?.focus({ preventScroll: true });
+}
 function showParents() {
-  $('.breed-parents').replaceChildren(...brood.pictures.map((picture, i) => {
+  replace($('.breed-parents'), brood.pictures.map((picture, i) => {
     const button = document.createElement('button'), caption = document.createElement('span');
     button.type = 'button';
     caption.className = 'note';
@@ -28,7 +34,7 @@ function showParents() {
 const askLitter = latest(server.litter, async answer => {
   const sheet = await loadImage(answer.sheet), narrow = element.clientWidth < 700;
   Object.assign(brood, { children: answer.latents, size: answer.size });
-  $('.breed-children').replaceChildren(...answer.latents.map((latent, i) => {
+  replace($('.breed-children'), answer.latents.map((latent, i) => {
     const button = document.createElement('button');
     button.type = 'button';
     button.setAttribute('aria-label', t`Child ${i + 1}: make it a parent`);
