@@ -311,6 +311,13 @@ def test_all_models_draw_and_walk_at_once(three_gans):
     tab.get_by_role("button", name="Column 2").click()
     wait_for_change(page, walks[2], before)
     assert "load_pipeline" in tab.locator(".code code").inner_text()
+    wait_until(page, lambda: page.url.endswith("?tab=samples&show=all&a=5&b=1"), 10)
+    page.goto(f"{page.url}&seed=3")
+    tab.locator(".row-of[data-seed='3']").nth(2).wait_for(timeout=60_000)
+    assert tab.locator(".heads [data-end]").evaluate_all("ends => ends.map(e => e.ariaLabel)") == [
+        "Column 2, B",
+        "Column 6, A",
+    ]
 
 
 def test_another_model_is_chosen(three_gans):
@@ -429,6 +436,8 @@ def test_a_child_takes_its_parents_place(warm_page):
     before = pixels(children.first)
     tab.locator(".breed-mutation").fill("1")
     wait_for_change(warm_page, children.first, before)
+    # The seed of a later litter means nothing without its parents.
+    wait_until(warm_page, lambda: warm_page.url.endswith("tab=samples&show=breed&mutation=1"), 10)
 
 
 def test_a_loop_is_drawn_and_can_be_kept(warm_page):
@@ -724,7 +733,61 @@ ADDRESSES = [
         (".live-seed", "4"),
         "seed=4",
     ),
-    ("map", "show=faces&seed=3", {".seed": "3"}, (".seed", "4"), "seed=4"),
+    ("map", "z=1,-1.5&a=-2,0&b=0,2", {".where": "z₁ =  1.00\nz₂ = \u22121.50"}, (".t", "6"), "z=-1.5,0.5"),
+    ("map", "show=pair&z=1,-1.5", {".twin-where": "z = (1.00, \u22121.50)"}, (".twin-stage", "ArrowUp"), "z=1,-1.34"),
+    (
+        "map",
+        "show=faces&seed=3&face=2&add=0,1.5,0,0,0,0&axes=2,1&sum=4,5,6",
+        {
+            ".seed": "3",
+            ".face-tiles button:nth-child(3)": "true",
+            ".face-sliders label:nth-child(2) input": "1.5",
+            ".factor-a": "Male",
+            ".factor-b": "Eyeglasses",
+            ".sum-rows div:nth-child(2) button:nth-of-type(6)": "true",
+        },
+        (".sum-rows div:nth-child(1) button:nth-of-type(12)", "click"),
+        "sum=11,5,6",
+    ),
+    (
+        "samples",
+        "show=breed&model=gan-mnist&parents=7&mutation=0.5&seed=3",
+        {
+            ".breed-model": "gan-mnist",
+            ".breed-m": "0.50",
+            ".breed-generation": "Choose a child: it takes the place of the marked parent.",
+        },
+        (".breed-mutation", "0.6"),
+        "mutation=0.6",
+    ),
+    (
+        "samples",
+        "show=loop&seed=4",
+        {".loop-save[download='dcgan-cifar10-frogs-4.webp']": "Download"},
+        (".loop-model", "gan-mnist"),
+        "model=gan-mnist",
+    ),
+    (
+        "real_or_fake",
+        "show=sides&model=samples&seed=5&side=real&image=3",
+        {".seed": "5", ".real .tiles button:nth-child(4)": "true", ".kind [data-value=samples]": "true"},
+        (".real .tiles button:nth-child(6)", "click"),
+        "image=5",
+    ),
+    (
+        "training",
+        "show=replay&model=wgan-mnist&beside=dcgan-mnist&step=2000",
+        {".replay-model": "wgan-mnist", ".replay-beside": "dcgan-mnist", ".replay-at": "step 2,000 of 10,000"},
+        (".replay-step", "0"),
+        "step=0",
+    ),
+    (
+        "training",
+        "show=memory&seed=3",
+        {".memory-kind [data-value=samples]": "false"},
+        (".memory-kind [data-value=samples]", "click"),
+        "model=samples",
+    ),
 ]
 SAID = "e => ({ BUTTON: e.getAttribute('aria-pressed'), INPUT: e.value, SELECT: e.value })[e.tagName] ?? e.textContent"
 
@@ -739,19 +802,23 @@ def test_an_address_says_what_is_shown(open_page, tab, address, shown, change, c
             wait_until(page, lambda c=control, v=value: panel.locator(c).first.evaluate(SAID) == v, 60)
 
     shows(shown)
-    control, value = change
-    if value == "true":
-        panel.locator(control).click()
-    elif panel.locator(control).evaluate("e => e.tagName") == "SELECT":
-        panel.locator(control).select_option(value)
-    else:
-        panel.locator(control).fill(value)
-        panel.locator(control).press("Enter")
+    control, value = panel.locator(change[0]).first, change[1]
+    match control.evaluate("e => e.tagName"):
+        case "BUTTON":
+            control.click()
+        case "CANVAS":
+            control.press(value)
+        case "SELECT":
+            control.select_option(value)
+        case _:
+            control.fill(value)
+            control.press("Enter")
     # What was not changed stays in the address, and nothing of other views comes to it.
     kept = [part for part in address.split("&") if part.split("=")[0] not in changed]
     wait_until(page, lambda: all(part in page.url for part in [f"tab={tab}", *kept, *changed.split("&")]), 10)
+    shown = {name: panel.locator(name).first.evaluate(SAID) for name in shown if panel.locator(name).count()}
     page.reload()
-    shows({**shown, control: value})
+    shows(shown)
 
 
 @pytest.mark.parametrize(
@@ -833,6 +900,14 @@ def test_faces_are_added_and_subtracted(warm_page):
     panel.get_by_role("button", name="+ C: face 12").click()
     wait_for_change(warm_page, result, before)
     assert "latents[1] - latents[6] + latents[11]" in panel.locator(".code code").inner_text()
+    # Nonsense in an address is passed over.
+    nonsense = "seed=1e3&face=12&add=9,x&axes=1,1&sum=1,2,12"
+    warm_page.goto(f"{warm_page.url.split('?')[0]}?tab=map&show=faces&{nonsense}")
+    panel.locator(".faces-view[data-seed='10'] .factor-grid[data-axes='Smiling Eyeglasses']").wait_for(timeout=30_000)
+    panel.get_by_role("button", name="Arithmetic").click()
+    panel.locator(".code code", has_text="latents[1] - latents[6] + latents[3]").wait_for(timeout=30_000)
+    assert panel.locator(".face-tiles [aria-pressed=true]").get_attribute("aria-label") == "Face 1"
+    assert {slider.input_value() for slider in panel.locator(".face-sliders input").all()} == {"0"}
 
 
 def test_frogs_move_along_their_directions(warm_page):

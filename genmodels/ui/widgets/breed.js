@@ -5,6 +5,7 @@ const models = ['.breed-model', '.loop-model'].map(name => $(name));
 for (const menu of models) for (const [name, { title }] of able) menu.append(new Option(title, name, false, name === page.main));
 element.querySelectorAll('.breed-chooser').forEach(label => { label.hidden = able.length < 2; });
 const mutation = $('.breed-mutation');
+const address = link.view('breed', { model: page.main, parents: brood.from, mutation: +mutation.value, seed: brood.seed });
 
 function canvasOf(sheet, index, columns, size, width) {
   const canvas = document.createElement('canvas');
@@ -53,7 +54,11 @@ const askLitter = latest(server.litter, async answer => {
   $('.breed-generation').textContent = brood.generation ? t`Generation ${brood.generation + 1}.` : t`Choose a child: it takes the place of the marked parent.`;
   python.set('Children', answer.code);
 });
-const breed = () => askLitter({ model: models[0].value, parents: brood.parents, mutation: +mutation.value, seed: brood.seed });
+function breed() {
+  // A lineage is too long for an address: from the second generation on it leads to the parents that all began with.
+  address.set({ model: models[0].value, parents: brood.from, mutation: +mutation.value, seed: brood.generation ? undefined : brood.seed });
+  askLitter({ model: models[0].value, parents: brood.parents, mutation: +mutation.value, seed: brood.seed });
+}
 const askFounders = latest(server.founders, async answer => {
   const sheet = await loadImage(answer.sheet), size = sheet.height;
   Object.assign(brood, { parents: answer.latents, next: 0, generation: 0, pictures: answer.latents.map((_, i) => canvasOf(sheet, i, answer.latents.length, size, 128)) });
@@ -61,21 +66,42 @@ const askFounders = latest(server.founders, async answer => {
   breed();
 });
 const found = () => askFounders({ model: models[0].value, seed: brood.from });
-mutation.addEventListener('input', () => { $('.breed-m').textContent = (+mutation.value).toFixed(2); breed(); });
+const tellMutation = () => { $('.breed-m').textContent = (+mutation.value).toFixed(2); };
+mutation.addEventListener('input', () => { tellMutation(); breed(); });
 $('.breed-again').addEventListener('click', () => { brood.seed += 1; breed(); });
 $('.breed-new').addEventListener('click', () => { brood.from = Math.floor(Math.random() * 100000); found(); });
 models[0].addEventListener('change', found);
 
 const round = { seed: 0, asked: false };
+const addressOfLoop = link.view('loop', { model: page.main, seed: round.seed });
 const askLoop = latest(server.loop, answer => {
   $('.loop-film').src = $('.loop-save').href = answer.film;
   $('.loop-film').style.width = `${Math.min(answer.size, 256)}px`;
   $('.loop-save').download = `${answer.model.split('/').at(-1)}-${answer.seed}.webp`;
   python.set('Loop', answer.code);
 });
-const circle = () => askLoop({ model: models[1].value, seed: round.seed });
+function circle() {
+  addressOfLoop.set({ model: models[1].value, seed: round.seed });
+  askLoop({ model: models[1].value, seed: round.seed });
+}
 $('.loop-new').addEventListener('click', () => { round.seed = Math.floor(Math.random() * 100000); circle(); });
 models[1].addEventListener('change', circle);
 python.picture('Children', '.breed-children canvas', () => page.litter_columns);
-opened.breed = () => { if (!brood.asked) found(); brood.asked = true; };
-opened.loop = () => { if (!round.asked) circle(); round.asked = true; };
+const modelFrom = (place, menu) => { if (able.some(([name]) => name === place.get('model'))) menu.value = place.get('model'); };
+opened.breed = () => {
+  if (brood.asked) return;
+  brood.asked = true;
+  modelFrom(address, models[0]);
+  const share = parseFloat(address.get('mutation'));
+  if (share >= 0 && share <= 1) { mutation.value = share; tellMutation(); }
+  brood.from = address.count('parents', page.max_seed) ?? brood.from;
+  brood.seed = address.count('seed', page.max_seed) ?? brood.seed;
+  found();
+};
+opened.loop = () => {
+  if (round.asked) return;
+  round.asked = true;
+  modelFrom(addressOfLoop, models[1]);
+  round.seed = addressOfLoop.count('seed', page.max_seed) ?? round.seed;
+  circle();
+};

@@ -145,7 +145,7 @@ python.picture('Table', '.table');
 python.picture('Mix', '.mixer .strip canvas');
 const restoreControls = controls(state, drawAll);
 link.restore(() => {
-  if (page.models[link.get('model')]) { state.model = model.value = link.get('model'); describe(); }
+  if (Object.hasOwn(page.models, link.get('model') ?? '')) { state.model = model.value = link.get('model'); describe(); }
   const [label, from, to] = ['class', 'from', 'to'].map(name => names().indexOf(link.get(name)));
   if (now().writes && link.get('labels') !== null) text.value = link.get('labels').slice(0, text.maxLength > 0 ? text.maxLength : 32);
   if (label >= 0) { state.label = label; pressClass(label); }

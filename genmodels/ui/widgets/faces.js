@@ -7,7 +7,7 @@ const told = (text, bad = false) => {
   place.hidden = !text;
   place.classList.toggle('bad', bad);
 };
-const address = link.view('faces', { seed: page.faces.seed });
+const address = link.view('faces', { seed: page.faces.seed, face: 0, add: '', axes: '0,1', sum: '1,6,3' });
 const failed = message => told(message, true);
 const chosen = () => face.z ? { z: face.z, square: face.square } : { seed: face.seed, index: face.index };
 const words = name => name.replaceAll('_', ' ');
@@ -16,7 +16,15 @@ const askEdit = latest(server.edit, answer => {
   paintRaw(after, answer.picture, SIZE, 3);
   python.set('Face', answer.code);
 }, failed, told);
-const edit = () => askEdit({ ...chosen(), strengths: face.strengths });
+function edit() {
+  remember();
+  askEdit({ ...chosen(), strengths: face.strengths });
+}
+// What stands in the address; a photo cannot.
+function remember() {
+  const strengths = Object.values(face.strengths);
+  address.set({ seed: face.seed, face: face.z ? undefined : face.index, add: strengths.some(Boolean) ? strengths : '', axes: axes[0].value === axes[1].value ? undefined : axes.map(axis => axis.selectedIndex), sum: Object.values(sum) });
+}
 
 const cells = Array.from({ length: page.faces.count }, (_, i) => {
   const button = document.createElement('button'), canvas = document.createElement('canvas');
@@ -104,13 +112,15 @@ const askGrid = latest(server.factors, async (answer, job) => {
   $('.factor-grid').dataset.axes = `${a} ${b}`;
 }, failed, told);
 function drawGrid(focus = false) {
+  remember();
   if (axes[0].value !== axes[1].value) askGrid({ ...chosen(), a: axes[0].value, b: axes[1].value }, focus);
 }
 function factors(names) {
   $('.faces-factors').hidden = names.length < 2;
+  const asked = address.numbers('axes', 2) ?? [], known = asked[0] !== asked[1] && asked.every(i => Number.isInteger(i) && names[i]);
   axes.forEach((axis, which) => {
     axis.replaceChildren(...names.map(name => new Option(words(name), name)));
-    axis.selectedIndex = Math.min(which, names.length - 1);
+    axis.selectedIndex = known ? asked[which] : Math.min(which, names.length - 1);
     let last = axis.selectedIndex;
     axis.addEventListener('change', () => {
       // The other axis takes what this one leaves.
@@ -206,7 +216,10 @@ const askSum = latest(server.arithmetic, (answer, job) => {
   paintRaw($('.face-sum'), answer.picture, SIZE, 3);
   python.set('Arithmetic', answer.code, job.extra);
 }, failed, told);
-const addUp = focus => askSum({ seed: face.seed, ...sum }, focus);
+function addUp(focus) {
+  remember();
+  askSum({ seed: face.seed, ...sum }, focus);
+}
 const terms = Object.keys(SIGNS).map(term => {
   const row = document.createElement('div'), sign = document.createElement('span');
   sign.textContent = SIGNS[term];
@@ -236,6 +249,7 @@ const askFaces = latest(server.faces, async answer => {
   if (!$('.face-sliders').childElementCount) {
     sliders(answer.names);
     factors(answer.names);
+    address.numbers('add')?.slice(0, answer.names.length).forEach((v, i) => setStrength(answer.names[i], Math.round(10 * clamp(v, -page.faces.limit, page.faces.limit)) / 10));
     $('.held-fixed').hidden = !answer.held_fixed;
     $('.faces-bench').hidden = false;
   }
@@ -243,10 +257,7 @@ const askFaces = latest(server.faces, async answer => {
   showTerms();
   view.dataset.seed = answer.seed;
 }, failed, told);
-function drawFaces() {
-  address.set({ seed: face.seed });
-  askFaces({ seed: face.seed });
-}
+const drawFaces = () => askFaces({ seed: face.seed });
 $('.seed', view).value = face.seed;
 const restoreControls = controls(face, drawFaces);
 $('.faces-bench').hidden = true;
@@ -261,5 +272,8 @@ opened.faces = () => {
   if (face.asked) return;
   face.asked = true;
   restoreControls(address);
+  face.index = address.count('face', cells.length - 1) ?? face.index;
+  const asked = address.numbers('sum', 3);
+  if (asked?.every(i => cells[i])) Object.assign(sum, { a: asked[0], b: asked[1], c: asked[2] });
   drawFaces();
 };

@@ -1,6 +1,7 @@
 // Every model in a row, the same random numbers in a column.
 const names = Object.keys(page.models), FRAMES = 25;
 const gallery = { seed: 0, pair: [0, 3], next: 0, rows: [], begun: false };
+const address = link.view('all', { seed: gallery.seed, a: gallery.pair[0], b: gallery.pair[1] });
 const slider = $('.gallery-t'), seed = $('.gallery-seed');
 seed.max = page.max_seed;
 
@@ -73,9 +74,11 @@ function row(name) {
 function paintWalk(side) {
   if (side.film) paintFrame(side.walk, side.film, +slider.value, FRAMES, side.film.height);
 }
-const ask = () => gallery.rows.forEach((side, i) => {
-  if (side.usable) side.ask({ model: names[i], seed: gallery.seed, a: gallery.pair[0], b: gallery.pair[1] });
-});
+function ask() {
+  const [a, b] = gallery.pair;
+  address.set({ seed: gallery.seed, a, b });
+  gallery.rows.forEach((side, i) => { if (side.usable) side.ask({ model: names[i], seed: gallery.seed, a, b }); });
+}
 
 slider.addEventListener('input', () => gallery.rows.forEach(paintWalk));
 $('.gallery-new').addEventListener('click', () => {
@@ -91,6 +94,8 @@ python.picture('All models', '.cell-of', () => page.columns);
 opened.all = () => {
   if (!gallery.begun) {
     gallery.begun = true;
+    seed.value = gallery.seed = address.count('seed', page.max_seed) ?? gallery.seed;
+    gallery.pair = gallery.pair.map((usual, i) => address.count('ab'[i], page.columns - 1) ?? usual);
     gallery.rows = names.map(row);
     $('.gallery-top').append(heads);
     $('.rows').append(...gallery.rows.map(side => side.root));

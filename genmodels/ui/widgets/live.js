@@ -223,7 +223,7 @@ function restored() {
     const wanted = address.get(name);
     if (wanted === null) continue;
     if (typeof value === 'boolean') settings[name] = wanted === 'true';
-    else if (name === 'data' ? wanted in DATA : name === 'loss' ? wanted in LOSSES : name.endsWith('_rate') ? page.live.rates.includes(+wanted) : address.count(name, ...inRange[name]) !== null) settings[name] = typeof value === 'number' ? +wanted : wanted;
+    else if (name === 'data' ? Object.hasOwn(DATA, wanted) : name === 'loss' ? Object.hasOwn(LOSSES, wanted) : name.endsWith('_rate') ? page.live.rates.includes(+wanted) : address.count(name, ...inRange[name]) !== null) settings[name] = typeof value === 'number' ? +wanted : wanted;
   }
   return settings;
 }

@@ -132,6 +132,7 @@ const line = filmStrip({ strip: $('.strip'), slider: $('.t'), onMove: t => goTo(
 const askLine = latest(server.line, async answer => { await line.set(answer.film); python.set('Line', answer.code); });
 function setAnchor(name, z) {
   state.anchors[name] = z.map(v => Math.round(clamp(v, -state.limit, state.limit) * 100) / 100);
+  address.set({ [name]: state.anchors[name] });
   askLine(state.anchors);
   paint();
 }
@@ -267,7 +268,9 @@ showSources(page.sources);
 trainingFilm()(page.film);
 views([['one', t`the VAE`], ['pair', t`VAE and autoencoder`], ...(page.faces ? [['faces', t`Faces`]] : [])]);
 address.restore(() => {
-  const z = address.numbers('z', 2);
+  const [a, b, z] = ['a', 'b', 'z'].map(name => address.numbers(name, 2));
+  if (a) setAnchor('a', a);
+  if (b) setAnchor('b', b);
   if (z) goTo(z);
 });
 begin(async first => {

@@ -1,6 +1,7 @@
 // Two histograms on one axis, and the images in the left tail.
 const BINS = 40;
 const memory = { kind: page.kinds[0]?.[0], seed: 0, shown: null, asked: false };
+const address = link.view('memory', { model: memory.kind, seed: memory.seed });
 const plotted = $('.memory-plot');
 const median = values => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
 
@@ -73,11 +74,18 @@ const askMemory = latest(server.memorised, async answer => {
   }));
   paintMemory();
 }, message => { $('.memory-words').textContent = message; });
-const look = () => askMemory({ kind: memory.kind, seed: memory.seed });
-choices($('.memory-kind'), page.kinds, memory.kind, kind => { memory.kind = kind; look(); });
+function look() {
+  address.set({ model: memory.kind, seed: memory.seed });
+  askMemory({ kind: memory.kind, seed: memory.seed });
+}
+const pressKind = choices($('.memory-kind'), page.kinds, memory.kind, kind => { memory.kind = kind; look(); });
 $('.memory-new').addEventListener('click', () => { memory.seed = Math.floor(Math.random() * 100000); look(); });
 opened.memory = () => {
-  if (!memory.asked) look();
+  if (memory.asked) return;
   memory.asked = true;
+  if (page.kinds.some(([kind]) => kind === address.get('model'))) memory.kind = address.get('model');
+  pressKind(memory.kind);
+  memory.seed = address.count('seed', page.max_seed) ?? memory.seed;
+  look();
 };
 onResize(plotted, paintMemory);

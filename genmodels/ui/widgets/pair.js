@@ -1,6 +1,7 @@
 // Two maps, one cursor.
 const CIRCLE = 2;
 const KINDS = { map: t`VAE`, autoencoder: t`Autoencoder` };
+const address = link.view('pair');
 const pair = { limit: 3, z: [0, 0], sides: [], asked: false, decode: null, moved: false };
 
 function twin(kind) {
@@ -129,6 +130,7 @@ const askDecoders = latest(server.decoders, ({ layers, code }) => {
 function moveTo(z) {
   if (!pair.sides.length) return;
   pair.z = z.map(v => Math.round(clamp(v, -pair.limit, pair.limit) * 100) / 100);
+  address.set({ z: pair.z });
   if (!pair.moved) askDecoders({});
   pair.moved = true;
   if (pair.decode) pair.decode(pair.z);
@@ -162,6 +164,8 @@ async function showPair(first) {
   $('.twins').dataset.limit = first.limit;
   python.set('Both', first.code);
   onResize($('.twins'), fitPair);
+  const wanted = address.numbers('z', 2);
+  if (wanted) moveTo(wanted);
 }
 for (const box of ['.show-holes', '.show-twin-dots']) $(box).addEventListener('change', fitPair);
 const askPair = latest(server.pair, showPair, message => {

@@ -1,5 +1,5 @@
 const state = { kind: page.kinds[0].kind, seed: 7, shown: null, chosen: ['generated', 0] };
-const address = link.view('sides'), seed = $('.seed'), large = $('.large'), plot = $('.plot');
+const address = link.view('sides', { side: 'generated', image: 0 }), seed = $('.seed'), large = $('.large'), plot = $('.plot');
 seed.max = page.max_seed;
 
 const askCompare = latest(server.compare, async answer => { await showCompare(answer); if (answer.real) near(); }, message => {
@@ -68,6 +68,7 @@ async function showNear(answer, job) {
 }
 function choose(side, index) {
   state.chosen = [side, index];
+  remember();
   press();
   near();
 }
@@ -78,9 +79,12 @@ function press() {
     [...$(`.${side} .tiles`).children].forEach((tile, i) => tile.setAttribute('aria-pressed', String(state.chosen[0] === side && state.chosen[1] === i)));
   }
 }
-function draw() {
+function remember() {
   link.set({ model: state.kind });
-  address.set({ seed: state.seed });
+  address.set({ seed: state.seed, side: state.chosen[0], image: state.chosen[1] });
+}
+function draw() {
+  remember();
   askCompare({ kind: state.kind, seed: state.seed });
 }
 
@@ -148,7 +152,9 @@ begin(async first => {
       opened.kind(wanted);
     }
     restoreControls(address);
+    const [side, index] = state.chosen = [address.get('side') === 'real' ? 'real' : 'generated', address.count('image', state.shown.generated.scores.length - 1) ?? 0];
     if (state.kind !== state.shown.kind || state.seed !== state.shown.seed) draw();
+    else if (state.shown[side] && (side === 'real' || index)) choose(side, index);
   });
   const part = first[state.kind];
   state.seed = part.compare.seed;

@@ -4,8 +4,9 @@ const NAMES = {
   loss: t`loss`, loss_d: t`discriminator`, loss_g: t`generator`, wasserstein_estimate: t`estimated Wasserstein distance`,
 };
 const slider = $('.replay-step'), main = $('.replay-main');
-const players = [];
-let asked = false;
+const players = [], address = link.view('replay', { model: Object.keys(page.replays)[0] });
+// The training step that is looked at, null for the last one.
+let asked = false, at = null;
 
 // One training; `shown` is the server's answer.
 function player() {
@@ -69,7 +70,7 @@ function player() {
     const box = curves.getBoundingClientRect(), step = (event.clientX - box.left - PLOT.left) / (box.width - PLOT.left - PLOT.right) * lastStep();
     const distances = stops().map(s => Math.abs(s - step));
     slider.value = distances.indexOf(Math.min(...distances));
-    paint();
+    seek();
   };
   curves.addEventListener('pointerdown', event => { curves.setPointerCapture(event.pointerId); scrub(event); });
   curves.addEventListener('pointermove', scrub);
@@ -89,19 +90,25 @@ function paint() {
 }
 function arrange() {
   slider.max = stops().length - 1;
-  slider.value = slider.max;
+  slider.value = at === null ? slider.max : Math.max(0, stops().findLastIndex(step => step <= at));
   fitReplay();
+}
+function seek() {
+  at = slider.value === slider.max ? null : stops()[+slider.value];
+  remember();
+  paint();
 }
 function fitReplay() {
   main.classList.toggle('two', players.length === 2);
   players.forEach(one => one.fit(players.length === 2));
   paint();
 }
-slider.addEventListener('input', paint);
+slider.addEventListener('input', seek);
 
 const known = Object.entries(page.replays);
 $('.replay-beside').append(new Option(t`nothing`, ''));
 for (const [name, title] of known) for (const menu of ['.replay-model', '.replay-beside']) $(menu).append(new Option(title, name));
+const remember = () => address.set({ model: $('.replay-model').value, beside: $('.replay-beside').value || undefined, step: at ?? undefined });
 function choose() {
   const wanted = [$('.replay-model').value, $('.replay-beside').value].filter(Boolean);
   while (players.length > wanted.length) players.pop().root.remove();
@@ -112,9 +119,12 @@ function choose() {
   players.forEach((one, i) => one.load(wanted[i]));
   arrange();
 }
-for (const menu of ['.replay-model', '.replay-beside']) $(menu).addEventListener('change', choose);
+for (const menu of ['.replay-model', '.replay-beside']) $(menu).addEventListener('change', () => { at = null; remember(); choose(); });
 opened.replay = () => {
-  if (!asked) choose();
+  if (asked) return;
   asked = true;
+  for (const [menu, name] of [['.replay-model', 'model'], ['.replay-beside', 'beside']]) if (known.some(([own]) => own === address.get(name))) $(menu).value = address.get(name);
+  at = address.count('step');
+  choose();
 };
 onResize(main, fitReplay);

@@ -110,7 +110,7 @@ python.picture('Coarse to fine', '.levels canvas', () => page.staged);
 const restoreControls = controls(state, draw);
 address.restore(() => {
   const wanted = address.get('model'), count = address.count('count'), pair = ['a', 'b'].map(end => address.count(end));
-  if (page.models[wanted]) { state.model = model.value = wanted; describe(); }
+  if (Object.hasOwn(page.models, wanted ?? '')) { state.model = model.value = wanted; describe(); }
   if (page.counts.includes(count)) { state.count = count; pressCount(count); }
   if (pair.every(i => i !== null && i < state.count)) state.pair = pair;
   restoreControls(address);
