@@ -728,8 +728,8 @@ ADDRESSES = [
     ),
     (
         "training",
-        "loss=wasserstein&seed=3",
-        {".live-loss": "wasserstein", ".live-seed": "3"},
+        "data=digits&loss=wasserstein&seed=3",
+        {".live-data [data-value=digits]": "true", ".live-loss": "wasserstein", ".live-seed": "3"},
         (".live-seed", "4"),
         "seed=4",
     ),

@@ -94,9 +94,9 @@ function paintStage() {
       c.fill();
     }
   };
-  dot(page.live.real[gan.settings.data], 'rgba(255, 255, 255, 0.55)', 1.4);
+  dot(page.live.real[view.data], 'rgba(255, 255, 255, 0.55)', 1.4);
   dot(view.points, '#ffd43b', 2.1);
-  stage.setAttribute('aria-label', t`${view.points.length / 2} generated points at step ${view.step}: ${view.modes} of ${page.live.modes[gan.settings.data]} modes reached, ${Math.round(100 * view.share)}% of points near one`);
+  stage.setAttribute('aria-label', t`${view.points.length / 2} generated points at step ${view.step}: ${view.modes} of ${page.live.modes[view.data]} modes reached, ${Math.round(100 * view.share)}% of points near one`);
 }
 
 function paintLosses() {
@@ -105,8 +105,10 @@ function paintLosses() {
 }
 
 async function show(view) {
+  // What is on show keeps its data while others are already chosen and on their way.
+  const { data } = gan.settings;
   if (view.sheet) view.image = await loadImage(view.sheet);
-  gan.view = view;
+  gan.view = { ...view, data };
   gan.step = view.step;
   gan.done = view.done;
   gan.losses.push(...view.losses);
@@ -114,7 +116,7 @@ async function show(view) {
   if (gan.losses.length > 2000) gan.losses = gan.losses.filter((_, i) => i % 2);
   $('.live-heat').hidden = $('.live-legend').hidden = Boolean(view.sheet);
   $('.live-count').textContent = t`step ${view.step.toLocaleString(LANGUAGE)}`;
-  const total = page.live.modes[gan.settings.data], verdict = $('.live-verdict');
+  const total = page.live.modes[data], verdict = $('.live-verdict');
   let text = '', bad = false;
   if (view.sheet) {
     $('.live-modes').textContent = t`two digits differ by ${view.alike.toFixed(2)} (data ${page.live.alike.toFixed(2)})`;
