@@ -9,6 +9,7 @@ import time
 import gradio as gr
 import numpy as np
 
+from . import snippets
 from .inputs import MAX_SEED, answered, integer, number, one_of
 from .language import I18N
 from .models import Model, ModelStore
@@ -81,7 +82,7 @@ def build(store: ModelStore) -> None:
     """A closed accordion under the tabs, with the form and the sheet that comes back."""
     names = {kind: model.name.rstrip("/").rsplit("/", 1)[-1] for kind, model in store.models.items()}
 
-    def run(kind, count, seed, psi) -> dict:
+    def run(kind, count, seed, psi) -> tuple[dict, dict]:
         kind = one_of(kind, list(names), next(iter(names)))
         count, seed = integer(count, 1, MAX_IMAGES, MAX_IMAGES), integer(seed, 0, MAX_SEED, 0)
         # A visitor who presses the button while the networks load has only to wait.
@@ -89,9 +90,14 @@ def build(store: ModelStore) -> None:
             if store.models[kind].pipe is not None or store.models[kind].reason is not None:
                 break
             time.sleep(1)
-        images = answered(draw_many, store, store.models[kind], count, seed, number(psi, 0.0, MAX_PSI, 1.0))
+        psi = round(number(psi, 0.0, MAX_PSI, 1.0), 2)
+        images = answered(draw_many, store, store.models[kind], count, seed, psi)
         picture = sheet(images, columns_of(count))
-        return gr.update(value=picture.repeat(3, axis=2) if picture.shape[2] == 1 else picture, visible=True)
+        program = snippets.many(store.models[kind], count, columns_of(count), seed, psi)
+        return (
+            gr.update(value=picture.repeat(3, axis=2) if picture.shape[2] == 1 else picture, visible=True),
+            gr.update(value=program, visible=True),
+        )
 
     with gr.Accordion(I18N(f"Up to {MAX_IMAGES:,} images at once"), open=False, elem_id="bulk"):
         choices = [(name, kind) for kind, name in names.items()]
@@ -108,10 +114,12 @@ def build(store: ModelStore) -> None:
             buttons=["download", "fullscreen"],
             alt_text=I18N("The sheet of generated images"),
         )
+        # Without a language: its colours are too light on white to be read by everybody (WCAG AA).
+        code = gr.Code(language=None, interactive=False, visible=False, label=I18N("The Python for this image"))
     button.click(
         run,
         [kind, count, seed, psi],
-        picture,
+        [picture, code],
         api_visibility="private",
         concurrency_limit=1,
         concurrency_id=QUEUE,

@@ -12,6 +12,7 @@ from pathlib import Path
 from PIL import Image
 
 from ..errors import UserError
+from . import snippets
 from .inputs import server_function
 from .models import Model
 
@@ -85,6 +86,8 @@ def film_function(chosen: Callable[[dict], Model]) -> Callable:
         if not has_film(model):
             raise UserError(f"{model.title} came without a film of its training.")
         found = sprite(model.folder / FILE)
-        return {**found, "model": model.name, "steps": steps_of(model.read("training.json"), found["count"])}
+        steps = steps_of(model.read("training.json"), found["count"])
+        code = snippets.film(model.name, model.folder, found["count"] - 1)
+        return {**found, "model": model.name, "steps": steps, "code": code}
 
     return film

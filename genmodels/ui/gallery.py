@@ -7,7 +7,7 @@ from collections.abc import Callable
 from ..errors import UserError
 from . import films, snippets
 from .inputs import MAX_SEED, integer, server_function
-from .models import BUILT_IN, SAMPLES, Model, ModelStore
+from .models import BUILT_IN, SAMPLES, WITHOUT_PSI, Model, ModelStore
 from .pictures import FRAMES, sheet_uri, to_bytes
 from .threads import unhurried
 
@@ -18,8 +18,6 @@ LONGEST = 4096
 FIRST_SEED = 0
 # The metrics that stand beside a model: never the one without the other.
 QUALITY, DIVERSITY = "fid", "recall"
-# Pipelines that truncate nothing: their latent is an image's noise, and weaker noise is no image's.
-WITHOUT_PSI = ("PixelDiffusionPipeline",)
 
 
 def truncates(model: Model) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from . import snippets
 from .inputs import MAX_SEED, integer, one_of, server_function
 from .models import CLASSES, KINDS_SHOWN, ModelStore, RealImages
 from .pictures import sheet_uri, to_bytes
@@ -59,6 +60,7 @@ class Memory:
             "sheet": sheet_uri(np.concatenate(rows), NEAREST + 1),
             "distances": [rounded(distances[i]) for i in suspects],
             "train": len(real.train),
+            "code": snippets.memorised(self.store.models[kind], real, COUNT, seed, SHOWN, NEAREST),
         }
 
 

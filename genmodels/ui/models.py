@@ -66,9 +66,16 @@ MAP_DIM = 2
 # Repositories of a Hub namespace that are looked at, and what is shown of a model before its weights are there, in bytes at most.
 MAX_REPOSITORIES = 100
 BESIDE, MAX_BESIDE = ("evaluation.json", "training.json", "film.webp", "metrics.jsonl"), 20_000_000
-# In a training command what says nothing of the training, and an arXiv number or an address in its papers.
+# In a training command what says nothing of the training; in its papers arXiv numbers, DOIs and addresses: what goes in front.
 OUTPUT_DIR = re.compile(r" --output_dir \S+")
-ADDRESS, MAX_PAPERS = re.compile(r"\d{4}\.\d{4,5}|https://[\w./-]+"), 12
+ADDRESSES = {
+    r"\d{4}\.\d{4,5}": "https://arxiv.org/abs/",
+    r"10\.\d{4,9}/[\w.;():/-]+": "https://doi.org/",
+    r"https://[\w./-]+": "",
+}
+MAX_PAPERS = 12
+# Pipelines that truncate nothing: an autoencoder's codes have no prior, a diffusion model's latent is an image's noise.
+WITHOUT_PSI = ("AutoencoderPipeline", "PixelDiffusionPipeline")
 # The built-in images that stand for "real", by the number of channels of a model; what they are, the dataset that they were
 # drawn from, and which of its classes, if not all.
 REAL_SAMPLES = {1: "zoo:mnist-sample", 3: "zoo:cifar10-frogs-sample"}
@@ -132,20 +139,8 @@ class Model:
 
     @property
     def sources(self) -> dict:
-        """Where training.json says that the model comes from: the command, and the addresses of papers by their names."""
-        training = self.read("training.json")
-        command, papers = training.get("command"), training.get("papers")
-        papers = [paper for paper in papers if isinstance(paper, str)] if isinstance(papers, list) else []
-        return {
-            "command": OUTPUT_DIR.sub("", command) if isinstance(command, str) else "",
-            "papers": {
-                paper.removeprefix("https://"): paper
-                if paper.startswith("https://")
-                else f"https://arxiv.org/abs/{paper}"
-                for paper in papers[:MAX_PAPERS]
-                if ADDRESS.fullmatch(paper)
-            },
-        }
+        """See `sources_of`."""
+        return sources_of(self.read("training.json"))
 
     @property
     def sample(self) -> str | None:
@@ -307,6 +302,21 @@ class ModelStore:
         if real is None:
             raise UserError(without_real_images(self.models[kind]))
         return real
+
+
+def sources_of(training: dict) -> dict:
+    """Where a training.json says that a model comes from: the command, and the addresses of papers by their names."""
+    command, papers = training.get("command"), training.get("papers")
+    papers = [paper for paper in papers if isinstance(paper, str)] if isinstance(papers, list) else []
+    return {
+        "command": OUTPUT_DIR.sub("", command) if isinstance(command, str) else "",
+        "papers": {
+            paper.removeprefix("https://"): prefix + paper
+            for paper in papers[:MAX_PAPERS]
+            for pattern, prefix in ADDRESSES.items()
+            if re.fullmatch(pattern, paper)
+        },
+    }
 
 
 def read_json(path: Path) -> dict:

@@ -93,12 +93,15 @@ class Comparer:
     def neighbours(self, kind: str, side: str, index: int, seed: int) -> dict:
         """The training images nearest to one image of `compare`."""
         real = self.store.real_images_beside(kind)
+        model = self.store.models[kind]
         if side == "real":
             index = min(index, len(real.test) - 1)
-            image = real.test[self.start_of(real, seed) :][:COUNT][index]
+            number = self.start_of(real, seed) + index
+            image, code = real.test[number], snippets.nearest(model, real, number, NEIGHBOURS)
         else:
             image = to_bytes(self.generated(kind, seed)[0])[index]
-        return {"side": side, "index": index, **self.nearest(kind, real, image)}
+            code = snippets.nearest(model, real, index, NEIGHBOURS, seed)
+        return {"side": side, "index": index, "code": code, **self.nearest(kind, real, image)}
 
     def nearest(
         self,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from .. import zoo
 from ..errors import UserError
-from . import films
+from . import films, snippets
 from .inputs import one_of, server_function
 from .models import ModelStore, read_json
 
@@ -76,6 +76,7 @@ def functions(store: ModelStore) -> list[Callable]:
             "steps": films.steps_of(training, film["count"]),
             "curves": curves(known[name] / FILE),
             "command": str(training.get("command", "")),
+            "code": snippets.film(name, known[name], film["count"] - 1),
             "monitor": str(training.get("monitor") or ""),
         }
 

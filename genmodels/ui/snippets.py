@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from .models import Model, RealImages
+from .. import zoo
+from .models import WITHOUT_PSI, Model, RealImages, read_json, sources_of
 from .pictures import STRIP
 
 
@@ -19,6 +21,7 @@ def head(model: Model, extra: Sequence[str] = (), modules: Sequence[str] = ()) -
 
 
 TORCH = "import torch"
+PIL = "from PIL import Image"
 GRID = "from diffusers.utils import make_image_grid"
 
 
@@ -264,21 +267,126 @@ def write(model: Model, text: str, seed: int, psi: float) -> str:
     )
 
 
+def real_lines(model: Model, real: RealImages, name: str, split: str, chosen: str = "") -> str:
+    """Lines that make PIL images of a split as the model takes them, their numbers in `sample` being `kept`.
+
+    Args:
+        name: what the images are called.
+        chosen: Python for the numbers among those images that are wanted; all by default.
+    """
+    text, resize = f"sample = zoo.load_sample({quoted(real.sample)}, {quoted(split)})\n", ""
+    if not real.unchanged:
+        resize = f".resize(({model.sample_size}, {model.sample_size}), Image.Resampling.BILINEAR)"
+    if real.unchanged or model.kind != "classes":
+        text += f"kept = {chosen or 'range(len(sample.images))'}\n"
+    else:
+        # The discriminator wants a label with each image: only classes that it knows can be shown to it.
+        text += "kept = [i for i, label in enumerate(sample.labels) if sample.class_names[label] in pipe.class_names]\n"
+        text += f"kept = [kept[i] for i in {chosen}]\n" if chosen else ""
+    return text + f"{name} = [Image.fromarray(sample.images[i].squeeze()){resize} for i in kept]\n"
+
+
+def among(model: Model, real: RealImages) -> tuple[str, str]:
+    """Lines that make the training images `train` if they are not those that `neighbors` takes by itself, and its arguments."""
+    if real.unchanged:
+        return "", 'space="pixels"'
+    return real_lines(model, real, "train", "train"), 'dataset=train, space="pixels"'
+
+
 def discriminate(model: Model, real: RealImages | None, count: int, start: int, seed: int) -> str:
-    """The scores of real and generated images."""
+    """The scores of real and generated images, and both: the real ones on the left."""
     labelled = model.kind == "classes"
     rows = rows_of(count)
+    columns = count // rows
     text = f"fake = pipe(num_images={count}, seed={seed})\n"
     text += f"print(pipe.discriminate(fake.images{', fake.class_labels' if labelled else ''}))\n"
-    # Resized or filtered reals would take more lines to make than the page has for them.
-    with_real = real is not None and real.unchanged
-    if with_real:
-        stop = start + count
-        text += f'real = zoo.load_sample({quoted(real.sample)}, "test")\n'
-        label = f", real.labels[{start}:{stop}].tolist()" if labelled else ""
-        text += f"print(pipe.discriminate(real.images[{start}:{stop}]{label}))\n"
-    text += f'make_image_grid(fake.images, rows={rows}, cols={count // rows}).save("generated.png")\n'
-    return head(model, [GRID], modules=["zoo"] if with_real else []) + text
+    # A model of one rare class may have fewer test images than places.
+    if real is None or len(real.test) < count:
+        text += f'make_image_grid(fake.images, rows={rows}, cols={columns}).save("scores.png")\n'
+        return head(model, [GRID]) + text
+    labels = ", [sample.class_names[sample.labels[i]] for i in kept]" if labelled else ""
+    text += real_lines(model, real, "real", "test", f"range({start}, {start + count})")
+    text += f"print(pipe.discriminate(real{labels}))\n"
+    text += (
+        f"both = [image for i in range(0, {count}, {columns}) "
+        f"for image in real[i : i + {columns}] + fake.images[i : i + {columns}]]\n"
+        f'make_image_grid(both, rows={rows}, cols={2 * columns}).save("scores.png")\n'
+    )
+    return head(model, [PIL, GRID], modules=["zoo"]) + text
+
+
+def nearest(model: Model, real: RealImages, index: int, count: int, seed: int | None = None) -> str:
+    """The training images nearest to generated image `index` of a seed; without a seed, to test image `index`."""
+    lines, arguments = among(model, real)
+    if seed is None:
+        image = real_lines(model, real, "real", "test", f"[{index}]") + "image = real[0]\n"
+    else:
+        image = f"image = pipe(num_images={index + 1}, seed={seed}).images[{index}]\n"
+    uses_sample = seed is None or bool(lines)
+    return head(model, [PIL, GRID] if uses_sample else [GRID], modules=["zoo"] if uses_sample else []) + (
+        f"{image}{lines}near = pipe.neighbors(image, k={count}, {arguments})\n"
+        "print(near.distances)\n"
+        f'make_image_grid([image, *near.images[0]], rows=1, cols={count + 1}).save("nearest.png")\n'
+    )
+
+
+def memorised(model: Model, real: RealImages, count: int, seed: int, shown: int, nearest: int) -> str:
+    """Distances of generated and of test images to the nearest training image, and the generated ones that come nearest."""
+    lines, arguments = among(model, real)
+    tested = f"np.linspace(0, {len(real.test) - 1}, {min(count, len(real.test))}).astype(int)"
+    return head(model, ["import numpy as np", PIL, GRID], modules=["zoo"]) + (
+        f"{lines}images = pipe(num_images={count}, seed={seed}).images\n"
+        f"near = pipe.neighbors(images, k={nearest}, {arguments})\n"
+        f"{real_lines(model, real, 'real', 'test', tested)}"
+        f"of_real = pipe.neighbors(real, k=1, {arguments}).distances\n"
+        'print("median distance:", near.distances[:, 0].median(), "generated,", of_real.median(), "test images")\n'
+        f"suspects = near.distances[:, 0].argsort()[:{shown}]\n"
+        "pictures = [picture for i in suspects for picture in (images[i], *near.images[i])]\n"
+        f'make_image_grid(pictures, rows={shown}, cols={nearest + 1}).save("by-heart.png")\n'
+    )
+
+
+def many(model: Model, count: int, columns: int, seed: int, psi: float) -> str:
+    """A sheet of many images, the last row filled up."""
+    missing = -count % columns
+    text = f"images = pipe(num_images={count}, seed={seed}{psi_of(psi)}).images\n"
+    extra = [GRID]
+    if model.class_name in WITHOUT_PSI:
+        text = f"images = pipe(num_images={count}, seed={seed}).images\n"
+        if psi != 1:
+            extra = [TORCH, GRID]
+            text = (
+                f"generator = torch.Generator().manual_seed({seed})\n"
+                f"latents = torch.stack([torch.randn(pipe.latent_dim, generator=generator) for _ in range({count})])\n"
+                f"images = pipe(latents=latents * {psi:g}).images\n"
+            )
+    if missing:
+        extra = [PIL, *extra]
+        text += f"images += {missing} * [Image.new(images[0].mode, images[0].size)]\n"
+    rows = -(-count // columns)
+    return head(model, extra) + text + f'make_image_grid(images, rows={rows}, cols={columns}).save("sheet.png")\n'
+
+
+def film(name: str, folder: Path, frame: int) -> str:
+    """A frame of the film of a training, and the command that trained.
+
+    Args:
+        name: of the model or replay: a built-in name, the folder itself or a Hub id.
+        folder: where its film.webp lies.
+    """
+    more, where = "", quoted(str(folder / "film.webp"))
+    if folder.is_relative_to(zoo.ROOT):
+        more = "from genmodels import zoo\n"
+        where = " / ".join(["zoo.ROOT", *map(quoted, folder.relative_to(zoo.ROOT).parts), '"film.webp"'])
+    elif name != str(folder):
+        more, where = "from huggingface_hub import hf_hub_download\n", f'hf_hub_download({quoted(name)}, "film.webp")'
+    # A stranger's command must not leave its comment.
+    command = " ".join(sources_of(read_json(folder / "training.json"))["command"].split())
+    return (
+        f"{PIL}\n{more}\n"
+        + (f"# Trained by: {command}\n" if command else "")
+        + (f'film = Image.open({where})\nfilm.seek({frame})\nfilm.convert("RGB").save("frame.png")\n')
+    )
 
 
 def live(settings: Mapping, steps: int) -> str:

@@ -76,7 +76,11 @@ def test_every_view_can_be_used_by_everybody(open_page, width):
     wait_until_warm(page)
     page.evaluate(AXE_SCRIPT)
     # Gradio's own components, under all tabs.
-    page.locator("#bulk").get_by_role("button").first.click()
+    bulk = page.locator("#bulk")
+    bulk.get_by_role("button").first.click()
+    bulk.get_by_role("spinbutton").first.fill("4")
+    bulk.get_by_role("button", name="Draw").click()
+    bulk.get_by_text("make_image_grid(").wait_for(timeout=1000 * SECONDS)
     found, too_wide = {}, []
     for tab_name, views in VIEWS.items():
         for view in views:

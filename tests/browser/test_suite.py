@@ -271,6 +271,7 @@ def test_a_training_film_is_scrubbed(open_page):
     tab.locator(".training .step").fill("0")
     assert "step 0 of 10,000" in tab.locator(".training output").inner_text()
     assert pixels(film) != last
+    assert "film.seek(0)" in tab.locator(".code code").inner_text()
 
 
 @pytest.fixture(scope="module")
@@ -402,6 +403,15 @@ def test_a_real_image_is_compared_with_training_images(warm_page):
     tab.locator(".real .tiles button").nth(3).click()
     tab.get_by_text("Real image 4").wait_for(timeout=30_000)
     assert tab.locator(".near .found figure").count() == 5
+    assert "pipe.neighbors(" in tab.locator(".code code").inner_text()
+    for name, columns, rows in (("Nearest", 6, 1), ("Scores", 8, 4)):
+        tab.locator(".code-choices").get_by_role("button", name=name).click()
+        with warm_page.expect_download() as saved:
+            tab.get_by_role("button", name="Save as PNG").click()
+        # The longest side has about 1024 pixels, each of the picture's a whole number of them.
+        image = Image.open(saved.value.path())
+        assert image.width == columns * 28 * (1024 // (columns * 28))
+        assert image.height * columns == image.width * rows
     before = pixels(tab.locator(".generated .tiles canvas").first)
     tab.get_by_role("button", name="Frogs").click()
     wait_for_change(warm_page, tab.locator(".generated .tiles canvas").first, before)
@@ -575,6 +585,15 @@ def test_a_replay_has_one_cursor(warm_page):
     tab.locator(".replay-model").select_option(label=first)
     warm_page.wait_for_timeout(1500)
     assert tab.locator(".replay-name").first.inner_text() == first
+    code = tab.locator(".code code")
+    assert "film.seek(1)" in code.inner_text()
+    assert "dcgan-mnist" in code.inner_text()
+    tab.locator(".replay-beside").select_option("")
+    assert tab.locator(".code-choices button").all_inner_texts() == ["Live", "Replay"]
+    # Under each view stands its own.
+    for view, part in (("By heart?", "suspects"), ("Live", "gan.train("), ("Replay", "film.seek(")):
+        tab.locator(".views").get_by_role("button", name=view).click()
+        code.get_by_text(part).wait_for(timeout=60_000)
 
 
 def steps_in(count) -> int:

@@ -4,12 +4,37 @@ from __future__ import annotations
 
 import base64
 import io
+import re
 
+import gradio as gr
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
-from genmodels.ui import classes, faces, live, live_worker, map, real_or_fake, samples, snippets
+from genmodels import (
+    CGANDiscriminator,
+    CGANGenerator,
+    CGANPipeline,
+    DCGANDiscriminator,
+    DCGANGenerator,
+    DCGANPipeline,
+    zoo,
+)
+from genmodels.ui import (
+    bulk,
+    classes,
+    faces,
+    live,
+    live_worker,
+    map,
+    memory,
+    real_or_fake,
+    samples,
+    snippets,
+    training,
+)
+from genmodels.ui.models import ModelStore
 from genmodels.ui.pictures import PNG_PREFIX
 
 
@@ -43,6 +68,11 @@ def grid_of(row: np.ndarray) -> np.ndarray:
 def strip_of(film: np.ndarray, size: int) -> np.ndarray:
     """Every third frame of a film of 25: the strip that the page shows of it."""
     return np.concatenate([film[:, i * size : (i + 1) * size] for i in range(0, 25, 3)], axis=1)
+
+
+def both_sides(answer: dict) -> np.ndarray:
+    """Real and generated images, as they stand beside each other."""
+    return np.concatenate([shown(answer[side]["sheet"]) for side in ("real", "generated")], axis=1)
 
 
 CASES = {
@@ -85,8 +115,21 @@ CASES = {
     "class": (classes, "samples", {"seed": 5, "psi": 1, "label": 4}, lambda a: shown(a["samples"])),
     "mix": (classes, "mix", {"seed": 5, "psi": 0.9, "a": 3, "b": 8}, lambda a: strip_of(shown(a["film"]), 28)),
     "number": (classes, "write", {"seed": 5, "psi": 1, "text": "2026"}, lambda a: shown(a["number"])),
-    "digits": (real_or_fake, "compare", {"kind": "classes", "seed": 3}, lambda a: shown(a["generated"]["sheet"])),
-    "frogs": (real_or_fake, "compare", {"kind": "samples", "seed": 3}, lambda a: shown(a["generated"]["sheet"])),
+    "digits": (real_or_fake, "compare", {"kind": "classes", "seed": 3}, lambda a: both_sides(a)),
+    "frogs": (real_or_fake, "compare", {"kind": "samples", "seed": 3}, lambda a: both_sides(a)),
+    "nearest to a generated image": (
+        real_or_fake,
+        "neighbours",
+        {"kind": "classes", "seed": 3, "side": "generated", "index": 6},
+        lambda a: shown(a["sheet"]),
+    ),
+    "nearest to a test image": (
+        real_or_fake,
+        "neighbours",
+        {"kind": "samples", "seed": 3, "side": "real", "index": 6},
+        lambda a: shown(a["sheet"]),
+    ),
+    "by heart": (memory, "memorised", {"kind": "samples", "seed": 3}, lambda a: shown(a["sheet"])),
 }
 
 
@@ -172,7 +215,9 @@ def test_atlas_snippet(usual_store, tmp_path, monkeypatch):
 def test_snippets_of_other_shapes_run(odd_store, tmp_path, monkeypatch):
     codes = [map.first_page(odd_store)["picture_code"], samples.first_page(odd_store)["sheet"]["code"]]
     codes += [part["code"] for part in classes.first_page(odd_store).values() if part]
-    codes += [part["compare"]["code"] for part in real_or_fake.first_page(odd_store).values()]
+    compared = real_or_fake.first_page(odd_store)
+    codes += [part["compare"]["code"] for part in compared.values()]
+    codes += [part["neighbours"]["code"] for part in compared.values() if part["neighbours"]]
     for i, code in enumerate(codes):
         folder = tmp_path / str(i)
         folder.mkdir()
@@ -203,6 +248,64 @@ def test_snippet_of_a_loop(usual_store, tmp_path, monkeypatch):
         ours.seek(i)
         theirs.seek(i)
         assert np.abs(np.asarray(ours.convert("RGB")).astype(int) - np.asarray(theirs.convert("RGB"))).max() <= 1
+
+
+@pytest.mark.parametrize("names", [["1", "7", "x"], None])
+def test_snippets_beside_reals_that_were_made_to_fit(names, tmp_path, monkeypatch, capsys):
+    torch.manual_seed(0)
+    if names:
+        shape = {"sample_size": 16, "num_channels": 1, "base_channels": 4, "num_classes": 3, "class_names": names}
+        generator = CGANGenerator(latent_dim=8, label_dim=4, **shape).eval()
+        pipe, kind = CGANPipeline(generator, CGANDiscriminator(**shape).eval()), "classes"
+    else:
+        shape = {"sample_size": 16, "num_channels": 1, "base_channels": 4}
+        judge = DCGANDiscriminator(norm="none", **shape).eval()
+        pipe, kind = DCGANPipeline(DCGANGenerator(latent_dim=8, **shape).eval(), judge), "samples"
+    pipe.save_pretrained(tmp_path / "model")
+    store = ModelStore(str(tmp_path / "model"), tabs=("real_or_fake", "training"))
+    store.load()
+    functions = {f.__name__: f for tab in (real_or_fake, training) for f in tab.functions(store)}
+    asked = {"kind": kind, "seed": 3}
+    for name, payload in (
+        ("compare", asked),
+        ("neighbours", {**asked, "side": "real", "index": 6}),
+        ("memorised", asked),
+    ):
+        answer = functions[name](payload)
+        (folder := tmp_path / name).mkdir()
+        made = run(answer["code"], folder, monkeypatch)
+        assert np.abs(made - (both_sides(answer) if name == "compare" else shown(answer["sheet"]))).max() <= 1
+    words = capsys.readouterr().out.split()
+    medians = [float(word[len("tensor(") : -1]) for word in words if re.fullmatch(r"tensor\([\d.]+\)", word)]
+    middles = [sorted(answer[side])[(len(answer[side]) - 1) // 2] for side in ("generated", "test")]
+    assert np.allclose(medians, middles, atol=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("kind", "count", "psi"), [("classes", 7, 1), ("samples", 9, 0.5), ("autoencoder", 5, 0.5), ("autoencoder", 4, 1)]
+)
+def test_snippet_of_many_images(kind, count, psi, usual_store, tmp_path, monkeypatch):
+    with gr.Blocks() as demo:
+        bulk.build(usual_store)
+    (button,) = demo.fns.values()
+    picture, code = button.fn(kind, count, 3, psi)
+    made = run(code["value"], tmp_path, monkeypatch)
+    assert np.abs(made - picture["value"]).max() <= 1
+
+
+def test_snippet_of_a_film(gans, gan_store, tmp_path, monkeypatch):
+    (film,) = (f for f in samples.functions(gan_store) if f.__name__ == "film")
+    answer = film({"model": str(gans / "a-gan")})
+    made = run(answer["code"].replace("seek(4)", "seek(3)"), tmp_path, monkeypatch)
+    assert made.shape == (12, 20, 3)
+    assert (made == [120, 0, 0]).all()
+    # The package's own lies in the package, and what came from the Hub there.
+    folder = zoo.replay_folders()[0]
+    code = snippets.film(folder.name, folder, 1)
+    assert re.search(r"# Trained by: accelerate launch train/\S+", code)
+    (tmp_path / "frame.png").unlink()
+    run(code, tmp_path, monkeypatch)
+    assert 'hf_hub_download("someone/gan", "film.webp")' in snippets.film("someone/gan", gans / "a-gan", 0)
 
 
 def test_snippets_of_live_training(tmp_path, monkeypatch, capsys):

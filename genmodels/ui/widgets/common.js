@@ -243,11 +243,13 @@ function showSources({ command, papers }) {
 
 const stepOf = (step, last) => t`step ${step.toLocaleString(LANGUAGE)} of ${last.toLocaleString(LANGUAGE)}`;
 
+// The program of a film's frame, for another one.
+const frameCode = (code, i) => code.replace(/film\.seek\(\d+\)/, `film.seek(${i})`);
 // The film of a model's training under a slider, fetched when it comes into view. `show(null)` hides it.
 function trainingFilm() {
   const root = $('.training'), canvas = $('canvas', root), slider = $('.step', root), output = $('output', root);
   let wanted = null, film = null, sheet = null, near = false;
-  function paint() {
+  function paint(touched = true) {
     const i = +slider.value, { columns, width, height, steps } = film;
     if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
     canvas.getContext('2d').drawImage(sheet, i % columns * width, Math.floor(i / columns) * height, width, height, 0, 0, width, height);
@@ -255,6 +257,7 @@ function trainingFilm() {
     output.textContent = text;
     slider.setAttribute('aria-valuetext', text);
     canvas.setAttribute('aria-label', t`The same latents at ${text}`);
+    python.set('Film', frameCode(film.code, i), touched);
     fit();
   }
   function fit() {
@@ -267,16 +270,17 @@ function trainingFilm() {
     slider.max = slider.value = film.count - 1;
     $('.waiting', root).hidden = true;
     $('.reel', root).hidden = false;
-    paint();
+    paint(false);
   }, message => { $('.waiting', root).textContent = message; });
   const fetchIt = () => { if (near && wanted && film?.model !== wanted) ask({ model: wanted }); };
-  slider.addEventListener('input', paint);
+  slider.addEventListener('input', () => paint());
+  python.picture('Film', '.training canvas');
   new IntersectionObserver(entries => { near = entries.at(-1).isIntersecting; fetchIt(); }).observe(root);
   onResize(root, fit);
   return model => {
     wanted = model;
     root.hidden = !model;
-    if (film?.model !== model) { $('.reel', root).hidden = true; $('.waiting', root).hidden = false; }
+    if (film?.model !== model) { $('.reel', root).hidden = true; $('.waiting', root).hidden = false; python.drop('Film'); }
     fetchIt();
   };
 }
@@ -376,6 +380,7 @@ const python = (() => {
       texts.set(name, text);
       if (focus || shown === null || shown === name) show(name);
     },
+    focus(name) { if (texts.has(name)) show(name); },
     drop(name) {
       if (!texts.delete(name)) return;
       group.querySelector(`[data-value="${name}"]`).remove();

@@ -130,7 +130,7 @@ async function show(view) {
   }
   if (view.done) text += ` ${t`That is as far as it goes here; the Python below goes farther.`}`;
   // The same steps give the same weights.
-  python.set('Live', gan.code.replace(/gan\.train\(\d+\)/, `gan.train(${view.step})`));
+  python.set('Live', gan.code.replace(/gan\.train\(\d+\)/, `gan.train(${view.step})`), stage.clientWidth > 0);
   verdict.textContent = text.trim();
   verdict.classList.toggle('bad', bad);
   paintStage();

@@ -3,7 +3,8 @@ const BINS = 40;
 const memory = { kind: page.kinds[0]?.[0], seed: 0, shown: null, asked: false };
 const address = link.view('memory', { model: memory.kind, seed: memory.seed });
 const plotted = $('.memory-plot');
-const median = values => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
+// The lower of two in the middle, as torch has it.
+const median = values => [...values].sort((a, b) => a - b)[Math.floor((values.length - 1) / 2)];
 
 function paintMemory() {
   const { shown } = memory, width = plotted.clientWidth, height = plotted.clientHeight, ratio = devicePixelRatio;
@@ -72,6 +73,7 @@ const askMemory = latest(server.memorised, async answer => {
     }));
     return strip;
   }));
+  python.set('By heart?', answer.code, plotted.clientWidth > 0);
   paintMemory();
 }, message => { $('.memory-words').textContent = message; });
 function look() {
@@ -88,4 +90,5 @@ opened.memory = () => {
   memory.seed = address.count('seed', page.max_seed) ?? memory.seed;
   look();
 };
+python.picture('By heart?', '.memory-rows canvas', () => memory.shown.distances[0].length + 1);
 onResize(plotted, paintMemory);

@@ -40,6 +40,7 @@ async function showCompare(answer) {
     ? t`The discriminator scores the real image higher in ${Math.round(100 * answer.ranked)}% of all pairs of one real and one generated image; 50% would mean that it cannot tell them apart. What counts is the difference between two scores, not their sign.`
     : t`The package has no real images of this kind, so only generated ones are scored.`;
   $('.near').hidden = !answer.real;
+  if (!answer.real) python.drop('Nearest');
   python.set('Scores', answer.code);
   press();
   fit();
@@ -63,6 +64,7 @@ async function showNear(answer, job) {
     figure.append(picture, caption);
     return figure;
   }));
+  python.set('Nearest', answer.code, job?.extra ?? false);
   $('.method').textContent = t`Out of ${answer.total.toLocaleString(LANGUAGE)} training images. The distance is that of the pixels, root mean square: 0 for the same image, 1 for black against white.`;
   fit();
 }
@@ -70,10 +72,11 @@ function choose(side, index) {
   state.chosen = [side, index];
   remember();
   press();
-  near();
+  near(true);
 }
 const wanted = () => ({ kind: state.shown.kind, seed: state.shown.seed, side: state.chosen[0], index: state.chosen[1] });
-const near = () => askNear(wanted());
+// `chosen`: whether an image was, or only their seed.
+const near = chosen => askNear(wanted(), chosen);
 function press() {
   for (const side of ['real', 'generated']) {
     [...$(`.${side} .tiles`).children].forEach((tile, i) => tile.setAttribute('aria-pressed', String(state.chosen[0] === side && state.chosen[1] === i)));
@@ -134,7 +137,13 @@ const restoreControls = controls(state, draw);
 // Alone on a page, the tab is painted before its font has come.
 document.fonts.ready.then(paintPlot);
 
-python.picture('Scores', '.side.generated canvas', () => page.columns);
+// Both sides' rows beside each other, or the one side that there is.
+python.picture('Scores', () => {
+  const sides = ['real', 'generated'].filter(side => state.shown[side]).map(side => [...element.querySelectorAll(`.side.${side} canvas`)]);
+  const rows = Array.from({ length: Math.ceil(sides[0].length / page.columns) }, (_, i) => i * page.columns);
+  return rows.flatMap(start => sides.flatMap(side => side.slice(start, start + page.columns)));
+}, () => page.columns * (state.shown.real ? 2 : 1));
+python.picture('Nearest', '.near canvas');
 begin(async first => {
   const firstOf = kind => first[kind] && first[kind].compare;
   state.kind = (page.kinds.find(({ kind }) => firstOf(kind)) || page.kinds[0]).kind;

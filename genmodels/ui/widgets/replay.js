@@ -8,8 +8,8 @@ const players = [], address = link.view('replay', { model: Object.keys(page.repl
 // The training step that is looked at, null for the last one.
 let asked = false, at = null;
 
-// One training; `shown` is the server's answer.
-function player() {
+// One training; `shown` is the server's answer, `name` what its program is called.
+function player(name) {
   const root = document.createElement('section');
   root.className = 'replay-one';
   root.innerHTML = `<canvas class="replay-film" role="img" aria-label="${t`The same latents during training`}"></canvas><div class="replay-side"><h2><span class="replay-name"></span> <span class="note replay-title"></span></h2>
@@ -17,7 +17,8 @@ function player() {
     <p class="replay-names figures"></p><p class="note replay-monitor"></p>
     <pre tabindex="0" role="group" aria-label="${t`The command that trained it`}"><code class="replay-command"></code></pre></div>`;
   const film = $('.replay-film', root), curves = $('.replay-losses', root);
-  const self = { root, wanted: null, shown: null, sheet: null };
+  const self = { name, root, wanted: null, shown: null, sheet: null };
+  python.picture(name, () => [film]);
   const lastStep = () => Math.max(self.shown.steps.at(-1), self.shown.curves.step.at(-1));
   // The frame that was made last at a step.
   const frameAt = step => Math.max(0, self.shown.steps.findLastIndex(s => s <= step));
@@ -26,6 +27,7 @@ function player() {
     const { shown, sheet } = self, i = frameAt(step);
     if (film.width !== shown.width || film.height !== shown.height) Object.assign(film, { width: shown.width, height: shown.height });
     film.getContext('2d').drawImage(sheet, i % shown.columns * shown.width, Math.floor(i / shown.columns) * shown.height, shown.width, shown.height, 0, 0, shown.width, shown.height);
+    python.set(self.name, frameCode(shown.code, i), false);
     film.setAttribute('aria-label', `${shown.model}: ${t`the same latents at step ${shown.steps[i].toLocaleString(LANGUAGE)}`}`);
   }
   function paintLosses(step) {
@@ -59,6 +61,7 @@ function player() {
     $('.replay-monitor', root).textContent = answer.monitor;
     $('.replay-command', root).textContent = answer.command;
     arrange();
+    if (main.clientWidth) python.focus(name);
   });
   self.load = model => {
     if (model === self.wanted) return;
@@ -111,9 +114,13 @@ for (const [name, title] of known) for (const menu of ['.replay-model', '.replay
 const remember = () => address.set({ model: $('.replay-model').value, beside: $('.replay-beside').value || undefined, step: at ?? undefined });
 function choose() {
   const wanted = [$('.replay-model').value, $('.replay-beside').value].filter(Boolean);
-  while (players.length > wanted.length) players.pop().root.remove();
+  while (players.length > wanted.length) {
+    const { root, name } = players.pop();
+    root.remove();
+    python.drop(name);
+  }
   while (players.length < wanted.length) {
-    players.push(player());
+    players.push(player(['Replay', 'Replay beside'][players.length]));
     main.append(players.at(-1).root);
   }
   players.forEach((one, i) => one.load(wanted[i]));
