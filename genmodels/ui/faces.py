@@ -170,4 +170,11 @@ def page(store: ModelStore) -> dict | None:
     if FACES not in store.models:
         return None
     model = store.models[FACES]
-    return {"size": model.sample_size, "count": COUNT, "seed": FIRST_SEED, "limit": LIMIT, "steps": STEPS}
+    return {
+        "size": model.sample_size,
+        "count": COUNT,
+        "seed": FIRST_SEED,
+        "limit": LIMIT,
+        "steps": STEPS,
+        "sources": model.sources,
+    }

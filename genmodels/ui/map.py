@@ -224,6 +224,7 @@ def build(store: ModelStore) -> gr.HTML:
         "sources": model.sources,
         "radius": pair.RADIUS,
         "max_seed": MAX_SEED,
+        "pair": pair.sources(store),
         "first": files.read("map") if model.built_in else None,
         "faces": faces.page(store),
     }

@@ -86,6 +86,11 @@ def first_page(store: ModelStore) -> dict:
     return page
 
 
+def sources(store: ModelStore) -> list[tuple[str, dict]]:
+    """Titles of the two models, and where they come from."""
+    return [(store.models[kind].title, store.models[kind].sources) for kind in PAIR if kind in store.models]
+
+
 def functions(store: ModelStore) -> list[Callable]:
     """What the view's page may call."""
 

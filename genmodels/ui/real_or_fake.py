@@ -173,7 +173,8 @@ def build(store: ModelStore) -> gr.HTML:
     built_in = all(model.built_in for model in models.values())
     page = {
         "kinds": [
-            {"kind": kind, "title": title_of(model), "built_in": model.built_in} for kind, model in models.items()
+            {"kind": kind, "title": title_of(model), "built_in": model.built_in, "sources": model.sources}
+            for kind, model in models.items()
         ],
         "columns": COLUMNS,
         "neighbours": NEIGHBOURS,

@@ -11,7 +11,7 @@ from .. import zoo
 from ..errors import UserError
 from . import films, snippets
 from .inputs import one_of, server_function
-from .models import ModelStore, read_json
+from .models import ModelStore, read_json, sources_of
 
 FILE = "metrics.jsonl"
 # Points of a curve at most: a plot has no room for more.
@@ -76,6 +76,7 @@ def functions(store: ModelStore) -> list[Callable]:
             "steps": films.steps_of(training, film["count"]),
             "curves": curves(known[name] / FILE),
             "command": str(training.get("command", "")),
+            "papers": sources_of(training)["papers"],
             "code": snippets.film(name, known[name], film["count"] - 1),
             "monitor": str(training.get("monitor") or ""),
         }

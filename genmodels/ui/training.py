@@ -33,6 +33,7 @@ def build(store: ModelStore) -> gr.HTML:
     page = {
         "views": views,
         "kinds": kinds,
+        "sources": {kind: store.models[kind].sources for kind, _ in kinds},
         "max_seed": MAX_SEED,
         "live": {
             **files.read("training"),

@@ -32,6 +32,8 @@ VIEWS = {
         "By heart?": ".memory-rows canvas",
     },
 }
+# Views of no model in particular: all others say where theirs comes from.
+OF_NO_MODEL = ("Live", "Numbers")
 # Impacts of axe-core's findings that shut somebody out, and what it is asked for: everything, and what colours can change.
 GRAVE = ("serious", "critical")
 RULES = {"light": {}, "dark": {"runOnly": ["color-contrast", "link-in-text-block"]}}
@@ -51,6 +53,10 @@ def open_view(page, tab_name: str, view: str | None):
         # The training images beside it come with a guess.
         tab.get_by_role("button", name="Real").click()
     tab.locator(VIEWS[tab_name][view]).first.wait_for(timeout=1000 * SECONDS)
+    if view == "all side by side":
+        tab.locator("summary").click()
+    if view not in OF_NO_MODEL:
+        tab.locator(".sources:visible a").first.wait_for(timeout=1000 * SECONDS)
     return tab
 
 

@@ -269,12 +269,23 @@ def test_sources_are_what_training_json_says(tmp_path):
     assert model.sources == {"command": "", "papers": {}}
     facts = {
         "command": "accelerate launch train/dcgan.py --seed 1 --output_dir runs/here",
-        "papers": ["1511.06434", "https://doi.org/10.1/x", "javascript:alert(1)", 7],
+        "papers": [
+            "1511.06434",
+            "https://doi.org/10.1/x",
+            "10.1126/science.1127647",
+            "javascript:alert(1)",
+            "10.1/x y",
+            7,
+        ],
     }
     (tmp_path / "training.json").write_text(json.dumps(facts))
     assert model.sources == {
         "command": "accelerate launch train/dcgan.py --seed 1",
-        "papers": {"1511.06434": "https://arxiv.org/abs/1511.06434", "doi.org/10.1/x": "https://doi.org/10.1/x"},
+        "papers": {
+            "1511.06434": "https://arxiv.org/abs/1511.06434",
+            "doi.org/10.1/x": "https://doi.org/10.1/x",
+            "10.1126/science.1127647": "https://doi.org/10.1126/science.1127647",
+        },
     }
     (tmp_path / "training.json").write_text('{"command": 3, "papers": {"a": 1}}')
     assert model.sources == {"command": "", "papers": {}}

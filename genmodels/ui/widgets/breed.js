@@ -52,6 +52,7 @@ const askLitter = latest(server.litter, async answer => {
     return button;
   }));
   $('.breed-generation').textContent = brood.generation ? t`Generation ${brood.generation + 1}.` : t`Choose a child: it takes the place of the marked parent.`;
+  showSources(page.models[answer.model].sources, $('.breed-sources'));
   python.set('Children', answer.code);
 });
 function breed() {
@@ -78,6 +79,7 @@ const askLoop = latest(server.loop, answer => {
   $('.loop-film').src = $('.loop-save').href = answer.film;
   $('.loop-film').style.width = `${Math.min(answer.size, 256)}px`;
   $('.loop-save').download = `${answer.model.split('/').at(-1)}-${answer.seed}.webp`;
+  showSources(page.models[answer.model].sources, $('.loop-sources'));
   python.set('Loop', answer.code);
 });
 function circle() {

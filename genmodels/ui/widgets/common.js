@@ -232,13 +232,13 @@ function filmStrip({ strip, slider, large, frames = 25, perStep = 3, onMove = ()
   };
 }
 
-// How the model on show was trained, and the papers.
-function showSources({ command, papers }) {
-  const place = $('.sources'), code = document.createElement('code');
+// How a model on show was trained, and the papers, behind its name where there are several.
+function showSources({ command, papers }, place = $('.sources'), name = '') {
+  const code = document.createElement('code');
   code.textContent = command;
   const links = Object.entries(papers).map(([name, address]) => Object.assign(document.createElement('a'), { href: address, textContent: name }));
   const listed = links.flatMap((link, i) => [i ? ', ' : '', link]);
-  place.replaceChildren(...(command ? [`${t`Trained by`} `, code, '. '] : []), ...(links.length ? [`${links.length > 1 ? t`Papers` : t`Paper`}: `, ...listed, '.'] : []));
+  place.replaceChildren(...(name && (command || links.length) ? [`${name}: `] : []), ...(command ? [`${t`Trained by`} `, code, '. '] : []), ...(links.length ? [`${links.length > 1 ? t`Papers` : t`Paper`}: `, ...listed, '.'] : []));
 }
 
 const stepOf = (step, last) => t`step ${step.toLocaleString(LANGUAGE)} of ${last.toLocaleString(LANGUAGE)}`;

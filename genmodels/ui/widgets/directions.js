@@ -49,6 +49,7 @@ const askMoved = latest(server.moved, async (answer, job) => {
   if (job.extra) { moving.strengths = answer.strengths; showSliders(answer.explained); }
   paintPairs();
   pairs.setAttribute('aria-label', t`${page.moves.images} images before, and moved by ${answer.strengths.join(', ')} along the directions`);
+  showSources(page.models[answer.model].sources, $('.directions-sources'));
   python.set('Directions', answer.code);
 }, message => tell(message, true), tell);
 // `anew`: the sliders too.

@@ -268,6 +268,7 @@ onResize(view, () => {
 python.picture('Arithmetic', '.face-sum');
 python.picture('Face', '.face-after');
 python.picture('Grid', '.factor-grid canvas', () => STEPS);
+showSources(page.faces.sources, $('.faces-sources'));
 opened.faces = () => {
   if (face.asked) return;
   face.asked = true;

@@ -99,6 +99,12 @@ opened.all = () => {
     gallery.rows = names.map(row);
     $('.gallery-top').append(heads);
     $('.rows').append(...gallery.rows.map(side => side.root));
+    names.forEach(name => {
+      const place = make('p', 'note sources');
+      showSources(page.models[name].sources, place, page.models[name].title);
+      if (place.childNodes.length) $('.gallery-sources').append(place);
+    });
+    $('.gallery-sources').hidden = $('.gallery-sources').childElementCount === 1;
     mark();
   }
   ask();

@@ -73,6 +73,7 @@ const askMemory = latest(server.memorised, async answer => {
     }));
     return strip;
   }));
+  showSources(page.sources[answer.kind], $('.memory-sources'));
   python.set('By heart?', answer.code, plotted.clientWidth > 0);
   paintMemory();
 }, message => { $('.memory-words').textContent = message; });

@@ -172,6 +172,11 @@ const askPair = latest(server.pair, showPair, message => {
   $('.twin-view .controls').hidden = true;
   $('.drawn').textContent = message;
 });
+$('.pair-sources').append(...page.pair.map(([title, sources]) => {
+  const place = Object.assign(document.createElement('p'), { className: 'note sources' });
+  showSources(sources, place, title);
+  return place;
+}));
 python.picture('Both', '.twin-picture');
 opened.pair = () => {
   if (!pair.asked) askPair({});

@@ -34,7 +34,8 @@ async function showCompare(answer) {
       return tile;
     }));
   }
-  const own = !page.kinds.find(({ kind }) => kind === answer.kind).built_in;
+  const { built_in, sources } = page.kinds.find(({ kind }) => kind === answer.kind), own = !built_in;
+  showSources(sources);
   $('.about').textContent = answer.real ? `${answer.real.title}, ${t`test split`}${own ? `, ${t`from this package`}` : ''}${answer.real.unchanged ? '' : `, ${t`made to fit`}`}` : '';
   $('.ranked').textContent = answer.real
     ? t`The discriminator scores the real image higher in ${Math.round(100 * answer.ranked)}% of all pairs of one real and one generated image; 50% would mean that it cannot tell them apart. What counts is the difference between two scores, not their sign.`

@@ -15,7 +15,7 @@ function player(name) {
   root.innerHTML = `<canvas class="replay-film" role="img" aria-label="${t`The same latents during training`}"></canvas><div class="replay-side"><h2><span class="replay-name"></span> <span class="note replay-title"></span></h2>
     <canvas class="replay-losses" role="img" aria-label="${t`Losses over the steps`}"></canvas>
     <p class="replay-names figures"></p><p class="note replay-monitor"></p>
-    <pre tabindex="0" role="group" aria-label="${t`The command that trained it`}"><code class="replay-command"></code></pre></div>`;
+    <pre tabindex="0" role="group" aria-label="${t`The command that trained it`}"><code class="replay-command"></code></pre><p class="note sources"></p></div>`;
   const film = $('.replay-film', root), curves = $('.replay-losses', root);
   const self = { name, root, wanted: null, shown: null, sheet: null };
   python.picture(name, () => [film]);
@@ -60,6 +60,7 @@ function player(name) {
     $('.replay-title', root).textContent = answer.title;
     $('.replay-monitor', root).textContent = answer.monitor;
     $('.replay-command', root).textContent = answer.command;
+    showSources({ command: '', papers: answer.papers }, $('.sources', root));
     arrange();
     if (main.clientWidth) python.focus(name);
   });
