@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from ..errors import UserError
@@ -79,18 +80,19 @@ def described(model: Model) -> dict:
     }
 
 
-def figures(evaluation: dict) -> str:
-    """FID and recall with their floors in words; empty unless both were measured."""
+def figures(evaluation: dict) -> dict | None:
+    """FID and recall, each with its floor, and against what; None unless both were measured."""
     found, metrics = {}, evaluation.get("metrics")
     for metric in metrics if isinstance(metrics, list) else []:
         try:
             value, floor = float(metric["value"]), float(metric["floor"])
         except (KeyError, TypeError, ValueError):
             continue
-        found[metric.get("metric")] = f"{value:.3g} (floor {floor:.2g})"
+        if math.isfinite(value) and math.isfinite(floor):
+            found[metric.get("metric")] = [value, floor]
     if not {QUALITY, DIVERSITY} <= set(found):
-        return ""
-    return f"FID {found[QUALITY]}, recall {found[DIVERSITY]}, against {evaluation.get('dataset')}"
+        return None
+    return {"quality": found[QUALITY], "diversity": found[DIVERSITY], "dataset": str(evaluation.get("dataset"))}
 
 
 def functions(store: ModelStore) -> list[Callable]:

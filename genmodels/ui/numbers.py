@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from .models import Model, ModelStore
 
 # Metric and heading, in the order of the columns: quality never without diversity.
@@ -36,15 +38,15 @@ def row_of(model: Model) -> dict | None:
     return {
         "title": model.title,
         "evaluator": str(evaluation.get("evaluator", "")),
-        "measured": f"n = {evaluation.get('n'):,}" if isinstance(evaluation.get("n"), int) else "",
+        "n": evaluation["n"] if isinstance(evaluation.get("n"), int) else None,
         "dataset": str(evaluation.get("dataset", "")),
         "cells": cells,
     }
 
 
-def shown(value) -> str:
-    """A number with three digits."""
-    return f"{value:.3g}" if isinstance(value, int | float) and not isinstance(value, bool) else ""
+def shown(value) -> float | None:
+    """A number for the page, None for what is none."""
+    return value if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) else None
 
 
 def page(store: ModelStore) -> dict:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import re
 
 import numpy as np
 import pytest
@@ -959,6 +960,17 @@ def test_the_page_speaks_the_browsers_language(open_page):
     page.get_by_text("Nur die Ziffern 0 bis 9 lassen sich schreiben").wait_for(timeout=60_000)
     page.goto(f"{page.url.split('?')[0]}?tab=training")
     page.get_by_role("button", name="Rückblick").wait_for(timeout=60_000)
+    page.get_by_role("button", name="Auswendig?").click()
+    # Points and commas as Germans write them, in one sentence.
+    page.get_by_text(re.compile(r"10\.000 Trainingsbilder.* 0,\d{3} ")).wait_for(timeout=60_000)
+    page.get_by_role("tab", name="Echt oder nicht?").click()
+    page.get_by_role("button", name="Nebeneinander").click()
+    assert "MNIST-Ziffern" in page.locator("#real-or-fake-tab .about").inner_text()
+    page.get_by_role("button", name="Zahlen", exact=True).click()
+    numbers = page.locator(".numbers-table").inner_text()
+    assert "Klassengenauigkeit" in numbers
+    assert re.search(r"n = \d+\.\d{3}\b", numbers)
+    assert re.search(r"\d,\d", numbers)
 
 
 def test_other_languages_see_english(open_page):

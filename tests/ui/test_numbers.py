@@ -27,9 +27,9 @@ def test_a_row_has_values_and_floors(tmp_path):
     assert numbers.row_of(model_with(tmp_path, evaluation)) == {
         "title": "mine",
         "evaluator": "e",
-        "measured": "n = 5,000",
+        "n": 5000,
         "dataset": "d",
-        "cells": {"fid": ["1.23", "0.5"], "recall": ["0.75", "0.875"]},
+        "cells": {"fid": [1.23456, 0.5], "recall": [0.75, 0.875]},
     }
 
 

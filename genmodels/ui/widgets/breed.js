@@ -67,7 +67,7 @@ const askFounders = latest(server.founders, async answer => {
   breed();
 });
 const found = () => askFounders({ model: models[0].value, seed: brood.from });
-const tellMutation = () => { $('.breed-m').textContent = (+mutation.value).toFixed(2); };
+const tellMutation = () => { $('.breed-m').textContent = decimal(+mutation.value, 2); };
 mutation.addEventListener('input', () => { tellMutation(); breed(); });
 $('.breed-again').addEventListener('click', () => { brood.seed += 1; breed(); });
 $('.breed-new').addEventListener('click', () => { brood.from = Math.floor(Math.random() * 100000); found(); });

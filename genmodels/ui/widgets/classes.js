@@ -121,14 +121,14 @@ function classPicker() {
     const group = document.createElement('span');
     group.className = 'choices';
     group.setAttribute('role', 'group');
-    group.setAttribute('aria-label', 'Class');
+    group.setAttribute('aria-label', t`Class`);
     $('.pick').replaceChildren(group);
     return choices(group, names().map((name, i) => [i, name]), state.label, choose);
   }
   const label = document.createElement('label'), select = document.createElement('select');
   names().forEach((name, i) => select.append(new Option(name, i, false, i === state.label)));
   select.addEventListener('change', () => choose(select.value));
-  label.append('Class', select);
+  label.append(t`Class`, select);
   $('.pick').replaceChildren(label);
   return value => { select.value = value; };
 }

@@ -25,7 +25,10 @@ element.lang = LANGUAGE;
 const $ = (selector, root = element) => root.querySelector(selector);
 const pause = ms => new Promise(done => setTimeout(done, ms));
 const clamp = (v, low, high) => Math.min(Math.max(v, low), high);
-const signed = (v, plus = '+') => (v < 0 ? '−' : plus) + Math.abs(v).toFixed(2);
+// Every number in a text is written as the page's language does: with so many decimals, or with so many digits at most.
+const decimal = (v, digits) => v.toLocaleString(LANGUAGE, { minimumFractionDigits: digits, maximumFractionDigits: digits });
+const significant = (v, digits) => v.toLocaleString(LANGUAGE, { maximumSignificantDigits: digits });
+const signed = (v, plus = '+') => (v < 0 ? '−' : plus) + decimal(Math.abs(v), 2);
 const WARMING = t`Warming up: the networks are being loaded, a few seconds more.`;
 
 function notice(message, bad = false) {
@@ -128,7 +131,7 @@ function latest(call, show, fail = message => notice(message, true), tell = noti
       await again(t`The server does not answer; trying again.`, 2000);
     }
     if (answer && answer.status === 'loading') await again(WARMING, 400);
-    else if (answer && answer.status === 'error') { tell(''); fail(answer.message); }
+    else if (answer && answer.status === 'error') { tell(''); fail(t([answer.message])); }
     else if (answer) { tell(''); await show(answer, job); }
     busy = false;
     pump();
@@ -152,7 +155,7 @@ function controls(state, draw) {
   });
   const setPsi = value => {
     state.psi = value;
-    $('.psi-value').textContent = value.toFixed(2);
+    $('.psi-value').textContent = decimal(value, 2);
   };
   psi?.addEventListener('input', () => { setPsi(+psi.value); draw(); });
   return address => {
@@ -239,6 +242,12 @@ function showSources({ command, papers }, place = $('.sources'), name = '') {
   const links = Object.entries(papers).map(([name, address]) => Object.assign(document.createElement('a'), { href: address, textContent: name }));
   const listed = links.flatMap((link, i) => [i ? ', ' : '', link]);
   place.replaceChildren(...(name && (command || links.length) ? [`${name}: `] : []), ...(command ? [`${t`Trained by`} `, code, '. '] : []), ...(links.length ? [`${links.length > 1 ? t`Papers` : t`Paper`}: `, ...listed, '.'] : []));
+}
+
+// What was measured of a generator, in words.
+function measured({ quality, diversity, dataset }) {
+  const [fid, fidFloor, recall, recallFloor] = [...quality, ...diversity].map((v, i) => significant(v, i % 2 ? 2 : 3));
+  return t`FID ${fid} (floor ${fidFloor}), recall ${recall} (floor ${recallFloor}), against ${dataset}`;
 }
 
 const stepOf = (step, last) => t`step ${step.toLocaleString(LANGUAGE)} of ${last.toLocaleString(LANGUAGE)}`;

@@ -20,7 +20,7 @@ function paintCurves(canvas, { series, colours, last, least, now = null }) {
   for (const v of [low, (low + high) / 2, high]) {
     c.beginPath(); c.moveTo(PLOT.left, y(v)); c.lineTo(right, y(v)); c.stroke();
     c.textAlign = 'right'; c.textBaseline = 'middle';
-    c.fillText(+v.toPrecision(2), PLOT.left - 6, y(v));
+    c.fillText(significant(v, 2), PLOT.left - 6, y(v));
   }
   c.textBaseline = 'bottom';
   c.textAlign = 'left'; c.fillText('0', PLOT.left, height - 2);

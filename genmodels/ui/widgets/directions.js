@@ -13,7 +13,7 @@ function tell(text, bad = false) {
 function showSliders(explained) {
   $('.directions-sliders').replaceChildren(...explained.map((share, k) => {
     const label = document.createElement('label'), name = document.createElement('span'), slider = document.createElement('input'), output = document.createElement('output');
-    name.textContent = t`${k + 1}: ${(100 * share).toFixed(share < 0.1 ? 1 : 0)}% of variance`;
+    name.textContent = t`${k + 1}: ${decimal(100 * share, share < 0.1 ? 1 : 0)}% of variance`;
     Object.assign(slider, { type: 'range', min: -page.moves.limit, max: page.moves.limit, step: 0.25, value: moving.strengths[k] ?? 0 });
     slider.setAttribute('aria-label', t`Direction ${k + 1}`);
     output.className = 'figures';
@@ -48,7 +48,7 @@ const askMoved = latest(server.moved, async (answer, job) => {
   Object.assign(moving, { size: answer.size, sheets: await Promise.all([answer.before, answer.after].map(loadImage)) });
   if (job.extra) { moving.strengths = answer.strengths; showSliders(answer.explained); }
   paintPairs();
-  pairs.setAttribute('aria-label', t`${page.moves.images} images before, and moved by ${answer.strengths.join(', ')} along the directions`);
+  pairs.setAttribute('aria-label', t`${page.moves.images} images before, and moved by ${answer.strengths.map(v => signed(v)).join('; ')} along the directions`);
   showSources(page.models[answer.model].sources, $('.directions-sources'));
   python.set('Directions', answer.code);
 }, message => tell(message, true), tell);

@@ -105,7 +105,7 @@ const askGrid = latest(server.factors, async (answer, job) => {
     const [x, y] = [strengthAt(i % STEPS), strengthAt(STEPS - 1 - Math.floor(i / STEPS))].map(v => signed(v));
     spot.parentElement.setAttribute('aria-label', `${words(a)} ${x}, ${words(b)} ${y}`);
   });
-  const ends = [-page.faces.limit, page.faces.limit].map(v => signed(v).replace('.00', ''));
+  const ends = [-page.faces.limit, page.faces.limit].map(v => (v < 0 ? '−' : '+') + significant(Math.abs(v), 2));
   $('.factor-right').textContent = `${ends[0]}  ←  ${words(a)}  →  ${ends[1]}`;
   $('.factor-up').textContent = `${ends[0]}  ←  ${words(b)}  →  ${ends[1]}`;
   python.set('Grid', answer.code, job.extra);

@@ -40,7 +40,7 @@ function row(name) {
   const { title, figures, reason } = page.models[name];
   const root = make('section', 'row-of'), about = make('div'), latent = make('span', 'note latent');
   root.setAttribute('aria-label', title);
-  about.append(make('h2', '', title), make('p', 'note', figures || t`FID and recall have not been measured.`), latent);
+  about.append(make('h2', '', title), make('p', 'note', figures ? measured(figures) : t`FID and recall have not been measured.`), latent);
   const cells = Array.from({ length: page.columns }, (_, i) => make('canvas', 'cell-of'));
   const walk = make('canvas', 'walk'), failed = make('p', 'note failed');
   [...cells, walk].forEach((canvas, i) => {

@@ -62,8 +62,8 @@ const askGuess = latest(server.guess, async (answer, job) => {
     paintFrame(canvas, sheet, i + 1, answer.distances.length + 1, size);
     canvas.style.width = `${wholeMultiple(size, 64, 64)}px`;
     canvas.setAttribute('role', 'img');
-    canvas.setAttribute('aria-label', t`Training image, distance ${distance.toFixed(3)}`);
-    caption.textContent = distance.toFixed(3);
+    canvas.setAttribute('aria-label', t`Training image, distance ${decimal(distance, 3)}`);
+    caption.textContent = decimal(distance, 3);
     figure.append(canvas, caption);
     return figure;
   }));

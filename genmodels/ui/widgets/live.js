@@ -18,7 +18,7 @@ const gan = { session: null, settings: null, running: false, step: 0, losses: []
 const stage = $('.live-stage'), plot = $('.live-losses'), run = $('.live-run');
 
 for (const [key, [title]] of Object.entries(LOSSES)) $('.live-loss').append(new Option(title, key));
-for (const name of ['generator', 'discriminator']) for (const rate of page.live.rates) $(`.live-${name}-rate`).append(new Option(String(rate), rate));
+for (const name of ['generator', 'discriminator']) for (const rate of page.live.rates) $(`.live-${name}-rate`).append(new Option(significant(rate, 2), rate));
 $('.live-discriminator-steps').max = page.live.max_discriminator_steps;
 $('.live-seed').max = page.max_seed;
 for (const [name, [title, what]] of Object.entries(SWITCHES)) {
@@ -119,7 +119,7 @@ async function show(view) {
   const total = page.live.modes[data], verdict = $('.live-verdict');
   let text = '', bad = false;
   if (view.sheet) {
-    $('.live-modes').textContent = t`two digits differ by ${view.alike.toFixed(2)} (data ${page.live.alike.toFixed(2)})`;
+    $('.live-modes').textContent = t`two digits differ by ${decimal(view.alike, 2)} (data ${decimal(page.live.alike, 2)})`;
     bad = view.step >= 200 && view.alike < 0.4 * page.live.alike;
     if (bad) text = t`Collapsed: whatever the noise, nearly the same image.`;
   } else {

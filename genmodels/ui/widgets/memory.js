@@ -48,16 +48,16 @@ function paintMemory() {
   c.fillStyle = style.getPropertyValue('--quiet');
   c.font = `12px ${style.fontFamily}`;
   c.textBaseline = 'bottom';
-  c.textAlign = 'left'; c.fillText('0: a copy', left, height - 4);
-  c.textAlign = 'right'; c.fillText(t`distance ${high.toFixed(2)}`, width - left, height - 4);
+  c.textAlign = 'left'; c.fillText(t`0: a copy`, left, height - 4);
+  c.textAlign = 'right'; c.fillText(t`distance ${decimal(high, 2)}`, width - left, height - 4);
 }
 
 const askMemory = latest(server.memorised, async answer => {
   const sheet = await loadImage(answer.sheet), across = answer.distances[0].length + 1;
   memory.shown = answer;
   const [ours, theirs] = [median(answer.generated), median(answer.test)], nearer = answer.generated.filter(v => v < Math.min(...answer.test)).length;
-  $('.memory-words').textContent = t`Median distance to the nearest of ${answer.train.toLocaleString(LANGUAGE)} training images: ${ours.toFixed(3)} of ${answer.generated.length} generated images, ${theirs.toFixed(3)} of ${answer.test.length} test images. ${nearer} of the generated ones come nearer than every test image. Distances are those of the pixels, root mean square: 0 for the same image, 1 for black against white.`;
-  plotted.setAttribute('aria-label', t`Distances to the nearest training image: median ${ours.toFixed(3)} of generated, ${theirs.toFixed(3)} of test images`);
+  $('.memory-words').textContent = t`Median distance to the nearest of ${answer.train.toLocaleString(LANGUAGE)} training images: ${decimal(ours, 3)} of ${answer.generated.length} generated images, ${decimal(theirs, 3)} of ${answer.test.length} test images. ${nearer} of the generated ones come nearer than every test image. Distances are those of the pixels, root mean square: 0 for the same image, 1 for black against white.`;
+  plotted.setAttribute('aria-label', t`Distances to the nearest training image: median ${decimal(ours, 3)} of generated, ${decimal(theirs, 3)} of test images`);
   $('.memory-rows').replaceChildren(...answer.distances.map((distances, row) => {
     const strip = document.createElement('div');
     strip.className = 'memory-row';
@@ -66,8 +66,8 @@ const askMemory = latest(server.memorised, async answer => {
       paintFrame(canvas, sheet, row * across + i, across, answer.size);
       canvas.style.width = `${wholeMultiple(answer.size, i ? 48 : 64, i ? 48 : 64)}px`;
       canvas.setAttribute('role', 'img');
-      canvas.setAttribute('aria-label', i ? t`Training image, distance ${distance.toFixed(3)}` : t`Generated image ${row + 1}`);
-      caption.textContent = i ? distance.toFixed(3) : t`generated`;
+      canvas.setAttribute('aria-label', i ? t`Training image, distance ${decimal(distance, 3)}` : t`Generated image ${row + 1}`);
+      caption.textContent = i ? decimal(distance, 3) : t`generated`;
       figure.append(canvas, caption);
       return figure;
     }));

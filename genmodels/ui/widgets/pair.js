@@ -107,9 +107,9 @@ function measure(side) {
     if (d < least) { least = d; best = i; }
   }
   const distance = Math.sqrt(least), hole = distance > page.radius, near = $('.twin-near', side.root);
-  near.textContent = hole ? t`A hole: the nearest test image is ${distance.toFixed(2)} away.` : t`A test image of class ${names[labels[best]]} is ${distance.toFixed(2)} away.`;
+  near.textContent = hole ? t`A hole: the nearest test image is ${decimal(distance, 2)} away.` : t`A test image of class ${names[labels[best]]} is ${decimal(distance, 2)} away.`;
   near.classList.toggle('hole', hole);
-  $('.twin-where', side.root).textContent = `z = (${pair.z.map(v => signed(v, '')).join(', ')})`;
+  $('.twin-where', side.root).textContent = `z = (${pair.z.map(v => signed(v, '')).join(decimal(0.5, 1).includes(',') ? '; ' : ', ')})`;
 }
 
 function showBoth(z, code, paint) {
@@ -159,8 +159,8 @@ async function showPair(first) {
     measure(side);
   }
   legend($('.twin-legend'), first.map.points);
-  const share = kind => `${(100 * first[kind].in_holes).toFixed(0)}%`;
-  $('.drawn').textContent = t`Of latents drawn from N(0, I), ${share('map')} fall into holes of the VAE's map and ${share('autoencoder')} into holes of the autoencoder's: spots with none of ${first.map.points.total.toLocaleString(LANGUAGE)} test images within ${page.radius} of them, the ring's radius. The dashed circle |z| = ${CIRCLE} holds ${Math.round(100 * (1 - Math.exp(-CIRCLE * CIRCLE / 2)))}% of what is drawn. The autoencoder's codes were shifted and scaled to mean 0 and covariance I, so the two maps have one scale.`;
+  const share = kind => `${Math.round(100 * first[kind].in_holes)}%`;
+  $('.drawn').textContent = t`Of latents drawn from N(0, I), ${share('map')} fall into holes of the VAE's map and ${share('autoencoder')} into holes of the autoencoder's: spots with none of ${first.map.points.total.toLocaleString(LANGUAGE)} test images within ${significant(page.radius, 2)} of them, the ring's radius. The dashed circle |z| = ${CIRCLE} holds ${Math.round(100 * (1 - Math.exp(-CIRCLE * CIRCLE / 2)))}% of what is drawn. The autoencoder's codes were shifted and scaled to mean 0 and covariance I, so the two maps have one scale.`;
   $('.twins').dataset.limit = first.limit;
   python.set('Both', first.code);
   onResize($('.twins'), fitPair);

@@ -36,7 +36,7 @@ async function showCompare(answer) {
   }
   const { built_in, sources } = page.kinds.find(({ kind }) => kind === answer.kind), own = !built_in;
   showSources(sources);
-  $('.about').textContent = answer.real ? `${answer.real.title}, ${t`test split`}${own ? `, ${t`from this package`}` : ''}${answer.real.unchanged ? '' : `, ${t`made to fit`}`}` : '';
+  $('.about').textContent = answer.real ? `${t([answer.real.title])}, ${t`test split`}${own ? `, ${t`from this package`}` : ''}${answer.real.unchanged ? '' : `, ${t`made to fit`}`}` : '';
   $('.ranked').textContent = answer.real
     ? t`The discriminator scores the real image higher in ${Math.round(100 * answer.ranked)}% of all pairs of one real and one generated image; 50% would mean that it cannot tell them apart. What counts is the difference between two scores, not their sign.`
     : t`The package has no real images of this kind, so only generated ones are scored.`;
@@ -59,8 +59,8 @@ async function showNear(answer, job) {
     const figure = document.createElement('figure'), picture = document.createElement('canvas'), caption = document.createElement('figcaption');
     paintFrame(picture, sheet, i + 1, columns, size);
     picture.setAttribute('role', 'img');
-    picture.setAttribute('aria-label', t`Training image, distance ${distance.toFixed(3)}`);
-    caption.textContent = distance.toFixed(3);
+    picture.setAttribute('aria-label', t`Training image, distance ${decimal(distance, 3)}`);
+    caption.textContent = decimal(distance, 3);
     if (answer.labels) caption.append(document.createElement('br'), t`class ${answer.labels[i]}`);
     figure.append(picture, caption);
     return figure;

@@ -14,7 +14,7 @@ function player(name) {
   root.className = 'replay-one';
   root.innerHTML = `<canvas class="replay-film" role="img" aria-label="${t`The same latents during training`}"></canvas><div class="replay-side"><h2><span class="replay-name"></span> <span class="note replay-title"></span></h2>
     <canvas class="replay-losses" role="img" aria-label="${t`Losses over the steps`}"></canvas>
-    <p class="replay-names figures"></p><p class="note replay-monitor"></p>
+    <p class="replay-names figures"></p><p class="note replay-monitor" lang="en"></p>
     <pre tabindex="0" role="group" aria-label="${t`The command that trained it`}"><code class="replay-command"></code></pre><p class="note sources"></p></div>`;
   const film = $('.replay-film', root), curves = $('.replay-losses', root);
   const self = { name, root, wanted: null, shown: null, sheet: null };
@@ -40,7 +40,7 @@ function player(name) {
       const entry = document.createElement('span'), dot = document.createElement('i'), v = shown.curves[name][index];
       dot.className = 'swatch';
       dot.style.background = `var(${COLOURS[n % COLOURS.length]})`;
-      entry.append(dot, `${NAMES[name] ?? name.replaceAll('_', ' ')} ${v === null ? '–' : +v.toPrecision(3)}`);
+      entry.append(dot, `${NAMES[name] ?? name.replaceAll('_', ' ')} ${v === null ? '–' : significant(v, 3)}`);
       return entry;
     }));
   }

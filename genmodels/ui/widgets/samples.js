@@ -14,7 +14,7 @@ function describe() {
       : t`A generative adversarial network has learned what its training images look like by trying to fool a second network: min over G, max over D of E[log D(x)] + E[log(1 − D(G(z)))]. Each picture starts from its own random numbers, its latent, and never existed before: press New as often as you like. Pick two images and walk from one to the other.`;
   $('.new').textContent = frogs ? t`New frogs` : t`New images`;
   $('.truncation').hidden = !truncates;
-  $('.figures-of').textContent = figures ? `${title}: ${figures}.` : '';
+  $('.figures-of').textContent = figures ? `${title}: ${measured(figures)}.` : '';
   showSources(now().sources);
   showFilm(reel);
   $('.stages').hidden = !now().stages;
