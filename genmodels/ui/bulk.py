@@ -114,8 +114,10 @@ def build(store: ModelStore) -> None:
             buttons=["download", "fullscreen"],
             alt_text=I18N("The sheet of generated images"),
         )
-        # Without a language: its colours are too light on white to be read by everybody (WCAG AA).
-        code = gr.Code(language=None, interactive=False, visible=False, label=I18N("The Python for this image"))
+        # No gr.Code: its colours are too light on white, and keys do not scroll it.
+        code = gr.Textbox(
+            label=I18N("The Python for this image"), interactive=False, visible=False, lines=8, buttons=["copy"]
+        )
     button.click(
         run,
         [kind, count, seed, psi],

@@ -15,7 +15,7 @@ PAGES = {
     "pair": (pair.first_page, pair.PAIR),
     "samples": (samples.first_page, (SAMPLES,)),
     "classes": (classes.first_page, (CLASSES,)),
-    "real_or_fake": (real_or_fake.first_page, real_or_fake.KINDS),
+    "real_or_fake": (real_or_fake.prepared_page, real_or_fake.KINDS),
     "training": (lambda store: live.first_page(), ()),
 }
 

@@ -13,12 +13,14 @@ from . import game, numbers, snippets
 from .inputs import MAX_SEED, integer, one_of, server_function
 from .models import CLASSES, KINDS_SHOWN, Model, ModelStore, RealImages
 from .pictures import sheet_uri, to_bytes
-from .threads import unhurried
+from .threads import patient, unhurried
 from .widget import widget
 
 KINDS = KINDS_SHOWN["real_or_fake"]
 COUNT, COLUMNS = 16, 4
 NEIGHBOURS = 5
+# Images of each side in the histograms of scores, and the seed of the generated ones: they are about the model, not a click.
+SCORED, SCORED_SEED = 300, 1
 FIRST_SEED = 0
 SIDES = ("real", "generated")
 
@@ -32,6 +34,7 @@ class Comparer:
 
     def __init__(self, store: ModelStore):
         self.store = store
+        self._histograms: dict[str, dict] = {}
 
     def real(self, kind: str) -> RealImages | None:
         """The real images beside a model, None if there are none that fit."""
@@ -42,9 +45,9 @@ class Comparer:
         """Which run of test images a seed stands for."""
         return (seed * COUNT) % max(1, len(real.test) - COUNT + 1)
 
-    def generated(self, kind: str, seed: int) -> tuple[np.ndarray, object]:
-        """(COUNT, H, W, C) float32 images of a seed and their labels (None for a model without classes)."""
-        output = self.store.pipe(kind)(num_images=COUNT, seed=seed, output_type="np")
+    def generated(self, kind: str, seed: int, count: int = COUNT) -> tuple[np.ndarray, object]:
+        """(count, H, W, C) float32 images of a seed and their labels (None for a model without classes)."""
+        output = self.store.pipe(kind)(num_images=count, seed=seed, output_type="np")
         return output.images, output.class_labels
 
     def scores(self, kind: str, images: np.ndarray, labels) -> list[float]:
@@ -55,11 +58,7 @@ class Comparer:
 
     def compare(self, kind: str, seed: int, paint: Callable[[np.ndarray, int], object] = sheet_uri) -> dict:
         """COUNT real and COUNT generated images with their scores; `paint` makes a sheet of images in so many columns."""
-        model: Model = self.store.models[kind]
-        pipe = self.store.pipe(kind)
-        if getattr(pipe, "discriminator", None) is None:
-            raise UserError(f"{model.name!r} was saved without its discriminator, so it cannot score images.")
-        real = self.real(kind)
+        model, real = self.judged(kind), self.real(kind)
         images, labels = self.generated(kind, seed)
         answer = {
             "kind": kind,
@@ -85,10 +84,38 @@ class Comparer:
                 "unchanged": real.unchanged,
                 "train": len(real.train),
             }
-            pairs = np.subtract.outer(answer["real"]["scores"], answer["generated"]["scores"])
-            answer["ranked"] = round(float((pairs > 0).mean() + (pairs == 0).mean() / 2), 3)
+            answer["ranked"] = ranked(answer["real"]["scores"], answer["generated"]["scores"])
         answer["code"] = snippets.discriminate(model, real, COUNT, start, seed)
         return answer
+
+    def histogram(self, kind: str) -> dict:
+        """Scores of SCORED test and SCORED generated images, and their Python; made once for each model.
+
+        Raises:
+            NotReadyError, UserError: see `ModelStore.pipe`, or it was saved without its discriminator.
+        """
+        if kind not in self._histograms:
+            model, real = self.judged(kind), self.real(kind)
+            answer = {"kind": kind, "real": None}
+            answer["generated"] = self.scores(kind, *self.generated(kind, SCORED_SEED, SCORED))
+            if real is not None:
+                chosen = np.linspace(0, len(real.test) - 1, min(SCORED, len(real.test))).astype(int)
+                answer["real"] = self.scores(kind, real.test[chosen], real.test_labels[chosen].tolist())
+                answer["ranked"] = ranked(answer["real"], answer["generated"])
+            answer["code"] = snippets.histogram(model, real, SCORED, SCORED_SEED)
+            self._histograms[kind] = answer
+        return self._histograms[kind]
+
+    def judged(self, kind: str) -> Model:
+        """The model of a kind.
+
+        Raises:
+            NotReadyError, UserError: see `ModelStore.pipe`, or it was saved without its discriminator.
+        """
+        model: Model = self.store.models[kind]
+        if getattr(self.store.pipe(kind), "discriminator", None) is None:
+            raise UserError(f"{model.name!r} was saved without its discriminator, so it cannot score images.")
+        return model
 
     def neighbours(self, kind: str, side: str, index: int, seed: int) -> dict:
         """The training images nearest to one image of `compare`."""
@@ -120,6 +147,21 @@ class Comparer:
             "labels": [real.class_names[real.train_labels[i]] for i in found] if named else None,
             "total": len(real.train),
         }
+
+
+def ranked(real: list[float], generated: list[float]) -> float:
+    """The share of pairs of a real and a generated image in which the real one scores higher; of equals one half."""
+    differences = np.subtract.outer(real, generated)
+    return round(float((differences > 0).mean() + (differences == 0).mean() / 2), 3)
+
+
+def prepared_page(store: ModelStore) -> dict:
+    """`first_page` with the histograms, for which it else would wait."""
+    comparer, page = Comparer(store), first_page(store)
+    return {
+        kind: part if "reason" in part else {**part, "histogram": comparer.histogram(kind)}
+        for kind, part in page.items()
+    }
 
 
 def first_page(store: ModelStore) -> dict:
@@ -158,13 +200,18 @@ def functions(store: ModelStore) -> list[Callable]:
         return comparer.compare(*chosen(payload))
 
     @server_function
+    @patient
+    def histogram(payload: dict) -> dict:
+        return comparer.histogram(chosen(payload)[0])
+
+    @server_function
     @unhurried
     def neighbours(payload: dict) -> dict:
         kind, seed = chosen(payload)
         side = one_of(payload.get("side"), SIDES, "generated")
         return comparer.neighbours(kind, side, integer(payload.get("index"), 0, COUNT - 1, 0), seed)
 
-    return [start, compare, neighbours, *game.functions(game.Game(comparer))]
+    return [start, compare, histogram, neighbours, *game.functions(game.Game(comparer))]
 
 
 def build(store: ModelStore) -> gr.HTML:

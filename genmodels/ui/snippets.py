@@ -286,6 +286,11 @@ def real_lines(model: Model, real: RealImages, name: str, split: str, chosen: st
     return text + f"{name} = [Image.fromarray(sample.images[i].squeeze()){resize} for i in kept]\n"
 
 
+def evenly(real: RealImages, count: int) -> str:
+    """Python for so many numbers of test images, from the first to the last."""
+    return f"np.linspace(0, {len(real.test) - 1}, {min(count, len(real.test))}).astype(int)"
+
+
 def among(model: Model, real: RealImages) -> tuple[str, str]:
     """Lines that make the training images `train` if they are not those that `neighbors` takes by itself, and its arguments."""
     if real.unchanged:
@@ -315,6 +320,24 @@ def discriminate(model: Model, real: RealImages | None, count: int, start: int, 
     return head(model, [PIL, GRID], modules=["zoo"]) + text
 
 
+def histogram(model: Model, real: RealImages | None, count: int, seed: int) -> str:
+    """The scores of many real and generated images, and how often a real one wins."""
+    labelled = model.kind == "classes"
+    text = f"fake = pipe(num_images={count}, seed={seed})\n"
+    text += f"of_fake = pipe.discriminate(fake.images{', fake.class_labels' if labelled else ''})\n"
+    text += 'print("median score of generated images:", of_fake.median())\n'
+    if real is None:
+        return head(model) + text
+    labels = ", [sample.class_names[sample.labels[i]] for i in kept]" if labelled else ""
+    text += real_lines(model, real, "real", "test", evenly(real, count))
+    text += (
+        f"of_real = pipe.discriminate(real{labels})\n"
+        'print("median score of real images:", of_real.median())\n'
+        'print("pairs in which the real one scores higher:", (of_real[:, None] > of_fake).float().mean())\n'
+    )
+    return head(model, ["import numpy as np", PIL], modules=["zoo"]) + text
+
+
 def nearest(model: Model, real: RealImages, index: int, count: int, seed: int | None = None) -> str:
     """The training images nearest to generated image `index` of a seed; without a seed, to test image `index`."""
     lines, arguments = among(model, real)
@@ -333,11 +356,10 @@ def nearest(model: Model, real: RealImages, index: int, count: int, seed: int | 
 def memorised(model: Model, real: RealImages, count: int, seed: int, shown: int, nearest: int) -> str:
     """Distances of generated and of test images to the nearest training image, and the generated ones that come nearest."""
     lines, arguments = among(model, real)
-    tested = f"np.linspace(0, {len(real.test) - 1}, {min(count, len(real.test))}).astype(int)"
     return head(model, ["import numpy as np", PIL, GRID], modules=["zoo"]) + (
         f"{lines}images = pipe(num_images={count}, seed={seed}).images\n"
         f"near = pipe.neighbors(images, k={nearest}, {arguments})\n"
-        f"{real_lines(model, real, 'real', 'test', tested)}"
+        f"{real_lines(model, real, 'real', 'test', evenly(real, count))}"
         f"of_real = pipe.neighbors(real, k=1, {arguments}).distances\n"
         'print("median distance:", near.distances[:, 0].median(), "generated,", of_real.median(), "test images")\n'
         f"suspects = near.distances[:, 0].argsort()[:{shown}]\n"

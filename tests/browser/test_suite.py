@@ -405,6 +405,8 @@ def test_a_real_image_is_compared_with_training_images(warm_page):
     tab.get_by_text("Real image 4").wait_for(timeout=30_000)
     assert tab.locator(".near .found figure").count() == 5
     assert "pipe.neighbors(" in tab.locator(".code code").inner_text()
+    # The histograms are there with the first page, and asked for where they are not.
+    assert tab.locator(".ranked").inner_text().startswith("Bars: 300 test images and 300 generated ones")
     for name, columns, rows in (("Nearest", 6, 1), ("Scores", 8, 4)):
         tab.locator(".code-choices").get_by_role("button", name=name).click()
         with warm_page.expect_download() as saved:
@@ -417,6 +419,7 @@ def test_a_real_image_is_compared_with_training_images(warm_page):
     tab.get_by_role("button", name="Frogs").click()
     wait_for_change(warm_page, tab.locator(".generated .tiles canvas").first, before)
     tab.get_by_text("Out of 5,000 training images").wait_for(timeout=30_000)
+    assert "of real images" in tab.locator(".plot").get_attribute("aria-label")
     assert "DCGANPipeline" in tab.locator(".code code").inner_text()
     # Image, score and neighbours are of one draw, however late the draw comes.
     warm_page.evaluate(SLOW, ["compare", 700])

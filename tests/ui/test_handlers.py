@@ -165,6 +165,10 @@ def test_reals_and_fakes_are_compared(usual_store):
     answer = handlers(usual_store)["real_or_fake.compare"]({"kind": "classes", "seed": 5})
     assert len(answer["real"]["scores"]) == len(answer["generated"]["scores"]) == real_or_fake.COUNT
     assert 0 <= answer["ranked"] <= 1
+    many = handlers(usual_store)["real_or_fake.histogram"]({"kind": "classes", "seed": 5})
+    assert len(many["real"]) == len(many["generated"]) == real_or_fake.SCORED
+    # About the model, whatever was clicked.
+    assert handlers(usual_store)["real_or_fake.histogram"]({"kind": "classes", "seed": 6}) == many
     near = handlers(usual_store)["real_or_fake.neighbours"]({"kind": "classes", "seed": 5, "side": "real", "index": 2})
     assert near["distances"] == sorted(near["distances"])
     assert near["total"] == 10_000

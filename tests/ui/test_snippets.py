@@ -234,6 +234,20 @@ def test_printed_scores_are_those_of_the_page(usual_store, tmp_path, monkeypatch
     assert np.allclose([float(w) for w in words], expected, atol=5e-3)
 
 
+@pytest.mark.parametrize("kind", ["classes", "samples"])
+def test_printed_histogram_is_that_of_the_page(kind, usual_store, odd_store, capsys):
+    for store in (usual_store, odd_store):
+        (histogram,) = (f for f in real_or_fake.functions(store) if f.__name__ == "histogram")
+        answer = histogram({"kind": kind})
+        exec(compile(answer["code"], "snippet", "exec"), {"__name__": "__main__"})
+        words = re.findall(r"tensor\((.*?)\)", capsys.readouterr().out)
+        middles = [np.sort(answer[side])[149] for side in ("generated", "real") if answer[side]]
+        assert np.allclose([float(word) for word in words[: len(middles)]], middles, atol=5e-3)
+        if answer["real"]:
+            # Random networks score nearly alike: rounding makes ties of some pairs.
+            assert float(words[2]) == pytest.approx(answer["ranked"], abs=0.1)
+
+
 def test_snippet_of_a_loop(usual_store, tmp_path, monkeypatch):
     (loop,) = (f for f in samples.functions(usual_store) if f.__name__ == "loop")
     answer = loop({"seed": 3})

@@ -1,4 +1,4 @@
-const state = { kind: page.kinds[0].kind, seed: 7, shown: null, chosen: ['generated', 0] };
+const state = { kind: page.kinds[0].kind, seed: 7, shown: null, chosen: ['generated', 0], histograms: {} };
 const address = link.view('sides', { side: 'generated', image: 0 }), seed = $('.seed'), large = $('.large'), plot = $('.plot');
 seed.max = page.max_seed;
 
@@ -37,12 +37,11 @@ async function showCompare(answer) {
   const { built_in, sources } = page.kinds.find(({ kind }) => kind === answer.kind), own = !built_in;
   showSources(sources);
   $('.about').textContent = answer.real ? `${t([answer.real.title])}, ${t`test split`}${own ? `, ${t`from this package`}` : ''}${answer.real.unchanged ? '' : `, ${t`made to fit`}`}` : '';
-  $('.ranked').textContent = answer.real
-    ? t`The discriminator scores the real image higher in ${Math.round(100 * answer.ranked)}% of all pairs of one real and one generated image; 50% would mean that it cannot tell them apart. What counts is the difference between two scores, not their sign.`
-    : t`The package has no real images of this kind, so only generated ones are scored.`;
   $('.near').hidden = !answer.real;
   if (!answer.real) python.drop('Nearest');
   python.set('Scores', answer.code);
+  tellScores();
+  if (!state.histograms[answer.kind]) askHistogram({ kind: answer.kind });
   press();
   fit();
 }
@@ -92,38 +91,66 @@ function draw() {
   askCompare({ kind: state.kind, seed: state.seed });
 }
 
-// Every score as a tick on one axis: reals above, generated below.
+// A histogram for each side, one above the other on one axis, and below each the images on show as dots.
+const BINS = 30, PLOT = { left: 84, right: 12, panel: 74, dots: 22 };
 function paintPlot() {
-  const width = plot.clientWidth, height = 74, ratio = devicePixelRatio, answer = state.shown;
-  if (!width || !answer) return;
+  const width = plot.clientWidth, ratio = devicePixelRatio, answer = state.shown, many = state.histograms[state.kind];
+  if (!width || !answer || answer.kind !== state.kind) return;
+  const sides = [['real', t`real`], ['generated', t`generated`]].filter(([side]) => answer[side]), height = sides.length * (PLOT.panel + PLOT.dots) + 38;
+  plot.style.height = `${height}px`;
   plot.width = width * ratio;
   plot.height = height * ratio;
   const c = plot.getContext('2d'), style = getComputedStyle(element);
   c.scale(ratio, ratio);
-  const all = [...answer.generated.scores, ...(answer.real ? answer.real.scores : [])];
-  const low = Math.min(...all), span = Math.max(...all) - low || 1, left = 80, right = 24;
-  const at = score => left + (score - low) / span * (width - left - right);
-  c.font = `700 14px ${style.fontFamily}`;
+  const all = sides.flatMap(([side]) => [...answer[side].scores, ...(many?.[side] ?? [])]);
+  const low = Math.min(...all), span = Math.max(...all) - low || 1, right = width - PLOT.right;
+  const at = score => PLOT.left + (score - low) / span * (right - PLOT.left);
+  const counts = sides.map(([side]) => {
+    const bins = Array(BINS).fill(0);
+    for (const score of many?.[side] ?? []) bins[Math.min(BINS - 1, Math.floor((score - low) / span * BINS))] += 1 / many[side].length;
+    return bins;
+  });
+  const most = Math.max(...counts.flat()) || 1, wide = (right - PLOT.left) / BINS;
   c.textBaseline = 'middle';
-  [['real', t`real`, 18], ['generated', t`generated`, 42]].forEach(([side, title, y]) => {
-    if (!answer[side]) return;
+  sides.forEach(([side, title], n) => {
+    const base = 8 + (n + 1) * PLOT.panel + n * PLOT.dots;
+    c.font = `700 14px ${style.fontFamily}`;
     c.fillStyle = style.getPropertyValue('color');
-    c.fillText(title, 0, y);
-    c.strokeStyle = style.getPropertyValue('--line');
-    c.lineWidth = 1;
-    c.beginPath(); c.moveTo(left, y); c.lineTo(width - right, y); c.stroke();
-    for (const score of answer[side].scores) {
-      c.globalAlpha = 0.75;
-      c.fillStyle = style.getPropertyValue(`--${side}`);
-      c.beginPath(); c.arc(at(score), y, 6, 0, 7); c.fill();
-    }
+    c.fillText(title, 0, base - PLOT.panel / 2);
+    c.fillStyle = style.getPropertyValue(`--${side}`);
+    counts[n].forEach((share, i) => c.fillRect(PLOT.left + i * wide, base, wide - 1, -share / most * PLOT.panel));
+    c.globalAlpha = 0.6;
+    for (const score of answer[side].scores) { c.beginPath(); c.arc(at(score), base + 9, 5, 0, 7); c.fill(); }
     c.globalAlpha = 1;
+    c.strokeStyle = style.getPropertyValue('--quiet');
+    c.beginPath(); c.moveTo(PLOT.left, base + 0.5); c.lineTo(right, base + 0.5); c.stroke();
   });
   c.fillStyle = style.getPropertyValue('--quiet');
   c.font = `13px ${style.fontFamily}`;
-  c.textAlign = 'left'; c.fillText(signed(low), left, 64);
-  c.textAlign = 'right'; c.fillText(signed(low + span), width - right, 64);
+  for (const [score, align] of [[low, 'left'], [low + span / 2, 'center'], [low + span, 'right']]) {
+    c.textAlign = align;
+    c.fillText(signed(score), at(score), height - 26);
+  }
+  c.textAlign = 'center';
+  c.fillText(t`score, from less to more real`, at(low + span / 2), height - 8);
 }
+// What the histograms say, in words.
+function tellScores() {
+  const many = state.histograms[state.kind], { real } = state.shown;
+  $('.ranked').textContent = !real
+    ? t`The package has no real images of this kind, so only generated ones are scored.`
+    : !many
+      ? t`More images are being scored.`
+      : t`Bars: ${many.real.length} test images and ${many.generated.length} generated ones; dots: the images above. P(D(x) > D(G(z))) = ${Math.round(100 * many.ranked)}%: in so many of all pairs of one real and one generated image the discriminator scores the real one higher; 50% would mean that it cannot tell them apart. What counts is the difference between two scores, not their sign.`;
+  const middle = scores => signed([...scores].sort((a, b) => a - b)[Math.floor((scores.length - 1) / 2)]);
+  if (many?.real) plot.setAttribute('aria-label', t`Histograms of scores: median ${middle(many.real)} of real images, ${middle(many.generated)} of generated ones`);
+  if (many) python.set('Histogram', many.code, false);
+  paintPlot();
+}
+const askHistogram = latest(server.histogram, answer => {
+  state.histograms[answer.kind] = answer;
+  if (answer.kind === state.shown.kind) tellScores();
+}, () => {}, () => {});
 function fit() {
   if (!element.clientWidth || !state.shown) return;
   const size = state.shown.size, narrow = element.clientWidth < 640;
@@ -166,6 +193,7 @@ begin(async first => {
     if (state.kind !== state.shown.kind || state.seed !== state.shown.seed) draw();
     else if (state.shown[side] && (side === 'real' || index)) choose(side, index);
   });
+  for (const [kind, { histogram }] of Object.entries(first)) if (histogram) state.histograms[kind] = histogram;
   const part = first[state.kind];
   state.seed = part.compare.seed;
   seed.value = state.seed;
