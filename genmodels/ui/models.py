@@ -198,12 +198,15 @@ class ModelStore:
     """
 
     def __init__(self, models: str | None = None, tabs: Sequence[str] = TABS):
-        found = [] if models is None else find_models(models)
+        everything = built_in_models() if models is None else find_all(models)
+        found = [] if models is None else fitting(everything, models)
         first = {model.kind: model for model in reversed(found)}
         kinds = [kind for kind in kinds_of(tabs, KINDS_SHOWN) if kind in first or is_built_in(kind)]
         self.models = {kind: first.get(kind) or built_in_model(kind) for kind in kinds}
         self.gallery = by_age(self._several(SAMPLES, found)) if GALLERY_TAB in tabs else []
         self.conditional = self._several(CLASSES, found) if CLASSES_TAB in tabs else []
+        # Also those that no tab has a place for.
+        self.known = list({model.name: model for model in [*everything, *self.shown]}.values())
         self._compared = kinds_of(tabs, KINDS_COMPARED)
         self._real: dict[tuple, RealImages | None] = {}
         self._real_lock = threading.Lock()
@@ -428,28 +431,36 @@ def built_in_model(kind: str) -> Model:
     return found
 
 
-def other_built_in(kind: str) -> list[Model]:
-    """The package's models of a kind beside the one that stands in `BUILT_IN`."""
+def built_in_models() -> list[Model]:
+    """All of the package's models that a tab may show, and those that only the table of measurements does."""
     found = []
     for name in zoo.model_names():
         try:
-            model = read_model(zoo.ROOT / name, name)
+            found.append(read_model(zoo.ROOT / name, name))
         except UserError as error:
             print(error, file=sys.stderr)
-            continue
-        if model is not None and model.kind == kind and name != BUILT_IN[kind]:
-            found.append(model)
+    return list(filter(None, found))
+
+
+def other_built_in(kind: str) -> list[Model]:
+    """The package's models of a kind beside the one that stands in `BUILT_IN`."""
+    found = [model for model in built_in_models() if model.kind == kind and model.name != BUILT_IN[kind]]
     return found[: MOST[kind] - 1]
 
 
 def read_folder(folder: Path, name: str) -> Model | None:
     """The model in a pipeline folder, judged by its JSON files; None if no tab shows such a one."""
     model = read_model(folder, name)
-    dim = MAP_DIM if model is None or model.reason else model.config.get("latent_dim")
-    if model is not None and model.kind in (MAP, AUTOENCODER) and dim != MAP_DIM:
-        print(f"{name}: its latent has {dim} numbers, the map needs {MAP_DIM}.", file=sys.stderr)
-        return None
-    return model
+    return model if model is not None and fits(model) else None
+
+
+def fits(model: Model) -> bool:
+    """Whether a tab can show a model; if not it is said why."""
+    dim = MAP_DIM if model.reason else model.config.get("latent_dim")
+    if model.kind in (MAP, AUTOENCODER) and dim != MAP_DIM:
+        print(f"{model.name}: its latent has {dim} numbers, the map needs {MAP_DIM}.", file=sys.stderr)
+        return False
+    return True
 
 
 def read_model(folder: Path, name: str) -> Model | None:
@@ -512,25 +523,35 @@ def config_path(folder: Path, kind: str) -> Path:
 
 def find_models(models: str) -> list[Model]:
     """The first models by name of each kind, as many as `MOST` allows; see `ModelStore`."""
+    return fitting(find_all(models), models)
+
+
+def find_all(models: str) -> list[Model]:
+    """Every model there that is of a kind that a tab shows; see `ModelStore`."""
     folder = Path(models)
     if folder.is_dir():
         found = find_in_folder(folder)
     elif "," in models:
-        found = [model for part in models.split(",") for model in find_models(part.strip())]
+        found = [model for part in models.split(",") for model in find_all(part.strip())]
     elif folder.exists():
         raise UserError(
             f"--models {models}: that is a file; give a folder of saved pipelines, a Hub id or a namespace."
         )
     elif (built_in := zoo.model_folder(models)) is not None and (built_in / "model_index.json").is_file():
-        found = [read_folder(built_in, models)]
+        found = [read_model(built_in, models)]
     elif re.fullmatch(r"[\w.-]+(/[\w.-]+)?", models) and not models.startswith("."):
         found = find_on_hub(models)
     else:
         raise UserError(f"--models {models}: there is no such folder.")
+    return list(filter(None, found))
+
+
+def fitting(found: list[Model], models: str) -> list[Model]:
+    """Those of the models found at `models` that the tabs show; see `find_models`."""
     kept: list[Model] = []
     # Conditional GANs go before conditional VAEs: they have a discriminator, which other tabs ask.
     for model in sorted(
-        filter(None, found), key=lambda model: (model.kind, model.class_name) == (CLASSES, "VAEPipeline")
+        filter(fits, found), key=lambda model: (model.kind, model.class_name) == (CLASSES, "VAEPipeline")
     ):
         same = [other for other in kept if other.kind == model.kind]
         if len(same) < MOST.get(model.kind, 1):
@@ -549,14 +570,14 @@ def find_models(models: str) -> list[Model]:
 def find_in_folder(folder: Path) -> list[Model | None]:
     """The pipelines in a folder, or the one that it is."""
     if (folder / "model_index.json").is_file():
-        return [read_folder(folder, str(folder))]
+        return [read_model(folder, str(folder))]
     candidates = sorted(index.parent for index in folder.glob("*/model_index.json"))
     if not candidates:
         raise UserError(f"--models {folder}: neither this folder nor one in it has a model_index.json.")
     found = []
     for candidate in candidates:
         try:
-            found.append(read_folder(candidate, str(candidate)))
+            found.append(read_model(candidate, str(candidate)))
         except UserError as error:
             # Which tab it was meant for cannot be known; the others go on.
             print(error, file=sys.stderr)
@@ -585,7 +606,7 @@ def find_on_hub(name: str) -> list[Model | None]:
                 hf_hub_download(repository, file)
             except EntryNotFoundError:
                 continue
-        return read_folder(index.parent, repository)
+        return read_model(index.parent, repository)
 
     try:
         if "/" in name:

@@ -18,9 +18,8 @@ COLUMNS = {
 
 
 def table(store: ModelStore) -> list[dict]:
-    """One row for each model of the page that came with an evaluation, those that were measured alike together."""
-    models = {model.name: model for model in store.shown}
-    rows = [row for model in models.values() if (row := row_of(model))]
+    """One row for each model that came with an evaluation, shown in a tab or not, those that were measured alike together."""
+    rows = [row for model in store.known if (row := row_of(model))]
     return sorted(rows, key=lambda row: (row["evaluator"], row["title"]))
 
 
