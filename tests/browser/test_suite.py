@@ -405,7 +405,7 @@ def test_a_real_image_is_compared_with_training_images(warm_page):
     tab.get_by_text("Real image 4").wait_for(timeout=30_000)
     assert tab.locator(".near .found figure").count() == 5
     assert "pipe.neighbors(" in tab.locator(".code code").inner_text()
-    # The histograms are there with the first page, and asked for where they are not.
+    # The histograms are there with the first page.
     assert tab.locator(".ranked").inner_text().startswith("Bars: 300 test images and 300 generated ones")
     for name, columns, rows in (("Nearest", 6, 1), ("Scores", 8, 4)):
         tab.locator(".code-choices").get_by_role("button", name=name).click()
@@ -636,6 +636,10 @@ def test_own_models_and_a_broken_one(browser, tmp_path):
         assert tab.locator(".new").inner_text() == "New images"
         assert str(tmp_path / "tiny") in tab.locator(".code code").inner_text()
         assert open_tab(page, "Classes").locator("img.number").evaluate(SHADES) > 8
+        # Not prepared, so asked for.
+        compared = open_tab(page, "Real or fake?")
+        compared.get_by_role("button", name="Side by side").click()
+        compared.get_by_text("Bars: 300 test images").wait_for(timeout=60_000)
         page.close()
 
 
