@@ -181,6 +181,7 @@ def fields_of_handlers(models: list[str]) -> dict[str, dict[str, st.SearchStrate
         "classes.film": {},
         "real_or_fake.start": {},
         "real_or_fake.compare": {"kind": KINDS, "seed": SEEDS},
+        "real_or_fake.histogram": {"kind": KINDS},
         "real_or_fake.neighbours": {
             **{"kind": KINDS, "seed": SEEDS, "index": NUMBERS},
             "side": st.sampled_from(["real", "generated", "left"]),
