@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 
+import datasets
 import pytest
 import torch
 from helpers import make_pipeline
@@ -76,19 +77,24 @@ def test_labels_are_matched_with_the_models_classes_by_name():
     assert class_numbers(pipeline.class_names, ["dog", "ant", "eel"]).tolist() == [3, 0, 2]
 
 
-def test_classes_of_another_order_are_matched_by_name(monkeypatch):
+def test_classes_of_another_order_are_matched_by_name(monkeypatch, tmp_path):
     monkeypatch.setattr("genmodels.evaluation.evaluate.KID_SUBSETS", 2)
-    monkeypatch.setattr("genmodels.evaluation.evaluate.MAX_IMAGES", 200)
     pipeline = load_pipeline("cgan-mnist")
+    sample = zoo.load_sample("zoo:mnist-sample")
+    features = datasets.Features(image=datasets.Image(), label=datasets.ClassLabel(names=sample.class_names))
+    for split, chosen in (("train", slice(200)), ("test", slice(200, 300))):
+        images = [datasets.Image().encode_example(image[..., 0]) for image in sample.images[chosen]]
+        few = datasets.Dataset.from_dict({"image": images, "label": sample.labels[chosen]}, features=features)
+        few.to_parquet(tmp_path / f"{split}.parquet")
     monkeypatch.setitem(CLASSIFIED, "CGANPipeline", 10)
     digits = [str(9 - i) for i in range(10)]
-    metrics = {metric.metric: metric for metric in evaluate(pipeline, "zoo:mnist-sample", classes=digits).metrics}
+    metrics = {metric.metric: metric for metric in evaluate(pipeline, str(tmp_path), classes=digits).metrics}
     assert metrics["accuracy"].value > 0.9
     assert metrics["accuracy"].floor > 0.9
     with pytest.raises(
         UserError, match=r"The model draws the classes 0, 1, .*, and the images show 5, 3: give the classes"
     ):
-        evaluate(pipeline, "zoo:mnist-sample", classes=["5", "3"])
+        evaluate(pipeline, str(tmp_path), classes=["5", "3"])
 
 
 def test_the_protocol_says_n_split_and_seed(evaluation):

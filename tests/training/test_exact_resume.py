@@ -91,7 +91,7 @@ def test_a_stopped_run_ends_where_an_unbroken_one_does(
 ):
     script, arguments = SCRIPTS[name]
     # 9 steps of 16 images reach into the second or third epoch: streamed first, then from memory.
-    tiny = TINY[2:] if script in ("gan", "diffusion") else TINY
+    tiny = TINY[2:] if script in ("gan", "diffusion") or "dense" in arguments else TINY
     common = ["--dataset_name", two_shards, *tiny, *QUIET, *arguments, "--dataloader_num_workers", num_workers]
     common += ["--gradient_accumulation_steps", accumulation]
     whole, part = tmp_path / "whole", tmp_path / "part"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import re
 
 import gradio as gr
@@ -276,6 +277,8 @@ def test_snippets_beside_reals_that_were_made_to_fit(names, tmp_path, monkeypatc
         judge = DCGANDiscriminator(norm="none", **shape).eval()
         pipe, kind = DCGANPipeline(DCGANGenerator(latent_dim=8, **shape).eval(), judge), "samples"
     pipe.save_pretrained(tmp_path / "model")
+    facts = {"dataset": "ylecun/mnist", "split": "train", "classes": None}
+    (tmp_path / "model/training.json").write_text(json.dumps(facts))
     store = ModelStore(str(tmp_path / "model"), tabs=("real_or_fake", "training"))
     store.load()
     functions = {f.__name__: f for tab in (real_or_fake, training) for f in tab.functions(store)}
