@@ -308,7 +308,8 @@ def write_card(folder: Path, repo_id: str | None = None) -> None:
     )
     dataset = training.get("dataset")
     if training:
-        parts += ["## Training", f"```sh\n{training['command']}\n```", table(training_rows(training))]
+        parts += ["## Training", *earlier_trainings(training), f"```sh\n{training['command']}\n```"]
+        parts += [table(training_rows(training))]
     if (folder / "film.webp").is_file():
         what = "noisy images" if "denoising" in tags else "latents"
         parts += [f"The same {what} during training:", "![Film of the training](film.webp)"]
@@ -509,12 +510,33 @@ def bibtex(paper: str) -> str:
     )
 
 
+def earlier_trainings(training: dict) -> list[str]:
+    """How the model was made that this training started from, and the one before it: paragraphs, the first training first."""
+    start = training.get("started_from")
+    if not start:
+        return []
+    name = f"`{start['model']}`" if start.get("model") else "a model in a folder"
+    if "command" not in start:
+        return [f"It started from the weights of {name}, of which no training is known."]
+    step = start.get("selected", {}).get("step", start["steps"])
+    facts = f"seed {start['seed']}, commit {start['commit']}, weights after step {step:,} of {start['steps']:,}"
+    return [
+        *earlier_trainings(start),
+        f"```sh\n{start['command']}\n```",
+        f"made {name} ({facts}), from whose weights went on:",
+    ]
+
+
 def training_rows(training: dict) -> list[tuple[str, str]]:
     """What a reader needs to repeat the run."""
     classes = f", classes {', '.join(training['classes'])}" if training.get("classes") else ""
+    in_all = " in all" if training.get("started_from") else ""
     return [
         ("data", f"{training['dataset'] or 'own images'}, split {training['split']}{classes}"),
-        ("steps", f"{training['steps']:,} of {training['batch_size']} images, {training['images_seen']:,} images seen"),
+        (
+            "steps",
+            f"{training['steps']:,} of {training['batch_size']} images, {training['images_seen']:,} images seen{in_all}",
+        ),
         *([("weights", selection_of(training["selected"]))] if training.get("selected") else []),
         ("seed", str(training["seed"])),
         ("precision", f"mixed, {training['mixed_precision']}" if training["mixed_precision"] != "no" else "float32"),

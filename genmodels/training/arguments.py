@@ -203,6 +203,13 @@ def add_common_arguments(
         default="auto",
         help="auto takes bf16 where the hardware has it (default: %(default)s)",
     )
+    if draws:
+        run.add_argument(
+            "--pretrained_model_name_or_path",
+            metavar="MODEL",
+            help="start from the weights of a built-in model, a folder or a Hub id, in place of random ones; its networks must "
+            "be those of these flags",
+        )
     run.add_argument("--dry_run", action="store_true", help="check everything, print the settings and sizes, and stop")
 
     saving = parser.add_argument_group("checkpoints and logs")
@@ -233,7 +240,7 @@ def add_common_arguments(
         help="every_save uploads checkpoints too, in the background, to last-checkpoint/ (default: %(default)s)",
     )
     if not draws:
-        parser.set_defaults(sample_steps=0, monitor_steps=0, validation_steps=0)
+        parser.set_defaults(sample_steps=0, monitor_steps=0, validation_steps=0, pretrained_model_name_or_path=None)
         return
     watching = parser.add_argument_group("samples, monitor and validation")
     watching.add_argument(
@@ -301,9 +308,11 @@ def settings_of(args: argparse.Namespace, accelerator: Accelerator) -> dict:
     """What the result depends on beside the code: flags, precision, threads, library."""
     settings = {f"--{name}": value for name, value in vars(args).items() if name not in WITHOUT_EFFECT}
     # They are saved with checkpoints, which may be published; of another folder the digest is another.
-    public = redact_argument(args.dataset_name)
-    if public != args.dataset_name:
-        settings["--dataset_name"] = f"{public} {hashlib.sha256(args.dataset_name.encode()).hexdigest()[:8]}"
+    for flag in ("dataset_name", "pretrained_model_name_or_path"):
+        value = getattr(args, flag) or ""
+        public = redact_argument(value)
+        if public != value:
+            settings[f"--{flag}"] = f"{public} {hashlib.sha256(value.encode()).hexdigest()[:8]}"
     if args.lr_scheduler == "constant" and not getattr(args, "instance_noise", 0):
         # It only says where a run ends.
         del settings["--max_train_steps"]

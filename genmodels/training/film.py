@@ -7,6 +7,8 @@ from pathlib import Path
 
 from PIL import Image, ImageSequence
 
+from .pretrained import Start
+
 MAX_FRAMES = 60
 FRAME_MS, LAST_MS = 150, 2000
 
@@ -18,25 +20,38 @@ def step_of(grid: Path) -> int:
 
 def frames_of(folder: Path) -> list[Path]:
     """The sample grids of a run, oldest first; evenly chosen if there are more than a film takes."""
-    paths = sorted(folder.glob("step-*.png"), key=step_of)
-    if len(paths) <= MAX_FRAMES:
-        return paths
-    return [paths[round(i * (len(paths) - 1) / (MAX_FRAMES - 1))] for i in range(MAX_FRAMES)]
+    return evenly_chosen(sorted(folder.glob("step-*.png"), key=step_of))
 
 
-def save_film(folder: Path, target: Path) -> list[int]:
+def evenly_chosen(frames: list) -> list:
+    """As many as a film takes, the first and the last among them."""
+    if len(frames) <= MAX_FRAMES:
+        return frames
+    return [frames[round(i * (len(frames) - 1) / (MAX_FRAMES - 1))] for i in range(MAX_FRAMES)]
+
+
+def save_film(folder: Path, target: Path, start: Start | None = None) -> list[int]:
     """Write the grids in `folder` as one animated WebP, the last grid held; nothing if there are fewer than two to be seen.
+
+    Args:
+        folder: of the run's sample grids.
+        target: file to write.
+        start: the model that the run started from: its film comes first, and the steps are counted on.
 
     Returns:
         The training step of each frame, the last one of grids that look alike: those become one frame.
     """
-    paths = frames_of(folder)
-    if len(paths) < 2:
+    offset = start.steps if start else 0
+    shown = [(step_of(path) + offset, Image.open(path).convert("RGB")) for path in frames_of(folder)]
+    before = start.frames() if start else []
+    # The first grid of this run is what the last of that one shows.
+    if before and shown and before[-1][1].size == shown[0][1].size:
+        shown = evenly_chosen(before + shown[1:])
+    if len(shown) < 2:
         return []
-    frames = [Image.open(path).convert("RGB") for path in paths]
+    steps, frames = zip(*shown, strict=True)
     durations = [FRAME_MS] * (len(frames) - 1) + [LAST_MS]
     frames[0].save(target, save_all=True, append_images=frames[1:], duration=durations, loop=0, quality=60, method=6)
-    steps = [step_of(path) for path in paths]
     with Image.open(target) as film:
         shown = [frame.copy().info["duration"] for frame in ImageSequence.Iterator(film)]
     if len(shown) < 2:

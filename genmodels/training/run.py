@@ -46,6 +46,7 @@ from .optimization import (
     restore_optimizer,
     split_batch,
 )
+from .pretrained import Start, counted_on, start_from
 from .stopping import StopSignals
 from .trackers import report_image, start_trackers
 from .validation import NUM_IMAGES as VALIDATION_IMAGES
@@ -128,6 +129,8 @@ class TrainingRun:
         # Sums and counts of the losses since the monitor last looked.
         self._window: dict[str, list] = {}
         self._part = 0
+        # The trained model that this one starts from.
+        self._start: Start | None = None
         # The best weights by validation, and the last figures of it.
         self._best: dict | None = None
         self._last_validation: dict | None = None
@@ -166,6 +169,10 @@ class TrainingRun:
         self._make_pipeline, self._draw_samples = make_pipeline, draw_samples
         self._num_classes = self.data.num_classes if conditional else 0
         self._advice, self._watch_options = advice or {}, watch_options or {}
+        if self.args.pretrained_model_name_or_path:
+            # One process downloads, the others find it there.
+            with self.accelerator.main_process_first():
+                self._start = start_from(self.args.pretrained_model_name_or_path, models)
         if self.args.dry_run:
             self.accelerator.print(plan_of(self.args, self.accelerator, self.data, models))
             raise SystemExit(0)
@@ -329,14 +336,17 @@ class TrainingRun:
                 }
             if self._monitor_state:
                 facts["monitor"] = self._watcher().verdict()
+            if self._start:
+                facts["started_from"] = self._start.facts
+                facts["images_seen"] += self._start.training.get("images_seen", 0)
 
             def write(partial: Path) -> None:
                 if self._draw_samples:
                     make_grid(self._draw_samples(pipeline)).save(partial / "samples.png")
-                    facts["film_steps"] = save_film(self.output_dir / "samples", partial / "film.webp")
+                    facts["film_steps"] = save_film(self.output_dir / "samples", partial / "film.webp", self._start)
                 (partial / "training.json").write_text(json.dumps(facts, indent=2) + "\n")
                 if (self.output_dir / "metrics.jsonl").exists():
-                    shutil.copyfile(self.output_dir / "metrics.jsonl", partial / "metrics.jsonl")
+                    self._copy_log(partial / "metrics.jsonl")
                 save_in_half_precision(pipeline, partial)
 
             try:
@@ -351,6 +361,15 @@ class TrainingRun:
             self.accelerator.print(f"Saved {folder}{chosen}: load it with {kind}.from_pretrained({str(folder)!r}).")
         self.accelerator.end_training()
         return folder
+
+    def _copy_log(self, target: Path) -> None:
+        """The log of all steps, those of the model that the run started from included."""
+        log = self.output_dir / "metrics.jsonl"
+        if self._start is None:
+            shutil.copyfile(log, target)
+            return
+        lines = [*self._start.log(), *(counted_on(line, self._start.steps) for line in log.read_text().splitlines())]
+        target.write_text("".join(f"{line}\n" for line in lines))
 
     def pipeline(self, weights: dict[str, dict] | None = None) -> DiffusionPipeline:
         """The pipeline as it would be saved now: averaged networks where there are any, in evaluation mode.

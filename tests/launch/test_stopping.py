@@ -85,8 +85,8 @@ def test_a_signal_ends_the_step_saves_and_says_how_to_go_on(tmp_path, how):
     assert "Traceback" not in err
     (checkpoint,) = complete_checkpoints(tmp_path / "run/checkpoints")
     resumed = launch(
-        "cgan", *RUN, *ENDLESS, "--max_train_steps", str(int(checkpoint.name[11:]) + 2), "--validation_steps", "0",
-        *where, "--resume_from_checkpoint", "latest",
+        "cgan", *RUN, *ENDLESS, "--max_train_steps", str(int(checkpoint.name[11:]) + 2), *where,
+        "--resume_from_checkpoint", "latest",
     )  # fmt: skip
     assert resumed.returncode == 0, resumed.stderr
 
@@ -104,10 +104,10 @@ def test_killing_the_launcher_lets_the_run_save(tmp_path):
 
 def test_killed_at_any_instant_a_run_goes_on_from_its_last_complete_checkpoint(tmp_path):
     whole, run = tmp_path / "whole", tmp_path / "run"
-    steps = 40
+    steps = 24
     common = [
         *RUN, "--max_train_steps", str(steps), "--checkpointing_steps", "1", "--sample_steps", "7", "--monitor_steps", "10",
-        "--validation_steps", "20", "--checkpoints_total_limit", "2",
+        "--validation_steps", "12", "--checkpoints_total_limit", "2",
     ]  # fmt: skip
     assert launch("cgan", *common, "--output_dir", str(whole)).returncode == 0
 
@@ -125,7 +125,7 @@ def test_killed_at_any_instant_a_run_goes_on_from_its_last_complete_checkpoint(t
                 )
             )
         time.sleep(instants.uniform(0, 0.4))
-        if process.poll() is None and kills < 4:
+        if process.poll() is None and kills < 3:
             process.send_signal(signal.SIGKILL)
             kills += 1
         _, err = process.communicate(timeout=120)
@@ -135,7 +135,7 @@ def test_killed_at_any_instant_a_run_goes_on_from_its_last_complete_checkpoint(t
             break
         assert process.returncode == -signal.SIGKILL, err
         resume = ["--resume_from_checkpoint", "latest"]
-    assert kills >= 3
+    assert kills == 3
     assert state_of(run, steps) == state_of(whole, steps)
     assert without_rate(log_of(run)) == without_rate(log_of(whole))
     weights = "model/generator/diffusion_pytorch_model.safetensors"
@@ -149,8 +149,6 @@ def test_a_full_disk_leaves_the_older_checkpoint(tmp_path):
         *RUN,
         "--lr_scheduler",
         "constant",
-        "--validation_steps",
-        "0",
         "--monitor_steps",
         "0",
         "--output_dir",

@@ -1,0 +1,98 @@
+"""Starting from the weights of a trained model, and what the new model says of the old one."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image, ImageSequence
+from torch import nn
+
+from ..errors import UserError
+from ..pipelines import load_pipeline
+from ..pipelines.source import find_pipeline, read_json
+from ..privacy import public_name
+
+# Of a network's config, what may differ between a model and one that starts from it: the names of as many classes, and what
+# is only for training.
+MAY_DIFFER = {"class_names", "dropout"}
+# What one needs to repeat the training of the model that was started from.
+REPEATED = ("command", "seed", "steps", "batch_size", "images_seen", "commit", "selected", "started_from")
+
+
+@dataclass(frozen=True)
+class Start:
+    """The trained model that a run starts from.
+
+    Attributes:
+        name: as the user gave it.
+        folder: where it lies, with its training.json, film.webp and metrics.jsonl, as far as it came with them.
+        training: its training.json.
+    """
+
+    name: str
+    folder: Path
+    training: dict
+
+    @property
+    def steps(self) -> int:
+        """Steps taken so far, those of the model that it was started from included."""
+        before = self.training.get("started_from", {})
+        return self.training.get("steps", 0) + before.get("all_steps", 0)
+
+    @property
+    def facts(self) -> dict:
+        """For the training.json of the new model."""
+        kept = {key: self.training[key] for key in REPEATED if key in self.training}
+        return {"model": public_name(self.name), "all_steps": self.steps, **kept}
+
+    def frames(self) -> list[tuple[int, Image.Image]]:
+        """Its film, each frame behind its step; nothing if it came without."""
+        path, steps = self.folder / "film.webp", self.training.get("film_steps", [])
+        if not path.is_file():
+            return []
+        with Image.open(path) as film:
+            frames = [frame.convert("RGB") for frame in ImageSequence.Iterator(film)]
+        return list(zip(steps, frames, strict=True)) if len(steps) == len(frames) else []
+
+    def log(self) -> list[str]:
+        """The lines of its metrics.jsonl."""
+        path = self.folder / "metrics.jsonl"
+        return path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+
+
+def start_from(name: str, models: dict[str, nn.Module]) -> Start:
+    """Give networks the weights of a trained model.
+
+    Args:
+        name: a built-in name, a folder or a Hub id.
+        models: networks by their component name, such as "generator"; changed in place.
+
+    Raises:
+        UserError: there is no such model, or its networks are others than these.
+    """
+    pipeline, folder = load_pipeline(name), find_pipeline(name).folder
+    for component, network in models.items():
+        other = getattr(pipeline, component, None)
+        if other is None:
+            raise UserError(
+                f"--pretrained_model_name_or_path {name} holds a {type(pipeline).__name__} without {component}: give a model "
+                "that this script has trained."
+            )
+        known = {key: value for key, value in other.config.items() if not key.startswith("_") and key not in MAY_DIFFER}
+        wanted = {key: network.config.get(key) for key in known}
+        if known != wanted:
+            differ = ", ".join(f"{key} {known[key]} (here {wanted[key]})" for key in known if known[key] != wanted[key])
+            raise UserError(
+                f"The {component} of {name} is another network, with {differ}: give the flags that it was trained with."
+            )
+        network.load_state_dict(other.state_dict())
+    path = folder / "training.json"
+    return Start(name, folder, read_json(path) if path.is_file() else {})
+
+
+def counted_on(line: str, steps: int) -> str:
+    """A line of metrics.jsonl, so many steps later."""
+    entry = json.loads(line)
+    return json.dumps({**entry, "step": entry["step"] + steps})
