@@ -95,6 +95,6 @@ def test_a_model_of_which_no_training_is_known(train, tmp_path):
         "--max_train_steps",
         "1",
     ]
-    train("dcgan", *DATA, "--classes", "3", *flags)
+    train("dcgan", "--dataset_name", "zoo:cifar10-frogs-sample", *DATA[2:], *flags)
     write_card(tmp_path / "run/model")
     assert "of which no training is known" in (tmp_path / "run/model/README.md").read_text()
