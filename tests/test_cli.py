@@ -251,22 +251,22 @@ def test_module_runs_as_a_command():
 
 
 def test_evaluate_prints_and_writes_the_numbers_beside_a_baseline(capsys, tmp_path, monkeypatch):
-    monkeypatch.setattr("genmodels.evaluation.evaluate.MAX_IMAGES", 2000)
+    monkeypatch.setattr("genmodels.evaluation.evaluate.MAX_IMAGES", 1000)
     monkeypatch.setattr("genmodels.evaluation.evaluate.KID_SUBSETS", 10)
-    folder = tmp_path / "dcgan"
-    shutil.copytree(zoo.model_folder("dcgan-mnist"), folder)
+    folder = tmp_path / "gan"
+    shutil.copytree(zoo.model_folder("wgan-mnist"), folder)
     sample = ["--dataset_name", "zoo:mnist-sample"]
     outputs = ["--json", tmp_path / "numbers.json", "--write_card"]
-    code, out, _ = run(capsys, "evaluate", folder, *sample, "--baseline", "dcgan-mnist", *outputs)
+    code, out, _ = run(capsys, "evaluate", folder, *sample, "--baseline", "wgan-mnist", *outputs)
     assert code == 0
     written = json.loads((folder / "evaluation.json").read_text())
     assert written == json.loads((tmp_path / "numbers.json").read_text())
     metrics = {row["metric"]: row for row in written["metrics"]}
     assert all(row["baseline"] == row["value"] for row in metrics.values())
-    assert metrics["recall"]["value"] > 0.7
+    assert metrics["recall"]["value"] > 0.2
     table = out.split("\n\n", 1)[1].split("\n\n")[0]
     assert table in (folder / "README.md").read_text()
-    assert "n = 2,000" in out
+    assert "n = 1,000" in out
 
 
 @pytest.mark.parametrize(

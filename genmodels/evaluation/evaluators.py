@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from ..data import ImageStream
 
 BATCH = 500
+# Of the classifiers: with larger ones, what lies between their layers is memory that is asked for anew each time.
+FEATURES_BATCH = 64
 
 
 def find_evaluator(pipeline: ImagePipeline) -> str:
@@ -64,7 +66,7 @@ def load_classifier(name_or_path: str) -> tuple[Classifier, str]:
 @torch.no_grad()
 def features_of(classifier: Classifier, images: torch.Tensor) -> torch.Tensor:
     """(N, D) features of `pixel_values`."""
-    return torch.cat([classifier.features(chunk) for chunk in images.split(BATCH)])
+    return torch.cat([classifier.features(chunk) for chunk in images.split(FEATURES_BATCH)])
 
 
 def class_numbers(class_names: list[str] | None, of: list[str]) -> torch.Tensor:
@@ -92,7 +94,7 @@ def evaluate_classifier(
 
     shape = {"sample_size": classifier.config.sample_size, "num_channels": classifier.config.num_channels}
     names = classifier.config.attribute_names
-    options = {"attributes": names, "batch_size": BATCH, "num_workers": 0, **shape}
+    options = {"attributes": names, "batch_size": FEATURES_BATCH, "num_workers": 0, **shape}
     stream = load_images(dataset_name, split=split, classes=classes, **options)
     if not stream.class_names and not names:
         raise UserError(f"{dataset_name!r} has no labels to measure a classifier by: give another --dataset_name.")

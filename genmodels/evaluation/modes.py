@@ -12,6 +12,7 @@ import torch
 
 from ..errors import UserError
 from .classifier import Classifier
+from .evaluators import FEATURES_BATCH
 
 DIGITS, COLOURS = 10, 3
 STACKED_MODES = DIGITS**COLOURS
@@ -36,7 +37,7 @@ def stacked_modes(images: torch.Tensor, classifier: Classifier) -> tuple[int, fl
         raise UserError(f"Stacked digits have three channels, (N, 3, H, W); these images are {tuple(images.shape)}.")
     if len(images) < STACKED_MODES:
         raise UserError(f"{len(images):,} images cannot show {STACKED_MODES:,} modes: draw more, papers draw 26,000.")
-    digits = torch.cat([classifier(part).argmax(1) for part in images.flatten(0, 1)[:, None].split(1000)])
+    digits = torch.cat([classifier(part).argmax(1) for part in images.flatten(0, 1)[:, None].split(FEATURES_BATCH)])
     weights = torch.tensor([DIGITS**place for place in reversed(range(COLOURS))])
     counts = (digits.cpu().view(-1, COLOURS) * weights).sum(1).bincount(minlength=STACKED_MODES)
     shares = counts[counts > 0].double() / len(images)

@@ -32,7 +32,7 @@ def evaluation():
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(CLASSIFIED, "CGANPipeline", 20)
         patch.setattr("genmodels.evaluation.evaluate.KID_SUBSETS", 10)
-        patch.setattr("genmodels.evaluation.evaluate.MAX_IMAGES", 2000)
+        patch.setattr("genmodels.evaluation.evaluate.MAX_IMAGES", 1000)
         patch.setattr("genmodels.evaluation.evaluate.load_inception", LittleInception)
         return evaluate(CGANPipeline(generator.eval()), "zoo:mnist-sample", inception=True)
 
@@ -98,8 +98,8 @@ def test_classes_of_another_order_are_matched_by_name(monkeypatch, tmp_path):
 
 
 def test_the_protocol_says_n_split_and_seed(evaluation):
-    assert evaluation.n == 2000
-    for fact in ("n = 2,000 gen", "seed 0", "2,000 images of zoo:mnist-sample", "split test", "evaluator-mnist"):
+    assert evaluation.n == 1000
+    for fact in ("n = 1,000 gen", "seed 0", "2,000 images of zoo:mnist-sample", "split test", "evaluator-mnist"):
         assert fact in evaluation.protocol
 
 
