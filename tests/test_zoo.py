@@ -20,6 +20,7 @@ from genmodels import load_pipeline, zoo
 from genmodels.errors import UserError
 from genmodels.evaluation.classifier import Classifier
 from genmodels.hub.cards import write_card
+from genmodels.ui.models import commands_of
 
 MODELS = zoo.model_names()
 EVALUATORS = sorted(p.parent.name for p in zoo.ROOT.glob("*/config.json") if p.parent.name not in MODELS)
@@ -195,9 +196,10 @@ def test_weights_and_samples_stay_small():
 def test_the_commands_on_the_cards_are_legal(monkeypatch):
     parsers = {}
     for path in sorted(zoo.ROOT.rglob("training.json")):
-        script, *flags = shlex.split(json.loads(path.read_text())["command"])[2:]
-        monkeypatch.setattr(sys, "argv", [script, *flags, "--output_dir", "runs/there-is-none"])
-        if script not in parsers:
-            parsers[script] = runpy.run_path(str(REPO / script))["parse_args"]
-        # Ends the process if the script does not know a flag.
-        parsers[script]()
+        for command in commands_of(json.loads(path.read_text())):
+            script, *flags = shlex.split(command)[2:]
+            monkeypatch.setattr(sys, "argv", [script, *flags, "--output_dir", "runs/there-is-none"])
+            if script not in parsers:
+                parsers[script] = runpy.run_path(str(REPO / script))["parse_args"]
+            # Ends the process if the script does not know a flag.
+            parsers[script]()

@@ -74,6 +74,8 @@ ADDRESSES = {
     r"https://[\w./-]+": "",
 }
 MAX_PAPERS = 12
+# Trainings of a model of which each started from the one before.
+MAX_TRAININGS = 8
 # Pipelines that truncate nothing: an autoencoder's codes have no prior, a diffusion model's latent is an image's noise.
 WITHOUT_PSI = ("AutoencoderPipeline", "PixelDiffusionPipeline")
 # The built-in images that stand for "real", by the number of channels of a model; what they are, the dataset that they were
@@ -307,12 +309,23 @@ class ModelStore:
         return real
 
 
+def commands_of(training: dict) -> list[str]:
+    """How a model was trained: the command, behind those of the models that it started from."""
+    commands: list[str] = []
+    while isinstance(training, dict) and len(commands) < MAX_TRAININGS:
+        if isinstance(command := training.get("command"), str):
+            # A stranger's command must not pass for several.
+            commands.insert(0, " ".join(command.split()))
+        training = training.get("started_from")
+    return commands
+
+
 def sources_of(training: dict) -> dict:
-    """Where a training.json says that a model comes from: the command, and the addresses of papers by their names."""
-    command, papers = training.get("command"), training.get("papers")
+    """Where a training.json says that a model comes from: the commands, a line each, and addresses of papers by their names."""
+    papers = training.get("papers")
     papers = [paper for paper in papers if isinstance(paper, str)] if isinstance(papers, list) else []
     return {
-        "command": OUTPUT_DIR.sub("", command) if isinstance(command, str) else "",
+        "command": "\n".join(OUTPUT_DIR.sub("", command) for command in commands_of(training)),
         "papers": {
             paper.removeprefix("https://"): prefix + paper
             for paper in papers[:MAX_PAPERS]

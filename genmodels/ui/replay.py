@@ -11,7 +11,7 @@ from .. import zoo
 from ..errors import UserError
 from . import films, snippets
 from .inputs import one_of, server_function
-from .models import ModelStore, read_json, sources_of
+from .models import ModelStore, commands_of, read_json, sources_of
 
 FILE = "metrics.jsonl"
 # Points of a curve at most: a plot has no room for more.
@@ -75,7 +75,7 @@ def functions(store: ModelStore) -> list[Callable]:
             "title": str(training.get("title", name)),
             "steps": films.steps_of(training, film["count"]),
             "curves": curves(known[name] / FILE),
-            "command": str(training.get("command", "")),
+            "command": "\n".join(commands_of(training)),
             "papers": sources_of(training)["papers"],
             "code": snippets.film(name, known[name], film["count"] - 1),
             "monitor": str(training.get("monitor") or ""),

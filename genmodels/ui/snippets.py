@@ -402,11 +402,10 @@ def film(name: str, folder: Path, frame: int) -> str:
         where = " / ".join(["zoo.ROOT", *map(quoted, folder.relative_to(zoo.ROOT).parts), '"film.webp"'])
     elif name != str(folder):
         more, where = "from huggingface_hub import hf_hub_download\n", f'hf_hub_download({quoted(name)}, "film.webp")'
-    # A stranger's command must not leave its comment.
-    command = " ".join(sources_of(read_json(folder / "training.json"))["command"].split())
+    commands = sources_of(read_json(folder / "training.json"))["command"].splitlines()
     return (
         f"{PIL}\n{more}\n"
-        + (f"# Trained by: {command}\n" if command else "")
+        + "".join(f"# Trained by: {command}\n" for command in commands)
         + (f'film = Image.open({where})\nfilm.seek({frame})\nfilm.convert("RGB").save("frame.png")\n')
     )
 

@@ -287,5 +287,8 @@ def test_sources_are_what_training_json_says(tmp_path):
             "10.1126/science.1127647": "https://doi.org/10.1126/science.1127647",
         },
     }
+    before = {"command": "accelerate launch\ntrain/dcgan.py", "started_from": {"command": 3, "started_from": []}}
+    (tmp_path / "training.json").write_text(json.dumps({**facts, "started_from": before}))
+    assert model.sources["command"] == "accelerate launch train/dcgan.py\naccelerate launch train/dcgan.py --seed 1"
     (tmp_path / "training.json").write_text('{"command": 3, "papers": {"a": 1}}')
     assert model.sources == {"command": "", "papers": {}}

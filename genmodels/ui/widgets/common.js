@@ -235,13 +235,12 @@ function filmStrip({ strip, slider, large, frames = 25, perStep = 3, onMove = ()
   };
 }
 
-// How a model on show was trained, and the papers, behind its name where there are several.
+// How a model on show was trained, by one command or each from where the one before ended, and the papers, behind its name where there are several.
 function showSources({ command, papers }, place = $('.sources'), name = '') {
-  const code = document.createElement('code');
-  code.textContent = command;
+  const commands = command.split('\n').flatMap((line, i) => [i ? ' → ' : '', Object.assign(document.createElement('code'), { textContent: line })]);
   const links = Object.entries(papers).map(([name, address]) => Object.assign(document.createElement('a'), { href: address, textContent: name }));
   const listed = links.flatMap((link, i) => [i ? ', ' : '', link]);
-  place.replaceChildren(...(name && (command || links.length) ? [`${name}: `] : []), ...(command ? [`${t`Trained by`} `, code, '. '] : []), ...(links.length ? [`${links.length > 1 ? t`Papers` : t`Paper`}: `, ...listed, '.'] : []));
+  place.replaceChildren(...(name && (command || links.length) ? [`${name}: `] : []), ...(command ? [`${t`Trained by`} `, ...commands, '. '] : []), ...(links.length ? [`${links.length > 1 ? t`Papers` : t`Paper`}: `, ...listed, '.'] : []));
 }
 
 // What was measured of a generator, in words.
