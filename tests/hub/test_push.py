@@ -394,7 +394,7 @@ def hand_over(hub, tmp_path, count: int, seconds: float) -> tuple[float, float, 
 
 def test_the_newest_checkpoint_wins(faulty_hub, api, tmp_path):
     faulty_hub.set_faults({"match": ".", "action": "delay", "seconds": 0.2}, {**LOST_ANSWER, "every": 2})
-    slowest, _, errors = hand_over(faulty_hub, tmp_path, 5, 30)
+    slowest, _, errors = hand_over(faulty_hub, tmp_path, 5, 120)
     assert slowest < 0.1
     assert errors == ""
     assert titles(api, "alice/background") == ["initial commit", "Upload checkpoint-1", "Upload checkpoint-5"]
@@ -416,7 +416,7 @@ def test_a_hub_that_hangs_does_not_hold_the_end_up(faulty_hub, tmp_path):
 
 def test_an_upload_that_fails_is_one_line(faulty_hub, tmp_path):
     faulty_hub.set_faults({"match": "commit/", "action": "status", "status": 403})
-    _, _, errors = hand_over(faulty_hub, tmp_path, 1, 30)
+    _, _, errors = hand_over(faulty_hub, tmp_path, 1, 120)
     assert errors.startswith("Warning: checkpoint-1 was not uploaded, training goes on: ")
     assert "the Hub answered 403" in errors
     assert errors.count("\n") == 1
