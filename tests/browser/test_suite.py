@@ -730,9 +730,10 @@ def test_faces_are_spoken_of_only_with_a_model_of_them(open_page):
     from genmodels.ui.models import FACES, ModelStore
 
     built_in = FACES in ModelStore(tabs=("map",)).models
-    views = open_page().locator("#map-tab .views button").all_inner_texts()
+    page = open_page()
+    views = page.locator("#map-tab .views button").all_inner_texts()
     assert views == ["the VAE", "VAE and autoencoder", *(["Faces"] if built_in else [])]
-    assert open_page().locator(".faces-view").count() == built_in
+    assert page.locator(".faces-view").count() == built_in
 
 
 # Of each view: an address, what it brings back, what is then changed, and to which address that leads. A control says its value,

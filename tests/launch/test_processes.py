@@ -97,7 +97,7 @@ def test_batchnorm_uses_the_statistics_of_each_process_alone(gradients):
 
 def test_two_processes_resume_exactly(tmp_path):
     whole, part = tmp_path / "whole", tmp_path / "part"
-    common = [*SAMPLE, *TINY, "--discriminator_channels", "4", "--report_to", "none", "--lr_scheduler", "constant"]
+    common = [*SAMPLE, *TINY, "--discriminator_channels", "4", "--lr_scheduler", "constant"]
     run(*TWO, "train/cgan.py", *common, "--max_train_steps", "6", "--output_dir", str(whole))
     run(*TWO, "train/cgan.py", *common, "--max_train_steps", "4", "--output_dir", str(part))
     resume = ["--max_train_steps", "6", "--resume_from_checkpoint", "latest"]
@@ -116,7 +116,7 @@ def test_a_launch_that_would_lose_processes_is_refused(tmp_path):
 
 
 def test_processes_agree_on_the_step_to_stop_after(tmp_path):
-    common = [*SAMPLE, *TINY, "--discriminator_channels", "4", "--report_to", "none", "--sample_steps", "100000"]
+    common = [*SAMPLE, *TINY, "--discriminator_channels", "4", "--sample_steps", "100000"]
     endless = ["--max_train_steps", "100000", "--checkpointing_steps", "100000", "--output_dir", str(tmp_path)]
     process = subprocess.Popen(
         [sys.executable, "-m", *TWO, "train/cgan.py", *common, *endless],

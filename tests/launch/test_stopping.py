@@ -18,7 +18,7 @@ from test_training_scripts import ACCELERATE, SAMPLE, TINY, launch, log_of, with
 
 from genmodels.training.checkpoints import complete_checkpoints, load_checkpoint
 
-RUN = [*SAMPLE, *TINY, "--discriminator_channels", "4", "--report_to", "none", "--shuffle_buffer", "100"]
+RUN = [*SAMPLE, *TINY, "--discriminator_channels", "4", "--shuffle_buffer", "100"]
 ENDLESS = ["--max_train_steps", "100000", "--sample_steps", "100000", "--checkpointing_steps", "100000"]
 # The script itself, without the launcher in front of it: what a test kills is what trains.
 ALONE = [sys.executable, "train/cgan.py"]

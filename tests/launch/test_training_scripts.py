@@ -16,8 +16,8 @@ from genmodels.data import load_images
 from genmodels.evaluation.classifier import Classifier
 
 TINY = ["--train_batch_size", "16", "--base_channels", "4", "--sample_steps", "4", "--logging_steps", "2"]
-# Measuring images takes longer than all else of a tiny run.
-TINY += ["--validation_steps", "0"]
+# Measuring images takes longer than all else of a tiny run, and TensorBoard takes two seconds to start.
+TINY += ["--validation_steps", "0", "--report_to", "none"]
 SAMPLE = ["--dataset_name", "zoo:mnist-sample"]
 DENSE = ["--generator_dims", "16", "16", "--discriminator_dims", "16"]
 STABILISED = ["--loss", "nonsaturating", "--label_smoothing", "0.1", "--label_flips", "0.1", "--instance_noise", "0.5"]
@@ -74,7 +74,7 @@ def without_rate(lines: list[dict]) -> list[dict]:
         ("wgan", [], "WGANPipeline", 5),
         ("wgan", ["--gradient_penalty", "--critic_steps", "3", "--critic_channels", "8"], "WGANPipeline", 3),
         ("lapgan", ["--conditional", "--loss", "nonsaturating"], "LAPGANPipeline", 1),
-        ("cgan", ["--validation_steps", "4"], "CGANPipeline", 1),
+        ("cgan", ["--validation_steps", "4", "--report_to", "tensorboard"], "CGANPipeline", 1),
         ("cgan", ["--preset", "wgan-gp", "--auxiliary_classifier"], "CGANPipeline", 3),
         ("diffusion", [], "PixelDiffusionPipeline", 1),
     ],
@@ -96,7 +96,7 @@ def test_a_run_ends_with_a_pipeline_that_loads(tmp_path, script, arguments, kind
     assert str(tmp_path) not in card
     training = json.loads((run / "model" / "training.json").read_text())
     assert (training["steps"], training["seed"], training["images_seen"]) == (4, 0, 64 * batches)
-    assert list((run / "logs").iterdir()), "TensorBoard wrote nothing"
+    assert any((run / "logs").glob("*")) == ("tensorboard" in arguments)
 
 
 @pytest.fixture(scope="module")
