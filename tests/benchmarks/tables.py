@@ -244,7 +244,7 @@ ON_STACKED = (
 )
 ON_DIGITS = "train/dcgan.py --dataset_name ylecun/mnist --r1 0.2 --r2 0.2 --max_train_steps 4000"
 # The five tricks, as small as three seeds of each row ask for.
-FROGS = "train/dcgan.py --classes frog --random_flip --base_channels 32 --max_train_steps 4000"
+FROGS = "train/dcgan.py --classes frog --random_flip --base_channels 24 --max_train_steps 3000"
 # The data that `binarized` makes.
 ON_BINARIZED = "train/vae.py --dataset_name runs/reproduce/mnist-binarized"
 DENSE = f"{ON_BINARIZED} --network dense --hidden_dim 400 --latent_dim 40 --train_batch_size 100"
