@@ -523,7 +523,7 @@ def earlier_trainings(training: dict) -> list[str]:
     return [
         *earlier_trainings(start),
         f"```sh\n{start['command']}\n```",
-        f"made {name} ({facts}), from whose weights went on:",
+        f"made {name}, as it was then ({facts}), from whose weights went on:",
     ]
 
 
