@@ -267,10 +267,10 @@ def test_a_training_film_is_scrubbed(open_page):
     # It is fetched when it comes into view, whether the networks are loaded or not.
     tab.locator(".training").scroll_into_view_if_needed()
     film.wait_for(timeout=30_000)
-    assert "step 15,000 of 15,000" in tab.locator(".training output").inner_text()
+    assert "step 19,000 of 19,000" in tab.locator(".training output").inner_text()
     last = pixels(film)
     tab.locator(".training .step").fill("0")
-    assert "step 0 of 15,000" in tab.locator(".training output").inner_text()
+    assert "step 0 of 19,000" in tab.locator(".training output").inner_text()
     assert pixels(film) != last
     assert "film.seek(0)" in tab.locator(".code code").inner_text()
 
