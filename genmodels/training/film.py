@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image, ImageSequence
 
-from .pretrained import Start
+from .start import Start
 
 MAX_FRAMES = 60
 FRAME_MS, LAST_MS = 150, 2000

@@ -46,7 +46,7 @@ from .optimization import (
     restore_optimizer,
     split_batch,
 )
-from .pretrained import Start, counted_on, start_from
+from .start import Start, counted_on, start_from
 from .stopping import StopSignals
 from .trackers import report_image, start_trackers
 from .validation import NUM_IMAGES as VALIDATION_IMAGES
