@@ -405,7 +405,7 @@ def film(name: str, folder: Path, frame: int) -> str:
     commands = sources_of(read_json(folder / "training.json"))["command"].splitlines()
     return (
         f"{PIL}\n{more}\n"
-        + "".join(f"# Trained by: {command}\n" for command in commands)
+        + "".join(f"# {'and then' if i else 'Trained'} by: {command}\n" for i, command in enumerate(commands))
         + (f'film = Image.open({where})\nfilm.seek({frame})\nfilm.convert("RGB").save("frame.png")\n')
     )
 
