@@ -172,7 +172,9 @@ def rendered(name: str, table: Table, results: Results) -> str:
     published = any(row.published for row in table.rows)
     headings += ["published", "source"] if published else []
     lines = [headings, ["---"] * len(headings)]
-    floors = [written(Column(f"{c.key}_floor", "", c.form), results.of(table.rows[0])) for c in table.columns]
+    # Real images are nothing but 0 away from themselves: no floor worth a line.
+    floors = [Column(f"{c.key}_floor", "", c.form) for c in table.columns]
+    floors = [written(c, [e for e in results.of(table.rows[0]) if e["values"].get(c.key)]) for c in floors]
     if any(floors):
         lines.append(["*real images*", *floors, *([""] * 2 * published)])
     for row in table.rows:
