@@ -90,6 +90,8 @@ def launch(demo: gr.Blocks, host: str, port: int, share: bool = False, mcp: bool
             prevent_thread_lock=True,
             # With --share, the public address must be printed.
             quiet=not share,
+            # Else Gradio ends the program when the page does not answer itself within three seconds, as on a busy machine.
+            _frontend=False,
         )
     except OSError as error:
         raise UserError(f"Cannot listen on {host} port {port}: {error}") from error
