@@ -7,6 +7,7 @@ from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import nn
@@ -157,10 +158,9 @@ class LiveGAN:
         self.objective = losses.ADVERSARIAL[settings.loss]
         # Those of DCGAN for a classifier, those of R3GAN for the others.
         betas = (0.5, 0.999) if self.objective.labelled else (0.0, 0.99)
-        self.optimizer_g = torch.optim.Adam(self.generator.parameters(), lr=settings.generator_rate, betas=betas)
-        self.optimizer_d = torch.optim.Adam(
-            self.discriminator.parameters(), lr=settings.discriminator_rate, betas=betas
-        )
+        adam = partial(torch.optim.Adam, betas=betas, fused=True)
+        self.optimizer_g = adam(self.generator.parameters(), lr=settings.generator_rate)
+        self.optimizer_d = adam(self.discriminator.parameters(), lr=settings.discriminator_rate)
         self.clips = settings.loss == "wasserstein" and not (settings.gradient_penalty or settings.spectral_norm)
         self.step, self.losses_d, self.losses_g = 0, array("d"), array("d")
 
