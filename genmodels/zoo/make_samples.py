@@ -43,8 +43,8 @@ def make_mnist(source: str) -> None:
 
 
 def make_frogs(source: str) -> None:
-    """All 5,000 training frogs as WebP of quality 90, for looking up neighbours; all 1,000 test frogs without loss."""
-    for split, options in (("train", {"quality": 90}), ("test", {"lossless": True, "quality": 100})):
+    """All 5,000 training frogs as WebP of quality 80, for looking up neighbours; all 1,000 test frogs without loss."""
+    for split, options in (("train", {"quality": 80}), ("test", {"lossless": True, "quality": 100})):
         data = load_dataset(source, split=split)
         frogs = data.select([i for i, label in enumerate(data["label"]) if label == FROG])
         rows = [(encoded(row["img"], format="WEBP", method=6, **options), FROG) for row in frogs]
