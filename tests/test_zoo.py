@@ -38,6 +38,7 @@ def test_names_are_sorted_and_known():
         "autoencoder-mnist",
         "cgan-cifar10",
         "cgan-mnist",
+        "cgan-mnist-wgan-gp",
         "cvae-mnist",
         "dcgan-celeba",
         "dcgan-cifar10-frogs",
