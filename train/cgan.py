@@ -183,7 +183,8 @@ def main() -> None:
 
     papers = ["1411.1784", objective.paper, *(["1704.00028"] if slope_penalty else []), "1511.06434"]
     papers += [*(["1610.09585"] if classifies else []), *stabilise.papers, *layer_papers(args)]
-    finish_run(run, title="Conditional GAN", papers=papers)
+    kind = "Conditional GAN with a Wasserstein critic" if args.loss == "wasserstein" else "Conditional GAN"
+    finish_run(run, title=kind, papers=papers)
 
 
 if __name__ == "__main__":
