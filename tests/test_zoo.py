@@ -48,6 +48,7 @@ def test_names_are_sorted_and_known():
         "diffusion-mnist",
         "gan-mnist",
         "lapgan-cifar10-frogs",
+        "lapgan-mnist",
         "vae-celeba",
         "vae-mnist",
         "vae-mnist-16",
