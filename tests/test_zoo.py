@@ -52,6 +52,7 @@ def test_names_are_sorted_and_known():
         "vae-celeba",
         "vae-mnist",
         "vae-mnist-16",
+        "wgan-gp-cifar10-frogs",
         "wgan-gp-mnist",
         "wgan-mnist",
     ]
