@@ -55,6 +55,11 @@ def running_space(folder: Path, home: Path, python: str = sys.executable, **more
         process.wait(20)
 
 
+def connect(url: str) -> Client:
+    """A client with patience: while networks load, a busy machine may take longer than the usual five seconds to answer."""
+    return Client(url, verbose=False, httpx_kwargs={"timeout": START_SECONDS})
+
+
 def call(client: Client, endpoint: str, **arguments):
     """A public endpoint's answer, asked for again while the networks load."""
     deadline = time.monotonic() + START_SECONDS

@@ -15,10 +15,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from gradio_client import Client
 from helpers import REPO, run_python
 from PIL import Image
-from space_server import call, environment_of, running_space
+from space_server import call, connect, environment_of, running_space
 from suite_browser import free_port
 
 from genmodels import zoo
@@ -196,14 +195,14 @@ def addresses(built, tmp_path_factory):
 
 @pytest.mark.parametrize("name", CALLS)
 def test_a_space_answers(addresses, name):
-    client = Client(addresses[name], verbose=False)
+    client = connect(addresses[name])
     for endpoint, arguments, size in CALLS[name]:
         assert size_of(call(client, endpoint, **arguments)) == size
 
 
 @pytest.mark.parametrize("name", CALLS)
 def test_a_space_has_the_endpoints_and_the_bar_of_its_tabs(addresses, name):
-    endpoints = Client(addresses[name], verbose=False).view_api(return_format="dict", print_info=False)
+    endpoints = connect(addresses[name]).view_api(return_format="dict", print_info=False)
     of_tab = {"map": {"/decode", "/reconstruct", "/edit"}, "real_or_fake": {"/discriminate", "/neighbors"}}
     expected = {"/sample", "/sample_many", "/interpolate"}.union(*(of_tab.get(tab, ()) for tab in TABS_OF_SPACE[name]))
     assert set(endpoints["named_endpoints"]) == expected
@@ -252,7 +251,7 @@ def test_a_space_starts_in_a_fresh_environment(built, fresh_environment, tmp_pat
         pytest.skip(f"pip cannot install: {done.stderr.strip().splitlines()[-1]}")
     assert done.returncode == 0, done.stderr
     with running_space(folder, tmp_path / "home", python, SYSTEM="spaces") as url:
-        client = Client(url, verbose=False)
+        client = connect(url)
         answer = call(client, "/discriminate", model="dcgan-cifar10-frogs", seed=3)
         assert size_of(answer["real"]["sheet"]) == size_of(answer["generated"]["sheet"]) == (128, 128)
         assert len(answer["real"]["scores"]) == len(answer["generated"]["scores"]) == 16

@@ -133,7 +133,7 @@ def test_touch_moves_over_the_map(open_page):
     before = page.locator("#map-tab .where").inner_text()
     page.touchscreen.tap(box["x"] + box["width"] * 0.2, box["y"] + box["height"] * 0.2)
     page.wait_for_function(
-        "text => document.querySelector('#map-tab .where').innerText !== text", arg=before, timeout=10_000
+        "text => document.querySelector('#map-tab .where').innerText !== text", arg=before, timeout=30_000
     )
 
 
@@ -142,7 +142,7 @@ def test_two_maps_have_one_cursor(warm_page, moved, other):
     tab = warm_page.locator("#map-tab")
     tab.get_by_role("button", name="VAE and autoencoder").click()
     stage, picture = tab.locator(f"[data-kind={moved}] .twin-stage"), tab.locator(f"[data-kind={other}] .twin-picture")
-    tab.locator(f"[data-kind={other}] .twin-where", has_text="z = (").wait_for(timeout=10_000)
+    tab.locator(f"[data-kind={other}] .twin-where", has_text="z = (").wait_for(timeout=30_000)
     for move in (lambda: stage.click(position={"x": 60, "y": 90}), lambda: stage.press("ArrowRight")):
         before, ring = pixels(picture), pixels(tab.locator(f"[data-kind={other}] .twin-stage"))
         move()
@@ -152,7 +152,7 @@ def test_two_maps_have_one_cursor(warm_page, moved, other):
     assert where[0] == where[1] != "z = (0.00, 0.00)"
     # A corner of the square is far from every test image.
     stage.click(position={"x": 2, "y": 2})
-    tab.locator(f"[data-kind={moved}] .hole").wait_for(timeout=5000)
+    tab.locator(f"[data-kind={moved}] .hole").wait_for(timeout=30_000)
     assert "AutoencoderPipeline" in tab.locator(".code code").inner_text()
     tab.get_by_role("button", name="the VAE", exact=True).click()
     assert tab.locator(".stage").is_visible()
@@ -217,7 +217,7 @@ def test_a_drawing_is_placed_on_the_map(warm_page):
     warm_page.mouse.move(box["x"] + box["width"] / 2 - 8, box["y"] + box["height"] - 25, steps=12)
     warm_page.mouse.up()
     warm_page.wait_for_function(
-        "document.querySelector('#map-tab .verdict').innerText.includes('z = (')", timeout=10_000
+        "document.querySelector('#map-tab .verdict').innerText.includes('z = (')", timeout=30_000
     )
     assert pixels(warm_page.locator("#map-tab .stage")) != stage
     assert warm_page.locator("#map-tab .seen").evaluate(SHADES) > 3
@@ -344,7 +344,7 @@ def test_truncation_changes_the_pictures(warm_page, tab_name, picture):
     wait_for_change(warm_page, shown, before)
     assert tab.locator(".psi-value").inner_text() == "0.00"
     # The snippet may come a moment after the picture.
-    tab.locator(".code code", has_text="psi=0").wait_for(state="attached", timeout=5000)
+    tab.locator(".code code", has_text="psi=0").wait_for(state="attached", timeout=30_000)
 
 
 def test_a_number_is_written(warm_page):
@@ -359,9 +359,9 @@ def test_a_number_is_written(warm_page):
     wait_for_change(warm_page, number, before)
     assert number.evaluate("e => [e.naturalWidth, e.naturalHeight]") == [4 * 28, 28]
     tab.locator(".text").fill("20x6")
-    tab.get_by_text("Only the digits 0 to 9").wait_for(timeout=5000)
+    tab.get_by_text("Only the digits 0 to 9").wait_for(timeout=30_000)
     tab.locator(".text").fill("")
-    tab.get_by_text("Type a number").wait_for(timeout=5000)
+    tab.get_by_text("Type a number").wait_for(timeout=30_000)
 
 
 def test_classes_are_chosen_and_mixed(warm_page):

@@ -7,11 +7,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from gradio_client import Client
 from helpers import make_pipeline, run_python
 from huggingface_hub import HfApi
 from PIL import Image
-from space_server import call, running_space
+from space_server import call, connect, running_space
 
 from genmodels import VAEDecoder, VAEEncoder, VAEPipeline
 from genmodels.hub.space import ZERO_GPU_HARDWARE, build_space
@@ -156,6 +155,6 @@ def test_a_space_with_models_by_hub_id_answers(space, faulty_hub, models_on_hub,
     assert inside - {BUILT_IN[FACES]} == {"autoencoder-mnist"}
     online = {"HF_HUB_OFFLINE": "0", "HF_ENDPOINT": faulty_hub.endpoint, "HF_HUB_DISABLE_XET": "1"}
     with running_space(tmp_path / "out", tmp_path / "visitor", **online) as url:
-        answer = call(Client(url, verbose=False), "/decode", x=1.0, y=0.0)
+        answer = call(connect(url), "/decode", x=1.0, y=0.0)
     assert Image.open(answer).size == (28, 28)
     assert [r for r in faulty_hub.requests() if "/carol/tiny-vae/resolve/" in r["line"]]

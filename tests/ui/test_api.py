@@ -12,9 +12,9 @@ import socket
 import gradio as gr
 import numpy as np
 import pytest
-from gradio_client import Client
 from gradio_client.exceptions import AppError
 from PIL import Image
+from space_server import connect
 
 from genmodels import DCGANPipeline
 from genmodels.errors import UserError
@@ -43,7 +43,7 @@ def address(usual_models, faces_model, conditional_vae):
 
 @pytest.fixture(scope="module")
 def client(address):
-    return Client(address, verbose=False)
+    return connect(address)
 
 
 def pixels_of(path: str) -> np.ndarray:
