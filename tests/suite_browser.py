@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,6 +24,8 @@ FLAGS = [
     "--no-first-run",
 ]
 START_SECONDS = 120
+# How long anything on a page may take: a machine may be busy with other tests, and only what fails takes as long.
+PATIENCE = 120
 
 
 def chromium() -> str | None:
@@ -78,10 +80,29 @@ def running_app(*arguments: str) -> Iterator[tuple[str, str, float]]:
         process.stderr.close()
 
 
+def new_page(browser, width: int = 1280, height: int = 900, **options):
+    """A page in a context of its own, whose waits are patient."""
+    page = browser.new_page(viewport={"width": width, "height": height}, **options)
+    page.set_default_timeout(1000 * PATIENCE)
+    return page
+
+
+def wait_until(page, holds: Callable[[], bool]) -> None:
+    """Return once `holds()` is true.
+
+    Raises:
+        AssertionError: it never is.
+    """
+    end = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < end, "it did not come to be"
+        page.wait_for_timeout(100)
+
+
 def wait_until_warm(page) -> None:
     """Return once the networks are loaded: the server has decoded a point."""
     stage = page.locator("#map-tab .stage")
-    stage.wait_for(timeout=60_000)
+    stage.wait_for()
     page.evaluate(
         """() => {
             if (window.decoded) { window.decoded.length = 0; return; }
@@ -91,7 +112,7 @@ def wait_until_warm(page) -> None:
     )
     stage.focus()
     page.keyboard.press("ArrowRight")
-    page.wait_for_function("window.decoded.length > 0", timeout=60_000)
+    page.wait_for_function("window.decoded.length > 0")
 
 
 def drag_over_map(page, moves: int = 120) -> list[float]:

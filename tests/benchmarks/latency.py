@@ -16,7 +16,7 @@ from pathlib import Path
 from playwright.sync_api import Locator, Page, sync_playwright
 
 sys.path.append(str(Path(__file__).parents[1]))
-from suite_browser import FLAGS, chromium, drag_over_map, percentile, running_app
+from suite_browser import FLAGS, chromium, drag_over_map, new_page, percentile, running_app
 
 ROUNDS = 30
 # Act, and wait until what `shown` tells of the tab is another, ten seconds at most: milliseconds.
@@ -64,7 +64,7 @@ def report(name: str, values: list[float]) -> None:
 def main() -> None:
     with running_app(*sys.argv[1:]) as (url, _, _), sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
-        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        page = new_page(browser)
         page.goto(url)
         drag_over_map(page, 30)
         # The rest of the models may still be loading beside the first drag.

@@ -17,7 +17,7 @@ from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from suite_browser import FLAGS, chromium, running_app, wait_until_warm
+from suite_browser import FLAGS, chromium, new_page, running_app, wait_until_warm
 
 SIZE, SHOWN = (1180, 760), (885, 570)
 FRAME_MS, SCENE_MS = 130, 900
@@ -43,7 +43,7 @@ def along_directions(page: Page) -> Iterator[None]:
     tab = page.locator("#samples-tab")
     tab.get_by_role("button", name="directions", exact=True).click()
     sliders = tab.locator(".directions-sliders input")
-    sliders.nth(5).wait_for(timeout=120_000)
+    sliders.nth(5).wait_for()
     for slider, values in ((0, (-2, -4, -2, 0, 2, 4)), (1, (2, 4, 2, 0))):
         for value in values:
             sliders.nth(slider).fill(str(value))
@@ -93,7 +93,7 @@ def main() -> None:
     frames, durations = [], []
     with running_app() as (url, _, _), sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
-        page = browser.new_page(viewport={"width": SIZE[0], "height": SIZE[1]})
+        page = new_page(browser, *SIZE)
         page.goto(f"{url}/?__theme=light")
         for scene in (over_the_map, along_directions, in_handwriting, a_game, collapse_and_cure):
             for _ in scene(page):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
-from suite_browser import FLAGS, chromium, running_app, wait_until_warm
+from suite_browser import FLAGS, chromium, new_page, running_app, wait_until_warm
 
 
 @pytest.fixture(scope="session")
@@ -35,13 +35,13 @@ def open_page(browser, app):
     pages, errors, outside = [], [], []
 
     def open_page(width: int = 1280, height: int = 900, theme: str = "light", address: str = "", **options):
-        page = browser.new_page(viewport={"width": width, "height": height}, **options)
+        page = new_page(browser, width, height, **options)
         pages.append(page)
         page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on("request", lambda r: None if r.url.startswith((app, "data:", "blob:")) else outside.append(r.url))
         page.goto(f"{app}/?{'&'.join(part for part in (f'__theme={theme}', address) if part)}")
-        page.locator(".suite-widget:visible" if address else "#map-tab .stage").first.wait_for(timeout=60_000)
+        page.locator(".suite-widget:visible" if address else "#map-tab .stage").first.wait_for()
         return page
 
     yield open_page

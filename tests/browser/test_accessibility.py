@@ -39,7 +39,6 @@ GRAVE = ("serious", "critical")
 RULES = {"light": {}, "dark": {"runOnly": ["color-contrast", "link-in-text-block"]}}
 # Pictures that a screen reader has no words for.
 UNNAMED = "[role=img]:not([aria-label], [aria-labelledby]), img:not([alt])"
-SECONDS = 60
 
 
 def open_view(page, tab_name: str, view: str | None):
@@ -52,11 +51,11 @@ def open_view(page, tab_name: str, view: str | None):
     if view == "Game":
         # The training images beside it come with a guess.
         tab.get_by_role("button", name="Real").click()
-    tab.locator(VIEWS[tab_name][view]).first.wait_for(timeout=1000 * SECONDS)
+    tab.locator(VIEWS[tab_name][view]).first.wait_for()
     if view == "all side by side":
         tab.locator("summary").click()
     if view not in OF_NO_MODEL:
-        tab.locator(".sources:visible a").first.wait_for(timeout=1000 * SECONDS)
+        tab.locator(".sources:visible a").first.wait_for()
     return tab
 
 
@@ -88,7 +87,7 @@ def test_every_view_can_be_used_by_everybody(open_page, width):
     bulk.get_by_role("button").first.click()
     bulk.get_by_role("spinbutton").first.fill("4")
     bulk.get_by_role("button", name="Draw").click()
-    bulk.locator("textarea").wait_for(timeout=1000 * SECONDS)
+    bulk.locator("textarea").wait_for()
     assert "make_image_grid(" in bulk.locator("textarea").input_value()
     found, too_wide = {}, []
     for tab_name, views in VIEWS.items():

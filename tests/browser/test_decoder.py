@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from suite_browser import new_page
 
 from genmodels import VAEDecoder, VAEEncoder, VAEPipeline
 from genmodels.ui.in_page import MAX_WEIGHTS, layers_of
@@ -34,7 +35,7 @@ def test_it_draws_what_torch_draws(browser, size, channels):
     with torch.no_grad():
         expected = ((pipe.decoder(torch.tensor([z]))[0] + 1) * 127.5).round().permute(1, 2, 0).numpy()
     assert expected.std() > 5
-    page = browser.new_page()
+    page = new_page(browser)
     page.add_script_tag(content=read("decoder.js"))
     asked = {"layers": json.loads(json.dumps(layers_of(pipe))), "size": size, "channels": channels, "z": z}
     drawn = np.array(page.evaluate(RUN, asked)).reshape(size, size, channels)

@@ -9,7 +9,7 @@ import re
 import numpy as np
 import pytest
 from PIL import Image
-from suite_browser import drag_over_map, percentile, running_app
+from suite_browser import drag_over_map, new_page, percentile, running_app, wait_until
 
 TABS = {
     "Map": "#map-tab",
@@ -81,11 +81,11 @@ def pixels(locator) -> str:
 
 
 def wait_for_change(page, locator, before: str) -> None:
-    for _ in range(100):
-        if pixels(locator) != before:
-            return
-        page.wait_for_timeout(50)
-    raise AssertionError("the picture did not change")
+    wait_until(page, lambda: pixels(locator) != before)
+
+
+def wait_for_code(tab, part: str) -> None:
+    wait_until(tab.page, lambda: part in tab.locator(".code code").inner_text())
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -132,9 +132,7 @@ def test_touch_moves_over_the_map(open_page):
     box = page.locator("#map-tab .stage").bounding_box()
     before = page.locator("#map-tab .where").inner_text()
     page.touchscreen.tap(box["x"] + box["width"] * 0.2, box["y"] + box["height"] * 0.2)
-    page.wait_for_function(
-        "text => document.querySelector('#map-tab .where').innerText !== text", arg=before, timeout=30_000
-    )
+    page.wait_for_function("text => document.querySelector('#map-tab .where').innerText !== text", arg=before)
 
 
 @pytest.mark.parametrize(("moved", "other"), [("map", "autoencoder"), ("autoencoder", "map")])
@@ -142,7 +140,7 @@ def test_two_maps_have_one_cursor(warm_page, moved, other):
     tab = warm_page.locator("#map-tab")
     tab.get_by_role("button", name="VAE and autoencoder").click()
     stage, picture = tab.locator(f"[data-kind={moved}] .twin-stage"), tab.locator(f"[data-kind={other}] .twin-picture")
-    tab.locator(f"[data-kind={other}] .twin-where", has_text="z = (").wait_for(timeout=30_000)
+    tab.locator(f"[data-kind={other}] .twin-where", has_text="z = (").wait_for()
     for move in (lambda: stage.click(position={"x": 60, "y": 90}), lambda: stage.press("ArrowRight")):
         before, ring = pixels(picture), pixels(tab.locator(f"[data-kind={other}] .twin-stage"))
         move()
@@ -152,8 +150,8 @@ def test_two_maps_have_one_cursor(warm_page, moved, other):
     assert where[0] == where[1] != "z = (0.00, 0.00)"
     # A corner of the square is far from every test image.
     stage.click(position={"x": 2, "y": 2})
-    tab.locator(f"[data-kind={moved}] .hole").wait_for(timeout=30_000)
-    assert "AutoencoderPipeline" in tab.locator(".code code").inner_text()
+    tab.locator(f"[data-kind={moved}] .hole").wait_for()
+    wait_for_code(tab, "AutoencoderPipeline")
     tab.get_by_role("button", name="the VAE", exact=True).click()
     assert tab.locator(".stage").is_visible()
     assert not stage.is_visible()
@@ -178,7 +176,7 @@ def test_moves_over_a_map_ask_nobody(warm_page, view, stage, picture, where):
         warm_page.wait_for_timeout(100)
         return at_once and requests == []
 
-    wait_until(warm_page, moves_by_itself, 30)
+    wait_until(warm_page, moves_by_itself)
 
 
 def test_an_anchor_is_dragged_and_the_line_changes(warm_page):
@@ -216,9 +214,7 @@ def test_a_drawing_is_placed_on_the_map(warm_page):
     warm_page.mouse.down()
     warm_page.mouse.move(box["x"] + box["width"] / 2 - 8, box["y"] + box["height"] - 25, steps=12)
     warm_page.mouse.up()
-    warm_page.wait_for_function(
-        "document.querySelector('#map-tab .verdict').innerText.includes('z = (')", timeout=30_000
-    )
+    warm_page.wait_for_function("document.querySelector('#map-tab .verdict').innerText.includes('z = (')")
     assert pixels(warm_page.locator("#map-tab .stage")) != stage
     assert warm_page.locator("#map-tab .seen").evaluate(SHADES) > 3
     assert warm_page.locator("#map-tab .back").evaluate(SHADES) > 8
@@ -233,7 +229,7 @@ def test_new_frogs_and_a_pair_of_them(warm_page):
     before = pixels(sheet)
     tab.locator(".seed").fill("12")
     wait_for_change(warm_page, sheet, before)
-    assert "seed=12" in tab.locator(".code code").inner_text()
+    wait_for_code(tab, "seed=12")
     before = pixels(sheet)
     tab.get_by_role("button", name="64").click()
     wait_for_change(warm_page, sheet, before)
@@ -244,21 +240,17 @@ def test_new_frogs_and_a_pair_of_them(warm_page):
     wait_for_change(warm_page, large, before)
     assert tab.locator(".cells button[data-end]").count() == 2
     code = tab.locator(".code code")
-    for _ in range(40):
-        if "latents[40], latents[63]" in code.inner_text():
-            break
-        warm_page.wait_for_timeout(50)
-    assert "latents[40], latents[63]" in code.inner_text()
+    wait_until(warm_page, lambda: "latents[40], latents[63]" in code.inner_text())
     # A smaller sheet has two others of its own.
     tab.get_by_role("button", name="16", exact=True).click()
-    wait_until(warm_page, lambda: tab.locator(".cells button").count() == 16, 10)
+    wait_until(warm_page, lambda: tab.locator(".cells button").count() == 16)
     assert [tab.locator(f".cells [data-end={end}]").get_attribute("aria-label") for end in "AB"] == [
         "image 1, A",
         "image 2, B",
     ]
-    wait_until(warm_page, lambda: "a=0&b=1" in warm_page.url, 10)
+    wait_until(warm_page, lambda: "a=0&b=1" in warm_page.url)
     tab.get_by_role("button", name="From A to B").click()
-    wait_until(warm_page, lambda: "latents[0], latents[1]" in code.inner_text(), 10)
+    wait_until(warm_page, lambda: "latents[0], latents[1]" in code.inner_text())
 
 
 def test_a_training_film_is_scrubbed(open_page):
@@ -266,13 +258,13 @@ def test_a_training_film_is_scrubbed(open_page):
     film = tab.locator(".training canvas")
     # It is fetched when it comes into view, whether the networks are loaded or not.
     tab.locator(".training").scroll_into_view_if_needed()
-    film.wait_for(timeout=30_000)
+    film.wait_for()
     assert "step 19,000 of 19,000" in tab.locator(".training output").inner_text()
     last = pixels(film)
     tab.locator(".training .step").fill("0")
     assert "step 0 of 19,000" in tab.locator(".training output").inner_text()
     assert pixels(film) != last
-    assert "film.seek(0)" in tab.locator(".code code").inner_text()
+    wait_for_code(tab, "film.seek(0)")
 
 
 @pytest.fixture(scope="module")
@@ -284,7 +276,7 @@ def three_gans(browser, tmp_path_factory):
     for kind in ("gan", "dcgan", "wgan"):
         make_pipeline(kind).save_pretrained(folder / kind)
     with running_app("--models", str(folder)) as (url, _, _):
-        page = browser.new_page(viewport={"width": 390, "height": 844})
+        page = new_page(browser, 390, 844)
         errors = []
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(url)
@@ -297,7 +289,7 @@ def test_all_models_draw_and_walk_at_once(three_gans):
     page = three_gans
     tab = open_tab(page, "Samples")
     tab.get_by_role("button", name="all side by side").click()
-    tab.locator(".row-of[data-seed]").nth(2).wait_for(timeout=90_000)
+    tab.locator(".row-of[data-seed]").nth(2).wait_for()
     rows = tab.locator(".row-of[data-seed]")
     assert rows.count() == 3
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
@@ -312,10 +304,10 @@ def test_all_models_draw_and_walk_at_once(three_gans):
     tab.get_by_role("button", name="Column 6").click()
     tab.get_by_role("button", name="Column 2").click()
     wait_for_change(page, walks[2], before)
-    assert "load_pipeline" in tab.locator(".code code").inner_text()
-    wait_until(page, lambda: page.url.endswith("?tab=samples&show=all&a=5&b=1"), 10)
+    wait_for_code(tab, "load_pipeline")
+    wait_until(page, lambda: page.url.endswith("?tab=samples&show=all&a=5&b=1"))
     page.goto(f"{page.url}&seed=3")
-    tab.locator(".row-of[data-seed='3']").nth(2).wait_for(timeout=60_000)
+    tab.locator(".row-of[data-seed='3']").nth(2).wait_for()
     assert tab.locator(".heads [data-end]").evaluate_all("ends => ends.map(e => e.ariaLabel)") == [
         "Column 2, B",
         "Column 6, A",
@@ -327,7 +319,7 @@ def test_another_model_is_chosen(three_gans):
     tab.get_by_role("button", name="one model").click()
     sheet = tab.locator(".sheet img")
     tab.locator(".model").select_option(label="wgan")
-    tab.locator(".code code", has_text="WGANPipeline").wait_for(state="attached", timeout=30_000)
+    tab.locator(".code code", has_text="WGANPipeline").wait_for(state="attached")
     before = pixels(sheet)
     tab.locator(".model").select_option(label="gan")
     wait_for_change(three_gans, sheet, before)
@@ -344,7 +336,7 @@ def test_truncation_changes_the_pictures(warm_page, tab_name, picture):
     wait_for_change(warm_page, shown, before)
     assert tab.locator(".psi-value").inner_text() == "0.00"
     # The snippet may come a moment after the picture.
-    tab.locator(".code code", has_text="psi=0").wait_for(state="attached", timeout=30_000)
+    tab.locator(".code code", has_text="psi=0").wait_for(state="attached")
 
 
 def test_a_number_is_written(warm_page):
@@ -359,9 +351,9 @@ def test_a_number_is_written(warm_page):
     wait_for_change(warm_page, number, before)
     assert number.evaluate("e => [e.naturalWidth, e.naturalHeight]") == [4 * 28, 28]
     tab.locator(".text").fill("20x6")
-    tab.get_by_text("Only the digits 0 to 9").wait_for(timeout=30_000)
+    tab.get_by_text("Only the digits 0 to 9").wait_for()
     tab.locator(".text").fill("")
-    tab.get_by_text("Type a number").wait_for(timeout=30_000)
+    tab.get_by_text("Type a number").wait_for()
 
 
 def test_classes_are_chosen_and_mixed(warm_page):
@@ -378,23 +370,23 @@ def test_classes_are_chosen_and_mixed(warm_page):
 
 def test_another_conditional_model_brings_its_own_classes(warm_page):
     tab = open_tab(warm_page, "Classes")
-    tab.locator("img.number[src^=data]").wait_for(timeout=30_000)
+    tab.locator("img.number[src^=data]").wait_for()
     before = pixels(tab.locator(".samples canvas").first)
     tab.locator(".model").select_option("cgan-cifar10")
     tab.locator(".pick").get_by_role("button", name="frog", exact=True).click()
     wait_for_change(warm_page, tab.locator(".samples canvas").first, before)
-    tab.locator(".row figcaption:has-text('airplane')").wait_for(timeout=30_000)
+    tab.locator(".row figcaption:has-text('airplane')").wait_for()
     assert tab.locator(".row canvas").first.evaluate("e => [e.width, e.height]") == [32, 32]
     assert not tab.locator(".writer").is_visible()
     assert tab.get_by_role("button", name="Number", exact=True).count() == 0
     assert tab.locator(".to option").all_inner_texts()[-1] == "truck"
-    wait_until(warm_page, lambda: "model=cgan-cifar10" in warm_page.url and "class=frog" in warm_page.url, 10)
+    wait_until(warm_page, lambda: "model=cgan-cifar10" in warm_page.url and "class=frog" in warm_page.url)
     # The address brings it back; digits have their number again.
     warm_page.reload()
-    tab.locator(".row figcaption:has-text('airplane')").wait_for(timeout=60_000)
+    tab.locator(".row figcaption:has-text('airplane')").wait_for()
     assert tab.locator(".pick [aria-pressed=true]").inner_text() == "frog"
     tab.locator(".model").select_option("cgan-mnist")
-    tab.locator("img.number").wait_for(timeout=30_000)
+    tab.locator("img.number").wait_for()
     assert tab.locator(".pick [aria-pressed=true]").inner_text() == "3"
 
 
@@ -402,9 +394,9 @@ def test_a_real_image_is_compared_with_training_images(warm_page):
     tab = open_tab(warm_page, "Real or fake?")
     tab.get_by_role("button", name="Side by side").click()
     tab.locator(".real .tiles button").nth(3).click()
-    tab.get_by_text("Real image 4").wait_for(timeout=30_000)
+    tab.get_by_text("Real image 4").wait_for()
     assert tab.locator(".near .found figure").count() == 5
-    assert "pipe.neighbors(" in tab.locator(".code code").inner_text()
+    wait_for_code(tab, "pipe.neighbors(")
     # The histograms are there with the first page.
     assert tab.locator(".ranked").inner_text().startswith("Bars: 300 test images and 300 generated ones")
     for name, columns, rows in (("Nearest", 6, 1), ("Scores", 8, 4)):
@@ -418,9 +410,9 @@ def test_a_real_image_is_compared_with_training_images(warm_page):
     before = pixels(tab.locator(".generated .tiles canvas").first)
     tab.get_by_role("button", name="Frogs").click()
     wait_for_change(warm_page, tab.locator(".generated .tiles canvas").first, before)
-    tab.get_by_text("Out of 5,000 training images").wait_for(timeout=30_000)
+    tab.get_by_text("Out of 5,000 training images").wait_for()
     assert "of real images" in tab.locator(".plot").get_attribute("aria-label")
-    assert "DCGANPipeline" in tab.locator(".code code").inner_text()
+    wait_for_code(tab, "DCGANPipeline")
     # Image, score and neighbours are of one draw, however late the draw comes.
     warm_page.evaluate(SLOW, ["compare", 700])
     chosen, large = tab.locator(".real .tiles button").nth(3), tab.locator(".near canvas.large")
@@ -428,7 +420,7 @@ def test_a_real_image_is_compared_with_training_images(warm_page):
         before = pixels(chosen.locator("canvas"))
         tab.get_by_role("button", name=button).click()
         wait_for_change(warm_page, chosen.locator("canvas"), before)
-        wait_until(warm_page, lambda: pixels(large) == pixels(chosen.locator("canvas")), 10)
+        wait_until(warm_page, lambda: pixels(large) == pixels(chosen.locator("canvas")))
         assert tab.locator(".chosen").inner_text().endswith(f"score {chosen.locator('.score').inner_text()}")
 
 
@@ -436,7 +428,7 @@ def test_a_child_takes_its_parents_place(warm_page):
     tab = open_tab(warm_page, "Samples")
     tab.get_by_role("button", name="breed", exact=True).click()
     children, parents = tab.locator(".breed-children canvas"), tab.locator(".breed-parents canvas")
-    children.nth(11).wait_for(timeout=30_000)
+    children.nth(11).wait_for()
     chosen, before, other = (pixels(canvas) for canvas in (children.nth(4), children.first, parents.nth(1)))
     # The keyboard stays where it was, at a parent's button and at a child's.
     tab.locator(".breed-parents button").first.press("Enter")
@@ -446,19 +438,19 @@ def test_a_child_takes_its_parents_place(warm_page):
     wait_for_change(warm_page, children.first, before)
     assert warm_page.evaluate("document.activeElement.ariaLabel").startswith("Child 5")
     assert tab.locator(".breed-parents [aria-pressed=true]").get_attribute("aria-label").startswith("Parent B")
-    wait_until(warm_page, lambda: "pipe.breed(" in tab.locator(".code code").inner_text(), 10)
+    wait_for_code(tab, "pipe.breed(")
     before = pixels(children.first)
     tab.locator(".breed-mutation").fill("1")
     wait_for_change(warm_page, children.first, before)
     # The seed of a later litter means nothing without its parents.
-    wait_until(warm_page, lambda: warm_page.url.endswith("tab=samples&show=breed&mutation=1"), 10)
+    wait_until(warm_page, lambda: warm_page.url.endswith("tab=samples&show=breed&mutation=1"))
 
 
 def test_a_loop_is_drawn_and_can_be_kept(warm_page):
     tab = open_tab(warm_page, "Samples")
     tab.get_by_role("button", name="loop", exact=True).click()
     film = tab.locator(".loop-film")
-    wait_until(warm_page, lambda: (film.get_attribute("src") or "").startswith("data:image/webp"), 30)
+    wait_until(warm_page, lambda: (film.get_attribute("src") or "").startswith("data:image/webp"))
     with warm_page.expect_download() as download:
         tab.locator(".loop-save").click()
     assert download.value.suggested_filename == "dcgan-cifar10-frogs-0.webp"
@@ -471,7 +463,7 @@ def test_the_game_is_played_with_keys_and_counts(warm_page):
     for guess, said in (("1", "real"), ("2", "fake"), ("1", "real")):
         before = pixels(picture)
         warm_page.keyboard.press(guess)
-        tab.locator(".game-near .found figure").nth(4).wait_for(timeout=30_000)
+        tab.locator(".game-near .found figure").nth(4).wait_for()
         right += truth.inner_text().startswith("Right")
         # A second guess is none.
         warm_page.keyboard.press("2")
@@ -505,7 +497,7 @@ def test_a_gan_is_trained_paused_and_started_again(warm_page):
     before = pixels(stage)
     tab.get_by_role("button", name="Mode collapse").click()
     # The first start of the process takes a while.
-    wait_until(warm_page, lambda: count.inner_text() == "step 0", 90)
+    wait_until(warm_page, lambda: count.inner_text() == "step 0")
     assert pixels(stage) != before
     assert tab.locator(".live-discriminator-rate").input_value() == "0.0001"
     recipe, most = tab.locator(".live-recipes [aria-pressed=true]"), tab.locator(".live-discriminator-steps")
@@ -518,36 +510,40 @@ def test_a_gan_is_trained_paused_and_started_again(warm_page):
     most.press("Enter")
     assert recipe.inner_text() == "Cure: five steps of it"
     tab.get_by_role("button", name="Mode collapse").click()
-    wait_until(warm_page, lambda: "discriminator_steps" not in tab.locator(".code code").inner_text(), 30)
+    wait_until(warm_page, lambda: "discriminator_steps" not in tab.locator(".code code").inner_text())
     run.click()
-    wait_until(warm_page, lambda: steps_in(count) > 20, 60)
+    wait_until(warm_page, lambda: steps_in(count) > 20)
     assert run.inner_text() == "Pause"
     run.click()
     assert run.inner_text() == "Go on"
-    # Once the turn that was under way has ended, it stands still.
-    warm_page.wait_for_timeout(1000)
+
+    def stands_still() -> bool:
+        before = steps_in(count)
+        warm_page.wait_for_timeout(1000)
+        return steps_in(count) == before
+
+    # Once the turn that was under way has ended.
+    wait_until(warm_page, stands_still)
     paused = steps_in(count)
-    warm_page.wait_for_timeout(500)
-    assert steps_in(count) == paused
-    assert f"gan.train({paused})" in tab.locator(".code code").inner_text()
+    wait_for_code(tab, f"gan.train({paused})")
     tab.get_by_role("button", name="One step").click()
-    wait_until(warm_page, lambda: steps_in(count) == paused + 1, 30)
+    wait_until(warm_page, lambda: steps_in(count) == paused + 1)
     # Whoever presses fast has one turn after another, and one loop.
     warm_page.evaluate(SLOW, ["live_train", 300])
     for _ in range(2):
         tab.get_by_role("button", name="One step").click()
     for _ in range(3):
         run.click()
-    wait_until(warm_page, lambda: steps_in(count) > paused + 3, 30)
+    wait_until(warm_page, lambda: steps_in(count) > paused + 3)
     assert run.inner_text() == "Pause"
     assert warm_page.evaluate("window.most") == 1
     run.click()
     tab.locator(".live-loss").select_option("wasserstein")
-    wait_until(warm_page, lambda: steps_in(count) == 0, 30)
+    wait_until(warm_page, lambda: steps_in(count) == 0)
     assert tab.locator(".live-recipes [aria-pressed=true]").count() == 0
     assert run.inner_text() == "Start"
     tab.get_by_role("button", name="Digits").click()
-    wait_until(warm_page, lambda: "two digits differ" in tab.locator(".live-modes").inner_text(), 60)
+    wait_until(warm_page, lambda: "two digits differ" in tab.locator(".live-modes").inner_text())
     # 6 by 6 digits of 28 pixels, each as many whole ones of the screen and of what is saved.
     assert stage.evaluate("e => e.width") == 168
     assert stage.bounding_box()["width"] % 168 == 0
@@ -562,7 +558,7 @@ def test_a_replay_has_one_cursor(warm_page):
     tab = open_tab(warm_page, "Training")
     tab.get_by_role("button", name="Replay").click()
     film, slider, at = tab.locator(".replay-film").first, tab.locator(".replay-step"), tab.locator(".replay-at")
-    wait_until(warm_page, lambda: " of 10,000" in at.inner_text(), 30)
+    wait_until(warm_page, lambda: " of 10,000" in at.inner_text())
     last = pixels(film)
     slider.fill("0")
     assert pixels(film) != last
@@ -578,7 +574,6 @@ def test_a_replay_has_one_cursor(warm_page):
         lambda: (
             beside.evaluate("e => e.width") > 0 and tab.locator(".replay-name").nth(1).inner_text() == "dcgan-mnist"
         ),
-        30,
     )
     slider.fill("1")
     assert pixels(film) != pixels(beside)
@@ -590,7 +585,7 @@ def test_a_replay_has_one_cursor(warm_page):
     # Under each view stands its own.
     for view, part in (("By heart?", "suspects"), ("Live", "gan.train("), ("Replay", "film.seek(")):
         tab.locator(".views").get_by_role("button", name=view).click()
-        code.get_by_text(part).wait_for(timeout=60_000)
+        code.get_by_text(part).wait_for()
     # The one that was chosen last is shown, in whatever order the answers come.
     warm_page.evaluate(SLOW, ["replay", 500])
     first = tab.locator(".replay-name").first.inner_text()
@@ -602,14 +597,6 @@ def test_a_replay_has_one_cursor(warm_page):
 
 def steps_in(count) -> int:
     return int(count.inner_text().removeprefix("step ").replace(",", ""))
-
-
-def wait_until(page, holds, seconds: float) -> None:
-    for _ in range(int(10 * seconds)):
-        if holds():
-            return
-        page.wait_for_timeout(100)
-    raise AssertionError("it did not come to be")
 
 
 def test_own_models_and_a_broken_one(browser, tmp_path):
@@ -626,20 +613,18 @@ def test_own_models_and_a_broken_one(browser, tmp_path):
     for weights in (tmp_path / "torn").rglob("*.safetensors"):
         weights.write_bytes(b"torn")
     with running_app("--models", str(tmp_path)) as (url, _, _):
-        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        page = new_page(browser)
         page.goto(url)
-        page.locator("#map-tab").get_by_text("does not load").wait_for(timeout=60_000)
+        page.locator("#map-tab").get_by_text("does not load").wait_for()
         tab = open_tab(page, "Samples")
-        page.wait_for_function(
-            "document.querySelector('#samples-tab .sheet img').naturalWidth === 6 * 16", timeout=60_000
-        )
+        page.wait_for_function("document.querySelector('#samples-tab .sheet img').naturalWidth === 6 * 16")
         assert tab.locator(".new").inner_text() == "New images"
-        assert str(tmp_path / "tiny") in tab.locator(".code code").inner_text()
+        wait_for_code(tab, str(tmp_path / "tiny"))
         assert open_tab(page, "Classes").locator("img.number").evaluate(SHADES) > 8
         # Not prepared, so asked for.
         compared = open_tab(page, "Real or fake?")
         compared.get_by_role("button", name="Side by side").click()
-        compared.get_by_text("Bars: 300 test images").wait_for(timeout=60_000)
+        compared.get_by_text("Bars: 300 test images").wait_for()
         page.close()
 
 
@@ -657,13 +642,13 @@ def faces_tab(browser, tmp_path_factory):
     folder = tmp_path_factory.mktemp("faces") / "vae-faces"
     VAEPipeline(VAEEncoder(**shape).eval(), VAEDecoder(**shape).eval(), attributes).save_pretrained(folder)
     with running_app("--models", str(folder)) as (url, _, _):
-        page = browser.new_page(viewport={"width": 390, "height": 844})
+        page = new_page(browser, 390, 844)
         errors = []
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(url)
         tab = page.locator("#map-tab")
         tab.get_by_role("button", name="Faces", exact=True).click()
-        tab.locator(".faces-view[data-seed]").wait_for(timeout=60_000)
+        tab.locator(".faces-view[data-seed]").wait_for()
         yield tab
         page.close()
         assert errors == []
@@ -679,7 +664,7 @@ def test_a_slider_changes_the_face(faces_tab):
     before = pixels(after)
     faces_tab.get_by_role("slider", name="Wearing Hat").fill("1.5")
     wait_for_change(page, after, before)
-    assert '{"Wearing_Hat": 1.5}' in faces_tab.locator(".code code").inner_text()
+    wait_for_code(faces_tab, '{"Wearing_Hat": 1.5}')
     edited = pixels(after)
     chosen.press("ArrowRight")
     wait_for_change(page, after, edited)
@@ -723,7 +708,7 @@ def test_a_spot_of_the_grid_sets_two_strengths(faces_tab):
     right.select_option("Wearing_Hat")
     assert up.input_value() == "Smiling"
     faces_tab.locator(".factor-grid[data-axes='Wearing_Hat Smiling']").wait_for()
-    assert "pipe.traverse(" in faces_tab.locator(".code code").inner_text()
+    wait_for_code(faces_tab, "pipe.traverse(")
 
 
 def test_faces_are_spoken_of_only_with_a_model_of_them(open_page):
@@ -737,7 +722,7 @@ def test_faces_are_spoken_of_only_with_a_model_of_them(open_page):
 
 
 # Of each view: an address, what it brings back, what is then changed, and to which address that leads. A control says its value,
-# a button whether it is pressed, and all else its text.
+# a button whether it is pressed, a download its file's name, and all else its text.
 ADDRESSES = [
     ("classes", "seed=7&labels=2026", {".text": "2026", ".seed": "7"}, (".text", "12"), "labels=12"),
     (
@@ -791,7 +776,7 @@ ADDRESSES = [
     (
         "samples",
         "show=loop&seed=4",
-        {".loop-save[download='dcgan-cifar10-frogs-4.webp']": "Download"},
+        {".loop-save": "dcgan-cifar10-frogs-4.webp"},
         (".loop-model", "gan-mnist"),
         "model=gan-mnist",
     ),
@@ -817,17 +802,26 @@ ADDRESSES = [
         "model=samples",
     ),
 ]
-SAID = "e => ({ BUTTON: e.getAttribute('aria-pressed'), INPUT: e.value, SELECT: e.value })[e.tagName] ?? e.textContent"
+SAID = """e => ({ BUTTON: e.getAttribute('aria-pressed'), INPUT: e.value, SELECT: e.value, A: e.download })[e.tagName]
+    ?? e.textContent"""
 
 
 @pytest.mark.parametrize(("tab", "address", "shown", "change", "changed"), ADDRESSES)
 def test_an_address_says_what_is_shown(open_page, tab, address, shown, change, changed):
     page = open_page(address=f"tab={tab}&{address}")
     panel = page.locator(f"#{tab.replace('_', '-')}-tab")
+    under_way = set()
+    page.on("request", lambda request: under_way.add(request) if "component_server" in request.url else None)
+    for ended in ("requestfinished", "requestfailed"):
+        page.on(ended, lambda request: under_way.discard(request))
+
+    def at_rest() -> bool:
+        page.wait_for_timeout(500)
+        return not under_way
 
     def shows(wanted: dict) -> None:
         for control, value in wanted.items():
-            wait_until(page, lambda c=control, v=value: panel.locator(c).first.evaluate(SAID) == v, 60)
+            wait_until(page, lambda c=control, v=value: panel.locator(c).first.evaluate(SAID) == v)
 
     shows(shown)
     control, value = panel.locator(change[0]).first, change[1]
@@ -843,8 +837,9 @@ def test_an_address_says_what_is_shown(open_page, tab, address, shown, change, c
             control.press("Enter")
     # What was not changed stays in the address, and nothing of other views comes to it.
     kept = [part for part in address.split("&") if part.split("=")[0] not in changed]
-    wait_until(page, lambda: all(part in page.url for part in [f"tab={tab}", *kept, *changed.split("&")]), 10)
-    shown = {name: panel.locator(name).first.evaluate(SAID) for name in shown if panel.locator(name).count()}
+    wait_until(page, lambda: all(part in page.url for part in [f"tab={tab}", *kept, *changed.split("&")]))
+    wait_until(page, at_rest)
+    shown = {name: panel.locator(name).first.evaluate(SAID) for name in shown}
     page.reload()
     shows(shown)
 
@@ -861,7 +856,7 @@ def test_an_address_asks_nothing_of_other_views(open_page, address, shown, quiet
     page.on("request", lambda r: asked.append(r.post_data_json["fn_name"]) if "component_server" in r.url else None)
     page.goto(f"{page.url.split('?')[0]}?{address}")
     for control, value in shown.items():
-        wait_until(page, lambda c=control, v=value: page.locator(c).first.evaluate(SAID) == v, 60)
+        wait_until(page, lambda c=control, v=value: page.locator(c).first.evaluate(SAID) == v)
     page.wait_for_timeout(800)
     assert page.url.endswith(address)
     assert asked != []
@@ -870,20 +865,20 @@ def test_an_address_asks_nothing_of_other_views(open_page, address, shown, quiet
 
 def test_the_address_follows_and_leads_back(warm_page):
     # It was the map that the pointer moved over.
-    wait_until(warm_page, lambda: "tab=map" in warm_page.url and "z=" in warm_page.url, 10)
+    wait_until(warm_page, lambda: "tab=map" in warm_page.url and "z=" in warm_page.url)
     tab = open_tab(warm_page, "Classes")
-    wait_until(warm_page, lambda: "tab=classes" in warm_page.url and "z=" not in warm_page.url, 10)
+    wait_until(warm_page, lambda: "tab=classes" in warm_page.url and "z=" not in warm_page.url)
     number = tab.locator("img.number")
     before = pixels(number)
     tab.locator(".text").fill("4711")
     wait_for_change(warm_page, number, before)
-    wait_until(warm_page, lambda: "labels=4711" in warm_page.url and "tab=classes" in warm_page.url, 10)
+    wait_until(warm_page, lambda: "labels=4711" in warm_page.url and "tab=classes" in warm_page.url)
     drawn = pixels(number)
     warm_page.reload()
-    wait_until(warm_page, lambda: number.is_visible() and pixels(number) == drawn, 60)
+    wait_until(warm_page, lambda: number.is_visible() and pixels(number) == drawn)
     # Nonsense in an address is passed over.
     warm_page.goto(warm_page.url.split("?")[0] + "?tab=classes&seed=-1&labels=%3Cb%3E&psi=9&class=77&from=x")
-    wait_until(warm_page, lambda: tab.locator(".problem").inner_text() != "", 60)
+    wait_until(warm_page, lambda: tab.locator(".problem").inner_text() != "")
     assert tab.locator(".seed").input_value() == "10"
 
 
@@ -913,8 +908,8 @@ def test_a_posterior_is_drawn_from_again_and_again(warm_page):
     draws.nth(7).wait_for()
     before = [pixels(draws.nth(i)) for i in range(8)]
     panel.get_by_role("button", name="Resample").click()
-    wait_until(warm_page, lambda: [pixels(draws.nth(i)) for i in range(8)] != before, 30)
-    assert "deviation" in panel.locator(".code code").inner_text()
+    wait_until(warm_page, lambda: [pixels(draws.nth(i)) for i in range(8)] != before)
+    wait_for_code(panel, "deviation")
     panel.get_by_role("button", name="Clear").click()
     assert draws.count() == 0
 
@@ -923,17 +918,17 @@ def test_faces_are_added_and_subtracted(warm_page):
     panel = warm_page.locator("#map-tab")
     panel.get_by_role("button", name="Faces", exact=True).click()
     result = panel.locator(".face-sum")
-    wait_until(warm_page, lambda: result.evaluate("canvas => canvas.width") == 64, 30)
+    wait_until(warm_page, lambda: result.evaluate("canvas => canvas.width") == 64)
     before = pixels(result)
     panel.get_by_role("button", name="+ C: face 12").click()
     wait_for_change(warm_page, result, before)
-    assert "latents[1] - latents[6] + latents[11]" in panel.locator(".code code").inner_text()
+    wait_for_code(panel, "latents[1] - latents[6] + latents[11]")
     # Nonsense in an address is passed over.
     nonsense = "seed=1e3&face=12&add=9,x&axes=1,1&sum=1,2,12"
     warm_page.goto(f"{warm_page.url.split('?')[0]}?tab=map&show=faces&{nonsense}")
-    panel.locator(".faces-view[data-seed='10'] .factor-grid[data-axes='Smiling Eyeglasses']").wait_for(timeout=30_000)
+    panel.locator(".faces-view[data-seed='10'] .factor-grid[data-axes='Smiling Eyeglasses']").wait_for()
     panel.get_by_role("button", name="Arithmetic").click()
-    panel.locator(".code code", has_text="latents[1] - latents[6] + latents[3]").wait_for(timeout=30_000)
+    panel.locator(".code code", has_text="latents[1] - latents[6] + latents[3]").wait_for()
     assert panel.locator(".face-tiles [aria-pressed=true]").get_attribute("aria-label") == "Face 1"
     assert {slider.input_value() for slider in panel.locator(".face-sliders input").all()} == {"0"}
 
@@ -942,15 +937,15 @@ def test_frogs_move_along_their_directions(warm_page):
     panel = open_tab(warm_page, "Samples")
     panel.get_by_role("button", name="directions", exact=True).click()
     sliders = panel.locator(".directions-sliders input")
-    sliders.nth(5).wait_for(timeout=90_000)
+    sliders.nth(5).wait_for()
     moved = panel.locator(".directions-pairs canvas").nth(8)
     before = pixels(moved)
     assert before == pixels(panel.locator(".directions-pairs canvas").nth(0))
     sliders.first.fill("4")
     wait_for_change(warm_page, panel.locator(".directions-pairs canvas").nth(8), before)
-    assert "4.00, 0.00" in panel.locator(".code code").inner_text()
+    wait_for_code(panel, "4.00, 0.00")
     panel.get_by_role("button", name="Reset").click()
-    wait_until(warm_page, lambda: pixels(panel.locator(".directions-pairs canvas").nth(8)) == before, 30)
+    wait_until(warm_page, lambda: pixels(panel.locator(".directions-pairs canvas").nth(8)) == before)
 
 
 def test_the_page_speaks_the_browsers_language(open_page):
@@ -965,12 +960,12 @@ def test_the_page_speaks_the_browsers_language(open_page):
     assert "lebendig unter deinen Händen" in page.locator("#suite-header").inner_text()
     page.get_by_role("tab", name="Klassen").click()
     page.locator("#classes-tab .text").fill("12x")
-    page.get_by_text("Nur die Ziffern 0 bis 9 lassen sich schreiben").wait_for(timeout=60_000)
+    page.get_by_text("Nur die Ziffern 0 bis 9 lassen sich schreiben").wait_for()
     page.goto(f"{page.url.split('?')[0]}?tab=training")
-    page.get_by_role("button", name="Rückblick").wait_for(timeout=60_000)
+    page.get_by_role("button", name="Rückblick").wait_for()
     page.get_by_role("button", name="Auswendig?").click()
     # Points and commas as Germans write them, in one sentence.
-    page.get_by_text(re.compile(r"10\.000 Trainingsbilder.* 0,\d{3} ")).wait_for(timeout=60_000)
+    page.get_by_text(re.compile(r"10\.000 Trainingsbilder.* 0,\d{3} ")).wait_for()
     page.get_by_role("tab", name="Echt oder nicht?").click()
     page.get_by_role("button", name="Nebeneinander").click()
     assert "MNIST-Ziffern" in page.locator("#real-or-fake-tab .about").inner_text()
