@@ -11,6 +11,7 @@ import sys
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from importlib.metadata import distributions
 from pathlib import Path
 
 import pytest
@@ -233,23 +234,41 @@ def test_a_port_that_is_none_is_refused():
             port_of({"PORT": text})
 
 
-@pytest.fixture
-def fresh_environment(tmp_path):
-    """A virtual environment, removed at the end: pytest would keep its gigabyte."""
-    subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
-    yield str(tmp_path / "venv" / "bin" / "python")
-    shutil.rmtree(tmp_path / "venv")
+def environment_with(folder: Path, *wanted: str) -> str:
+    """The Python of a new virtual environment that holds exactly what pip finds for these requirements.
 
-
-def test_a_space_starts_in_a_fresh_environment(built, fresh_environment, tmp_path):
-    """As the host does: the pinned requirements, Gradio by the version in the README, and no package of this checkout."""
-    folder, python = built["real-vs-fake"], fresh_environment
-    gradio = f"gradio=={settings_of(folder)['sdk_version']}"
-    wanted = ["-r", str(folder / "requirements.txt"), gradio, *INSTALLED_BY_HOST]
-    done = subprocess.run([python, "-m", "pip", "install", "-q", *wanted], capture_output=True, text=True, timeout=600)
+    pip resolves them there, and installs what is not here in the version found; the rest is linked, which saves unpacking a
+    gigabyte.
+    """
+    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+    python, report = str(folder / "bin" / "python"), folder / "report.json"
+    install = [python, "-m", "pip", "install", "-q"]
+    resolve = [*install, "--dry-run", "--report", report, *wanted]
+    done = subprocess.run(resolve, capture_output=True, text=True, timeout=600)
     if done.returncode and not os.environ.get("CI"):
         pytest.skip(f"pip cannot install: {done.stderr.strip().splitlines()[-1]}")
     assert done.returncode == 0, done.stderr
+    site = next((folder / "lib").glob("python*/site-packages"))
+    others = []
+    for item in json.loads(report.read_text())["install"]:
+        name, version = item["metadata"]["name"], item["metadata"]["version"]
+        here = {found.version: found for found in distributions(name=name)}.get(version)
+        if here is None:
+            others.append(f"{name}=={version}")
+            continue
+        for part in {file.parts[0] for file in here.files} - {"..", "__pycache__"}:
+            if not (site / part).exists():
+                (site / part).symlink_to(here.locate_file(part))
+    if others:
+        subprocess.run([*install, "--no-deps", *others], check=True, timeout=600)
+    return python
+
+
+def test_a_space_starts_in_a_fresh_environment(built, tmp_path):
+    """As the host does: the pinned requirements, Gradio by the version in the README, and no package of this checkout."""
+    folder = built["real-vs-fake"]
+    gradio = f"gradio=={settings_of(folder)['sdk_version']}"
+    python = environment_with(tmp_path / "venv", "-r", str(folder / "requirements.txt"), gradio, *INSTALLED_BY_HOST)
     with running_space(folder, tmp_path / "home", python, SYSTEM="spaces") as url:
         client = connect(url)
         answer = call(client, "/discriminate", model="dcgan-cifar10-frogs", seed=3)
