@@ -6,12 +6,13 @@ import base64
 import binascii
 import math
 from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..errors import UserError
-from . import snippets
+from . import in_page, snippets
 from .inputs import MAX_SEED, integer, number, server_function
 from .models import FACES, ModelStore
 from .pictures import raw, sheet_uri, to_bytes
@@ -118,9 +119,24 @@ def functions(store: ModelStore) -> list[Callable]:
     def faces(payload: dict) -> dict:
         pipe = store.pipe(FACES)
         seed = integer(payload.get("seed"), 0, MAX_SEED, FIRST_SEED)
-        images = to_bytes(pipe(num_images=COUNT, seed=seed, output_type="np").images)
-        held_fixed = bool(pipe.attributes.config.decorrelated)
-        return {"sheet": sheet_uri(images, COUNT), "seed": seed, "names": names_of(store), "held_fixed": held_fixed}
+        drawn = pipe(num_images=COUNT, seed=seed, output_type="np")
+        return {
+            "sheet": sheet_uri(to_bytes(drawn.images), COUNT),
+            "latents": [[round(v, 4) for v in z] for z in drawn.latents.tolist()],
+            "seed": seed,
+            "names": names_of(store),
+            "held_fixed": bool(pipe.attributes.config.decorrelated),
+        }
+
+    @cache
+    def editing() -> dict:
+        pipe = store.pipe(FACES)
+        directions = pipe.attributes.directions[: len(names_of(store))].tolist()
+        return {"layers": in_page.layers_of(pipe), "directions": directions}
+
+    @server_function
+    def editor(payload: dict) -> dict:
+        return editing()
 
     @server_function
     def edit(payload: dict) -> dict:
@@ -162,7 +178,7 @@ def functions(store: ModelStore) -> list[Callable]:
             "code": snippets.factors(model, face, pair, STEPS, LIMIT),
         }
 
-    return [faces, edit, photo, arithmetic, factors]
+    return [faces, editor, edit, photo, arithmetic, factors]
 
 
 def page(store: ModelStore) -> dict | None:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from ..pipelines import EncoderDecoderPipeline
 
 # More weights than these are not sent: 2 bytes each, and a quarter more as text.
-MAX_WEIGHTS = 500_000
+MAX_WEIGHTS = 1_000_000
 
 
 def layers_of(pipe: EncoderDecoderPipeline) -> list[dict] | None:

@@ -1,6 +1,6 @@
 // Arithmetic with attributes: a face, drawn or the visitor's, and the strengths of what is added to it.
 const SIZE = page.faces.size, view = $('.faces-view'), tiles = $('.face-tiles'), before = $('.face-before'), after = $('.face-after');
-const face = { seed: page.faces.seed, index: 0, z: null, square: null, photo: false, strengths: {}, sheet: null, asked: false };
+const face = { seed: page.faces.seed, index: 0, z: null, square: null, photo: false, strengths: {}, sheet: null, latents: null, asked: false };
 const told = (text, bad = false) => {
   const place = $('.faces-notice');
   place.textContent = text;
@@ -13,12 +13,29 @@ const chosen = () => face.z ? { z: face.z, square: face.square } : { seed: face.
 const words = name => name.replaceAll('_', ' ');
 
 const askEdit = latest(server.edit, answer => {
-  paintRaw(after, answer.picture, SIZE, 3);
+  if (!inPage.draw) paintRaw(after, answer.picture, SIZE, 3);
   python.set('Face', answer.code);
 }, failed, told);
+// A small decoder is fetched with the first edit, and from then on every face is decoded here; the server is asked for the
+// Python once the slider rests.
+const inPage = { asked: false, draw: null, soon: 0 };
+const askEditor = latest(server.editor, ({ layers, directions }) => {
+  if (!layers) return;
+  const decode = decoderInPage(layers, SIZE, 3);
+  inPage.draw = () => {
+    const strengths = Object.values(face.strengths), from = face.z ?? face.latents[face.index];
+    const z = from.map((v, i) => directions.reduce((sum, direction, a) => sum + strengths[a] * direction[i], v));
+    paintBytes(after, decode(z), SIZE, 3);
+  };
+  inPage.draw();
+}, () => {}, () => {});
 function edit() {
   remember();
-  askEdit({ ...chosen(), strengths: face.strengths });
+  const ask = () => askEdit({ ...chosen(), strengths: face.strengths });
+  clearTimeout(inPage.soon);
+  if (!inPage.draw) return ask();
+  inPage.draw();
+  inPage.soon = setTimeout(ask, 150);
 }
 // What stands in the address; a photo cannot.
 function remember() {
@@ -69,7 +86,12 @@ function sliders(names) {
     text.textContent = words(name);
     Object.assign(slider, { type: 'range', min: -page.faces.limit, max: page.faces.limit, step: 0.1 });
     slider.dataset.name = name;
-    slider.addEventListener('input', () => { setStrength(name, +slider.value); edit(); });
+    slider.addEventListener('input', () => {
+      if (!inPage.asked) askEditor({});
+      inPage.asked = true;
+      setStrength(name, +slider.value);
+      edit();
+    });
     label.append(text, slider, document.createElement('output'));
     return label;
   }));
@@ -245,6 +267,7 @@ function showTerms() {
 
 const askFaces = latest(server.faces, async answer => {
   face.sheet = await loadImage(answer.sheet);
+  face.latents = answer.latents;
   cells.forEach((cell, i) => paintFrame(cell, face.sheet, i, cells.length, SIZE));
   if (!$('.face-sliders').childElementCount) {
     sliders(answer.names);
