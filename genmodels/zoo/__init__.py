@@ -5,6 +5,8 @@ Imports neither torch nor diffusers.
 
 from __future__ import annotations
 
+import copy
+import functools
 import io
 import json
 from dataclasses import dataclass
@@ -74,14 +76,21 @@ def load_sample(name: str, split: str = "train") -> Sample:
     Raises:
         UserError: there is no such sample or split.
     """
-    from PIL import Image
-    from pyarrow import parquet
-
     folder = sample_folder(name)
     files = sorted(folder.glob(f"data/{split}-*.parquet")) if folder else []
     if not files:
         raise UserError(f"There is no built-in sample {name!r} with split {split!r}: {', '.join(sample_names())}.")
-    table = parquet.read_table(files)
+    # Whoever gets them may change them.
+    return copy.deepcopy(decoded(tuple(files)))
+
+
+@functools.cache
+def decoded(files: tuple[Path, ...]) -> Sample:
+    """The images of Parquet files, read once: thousands of PNG files take seconds."""
+    from PIL import Image
+    from pyarrow import parquet
+
+    table = parquet.read_table(list(files))
     features = json.loads(table.schema.metadata[b"huggingface"])["info"]["features"]
     images = [np.asarray(Image.open(io.BytesIO(row["bytes"]))) for row in table["image"].to_pylist()]
     stacked = np.stack(images)

@@ -10,7 +10,7 @@ import re
 import numpy as np
 import pytest
 from PIL import Image
-from suite_browser import drag_over_map, new_page, percentile, running_app, wait_until
+from suite_browser import drag_over_map, new_page, percentile, running_app, wait_until, wait_until_warm
 
 TABS = {
     "Map": "#map-tab",
@@ -188,6 +188,15 @@ def test_moves_over_a_map_ask_nobody(warm_page, view, stage, picture, where):
         return at_once and requests == []
 
     wait_until(warm_page, moves_by_itself)
+
+
+def test_an_older_browser_asks_the_server(open_page):
+    page = open_page()
+    page.add_init_script("WebAssembly.validate = () => false")
+    page.reload()
+    for _ in range(3):
+        wait_until_warm(page)
+    assert page.evaluate("window.decoded.map(spot => spot.here)") == [False]
 
 
 def test_an_anchor_is_dragged_and_the_line_changes(warm_page):

@@ -20,7 +20,7 @@ const askEdit = latest(server.edit, answer => {
 // Python once the slider rests.
 const inPage = { asked: false, draw: null, soon: 0 };
 const askEditor = latest(server.editor, ({ layers, directions }) => {
-  if (!layers) return;
+  if (!layers || !MULTIPLY) return;
   const decode = decoderInPage(layers, SIZE, 3);
   inPage.draw = () => {
     const strengths = Object.values(face.strengths), from = face.z ?? face.latents[face.index];

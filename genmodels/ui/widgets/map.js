@@ -109,7 +109,7 @@ const decode = latest(server.decode, (answer, job) => {
 });
 // A small decoder is fetched with the first move, and from then on every spot is decoded here.
 const askDecoder = latest(server.decoder, answer => {
-  if (!answer.layers) return;
+  if (!answer.layers || !MULTIPLY) return;
   const run = decoderInPage(answer.layers, page.size, page.channels);
   state.decoder = (z, since) => {
     paintBytes(picture, run(z), page.size, page.channels);

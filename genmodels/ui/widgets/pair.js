@@ -122,7 +122,7 @@ const askBoth = latest(server.decode_both, answer => {
 });
 // As on the map alone: small decoders come with the first move.
 const askDecoders = latest(server.decoders, ({ layers, code }) => {
-  if (!layers) return;
+  if (!layers || !MULTIPLY) return;
   const runs = Object.fromEntries(pair.sides.map(({ kind, data }) => [kind, decoderInPage(layers[kind], data.size, data.channels)]));
   pair.decode = z => showBoth(z, codeAt(code, z), (canvas, { kind, data }) => paintBytes(canvas, runs[kind](z), data.size, data.channels));
 }, () => {}, () => {});
