@@ -5,8 +5,9 @@ second, draws contact sheets, writes numbers, plays the game, trains a small GAN
 does it. A program beside them calls the API now and then, and one visitor is heavy: a thousand images, as often as they come, and
 training at full speed.
 
-- pointer: from a move to its picture, at the sliders of a face's attributes and of the directions; over the map too, unless its
-  decoder is so small that it runs in the page, as the built-in one's does: that asks the server once;
+- pointer: from a move to its picture at the sliders of the directions; over the map and at those of a face's attributes too,
+  unless the decoder is so small that it runs in the page, as the built-in ones do: then the server is asked for it once, and
+  for a face's Python when the slider rests;
 - sampling: contact sheets, ways between two images, numbers, classes, rounds of the game;
 - training: a visitor's turn; "busy" are turns that others were too long about, for which the page asks again;
 - API: calls by gradio_client, the small ones and the heavy visitor's ("many");
@@ -114,6 +115,7 @@ class Visitor:
         self.http, self.components, self.report = http, components, report
         self.random, self.session = random.Random(seed), uuid.uuid4().hex
         self.decoder: dict | None = None
+        self.editor: dict | None = None
 
     async def call(self, tab: str, function: str, /, **payload) -> dict:
         """What `server.function(payload)` does in the JavaScript of a widget."""
@@ -140,6 +142,8 @@ class Visitor:
         while (asked := time.perf_counter()) < end:
             await follow()
             await asyncio.sleep(max(0.0, asked + MOVE_SECONDS - time.perf_counter()))
+        if follow == self.a_face:
+            await self.edited()
 
     async def over_the_map(self) -> None:
         """A small decoder comes into the page once, and decodes there from then on."""
@@ -149,6 +153,12 @@ class Visitor:
             await self.ask("pointer", "map", "decode", z=[self.random.uniform(-3, 3) for _ in range(2)])
 
     async def a_face(self) -> None:
+        if self.editor is None:
+            self.editor = await self.ask("pointer", "map", "editor")
+        if self.editor and not self.editor["layers"]:
+            await self.edited()
+
+    async def edited(self) -> None:
         strengths = {"Smiling": self.random.uniform(-2, 2), "Eyeglasses": self.random.uniform(-2, 2)}
         await self.ask("pointer", "map", "edit", index=1, strengths=strengths)
 
