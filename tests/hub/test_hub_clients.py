@@ -78,7 +78,7 @@ def errors_of(*expressions: str, env: dict[str, str]) -> list[tuple[str, str]]:
     return [tuple(json.loads(line)) for line in done.stdout.splitlines()]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def pushed(hub, saved, tmp_path_factory):
     """The folder with the pictures that the pipelines drew before they were pushed."""
     out = tmp_path_factory.mktemp("pushed")
@@ -87,7 +87,7 @@ def pushed(hub, saved, tmp_path_factory):
     return out
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def loaded(hub, pushed, tmp_path_factory):
     """Pictures that a fresh process without a token drew, and the cache that it filled."""
     out, home = tmp_path_factory.mktemp("loaded"), tmp_path_factory.mktemp("home")

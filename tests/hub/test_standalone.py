@@ -103,7 +103,7 @@ def requirements_of(names: tuple[str, ...]) -> set[str]:
     return found
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def plain_python(tmp_path_factory) -> Path:
     """The Python of a virtual environment that has only diffusers, torch, safetensors and what they need.
 
@@ -132,7 +132,7 @@ def run_plain(python: Path, code: str, *args, env: dict[str, str], cwd: Path) ->
     )
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def carrying(saved, tmp_path_factory) -> dict[str, Path]:
     """Saved pipelines with their code."""
     root = tmp_path_factory.mktemp("carrying")
@@ -142,7 +142,7 @@ def carrying(saved, tmp_path_factory) -> dict[str, Path]:
     return {kind: root / kind for kind in KINDS}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def pushed(hub, carrying) -> dict[str, str]:
     """Their Hub ids."""
     api = HfApi(endpoint=hub.endpoint, token=hub.tokens["alice"])

@@ -31,7 +31,7 @@ def run(capsys, *args) -> tuple[int, str, str]:
     return code, *capsys.readouterr()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def digits(tmp_path_factory) -> Path:
     """A folder of digits: 200 to train on and 60 to test on, by class."""
     root = tmp_path_factory.mktemp("digits")
@@ -43,7 +43,7 @@ def digits(tmp_path_factory) -> Path:
     return root
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def vae(saved, digits, tmp_path_factory) -> Path:
     """A VAE with a card that was measured on `digits`; copy before changing it."""
     folder = tmp_path_factory.mktemp("measured") / "vae"
@@ -250,7 +250,7 @@ def test_damaged_weights_of_a_folder_are_not_verified(capsys, copy, digits):
     assert "does not load" in out
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def judge(digits, tmp_path_factory) -> Path:
     """An untrained evaluator with a card that was measured on `digits`."""
     torch.manual_seed(0)
@@ -309,7 +309,7 @@ def test_a_baseline_is_kept_while_the_protocol_is_the_same():
     assert other == result(seed=1)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def published(hub, saved, digits_on_hub, tmp_path_factory) -> tuple[str, Path]:
     """The id of a VAE on the Hub that was measured on digits from the Hub, and a cache to verify it from."""
     folder, home = tmp_path_factory.mktemp("published") / "vae", tmp_path_factory.mktemp("home")
