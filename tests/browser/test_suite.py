@@ -190,9 +190,10 @@ def test_moves_over_a_map_ask_nobody(warm_page, view, stage, picture, where):
     wait_until(warm_page, moves_by_itself)
 
 
-def test_an_older_browser_asks_the_server(open_page):
+@pytest.mark.parametrize("lacking", ["WebAssembly.validate = () => false", "delete globalThis.WebAssembly"])
+def test_a_browser_without_vectors_asks_the_server(open_page, lacking):
     page = open_page()
-    page.add_init_script("WebAssembly.validate = () => false")
+    page.add_init_script(lacking)
     page.reload()
     for _ in range(3):
         wait_until_warm(page)

@@ -46,8 +46,8 @@ const MULTIPLY = (() => {
     ...section(7, [1, ...name('multiply'), 0, 0]),
     ...section(10, [1, ...long(body.length), ...body]),
   ];
-  // Older browsers have no vectors: there the server decodes.
-  return WebAssembly.validate(Uint8Array.from(bytes)) ? new WebAssembly.Module(Uint8Array.from(bytes)) : null;
+  // Older browsers have no vectors, and strict ones no WebAssembly at all: there the server decodes.
+  return globalThis.WebAssembly?.validate(Uint8Array.from(bytes)) ? new WebAssembly.Module(Uint8Array.from(bytes)) : null;
 })();
 // From A (rows, inner) and the length of a row of B to a function of B.
 function multiplier(matrix, rows, inner, length) {

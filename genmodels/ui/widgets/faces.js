@@ -16,7 +16,7 @@ const askEdit = latest(server.edit, answer => {
   if (!inPage.draw) paintRaw(after, answer.picture, SIZE, 3);
   python.set('Face', answer.code);
 }, failed, told);
-// A small decoder is fetched with the first edit, and from then on every face is decoded here; the server is asked for the
+// A small decoder is fetched with the first move of a slider, and from then on every face is decoded here; the server is asked for the
 // Python once the slider rests.
 const inPage = { asked: false, draw: null, soon: 0 };
 const askEditor = latest(server.editor, ({ layers, directions }) => {
