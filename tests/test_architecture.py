@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from helpers import REPO, run_python
+from helpers import REPO, run_fresh_python, run_python
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -109,7 +109,7 @@ def test_imports_follow_the_design(path):
 
 def loaded_modules(code: str) -> set[str]:
     """Top-level modules that a fresh Python has loaded after running `code`."""
-    done = run_python("-c", f"import sys\n{code}\nprint('loaded', *{{m.split('.')[0] for m in sys.modules}})")
+    done = run_fresh_python("-c", f"import sys\n{code}\nprint('loaded', *{{m.split('.')[0] for m in sys.modules}})")
     assert done.returncode == 0, done.stderr
     return set(done.stdout.splitlines()[-1].split())
 

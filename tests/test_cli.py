@@ -9,7 +9,7 @@ import shutil
 
 import numpy as np
 import pytest
-from helpers import run_python
+from helpers import run_fresh_python
 from PIL import Image
 
 from genmodels import __version__, load_pipeline, zoo
@@ -244,7 +244,7 @@ def test_cards_without_numbers_have_no_headline(tmp_path):
 
 
 def test_module_runs_as_a_command():
-    done = run_python("-m", "genmodels", "list")
+    done = run_fresh_python("-m", "genmodels", "list")
     assert done.returncode == 0
     assert done.stderr == ""
     assert [line.split()[0] for line in done.stdout.splitlines()] == ["NAME", *zoo.model_names()]

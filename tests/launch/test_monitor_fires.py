@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from test_training_scripts import SAMPLE, launch
+from test_training_scripts import SAMPLE, train
 
 SMALL = ["--base_channels", "8", "--discriminator_channels", "8", "--lr_scheduler", "constant"]
 WATCH = ["--monitor_steps", "100", "--validation_steps", "0", "--sample_steps", "700", "--report_to", "none"]
@@ -13,7 +13,7 @@ COLLAPSING = ["--loss", "nonsaturating", "--r1", "0", "--r2", "0", "--learning_r
 
 def test_a_collapsing_recipe_is_found_out_and_the_card_says_so(tmp_path):
     recipe = [*COLLAPSING, "--adam_beta2", "0.999", "--max_train_steps", "700"]
-    done = launch("cgan", *SAMPLE, *SMALL, *WATCH, *recipe, "--output_dir", str(tmp_path))
+    done = train("cgan", *SAMPLE, *SMALL, *WATCH, *recipe, "--output_dir", str(tmp_path))
     assert done.returncode == 0, done.stderr
     spoken = next(line for line in done.stdout.splitlines() if "mode collapse" in line)
     assert "nearly identical since step" in spoken
@@ -26,7 +26,7 @@ def test_a_collapsing_recipe_is_found_out_and_the_card_says_so(tmp_path):
 
 
 def test_the_default_recipe_is_left_in_peace(tmp_path):
-    done = launch("cgan", *SAMPLE, *SMALL, *WATCH, "--max_train_steps", "400", "--output_dir", str(tmp_path))
+    done = train("cgan", *SAMPLE, *SMALL, *WATCH, "--max_train_steps", "400", "--output_dir", str(tmp_path))
     assert done.returncode == 0, done.stderr
     assert "Monitor, step" not in done.stdout
     assert "no sign" in json.loads((tmp_path / "model/training.json").read_text())["monitor"]

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from helpers import REPO
+from helpers import REPO, run_python
 from safetensors.torch import load_file
 from test_training_scripts import SAMPLE, TINY, launch, log_of, tiny, without_rate
 from torch.testing import assert_close
@@ -28,15 +28,7 @@ ON_CPU = {
 
 
 def run(*command: str) -> subprocess.CompletedProcess:
-    done = subprocess.run(
-        [sys.executable, "-m", *command],
-        cwd=REPO,
-        env=ON_CPU,
-        capture_output=True,
-        text=True,
-        timeout=600,
-        stdin=subprocess.DEVNULL,
-    )
+    done = run_python("-m", *command, env=ON_CPU)
     assert done.returncode == 0, done.stderr
     return done
 

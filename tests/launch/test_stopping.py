@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from helpers import REPO
-from test_training_scripts import ACCELERATE, SAMPLE, TINY, launch, log_of, without_rate
+from test_training_scripts import ACCELERATE, SAMPLE, TINY, log_of, train, without_rate
 
 from genmodels.training.checkpoints import complete_checkpoints, load_checkpoint
 
@@ -84,7 +84,7 @@ def test_a_signal_ends_the_step_saves_and_says_how_to_go_on(tmp_path, how):
     assert "the same command with --resume_from_checkpoint latest goes on" in out
     assert "Traceback" not in err
     (checkpoint,) = complete_checkpoints(tmp_path / "run/checkpoints")
-    resumed = launch(
+    resumed = train(
         "cgan", *RUN, *ENDLESS, "--max_train_steps", str(int(checkpoint.name[11:]) + 2), *where,
         "--resume_from_checkpoint", "latest",
     )  # fmt: skip
@@ -109,7 +109,7 @@ def test_killed_at_any_instant_a_run_goes_on_from_its_last_complete_checkpoint(t
         *RUN, "--max_train_steps", str(steps), "--checkpointing_steps", "1", "--sample_steps", "7", "--monitor_steps", "10",
         "--validation_steps", "12", "--checkpoints_total_limit", "2",
     ]  # fmt: skip
-    assert launch("cgan", *common, "--output_dir", str(whole)).returncode == 0
+    assert train("cgan", *common, "--output_dir", str(whole)).returncode == 0
 
     instants, kills, resume = random.Random(0), 0, []
     for _ in range(40):
@@ -154,7 +154,7 @@ def test_a_full_disk_leaves_the_older_checkpoint(tmp_path):
         "--output_dir",
         str(run),
     ]
-    assert launch("cgan", *common, "--max_train_steps", "2").returncode == 0
+    assert train("cgan", *common, "--max_train_steps", "2").returncode == 0
     before = state_of(run, 2)
     largest = (run / "checkpoints/checkpoint-2/state.safetensors").stat().st_size
 
@@ -170,5 +170,5 @@ def test_a_full_disk_leaves_the_older_checkpoint(tmp_path):
     assert "Traceback" not in err
     assert state_of(run, 2) == before
     assert [path.name for path in (run / "checkpoints").iterdir()] == ["checkpoint-2"]
-    resumed = launch("cgan", *common, "--max_train_steps", "4", "--resume_from_checkpoint", "latest")
+    resumed = train("cgan", *common, "--max_train_steps", "4", "--resume_from_checkpoint", "latest")
     assert resumed.returncode == 0, resumed.stderr

@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 
 import numpy as np
 import pytest
-from helpers import REPO
+from helpers import run_python
 from PIL import Image
 
 from genmodels.training.film import MAX_FRAMES, frames_of, save_film
@@ -30,15 +29,7 @@ print([event.step for event in events.Scalars("loss")], [event.step for event in
 
 
 def run(*command: str, **environment: str) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, *command],
-        cwd=REPO,
-        env={**os.environ, "PYTHONPATH": str(REPO), **environment},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        stdin=subprocess.DEVNULL,
-    )
+    return run_python(*command, env={**os.environ, **environment})
 
 
 def test_tensorboard_has_losses_and_grids(tmp_path):
