@@ -165,7 +165,7 @@ def test_stacked_digits_are_a_colour_each(reproduce, monkeypatch, tmp_path):
 
 def test_commands_of_all_tables_are_legal(reproduce, monkeypatch):
     for made in reproduce.TABLES.values():
-        folder = f"runs/reproduce/{made.dataset}-{made.make_data.__name__}" if made.make_data else ""
+        folder = f"runs/reproduce/{reproduce.data_name(made)}" if made.make_data else ""
         assert all(f"--dataset_name {folder} " in row.command for row in made.rows if folder)
     commands = [row.command for table in reproduce.TABLES.values() for row in table.rows if row.command]
     assert commands

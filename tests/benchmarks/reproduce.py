@@ -114,12 +114,17 @@ def train(row: Row, seed: int, folder: Path, dataset_name: str, default_name: st
     return model
 
 
+def data_name(table: Table) -> str:
+    """The folder below --runs for the data that a table makes."""
+    return f"{table.dataset}-{table.make_data.__name__}"
+
+
 def data_of(table: Table, args: argparse.Namespace) -> str:
     """What a table's scripts read: a dataset, or a folder that is made of it once, such as mnist-binarized."""
     source = getattr(args, table.dataset) if table.dataset else ""
     if table.make_data is None:
         return source
-    folder = args.runs / f"{table.dataset}-{table.make_data.__name__}"
+    folder = args.runs / data_name(table)
     if not folder.is_dir():
         partial = folder.with_name(f".{folder.name}.partial")
         shutil.rmtree(partial, ignore_errors=True)
@@ -188,9 +193,10 @@ def rendered(name: str, table: Table, results: Results) -> str:
     lacking = [name if not n else f"{name} ({n} of {of} seeds)" for name, (n, of) in found.items() if n < of]
     several += f" Not measured yet: {'; '.join(lacking)}." if lacking else ""
     trained = "\n".join(f"- {row.name}: {how_made(row, found)}" for row, found in entries)
+    made = f", which also makes `runs/reproduce/{data_name(table)}`" if table.make_data else ""
     return (
         f"# {table.title}\n\n{table.about}\n\n{body}\n\n{entries[-1][1][-1]['protocol']}{several}\n\n"
-        f"Made by `python tests/benchmarks/reproduce.py {name}`, whose rows are made by\n\n{trained}\n"
+        f"Made by `python tests/benchmarks/reproduce.py {name}`{made}. Its rows are made by\n\n{trained}\n"
     )
 
 
