@@ -73,7 +73,8 @@ def draw_rows(table: Table, found: Found) -> Figure:
         panel.grid(axis="x", color="#dddddd", linewidth=0.6)
         panel.tick_params(axis="y", length=0)
         if is_share(column):
-            panel.xaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
+            panel.xaxis.set_major_formatter(f"{{x:{column.form}}}")
+            panel.locator_params(axis="x", nbins=3)
     panels[0].set_yticks(range(len(found)), [row.name for row, _ in found])
     panels[0].set_ylim(len(found) - 0.5, -0.5)
     return figure
@@ -113,7 +114,7 @@ def draw_curves(table: Table, found: Found) -> Figure:
         panel.set_title(title)
         panel.grid(axis="y", color="#dddddd", linewidth=0.6)
         if is_share(shown[0]):
-            panel.yaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
+            panel.yaxis.set_major_formatter(f"{{x:{shown[0].form}}}")
     return figure
 
 
