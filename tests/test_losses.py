@@ -104,6 +104,33 @@ def test_importance_weights_by_hand():
     assert sum(single) / 2 > bound
 
 
+@pytest.mark.parametrize(("off", "draws", "tolerance"), [(0.0, 1, 1e-9), (0.3, 1, None), (0.3, 100_000, 0.01)])
+def test_importance_weights_reach_the_likelihood_of_a_linear_gaussian_model(off, draws, tolerance):
+    """x = W z + noise has x ~ N(0, W W^T + s^2 I); with orthogonal columns of W the posterior has independent dimensions."""
+    random, s = torch.Generator().manual_seed(0), 0.5
+    orthogonal, _ = torch.linalg.qr(torch.randn(6, 3, generator=random, dtype=torch.float64))
+    scale = torch.tensor([2.0, 1.0, 0.5], dtype=torch.float64)
+    weight = orthogonal * scale
+    covariance = weight @ weight.T + s**2 * torch.eye(6, dtype=torch.float64)
+    marginal = torch.distributions.MultivariateNormal(torch.zeros(6, dtype=torch.float64), covariance)
+    images = (torch.linalg.cholesky(covariance) @ torch.randn(6, 8, generator=random, dtype=torch.float64)).T
+    exact = -marginal.log_prob(images).mean()
+
+    variance = s**2 / (scale**2 + s**2)
+    mean = images @ weight / (scale**2 + s**2) + off
+    log_variance = variance.log().expand(8, 3) + off
+    noise = torch.randn(8, draws, 3, generator=random, dtype=torch.float64)
+    latents = mean[:, None] + (0.5 * log_variance).exp()[:, None] * noise
+    log_likelihood = Normal(latents @ weight.T, s).log_prob(images[:, None]).sum(-1)
+    bound = losses.importance_weighted_nll(log_likelihood, noise, latents, log_variance)
+    if tolerance is None:
+        # The negative ELBO of a posterior that is off is above by about its KL divergence from the true one.
+        assert bound > exact + 0.2
+    else:
+        # The true posterior leaves no variance: a single draw is exact.
+        torch.testing.assert_close(bound, exact, rtol=0, atol=tolerance)
+
+
 def test_nonsaturating_losses_at_known_scores():
     zeros = torch.zeros(6)
     assert losses.nonsaturating_discriminator_loss(zeros, zeros).item() == pytest.approx(2 * LOG2)
