@@ -220,7 +220,7 @@ def main() -> None:
         for name, table in TABLES.items():
             left = len(list(missing(table, Results(args.results / f"{name}.json"))))
             rows = sum(row.seeds for row in table.rows)
-            print(f"{name:12} {rows - left:3} of {rows:3} runs measured: {table.title}")
+            print(f"{name:14} {rows - left:3} of {rows:3} runs measured: {table.title}")
         return
     table, results = TABLES[args.table], Results(args.results / f"{args.table}.json")
     try:
