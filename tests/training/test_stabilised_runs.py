@@ -68,7 +68,7 @@ def test_every_flag_reaches_the_objective_and_the_card(train, two_shards, tmp_pa
             # It is logged apart, and reaches the losses through the weights.
             assert losses_of(run)[1:] != plain[1:]
         elif name == "penalty_interval":
-            # The second step is the first that has a penalty: it changes the discriminator of what follows, if by little at first.
+            # The second step is the first that has a penalty: what follows differs, if by little at first.
             assert losses_of(run)[0] == plain[0]
             assert losses_of(run)[1][0] == plain[1][0]
             assert losses_of(run)[1:] != plain[1:]
