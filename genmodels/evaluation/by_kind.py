@@ -12,7 +12,7 @@ from .attributes import COMPARED, STRENGTHS, edit_responses
 from .classifier import Classifier
 from .continuity import class_balance, jacobian_norms, recognizable_share
 from .evaluators import BATCH
-from .metrics import eight_bit
+from .metrics import eight_bit, within_class_coverage
 from .reconstruction import PCA, median_filter, psnr
 from .report import Metric
 
@@ -24,6 +24,8 @@ NLL_DRAWS, NLL_IMAGES = 64, 1000
 JACOBIANS, JVPS = 1000, 16_000
 # Images that a generative model classifies, at most: a VAE needs one pass for each class, a GAN some twenty of them.
 CLASSIFIED = {"VAEPipeline": 10_000, "CGANPipeline": 1000}
+# Which neighbour of an image recall within a class looks for.
+NEAREST = 3
 # Draws for each image and class there.
 CLASSIFY_DRAWS = 1
 # Images whose attributes are edited.
@@ -47,6 +49,25 @@ def classification_metric(
     shares = (float(which.double().mean()) for which in (right, judged_right[chosen]))
     name = f"classification accuracy on {len(chosen):,} of the real images (generative)"
     return Metric("generative_accuracy", name, *shares, "higher", args)
+
+
+def within_class_recall_metrics(
+    reference: tuple[torch.Tensor, torch.Tensor],
+    fakes: tuple[torch.Tensor, torch.Tensor],
+    floor: tuple[torch.Tensor, torch.Tensor],
+) -> list[Metric]:
+    """Which part of the real images is like some image of its own class; nothing where a class has too few for that.
+
+    Args:
+        reference, fakes, floor: features (N, D) and labels (N,) of each set; of the fakes, what was asked for.
+    """
+    present = torch.cat([labels for _, labels in (reference, fakes, floor)]).unique()
+    counts = [int((labels == c).sum()) for _, labels in (reference, fakes, floor) for c in present]
+    if min(counts) <= NEAREST:
+        return []
+    values = (within_class_coverage(*reference, *others, k=NEAREST) for others in (fakes, floor))
+    name = f"recall within a class (k = {NEAREST}, mean over the classes)"
+    return [Metric("within_class_recall", name, *values, "higher")]
 
 
 def completeness_metrics(

@@ -28,6 +28,7 @@ from .by_kind import (
     has_convolutions,
     lipschitz_metrics,
     vae_metrics,
+    within_class_recall_metrics,
 )
 from .checkerboard import checkerboard_energy
 from .evaluators import (
@@ -73,7 +74,8 @@ def evaluate(
 
     Generated images are compared with all images of the reference split; the floor puts as many training images in their
     place. FID, precision and recall are on the evaluator's features. A number of quality never stands without one of
-    diversity: recall, and the distance within a class.
+    diversity: recall, and of a model with classes recall and distance within a class. The former needs at least 4 images of
+    each class in each set, and is left out where there are fewer.
 
     Args:
         pipeline: what to measure.
@@ -191,6 +193,13 @@ def evaluate(
                 "as real",
             ),
         ]
+        if num_classes:
+            labelled = (
+                (reference_features, numbers[reference_labels]),
+                (fake_features, own_numbers[fake_labels]),
+                (floor_features, numbers[floor_labels]),
+            )
+            metrics += within_class_recall_metrics(*labelled)
     metrics += [
         Metric(
             "nearest_training_distance",

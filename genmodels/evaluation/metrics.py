@@ -98,6 +98,33 @@ def coverage_of(points: torch.Tensor, manifold: torch.Tensor, k: int = 3) -> flo
     return float(torch.cat(inside).double().mean())
 
 
+def within_class_coverage(
+    points: torch.Tensor,
+    point_labels: torch.Tensor,
+    manifold: torch.Tensor,
+    manifold_labels: torch.Tensor,
+    k: int = 3,
+) -> float:
+    """`coverage_of` among the images of one class, averaged over the classes.
+
+    With reals as points it is the recall of a conditional model: a real image counts only if it is like some image that was
+    asked for by its own label, and a class that has collapsed to one picture lacks its share, however varied the others are.
+
+    Args:
+        points, manifold: (N, D) features; N may differ.
+        point_labels, manifold_labels: (N,) int64; both show the same classes.
+        k: which neighbour the balls reach to.
+
+    Raises:
+        ValueError: the classes differ, or `manifold` has no more than k points of one.
+    """
+    classes = point_labels.unique()
+    if not torch.equal(classes, manifold_labels.unique()):
+        raise ValueError(f"The classes differ: {classes.tolist()} and {manifold_labels.unique().tolist()}.")
+    shares = [coverage_of(points[point_labels == c], manifold[manifold_labels == c], k) for c in classes]
+    return sum(shares) / len(shares)
+
+
 def within_class_distance(features: torch.Tensor, labels: torch.Tensor) -> float:
     """Mean distance between two images of the same class: near 0 if each class has collapsed to one picture."""
     means = []

@@ -23,6 +23,7 @@ TOLERANCES = {
     # k nearest neighbours move with each other, and may be counted over as few as 1,000 images.
     "precision": SHARE,
     "recall": SHARE,
+    "within_class_recall": SHARE,
     "accuracy": (0.0, 0.001),
     # A ratio of sums over frequencies; rounded pixels are noise in all of them.
     "checkerboard_energy": DISTANCE,

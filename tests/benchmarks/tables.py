@@ -322,11 +322,13 @@ TABLES = {
     "cgan": Table(
         title="Recipes of the conditional GAN",
         about="Class accuracy alone says little: ten perfect digits would have all of it. Recall is what part of the real digits "
-        "is like some generated one, and the distance within a class is between the generated images of one class.",
+        "is like some generated one, within a class what part is like one of the same class (the mean over the ten), and the "
+        "distance within a class is between the generated images of one class.",
         columns=(
             Column("fid", "FID", ".2f"),
             Column("accuracy", "class accuracy", ".1%"),
             Column("recall", "recall", ".2f"),
+            Column("within_class_recall", "recall within a class", ".2f"),
             Column("within_class_distance", "distance within a class", ".2f"),
         ),
         rows=(

@@ -9,7 +9,13 @@ from helpers import make_pipeline
 
 from genmodels import CGANGenerator, CGANPipeline, VAEDecoder, VAEEncoder, VAEPipeline, load_pipeline, zoo
 from genmodels.errors import UserError
-from genmodels.evaluation.by_kind import CLASSIFIED, CLASSIFY_DRAWS, classification_metric, importance_weighted_nll
+from genmodels.evaluation.by_kind import (
+    CLASSIFIED,
+    CLASSIFY_DRAWS,
+    classification_metric,
+    importance_weighted_nll,
+    within_class_recall_metrics,
+)
 from genmodels.evaluation.classifier import Classifier
 from genmodels.evaluation.evaluate import evaluate, generate
 from genmodels.evaluation.evaluators import class_numbers, evaluate_classifier, find_evaluator, load_classifier
@@ -39,9 +45,8 @@ def evaluation():
 
 def test_quality_never_stands_without_diversity(evaluation):
     metrics = {metric.metric: metric for metric in evaluation.metrics}
-    assert {"fid", "kid", "precision", "recall", "accuracy", "within_class_distance", "checkerboard_energy"} <= set(
-        metrics
-    )
+    of_classes = {"accuracy", "within_class_distance", "within_class_recall"}
+    assert {"fid", "kid", "precision", "recall", "checkerboard_energy"} | of_classes <= set(metrics)
     assert all(metric.floor is not None for metric in metrics.values())
 
 
@@ -51,6 +56,7 @@ def test_noise_scores_far_from_its_floor(evaluation):
     assert metrics["kid"].value > 50 * abs(metrics["kid"].floor)
     assert metrics["accuracy"].value < 0.5 < 0.99 < metrics["accuracy"].floor
     assert metrics["recall"].value < 0.1 < metrics["recall"].floor
+    assert metrics["within_class_recall"].value < 0.1 < 0.6 < metrics["within_class_recall"].floor < 1
 
 
 def test_the_standard_fid_is_a_number_of_its_own(evaluation):
@@ -91,10 +97,21 @@ def test_classes_of_another_order_are_matched_by_name(monkeypatch, tmp_path):
     metrics = {metric.metric: metric for metric in evaluate(pipeline, str(tmp_path), classes=digits).metrics}
     assert metrics["accuracy"].value > 0.9
     assert metrics["accuracy"].floor > 0.9
+    assert metrics["within_class_recall"].value > 0.4
+    assert metrics["within_class_recall"].floor > 0.4
     with pytest.raises(
         UserError, match=r"The model draws the classes 0, 1, .*, and the images show 5, 3: give the classes"
     ):
         evaluate(pipeline, str(tmp_path), classes=["5", "3"])
+
+
+def test_recall_within_a_class_is_left_out_where_a_class_has_too_few_images():
+    features, labels = torch.randn(20, 3, generator=torch.Generator().manual_seed(0)), torch.arange(20) % 5
+    (metric,) = within_class_recall_metrics((features, labels), (features + 9, labels), (features, labels))
+    assert (metric.value, metric.floor) == (0, 1)
+    # Three of one class, or none at all of one.
+    assert within_class_recall_metrics((features, labels), (features[1:], labels[1:]), (features, labels)) == []
+    assert within_class_recall_metrics((features, labels), (features, labels), (features, labels % 4)) == []
 
 
 def test_the_protocol_says_n_split_and_seed(evaluation):

@@ -13,6 +13,7 @@ from genmodels.evaluation.metrics import (
     frechet_distance,
     kernel_distance,
     nearest_distances,
+    within_class_coverage,
     within_class_distance,
 )
 
@@ -177,3 +178,28 @@ def test_nearest_distances_are_sorted_and_point_back():
 def test_within_class_distance_sees_identical_members():
     features = torch.tensor([[0.0, 0], [0, 0], [0, 0], [3, 4]])
     assert within_class_distance(features, torch.tensor([0, 0, 1, 1])) == pytest.approx(2.5)
+
+
+def test_recall_within_a_class_is_the_mean_of_each_class_alone():
+    real, labels = torch.cat([normal(400, 4, 0), normal(200, 4, 1, mean=100)]), torch.tensor([0] * 400 + [1] * 200)
+    # All of the first class, one picture of the second: by images it would be two thirds.
+    fake = torch.cat([real[:400], real[400:401].expand(50, -1)])
+    fake_labels = torch.tensor([0] * 400 + [1] * 50)
+    assert within_class_coverage(real, labels, fake, fake_labels) == pytest.approx((1 + 1 / 200) / 2)
+
+
+def test_recall_within_a_class_sees_labels_that_are_ignored():
+    real, labels = (
+        torch.cat([normal(300, 4, 0), normal(300, 4, 1, mean=100)]),
+        torch.tensor([0, 1]).repeat_interleave(300),
+    )
+    assert coverage_of(real, real) == within_class_coverage(real, labels, real, labels) == 1
+    assert within_class_coverage(real, labels, real, 1 - labels) == 0
+
+
+def test_recall_within_a_class_needs_the_same_classes_and_enough_of_each():
+    points, labels = normal(8, 2, 0), torch.tensor([0, 1] * 4)
+    with pytest.raises(ValueError, match=r"The classes differ: \[0, 1\] and \[1, 2\]"):
+        within_class_coverage(points, labels, points, labels + 1)
+    with pytest.raises(ValueError, match="need more than 3 images, got 2"):
+        within_class_coverage(points, labels, points[:4], labels[:4])
