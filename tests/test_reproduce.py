@@ -94,9 +94,22 @@ def test_another_command_is_measured_anew(reproduce, table, monkeypatch, tmp_pat
     assert "| one | 7.00 |" in (tmp_path / "few.md").read_text()
 
 
+def test_a_new_column_is_measured_of_all_rows(reproduce, table, monkeypatch, tmp_path):
+    table, measured = table
+    run(reproduce, monkeypatch, tmp_path)
+    measured.clear()
+    columns = (*table.columns, reproduce.Column("other", "another", ".1f"))
+    monkeypatch.setitem(reproduce.TABLES, "few", dataclasses.replace(table, columns=columns))
+    run(reproduce, monkeypatch, tmp_path)
+    assert measured == [("one", 0), ("three", 0), ("three", 1), ("three", 2)]
+    assert "| three | 2.50 ± 2.00 | 1.0 ± 0.0 |" in (tmp_path / "few.md").read_text()
+
+
 def test_single_rows_can_be_chosen(reproduce, table, monkeypatch, tmp_path, capsys):
-    run(reproduce, monkeypatch, tmp_path, "--rows", "one")
-    assert table[1] == [("one", 0)]
+    run(reproduce, monkeypatch, tmp_path, "--rows", "three")
+    assert table[1] == [("three", 0), ("three", 1), ("three", 2)]
+    # What real images have stands in every row.
+    assert "| *real images* | 0.25 ± 0.00 |" in (tmp_path / "few.md").read_text()
     with pytest.raises(SystemExit, match="2"):
         run(reproduce, monkeypatch, tmp_path, "--rows", "two")
     assert capsys.readouterr().err == "No row is called two: choose from one, three.\n"

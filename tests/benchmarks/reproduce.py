@@ -5,7 +5,8 @@
     python tests/benchmarks/reproduce.py beta --rows "beta = 1" "beta = 4"
 
 Each row is trained by the command that the table prints, in a folder of its own below --runs, and measured. A run that was
-interrupted goes on from its last checkpoint; what stands in results/TABLE.json with the same command is not measured again.
+interrupted goes on from its last checkpoint; what stands in results/TABLE.json with the same command and all columns is not
+measured again.
 """
 
 from __future__ import annotations
@@ -89,11 +90,13 @@ def made_by(row: Row) -> str:
 
 
 def missing(table: Table, results: Results) -> Iterator[tuple[Row, int]]:
-    """The rows and seeds that have no numbers yet."""
+    """The rows and seeds that have no numbers yet, or not in all columns."""
     for row in table.rows:
         found = results.rows.get(row.name, {})
         for seed in range(row.seeds):
-            if found.get(str(seed), {}).get("made_by") != made_by(row):
+            entry = found.get(str(seed), {})
+            whole = {column.key for column in table.columns} <= entry.get("values", {}).keys()
+            if entry.get("made_by") != made_by(row) or not whole:
                 yield row, seed
 
 
@@ -179,7 +182,8 @@ def rendered(name: str, table: Table, results: Results) -> str:
     lines = [headings, ["---"] * len(headings)]
     # Real images are nothing but 0 away from themselves: no floor worth a line.
     floors = [Column(f"{c.key}_floor", "", c.form) for c in table.columns]
-    floors = [written(c, [e for e in results.of(table.rows[0]) if e["values"].get(c.key)]) for c in floors]
+    measured = next(results.of(row) for row in table.rows if results.of(row))
+    floors = [written(c, [e for e in measured if e["values"].get(c.key)]) for c in floors]
     if any(floors):
         lines.append(["*real images*", *floors, *([""] * 2 * published)])
     for row in table.rows:
