@@ -139,6 +139,22 @@ def test_a_row_is_trained_once_and_goes_on_from_its_checkpoint(reproduce, monkey
     assert second == [*first, "--resume_from_checkpoint", "latest"]
 
 
+def test_what_a_row_draws_stands_below_its_table(reproduce, table, monkeypatch, tmp_path):
+    def train(row, seed, folder, *_):
+        folder.mkdir(parents=True)
+        facts = {"steps": 5, "batch_size": 64, "minutes": 1.0, "device": "CPU", "commit": "abc", "torch": "2"}
+        (folder / "training.json").write_text(json.dumps(facts))
+        (folder / "samples.png").write_bytes(row.name.encode())
+        return folder
+
+    monkeypatch.setattr(reproduce, "train", train)
+    rows = (reproduce.Row("A GAN, plain", "train/gan.py", settings={"x": 1.0}),)
+    monkeypatch.setitem(reproduce.TABLES, "few", dataclasses.replace(table[0], rows=rows, pictures=True))
+    run(reproduce, monkeypatch, tmp_path / "results", "--runs", str(tmp_path))
+    assert (tmp_path / "results/few-a-gan-plain.png").read_bytes() == b"A GAN, plain"
+    assert "| ![what A GAN, plain draws](few-a-gan-plain.png) |" in (tmp_path / "results/few.md").read_text()
+
+
 def test_binarised_data_are_made_once_and_have_the_brightness_on_average(reproduce, table, tmp_path):
     grey = [Image.fromarray(np.full((64, 64), value, np.uint8)) for value in (0, 64, 255)]
     features = datasets.Features({"image": datasets.Image(), "label": datasets.ClassLabel(names=["a", "b"])})
@@ -215,6 +231,8 @@ def test_stored_tables_are_what_their_numbers_say(reproduce):
         table, results = reproduce.TABLES[path.stem], reproduce.Results(path)
         assert path.with_suffix(".md").read_text() == reproduce.rendered(path.stem, table, results)
         assert set(results.rows) <= {row.name for row in table.rows}
+        pictures = [reproduce.picture(results, row) for row in table.rows if table.pictures and results.of(row)]
+        assert all(Image.open(picture).size > (100, 100) for picture in pictures)
 
 
 @pytest.fixture

@@ -71,15 +71,20 @@ class Results:
     def add(self, row: Row, seed: int, entry: dict) -> None:
         """Put in what was measured, and write the file."""
         self.rows.setdefault(row.name, {})[str(seed)] = {"made_by": made_by(row), **entry}
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         write(self.path, json.dumps(self.rows, indent=2) + "\n")
 
 
-def write(path: Path, text: str) -> None:
+def write(path: Path, content: str | bytes) -> None:
     """A file, or none: never half of one."""
     partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text)
+    partial.parent.mkdir(parents=True, exist_ok=True)
+    partial.write_bytes(content.encode() if isinstance(content, str) else content)
     os.replace(partial, path)
+
+
+def slug(row: Row) -> str:
+    """A row's name as part of a file's."""
+    return re.sub(r"[^a-z0-9]+", "-", row.name.lower()).strip("-")
 
 
 def made_by(row: Row) -> str:
@@ -147,8 +152,7 @@ def fill(name: str, table: Table, args: argparse.Namespace, results: Results) ->
         entry, model = {"device": f"CPU, {platform.machine()}"}, None
         if row.command:
             digest = hashlib.sha256(made_by(row).encode()).hexdigest()[:8]
-            slug = re.sub(r"[^a-z0-9]+", "-", row.name.lower()).strip("-")
-            folder = args.runs / name / f"{slug}-{digest}-seed{seed}"
+            folder = args.runs / name / f"{slug(row)}-{digest}-seed{seed}"
             model = train(row, seed, folder, dataset_name, default_name)
             facts = json.loads((model / "training.json").read_text())
             entry = {key: facts[key] for key in ("steps", "batch_size", "minutes", "device", "commit", "torch")}
@@ -162,7 +166,14 @@ def fill(name: str, table: Table, args: argparse.Namespace, results: Results) ->
             "protocol": protocol,
             "date": datetime.date.today().isoformat(),
         }
+        if table.pictures and seed == 0:
+            write(picture(results, row), (model / "samples.png").read_bytes())
         results.add(row, seed, entry)
+
+
+def picture(results: Results, row: Row) -> Path:
+    """Where it stands what a row draws."""
+    return results.path.with_name(f"{results.path.stem}-{slug(row)}.png")
 
 
 def written(column: Column, entries: list[dict]) -> str:
@@ -191,6 +202,10 @@ def rendered(name: str, table: Table, results: Results) -> str:
         lines.append([row.name, *numbers, *([row.published, row.source] if published else [])])
     body = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
     entries = [(row, results.of(row)) for row in table.rows if results.of(row)]
+    if table.pictures:
+        shown = [(row.name, f"![what {row.name} draws]({picture(results, row).name})") for row, _ in entries]
+        grid = [[f"**{name}**" for name, _ in shown], ["---"] * len(shown), [link for _, link in shown]]
+        body += "\n\nWhat they draw:\n\n" + "\n".join(f"| {' | '.join(cells)} |" for cells in grid)
     seeds = {row.seeds for row in table.rows}
     several = f" Mean and standard deviation over {max(seeds)} seeds." if max(seeds) > 1 else ""
     found = {row.name: (len(results.of(row)), row.seeds) for row in table.rows}

@@ -58,6 +58,7 @@ class Table:
         measure: from the folder of a trained model (None without a command), its row, seed and data to the numbers by key, and
             the protocol in words; "points" among them are pictures for figures.py, {data: {step: "x,y x,y ..."}}.
         axis: what the number in a row's name is, if figures.py is to draw curves over it.
+        pictures: whether what each row draws with seed 0 is shown, too.
         dataset: what its scripts read, "mnist", "cifar10" or "" for none.
         make_data: makes other data of that in a folder, from (folder, name of the dataset); the scripts read the folder then.
     """
@@ -68,6 +69,7 @@ class Table:
     rows: tuple[Row, ...]
     measure: Callable[[Path | None, Row, int, str], tuple[dict[str, float], str]]
     axis: str = ""
+    pictures: bool = False
     dataset: str = ""
     make_data: Callable[[Path, str], None] | None = None
 
@@ -336,6 +338,7 @@ TABLES = {
             Row("relativistic, R1 and R2", CGAN),
         ),
         measure=by_evaluation,
+        pictures=True,
         dataset="mnist",
     ),
     "stacked-mnist": Table(
