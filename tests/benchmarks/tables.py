@@ -381,8 +381,8 @@ TABLES = {
     "depth": Table(
         title="Depth against width",
         about="A DCGAN of digits halves the resolution three times and is done: its discriminator adds up what it sees in each "
-        "part. Twice as many channels cost four times as much; two residual layers at 4x4 pixels cost as much again. FID falls "
-        "by what lies between the classes: digits that are none.",
+        "part. Twice as many channels make three times as many weights, two residual layers at 4x4 pixels twice as many. FID "
+        "falls by what lies between the classes: digits that are none.",
         columns=(
             Column("fid", "FID", ".2f"),
             Column("precision", "precision", ".2f"),
