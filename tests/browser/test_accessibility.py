@@ -63,8 +63,9 @@ def grave_findings(page, theme: str) -> list[str]:
     """What axe-core finds on the page as it is, in words."""
     page.emulate_media(color_scheme=theme)
     page.wait_for_function("dark => document.body.classList.contains('dark') === dark", arg=theme == "dark")
-    # Colours change gradually.
+    # Colours change gradually, on a busy machine for longer than they should.
     page.wait_for_timeout(300)
+    page.wait_for_function("!document.getAnimations().some(change => change instanceof CSSTransition)")
     options = {"resultTypes": ["violations"], **RULES[theme]}
     violations = page.evaluate("options => axe.run(options).then(results => results.violations)", options)
     return [
