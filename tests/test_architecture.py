@@ -19,15 +19,17 @@ ALLOWED = {
     "retries": set(),
     "privacy": set(),
     "grid": set(),
+    "images": {"errors"},
     "models": set(),
     "losses": set(),
     "zoo": {"errors"},
     # hub only for push_to_hub, evaluation only for neighbors, when they are called.
     "pipelines": {"models", "zoo", "errors", "retries", "hub", "evaluation"},
-    "data": {"zoo", "errors", "retries"},
+    "data": {"images", "zoo", "errors", "retries"},
     "evaluation": {"models", "losses", "pipelines", "data", "zoo", "errors", "privacy"},
     "training": {"data", "models", "losses", "pipelines", "evaluation", "zoo", "errors", "grid", "privacy"},
     "hub": {
+        "images",
         "training",
         "data",
         "models",

@@ -10,8 +10,9 @@ import pytest
 import torch
 from PIL import Image
 
-from genmodels.data import load_images, make_square
+from genmodels.data import load_images
 from genmodels.errors import UserError
+from genmodels.images import make_square
 
 
 def numbered(i: int, size: int = 16, mode: str = "L") -> Image.Image:

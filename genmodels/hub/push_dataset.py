@@ -89,7 +89,7 @@ def find_pictures(folder: Path) -> dict[str, list[Picture]]:
         roots[split] = path
     found = {split: _pictures_in(root) for split, root in roots.items()}
     if not found.get("train"):
-        from ..data import IMAGE_SUFFIXES
+        from ..data.listing import IMAGE_SUFFIXES
 
         raise UserError(
             f"{str(folder)!r} holds no images to train on ({', '.join(IMAGE_SUFFIXES)}): give a folder of images, or of "
@@ -105,7 +105,7 @@ def find_pictures(folder: Path) -> dict[str, list[Picture]]:
 
 
 def _images_in(folder: Path, deep: bool) -> list[Path]:
-    from ..data import IMAGE_SUFFIXES
+    from ..data.listing import IMAGE_SUFFIXES
 
     paths = folder.rglob("*") if deep else folder.iterdir()
     return sorted(
@@ -155,7 +155,7 @@ def read_picture(picture: Picture, resolution: int | None, fit: str, keep_metada
     Raises:
         UserError: it cannot be read as an image, or would publish the place where it was taken.
     """
-    from ..data import make_square
+    from ..images import make_square
 
     try:
         data = picture.path.read_bytes()

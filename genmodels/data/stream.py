@@ -1,0 +1,276 @@
+"""Images from the Hub, a folder or the package, as endless batches of tensors, through `datasets` streams.
+
+Batches are dicts: `pixel_values` float32 (N, C, H, W) in [-1, 1] and, where the data has labels, `class_labels` int64 (N,);
+where attributes are asked for, `attributes` bool (N, A).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import datasets
+import numpy as np
+import torch
+from torch.utils.data import DataLoader
+
+from ..errors import UserError
+from ..images import FITS
+from .rows import Chunk, RowStream, detach_worker, start_loader
+from .sources import choose_size, class_names_of, class_numbers, find_attributes, find_column, find_label, open_source
+
+
+def load_images(
+    source: str,
+    *,
+    split: str = "train",
+    config_name: str | None = None,
+    batch_size: int = 64,
+    image_column: str | None = None,
+    label_column: str | None = None,
+    classes: Sequence[str] | None = None,
+    attributes: Sequence[str] | str | None = None,
+    sample_size: int | None = None,
+    num_channels: int | None = None,
+    fit: str = "crop",
+    random_flip: bool = False,
+    shuffle_buffer: int = 10_000,
+    seed: int = 0,
+    num_workers: int = 1,
+    cache_gb: float = 2.0,
+    rank: int = 0,
+    world_size: int = 1,
+) -> ImageStream:
+    """Open a stream of images.
+
+    Args:
+        source: a Hub id ("ylecun/mnist"), a local dataset folder, a folder of images (sub-folders are classes), or a
+            built-in sample ("zoo:mnist-sample").
+        split: "train", "test", or what the dataset calls it.
+        config_name: the dataset's configuration, if it has several.
+        batch_size: images in a batch.
+        image_column, label_column: by default found by their types.
+        classes: class names to keep; the labels are then renumbered in this order. By default all.
+        attributes: names of boolean columns, which become `attributes` in this order; "all" for every one there is.
+        sample_size: side of the images in pixels; by default their own, if they are square.
+        num_channels: 1 or 3; by default that of the first image.
+        fit: how an image becomes square: "crop" its middle, "pad" with black, or "stretch".
+        random_flip: mirror each image left to right with probability 1/2.
+        shuffle_buffer: rows among which a stream is shuffled; 0 keeps the dataset's order.
+        seed: of the shuffling. Each epoch has an order of its own.
+        num_workers: processes that read and decode ahead, at most as many as the dataset has shards; 0 for none.
+        cache_gb: if this process's decoded images fit into so many GB, epochs after the first come from memory.
+        rank, world_size: which of how many processes this is. They share each epoch's rows, and all get equally many.
+
+    Raises:
+        UserError: there is no such dataset, split, column or class, no network, more workers than shards, or an image
+            does not fit.
+    """
+    if fit not in FITS:
+        raise UserError(f"fit must be one of {', '.join(FITS)}, got {fit!r}.")
+    rows = open_source(source, split, config_name)
+    if num_workers > max(1, rows.num_shards):
+        shards = f"{rows.num_shards} shard" + ("s" if rows.num_shards > 1 else "")
+        raise UserError(
+            f"--dataloader_num_workers {num_workers}, but {source!r} (split {split}) has {shards}, and each worker needs "
+            f"one of its own: give at most {rows.num_shards}."
+        )
+    image_column = find_column(rows, image_column, datasets.Image, ("image", "img"), source, "--image_column")
+    label_column = find_label(rows, label_column, source)
+    names = class_names_of(rows, label_column)
+    keep = class_numbers(classes, names, source)
+    attributes = find_attributes(rows, attributes, source)
+    columns = dict.fromkeys([image_column, *([label_column] if label_column else []), *attributes])
+    rows = rows.select_columns(list(columns)).cast_column(image_column, datasets.Image(decode=False))
+    stream = RowStream(rows, image_column, label_column, attributes, keep, shuffle_buffer, seed, rank, world_size)
+    first = stream.first(f"{source!r}, split {split!r}" + (f", classes {', '.join(classes)}" if classes else ""))
+    stream.sample_size = choose_size(first, sample_size)
+    stream.num_channels = num_channels or (1 if first.mode in ("1", "L", "LA", "I;16", "I", "F") else 3)
+    stream.fit, stream.resize = fit, sample_size is not None
+    stream.resized = first.size != (stream.sample_size, stream.sample_size)
+    return ImageStream(
+        stream,
+        class_names=[names[i] for i in keep] if keep else names,
+        batch_size=batch_size,
+        random_flip=random_flip,
+        num_workers=num_workers,
+        cache_gb=cache_gb,
+    )
+
+
+class ImageStream:
+    """Batches of one dataset, epoch after epoch, from a position that can be saved.
+
+    Attributes:
+        class_names: names of the labels in order; empty if the data has no labels.
+        attribute_names: names of the attributes in order; empty if none were asked for.
+        sample_size, num_channels: shape of the images.
+        resized: whether the first image is of another size in the dataset.
+        batch_size: images in a batch.
+    """
+
+    def __init__(
+        self,
+        rows: RowStream,
+        class_names: list[str],
+        batch_size: int,
+        random_flip: bool,
+        num_workers: int,
+        cache_gb: float,
+    ):
+        self.class_names, self.attribute_names = class_names, list(rows.attributes)
+        self.sample_size, self.num_channels = rows.sample_size, rows.num_channels
+        self.resized = rows.resized
+        self.batch_size = batch_size
+        self._rows, self._random_flip, self._num_workers = rows, random_flip, num_workers
+        self._cache_bytes = cache_gb * 1e9
+        self._cache: Chunk | None = None
+        self._epoch = self._batch = 0
+
+    @property
+    def num_classes(self) -> int:
+        """How many classes there are; 0 if the data has no labels."""
+        return len(self.class_names)
+
+    def state_dict(self) -> dict[str, int]:
+        """The position: how many epochs are over, and how many batches of the next one have been handed out."""
+        return {"epoch": self._epoch, "batch": self._batch}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Go to a position that `state_dict` returned; the same batches follow as then."""
+        self._epoch, self._batch = state["epoch"], state["batch"]
+
+    def forever(self) -> Iterator[dict[str, torch.Tensor]]:
+        """Full batches without end, from the current position; the rest of an epoch that fills no batch is left out.
+
+        Raises:
+            UserError: an image is unreadable, the connection breaks, or an epoch has less than one batch.
+        """
+        while True:
+            skip, self._batch = self._batch, 0
+            for chunk in self._full_batches(self._epoch):
+                self._batch += 1
+                if self._batch > skip:
+                    yield self._to_batch(*chunk)
+            if self._batch == 0:
+                raise UserError(
+                    f"The dataset has fewer images than one batch of {self.batch_size}: lower the batch size."
+                )
+            self._epoch, self._batch = self._epoch + 1, 0
+
+    def once(self) -> Iterator[dict[str, torch.Tensor]]:
+        """All images of this process once, unshuffled, the last batch as short as it comes: for evaluation."""
+        for chunk in _regroup(self._chunks(epoch=None), self.batch_size):
+            yield self._to_batch(*chunk)
+
+    def sample(self, n: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """The first n > 0 images of the first epoch's order: the same in every process, wherever the stream is.
+
+        Neither the stream's position nor any random state changes.
+
+        Returns:
+            Images uint8 (n, C, H, W) and labels int64 (n,), 0 if the data has none; fewer if the dataset is smaller.
+
+        Raises:
+            UserError: an image is unreadable, or the dataset is.
+        """
+        images, labels, _ = self._rows.decode(self._rows.head(n, epoch=0))
+        return torch.from_numpy(images), torch.from_numpy(labels)
+
+    def _to_batch(
+        self, images: torch.Tensor, labels: torch.Tensor, attributes: torch.Tensor
+    ) -> dict[str, torch.Tensor]:
+        if self._random_flip:
+            images = torch.where(torch.rand(len(images), 1, 1, 1) < 0.5, images.flip(-1), images)
+        batch = {"pixel_values": images.float() / 127.5 - 1}
+        if self.class_names:
+            batch["class_labels"] = labels
+        if self.attribute_names:
+            batch["attributes"] = attributes
+        return batch
+
+    def _full_batches(self, epoch: int) -> Iterator[Chunk]:
+        """Full batches in the order of an epoch, images still uint8: streamed, or permuted in memory."""
+        size = self.batch_size
+        if epoch > 0 and self._fill_cache():
+            generator = torch.Generator().manual_seed(self._rows.seed * 1_000_003 + epoch)
+            order = torch.randperm(len(self._cache[0]), generator=generator)
+            for index in order[: len(order) // size * size].split(size):
+                yield tuple(part[index] for part in self._cache)
+            return
+        chunks = self._chunks(epoch)
+        if epoch == 0 and self._cache is None:
+            chunks = self._remembered(chunks)
+        for chunk in _regroup(chunks, size):
+            if len(chunk[0]) == size:
+                yield chunk
+
+    def _remembered(self, chunks: Iterable[Chunk]) -> Iterator[Chunk]:
+        """The chunks of the first epoch; once all have passed they are the cache, if they fit.
+
+        All processes have equally many rows, so either all of them have a cache or none has.
+        """
+        seen, seen_bytes = [], 0
+        for chunk in chunks:
+            seen_bytes += chunk[0].numel()
+            if seen_bytes > self._cache_bytes:
+                self._cache_bytes, seen = 0, []
+            else:
+                seen.append(chunk)
+            yield chunk
+        if seen:
+            self._cache = tuple(torch.cat(part) for part in zip(*seen, strict=True))
+
+    def _fill_cache(self) -> bool:
+        """Whether the images are in memory; after a resume the first epoch is read again to put them there."""
+        if self._cache is None:
+            batches = self._full_batches(0)
+            while self._cache_bytes > 0 and next(batches, None) is not None:
+                pass
+        return self._cache is not None
+
+    def _chunks(self, epoch: int | None) -> Iterator[Chunk]:
+        """Decoded rows of this process, at most CHUNK at a time; in the dataset's order if `epoch` is None."""
+        self._rows.epoch = epoch
+        rank, world_size = self._rows.rank, self._rows.world_size
+        options = {"prefetch_factor": 4, "worker_init_fn": detach_worker} if self._num_workers else {}
+        loader = DataLoader(
+            self._rows,
+            batch_size=None,
+            # Arrays travel by value. Tensors would each keep a shared file open as long as the cache holds them.
+            collate_fn=_unchanged,
+            num_workers=self._num_workers,
+            # Its own, else every epoch would take a number from the one that training draws its noise from.
+            generator=torch.Generator().manual_seed(0),
+            **options,
+        )
+        rests = []
+        for chunk in start_loader(loader):
+            # Errors travel as values: raised in a worker they would arrive as a traceback.
+            if isinstance(chunk, str):
+                raise UserError(chunk)
+            *parts, is_rest = chunk
+            if is_rest:
+                rests.append(parts)
+            else:
+                yield tuple(map(torch.from_numpy, parts))
+        if rests:
+            # Every process has the same rests in the same order, and takes its share of the groups they still make.
+            parts = [torch.from_numpy(np.concatenate(part)) for part in zip(*rests, strict=True)]
+            share = slice(rank, len(parts[0]) // world_size * world_size, world_size)
+            yield tuple(part[share] for part in parts)
+
+
+def _regroup(chunks: Iterable[Chunk], size: int) -> Iterator[Chunk]:
+    """Chunks of `size`, the last one as short as it comes, from chunks of any length."""
+    rest: list[Chunk] = []
+    for chunk in chunks:
+        parts = [torch.cat(part) for part in zip(*rest, chunk, strict=True)]
+        whole = len(parts[0]) // size * size
+        yield from zip(*(part[:whole].split(size) for part in parts), strict=True)
+        rest = [tuple(part[whole:] for part in parts)]
+    if rest and len(rest[0][0]):
+        yield rest[0]
+
+
+def _unchanged(chunk):
+    return chunk
