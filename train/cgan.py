@@ -24,7 +24,15 @@ from genmodels.errors import UserError
 from genmodels.hub.push import finish_run, require_write_access
 from genmodels.hub.uploads import checkpoint_uploads
 from genmodels.training import TrainingRun, add_common_arguments, at_least, in_range, parse_arguments, run_main
-from genmodels.training.arguments import add_adam_arguments, add_upsampling_argument, check_unused, layer_papers
+from genmodels.training.arguments import (
+    add_adam_arguments,
+    add_fine_argument,
+    add_headroom_argument,
+    add_residual_argument,
+    add_upsampling_argument,
+    check_unused,
+    layer_papers,
+)
 from genmodels.training.optimization import adam_pair, split_batch
 from genmodels.training.stabilisers import Stabilisers, add_stabiliser_arguments, check_stabilisers
 
@@ -39,6 +47,7 @@ PRESETS = {
         "learning_rate": 2e-4,
         "adam_beta1": 0.5,
         "adam_beta2": 0.999,
+        "headroom": 0.0,
     },
 }
 
@@ -60,6 +69,9 @@ def parse_args() -> argparse.Namespace:
         "--discriminator_channels", type=at_least(1), default=64, help="of the discriminator (default: %(default)s)"
     )
     add_upsampling_argument(model)
+    add_residual_argument(model)
+    add_fine_argument(model)
+    add_headroom_argument(model)
     loss = parser.add_argument_group("objective")
     loss.add_argument("--loss", choices=("relativistic", "nonsaturating", "wasserstein"), default="relativistic")
     loss.add_argument(
@@ -105,9 +117,15 @@ def main() -> None:
         "num_channels": run.data.num_channels,
         "num_classes": run.data.num_classes,
         "class_names": run.data.class_names,
+        "residual_layers": args.residual_layers,
+        "fine_layers": args.fine_layers,
     }
     generator = CGANGenerator(
-        latent_dim=args.latent_dim, base_channels=args.base_channels, upsampling=args.upsampling, **shape
+        latent_dim=args.latent_dim,
+        base_channels=args.base_channels,
+        upsampling=args.upsampling,
+        headroom=args.headroom,
+        **shape,
     )
     # BatchNorm only without penalties, which are defined per image.
     norm = "none" if args.r1 or args.r2 or args.loss == "wasserstein" else "batch"

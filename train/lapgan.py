@@ -26,7 +26,7 @@ from genmodels.hub.push import finish_run, require_write_access
 from genmodels.hub.uploads import checkpoint_uploads
 from genmodels.models.lapgan import laplacian_pyramid
 from genmodels.training import TrainingRun, add_common_arguments, at_least, parse_arguments, run_main
-from genmodels.training.arguments import CIFAR10, add_adam_arguments, choose_frogs
+from genmodels.training.arguments import CIFAR10, add_adam_arguments, add_headroom_argument, choose_frogs
 from genmodels.training.optimization import adam_pair
 from genmodels.training.stabilisers import OF_PARTS, Stabilisers, add_stabiliser_arguments, check_stabilisers
 
@@ -45,6 +45,7 @@ def parse_args() -> argparse.Namespace:
     model.add_argument("--num_levels", type=at_least(2), default=3, help="of the pyramid (default: %(default)s)")
     model.add_argument("--latent_dim", type=at_least(2), default=96, help="of all levels (default: %(default)s)")
     model.add_argument("--base_channels", type=at_least(1), default=32, help="of both networks (default: %(default)s)")
+    add_headroom_argument(model)
     model.add_argument("--conditional", action="store_true", help="draw images of wanted classes")
     loss = parser.add_argument_group("objective")
     loss.add_argument("--loss", choices=("relativistic", "nonsaturating"), default="relativistic")
@@ -75,7 +76,7 @@ def main() -> None:
     if args.conditional:
         shape |= {"num_classes": run.data.num_classes, "class_names": run.data.class_names}
     try:
-        generator = LAPGANGenerator(latent_dim=args.latent_dim, **shape)
+        generator = LAPGANGenerator(latent_dim=args.latent_dim, headroom=args.headroom, **shape)
         discriminator = LAPGANDiscriminator(**stabilise.layers, **shape)
     except ValueError as error:
         raise UserError(f"{error} The flags are --resolution, --num_levels and --latent_dim.") from error

@@ -17,6 +17,7 @@ from torch import nn
 from .dcgan import discriminator_trunk, generator_trunk, widths
 from .modeling import (
     StrictLoadingMixin,
+    check_headroom,
     check_image_shape,
     check_images,
     check_latents,
@@ -24,6 +25,7 @@ from .modeling import (
     crop_to,
     one_hot_labels,
     pad_to,
+    spend_headroom,
 )
 from .stabilisers import minibatch_layers, normalise_spectrally
 
@@ -43,7 +45,8 @@ class CGANGenerator(StrictLoadingMixin, ModelMixin, ConfigMixin):
         num_classes: how many classes there are, at least 2.
         class_names: their names in order; they travel in the config, so that `class_labels="7"` works after loading.
         label_dim: length of the learned label vector that is put beside the latent.
-        sample_size, num_channels, latent_dim, base_channels, kernel_size, norm, upsampling: as in `DCGANGenerator`.
+        sample_size, num_channels, latent_dim, base_channels, kernel_size, norm, upsampling, residual_layers, fine_layers, headroom: as in
+            `DCGANGenerator`.
 
     Raises:
         ValueError: an argument is out of its range; the message names the legal values.
@@ -62,16 +65,28 @@ class CGANGenerator(StrictLoadingMixin, ModelMixin, ConfigMixin):
         kernel_size: int = 4,
         norm: str = "batch",
         upsampling: str = "transposed",
+        residual_layers: int = 0,
+        fine_layers: int = 0,
+        headroom: float = 0.0,
     ):
         super().__init__()
         inner_size = check_image_shape(sample_size, num_channels)
         check_positive(latent_dim=latent_dim, label_dim=label_dim, base_channels=base_channels)
         check_classes(num_classes, class_names)
+        check_headroom(headroom)
         self.embed_label = nn.Linear(num_classes, label_dim, bias=False)
         # As large as the latent beside it, or the generator learns late that there are classes.
         nn.init.normal_(self.embed_label.weight)
         self.layers = generator_trunk(
-            latent_dim + label_dim, inner_size, num_channels, base_channels, kernel_size, norm, upsampling
+            latent_dim + label_dim,
+            inner_size,
+            num_channels,
+            base_channels,
+            kernel_size,
+            norm,
+            upsampling,
+            residual_layers=residual_layers,
+            fine_layers=fine_layers,
         )
 
     def forward(self, latents: torch.Tensor, class_labels: torch.Tensor) -> torch.Tensor:
@@ -82,12 +97,13 @@ class CGANGenerator(StrictLoadingMixin, ModelMixin, ConfigMixin):
             class_labels: (N,) integers from 0 to num_classes - 1, or (N, num_classes) weights that mix classes.
 
         Returns:
-            `pixel_values` (N, num_channels, sample_size, sample_size) in (-1, 1).
+            `pixel_values` (N, num_channels, sample_size, sample_size) in [-1, 1].
         """
         check_latents(latents, self.config.latent_dim)
         weights = one_hot_labels(class_labels, self.config.num_classes).to(latents.dtype)
         inputs = torch.cat([latents, self.embed_label(weights)], dim=1)
-        return crop_to(self.layers(inputs[:, :, None, None]), self.config.sample_size)
+        images = crop_to(self.layers(inputs[:, :, None, None]), self.config.sample_size)
+        return spend_headroom(images, self.config.headroom)
 
 
 class CGANDiscriminator(StrictLoadingMixin, ModelMixin, ConfigMixin):
@@ -97,7 +113,7 @@ class CGANDiscriminator(StrictLoadingMixin, ModelMixin, ConfigMixin):
         num_classes, class_names: as in `CGANGenerator`.
         sample_size, num_channels, base_channels, kernel_size, norm, dropout: as in `DCGANDiscriminator`.
         auxiliary_classifier: whether it has a second head, which tells the class from the same features.
-        minibatch_stddev, minibatch_discrimination, spectral_norm: as in `DCGANDiscriminator`.
+        minibatch_stddev, minibatch_discrimination, spectral_norm, residual_layers, fine_layers: as in `DCGANDiscriminator`.
 
     Raises:
         ValueError: an argument is out of its range; the message names the legal values.
@@ -118,12 +134,17 @@ class CGANDiscriminator(StrictLoadingMixin, ModelMixin, ConfigMixin):
         minibatch_stddev: bool = False,
         minibatch_discrimination: int = 0,
         spectral_norm: bool = False,
+        residual_layers: int = 0,
+        fine_layers: int = 0,
     ):
         super().__init__()
         self.inner_size = check_image_shape(sample_size, num_channels)
         check_positive(base_channels=base_channels)
         check_classes(num_classes, class_names)
-        self.layers = discriminator_trunk(self.inner_size, num_channels, base_channels, kernel_size, norm, dropout)
+        depth = {"residual_layers": residual_layers, "fine_layers": fine_layers}
+        self.layers = discriminator_trunk(
+            self.inner_size, num_channels, base_channels, kernel_size, norm, dropout, **depth
+        )
         channels = widths(self.inner_size, base_channels)[-1]
         self.minibatch = minibatch_layers(channels, 16, minibatch_stddev, minibatch_discrimination)
         features = (channels + minibatch_stddev + minibatch_discrimination) * 16

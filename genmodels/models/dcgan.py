@@ -17,12 +17,14 @@ from torch import nn
 
 from .modeling import (
     StrictLoadingMixin,
+    check_headroom,
     check_image_shape,
     check_images,
     check_latents,
     check_positive,
     crop_to,
     pad_to,
+    spend_headroom,
 )
 from .stabilisers import minibatch_layers, normalise_spectrally
 
@@ -112,6 +114,17 @@ def check_residual_layers(residual_layers: int) -> None:
         raise ValueError(f"residual_layers must be a whole number from 0 to 8, got {residual_layers!r}.")
 
 
+def check_fine_layers(fine_layers: int) -> None:
+    """Raise ValueError unless it is a count from 0 to 4."""
+    if type(fine_layers) is not int or fine_layers not in range(5):
+        raise ValueError(f"fine_layers must be a whole number from 0 to 4, got {fine_layers!r}.")
+
+
+def fine_width(base_channels: int) -> int:
+    """Channels at the images' own resolution, where a channel costs most: half as many as at half of it."""
+    return max(1, base_channels // 2)
+
+
 def generator_trunk(
     input_dim: int,
     inner_size: int,
@@ -122,11 +135,13 @@ def generator_trunk(
     upsampling: str = "transposed",
     without: str | None = None,
     residual_layers: int = 0,
+    fine_layers: int = 0,
 ) -> nn.Sequential:
     """(N, input_dim, 1, 1) to (N, num_channels, inner_size, inner_size) in (-1, 1), without "tanh" in (0, 1)."""
     check_kernel_size(kernel_size)
     check_trick(without)
     check_residual_layers(residual_layers)
+    check_fine_layers(fine_layers)
     if without == "divisible_kernel":
         if upsampling != "transposed":
             raise ValueError('Only transposed convolutions can be without "divisible_kernel".')
@@ -138,7 +153,14 @@ def generator_trunk(
     layers += [ResidualLayer(channels[0], norm, nn.ReLU()) for _ in range(residual_layers)]
     for before, after in pairwise(channels):
         layers += [*upsample(before, after, kernel_size, upsampling, bias), make_norm(norm, after), nn.ReLU()]
-    layers += upsample(channels[-1], num_channels, kernel_size, upsampling)
+    if fine_layers:
+        fine = fine_width(base_channels)
+        layers += [*upsample(channels[-1], fine, kernel_size, upsampling, bias), make_norm(norm, fine), nn.ReLU()]
+        for _ in range(fine_layers - 1):
+            layers += [nn.Conv2d(fine, fine, 3, padding=1, bias=bias), make_norm(norm, fine), nn.ReLU()]
+        layers += [nn.Conv2d(fine, num_channels, 3, padding=1)]
+    else:
+        layers += upsample(channels[-1], num_channels, kernel_size, upsampling)
     layers += [nn.Sigmoid() if without == "tanh" else nn.Tanh()]
     return nn.Sequential(*layers)
 
@@ -152,12 +174,14 @@ def discriminator_trunk(
     dropout: float,
     without: str | None = None,
     residual_layers: int = 0,
+    fine_layers: int = 0,
 ) -> nn.Sequential:
     """(N, num_channels, inner_size, inner_size) to features (N, channels, 4, 4)."""
     check_kernel_size(kernel_size)
     check_trick(without)
     check_dropout(dropout)
     check_residual_layers(residual_layers)
+    check_fine_layers(fine_layers)
     channels = [num_channels, *widths(inner_size, base_channels)]
     kernel_size += without == "divisible_kernel"
     downsample = {"kernel_size": kernel_size, "stride": STRIDE, "padding": (kernel_size - 1) // 2}
@@ -166,6 +190,10 @@ def discriminator_trunk(
         downsample = {"kernel_size": kernel_size - 1, "padding": (kernel_size - 2) // 2}
         activation = [nn.MaxPool2d(2), nn.ReLU()]
     layers: list[nn.Module] = []
+    for _ in range(fine_layers):
+        fine = fine_width(base_channels)
+        layers += [nn.Conv2d(channels[0], fine, 3, padding=1), nn.LeakyReLU(0.2)]
+        channels[0] = fine
     for i, (before, after) in enumerate(pairwise(channels)):
         # The paper leaves BatchNorm out at D's input, where it makes samples oscillate.
         normed = norm == "batch" and i > 0
@@ -191,6 +219,8 @@ class DCGANGenerator(StrictLoadingMixin, ModelMixin, ConfigMixin):
             only then; "normal_latents" makes latents uniform over (-1, 1), by the normal distribution's own function;
             "divisible_kernel" takes a kernel one larger, which the stride does not divide.
         residual_layers: how many of them, 0 to 8, follow the first layer, at 4x4 pixels, where depth is cheap: none in the paper.
+        headroom: share of the tanh's range that lies beyond black and white, 0 to 0.5, so that pixels reach both: none in the
+            paper.
 
     Raises:
         ValueError: an argument is out of its range; the message names the legal values.
@@ -208,10 +238,14 @@ class DCGANGenerator(StrictLoadingMixin, ModelMixin, ConfigMixin):
         upsampling: str = "transposed",
         without: str | None = None,
         residual_layers: int = 0,
+        headroom: float = 0.0,
     ):
         super().__init__()
         inner_size = check_image_shape(sample_size, num_channels)
         check_positive(latent_dim=latent_dim, base_channels=base_channels)
+        check_headroom(headroom)
+        if headroom and without == "tanh":
+            raise ValueError('headroom is of the tanh, and the generator is without "tanh": take one of the two.')
         self.layers = generator_trunk(
             latent_dim,
             inner_size,
@@ -225,12 +259,12 @@ class DCGANGenerator(StrictLoadingMixin, ModelMixin, ConfigMixin):
         )
 
     def forward(self, latents: torch.Tensor) -> torch.Tensor:
-        """(N, latent_dim) latents to `pixel_values` (N, num_channels, sample_size, sample_size) in (-1, 1)."""
+        """(N, latent_dim) latents to `pixel_values` (N, num_channels, sample_size, sample_size) in [-1, 1]."""
         check_latents(latents, self.config.latent_dim)
         if self.config.without == "normal_latents":
             latents = 2 * torch.special.ndtr(latents) - 1
         images = crop_to(self.layers(latents[:, :, None, None]), self.config.sample_size)
-        return 2 * images - 1 if self.config.without == "tanh" else images
+        return 2 * images - 1 if self.config.without == "tanh" else spend_headroom(images, self.config.headroom)
 
 
 class DCGANDiscriminator(StrictLoadingMixin, ModelMixin, ConfigMixin):

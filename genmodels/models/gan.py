@@ -14,7 +14,15 @@ from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
 from torch import nn
 
-from .modeling import StrictLoadingMixin, check_image_shape, check_images, check_latents, check_positive
+from .modeling import (
+    StrictLoadingMixin,
+    check_headroom,
+    check_image_shape,
+    check_images,
+    check_latents,
+    check_positive,
+    spend_headroom,
+)
 from .stabilisers import minibatch_layers, normalise_spectrally
 
 NORMS = ("batch", "none")
@@ -44,6 +52,7 @@ class VanillaGANGenerator(StrictLoadingMixin, ModelMixin, ConfigMixin):
         hidden_dims: width of each hidden layer, from the latent to the image.
         negative_slope: of LeakyReLU; 0 makes it the paper's ReLU.
         norm: "batch" normalises each hidden layer but the first one, "none" as in the paper.
+        headroom: as in `DCGANGenerator`.
 
     Raises:
         ValueError: an argument is out of its range; the message names the legal values.
@@ -58,12 +67,14 @@ class VanillaGANGenerator(StrictLoadingMixin, ModelMixin, ConfigMixin):
         hidden_dims: Sequence[int] = (256, 512, 1024),
         negative_slope: float = 0.2,
         norm: str = "batch",
+        headroom: float = 0.0,
     ):
         super().__init__()
         check_image_shape(sample_size, num_channels)
         check_positive(latent_dim=latent_dim)
         check_hidden_dims(hidden_dims)
         check_share(negative_slope=negative_slope)
+        check_headroom(headroom)
         if norm not in NORMS:
             raise ValueError(f"norm must be one of {', '.join(NORMS)}, got {norm!r}.")
         layers: list[nn.Module] = []
@@ -77,10 +88,11 @@ class VanillaGANGenerator(StrictLoadingMixin, ModelMixin, ConfigMixin):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, latents: torch.Tensor) -> torch.Tensor:
-        """(N, latent_dim) latents to `pixel_values` (N, num_channels, sample_size, sample_size) in (-1, 1)."""
+        """(N, latent_dim) latents to `pixel_values` (N, num_channels, sample_size, sample_size) in [-1, 1]."""
         check_latents(latents, self.config.latent_dim)
         size = self.config.sample_size
-        return self.layers(latents).view(-1, self.config.num_channels, size, size)
+        images = self.layers(latents).view(-1, self.config.num_channels, size, size)
+        return spend_headroom(images, self.config.headroom)
 
 
 class VanillaGANDiscriminator(StrictLoadingMixin, ModelMixin, ConfigMixin):

@@ -19,12 +19,15 @@ from .cgan import check_classes
 from .dcgan import check_dropout
 from .modeling import (
     StrictLoadingMixin,
+    check_headroom,
     check_image_shape,
     check_images,
     check_latents,
     check_positive,
+    clamp_through,
     crop_to,
     one_hot_labels,
+    spend_headroom,
 )
 from .stabilisers import minibatch_layers, normalise_spectrally
 
@@ -240,6 +243,8 @@ class LAPGANGenerator(StrictLoadingMixin, ModelMixin, ConfigMixin):
         num_classes: 0 for a model without classes.
         class_names: their names in order; they travel in the config, so that `class_labels="7"` works after loading.
         label_dim: length of the learned label vector that is put beside each level's latent.
+        headroom: of the coarsest images, as in `DCGANGenerator`. With it, each residual is cut to what keeps the image in [-1, 1]
+            in training, too, as it is in the end: the residuals of real images never leave that range.
 
     Raises:
         ValueError: an argument is out of its range; the message names the legal values.
@@ -256,10 +261,12 @@ class LAPGANGenerator(StrictLoadingMixin, ModelMixin, ConfigMixin):
         num_classes: int = 0,
         class_names: list[str] | None = None,
         label_dim: int = 32,
+        headroom: float = 0.0,
     ):
         super().__init__()
         sizes = check_pyramid_shape(sample_size, num_channels, num_levels)
         check_positive(latent_dim=latent_dim, label_dim=label_dim, base_channels=base_channels)
+        check_headroom(headroom)
         self.latent_dims = split_latent_dim(latent_dim, num_levels)
         self.embed_label = None
         if num_classes or class_names:
@@ -293,7 +300,7 @@ class LAPGANGenerator(StrictLoadingMixin, ModelMixin, ConfigMixin):
         Returns:
             `pixel_values` (N, num_channels, sample_size, sample_size) in [-1, 1]. With `return_stages` the list of each
             level's images, the coarsest first; every one is clamped to [-1, 1], since the coarse images of training are in that
-            range. With `given` the list [coarsest, residual, ..., residual], as of `laplacian_pyramid`, nothing clamped.
+            range. With `given` the list [coarsest, residual, ..., residual], as of `laplacian_pyramid`.
 
         Raises:
             ValueError: wrong shapes, or labels for a model without classes, or none for one with classes.
@@ -305,14 +312,17 @@ class LAPGANGenerator(StrictLoadingMixin, ModelMixin, ConfigMixin):
             embedded = self.embed_label(weights.to(latents.dtype))
             inputs = [torch.cat([part, embedded], dim=1) for part in inputs]
         draw_coarsest, *draw_residuals = self.levels
+        coarsest = spend_headroom(draw_coarsest(inputs[0]), self.config.headroom)
         if given is not None:
             check_images(given, self.config.sample_size, self.config.num_channels)
             real = coarse_images(given, self.config.num_levels)
-            pyramid = [draw_coarsest(inputs[0])]
+            pyramid = [coarsest]
             for draw_residual, noise, coarse in zip(draw_residuals, inputs[1:], real[:-1], strict=True):
-                pyramid.append(draw_residual(noise, expand(coarse)))
+                enlarged = expand(coarse)
+                residual = draw_residual(noise, enlarged)
+                pyramid.append(clamp_through(enlarged + residual) - enlarged if self.config.headroom else residual)
             return pyramid
-        stages = [draw_coarsest(inputs[0])]
+        stages = [coarsest]
         for draw_residual, noise in zip(draw_residuals, inputs[1:], strict=True):
             enlarged = expand(stages[-1])
             stages.append((enlarged + draw_residual(noise, enlarged)).clamp(-1, 1))

@@ -219,6 +219,27 @@ def crop_to(images: torch.Tensor, size: int) -> torch.Tensor:
     return images[..., before : before + size, before : before + size]
 
 
+def check_headroom(headroom: float) -> None:
+    """Raise ValueError unless a share is from 0 to 1/2."""
+    if isinstance(headroom, bool) or not isinstance(headroom, int | float) or not 0 <= headroom <= 0.5:
+        raise ValueError(f"headroom must be a number from 0 to 0.5, got {headroom!r}.")
+
+
+def clamp_through(images: torch.Tensor) -> torch.Tensor:
+    """Images clamped to [-1, 1], with gradients as if they were not: a pixel beyond would else never come back."""
+    clamped = images.clamp(-1, 1)
+    return images + (clamped - images).detach() if images.requires_grad else clamped
+
+
+def spend_headroom(images: torch.Tensor, headroom: float) -> torch.Tensor:
+    """What a tanh drew, in (-1, 1), to [-1, 1] with both ends: divided by 1 - headroom, and clamped.
+
+    A tanh alone comes near black and white, where most pixels of a digit lie, and never arrives. This is done in training, too:
+    the discriminator sees what will be seen.
+    """
+    return clamp_through(images.float() / (1 - headroom)) if headroom else images
+
+
 def check_images(images: torch.Tensor, sample_size: int, num_channels: int) -> None:
     """Raise ValueError unless `images` is (N, num_channels, sample_size, sample_size)."""
     if images.ndim != 4 or images.shape[1:] != (num_channels, sample_size, sample_size):

@@ -92,6 +92,17 @@ def add_upsampling_argument(group: argparse._ArgumentGroup) -> None:
     )
 
 
+def add_headroom_argument(group: argparse._ArgumentGroup) -> None:
+    """Add the flag of how much of the tanh's range lies beyond black and white."""
+    group.add_argument(
+        "--headroom",
+        type=in_range(0, 0.5),
+        default=0.04,
+        metavar="SHARE",
+        help="of the tanh's range, beyond black and white, so that pixels reach both; 0 as in the papers (default: %(default)s)",
+    )
+
+
 def add_residual_argument(group: argparse._ArgumentGroup) -> None:
     """Add the flag of how deep a DCGAN's networks are at 4x4 pixels."""
     group.add_argument(
@@ -101,6 +112,19 @@ def add_residual_argument(group: argparse._ArgumentGroup) -> None:
         default=0,
         metavar="N",
         help="of both networks, at 4x4 pixels, where depth is cheap: 0 to 8 (He et al. 2016, 1512.03385; default: %(default)s)",
+    )
+
+
+def add_fine_argument(group: argparse._ArgumentGroup) -> None:
+    """Add the flag of how many layers see every pixel."""
+    group.add_argument(
+        "--fine_layers",
+        type=int,
+        choices=range(5),
+        default=0,
+        metavar="N",
+        help="convolutions of both networks at the images' own resolution, 0 to 4: for sharp edges, which one transposed "
+        "convolution cannot draw nor one of stride 2 tell from others (default: %(default)s)",
     )
 
 
