@@ -26,11 +26,9 @@ from genmodels.hub.uploads import checkpoint_uploads
 from genmodels.training import TrainingRun, add_common_arguments, at_least, in_range, parse_arguments, run_main
 from genmodels.training.arguments import (
     add_adam_arguments,
-    add_fine_argument,
-    add_headroom_argument,
-    add_residual_argument,
-    add_upsampling_argument,
+    add_layer_arguments,
     check_unused,
+    depth_of,
     layer_papers,
 )
 from genmodels.training.optimization import adam_pair, split_batch
@@ -68,10 +66,7 @@ def parse_args() -> argparse.Namespace:
     model.add_argument(
         "--discriminator_channels", type=at_least(1), default=64, help="of the discriminator (default: %(default)s)"
     )
-    add_upsampling_argument(model)
-    add_residual_argument(model)
-    add_fine_argument(model)
-    add_headroom_argument(model)
+    add_layer_arguments(model)
     loss = parser.add_argument_group("objective")
     loss.add_argument("--loss", choices=("relativistic", "nonsaturating", "wasserstein"), default="relativistic")
     loss.add_argument(
@@ -117,8 +112,7 @@ def main() -> None:
         "num_channels": run.data.num_channels,
         "num_classes": run.data.num_classes,
         "class_names": run.data.class_names,
-        "residual_layers": args.residual_layers,
-        "fine_layers": args.fine_layers,
+        **depth_of(args),
     }
     generator = CGANGenerator(
         latent_dim=args.latent_dim,

@@ -28,9 +28,9 @@ from genmodels.training import TrainingRun, add_common_arguments, at_least, pars
 from genmodels.training.arguments import (
     CIFAR10,
     add_adam_arguments,
-    add_residual_argument,
-    add_upsampling_argument,
+    add_layer_arguments,
     choose_frogs,
+    depth_of,
     layer_papers,
 )
 from genmodels.training.optimization import adam_pair
@@ -53,6 +53,7 @@ PRESETS = {
         "adam_beta2": 0.999,
         "lr_scheduler": "constant",
         "random_flip": False,
+        "headroom": 0.0,
     },
 }
 
@@ -73,8 +74,7 @@ def parse_args() -> argparse.Namespace:
     model.add_argument("--discriminator_channels", type=at_least(1), help="(default: those of the generator)")
     model.add_argument("--kernel_size", type=int, choices=(2, 4, 6), default=4, help="(default: %(default)s)")
     model.add_argument("--discriminator_norm", choices=("none", "batch"), default="none", help="(default: %(default)s)")
-    add_upsampling_argument(model)
-    add_residual_argument(model)
+    add_layer_arguments(model)
     model.add_argument(
         "--without", choices=(*TRICKS, "noise"), help="leave out one of the five tricks, to see what it does"
     )
@@ -85,7 +85,12 @@ def parse_args() -> argparse.Namespace:
     add_stabiliser_arguments(parser)
     add_common_arguments(parser, output_dir="runs/dcgan", dataset_name=CIFAR10, classes="frogs of CIFAR-10, else all")
     parser.set_defaults(r1=0.5, r2=0.5, lr_scheduler="trapezoid", random_flip=None)
+    if parser.parse_known_args()[0].without == "tanh":
+        # Without it there is nothing to leave room in.
+        parser.set_defaults(headroom=0.0)
     args = parse_arguments(parser, PRESETS)
+    if args.headroom and args.without == "tanh":
+        raise UserError("--headroom is of the tanh: leave it out, or --without tanh.")
     choose_frogs(args)
     if args.without == "noise":
         if not args.dropout and not args.label_noise:
@@ -114,11 +119,15 @@ def main() -> None:
         "num_channels": run.data.num_channels,
         "kernel_size": args.kernel_size,
         "without": args.without if args.without in TRICKS else None,
-        "residual_layers": args.residual_layers,
+        **depth_of(args),
     }
     channels_g, channels_d = args.base_channels, args.discriminator_channels or args.base_channels
     generator = DCGANGenerator(
-        latent_dim=args.latent_dim, base_channels=channels_g, upsampling=args.upsampling, **shape
+        latent_dim=args.latent_dim,
+        base_channels=channels_g,
+        upsampling=args.upsampling,
+        headroom=args.headroom,
+        **shape,
     )
     discriminator = DCGANDiscriminator(
         norm=args.discriminator_norm, base_channels=channels_d, **stabilise.layers, **shape

@@ -18,7 +18,7 @@ from genmodels import VanillaGANDiscriminator, VanillaGANGenerator, VanillaGANPi
 from genmodels.hub.push import finish_run, require_write_access
 from genmodels.hub.uploads import checkpoint_uploads
 from genmodels.training import TrainingRun, add_common_arguments, at_least, in_range, parse_arguments, run_main
-from genmodels.training.arguments import check_unused, decay
+from genmodels.training.arguments import add_headroom_argument, check_unused, decay
 from genmodels.training.stabilisers import Stabilisers, add_stabiliser_arguments, check_stabilisers
 
 # What differs from the flags' defaults.
@@ -28,6 +28,7 @@ PRESETS = {
         "generator_dims": [1200, 1200],
         "generator_slope": 0.0,
         "generator_norm": "none",
+        "headroom": 0.0,
         "discriminator_dims": [240],
         "dropout": 0.5,
         "loss": "minimax",
@@ -61,6 +62,7 @@ def parse_args() -> argparse.Namespace:
     model.add_argument("--generator_slope", type=slope, default=0.2, help="0 is ReLU (default: %(default)s)")
     model.add_argument("--generator_norm", choices=("batch", "none"), default="batch", help="(default: %(default)s)")
     model.add_argument("--discriminator_dims", default=[1024, 512, 256], help="(default: %(default)s)", **dims)
+    add_headroom_argument(model)
     loss = parser.add_argument_group("objective")
     loss.add_argument("--loss", choices=("minimax", "nonsaturating", "relativistic"), default="nonsaturating")
     loss.add_argument("--optimizer", choices=("adam", "sgd"), default="adam", help="(default: %(default)s)")
@@ -100,6 +102,7 @@ def main() -> None:
         hidden_dims=args.generator_dims,
         negative_slope=args.generator_slope,
         norm=args.generator_norm,
+        headroom=args.headroom,
         **shape,
     )
     discriminator = VanillaGANDiscriminator(hidden_dims=args.discriminator_dims, **stabilise.layers, **shape)

@@ -20,10 +20,10 @@ from genmodels.hub.push import finish_run, require_write_access
 from genmodels.hub.uploads import checkpoint_uploads
 from genmodels.training import TrainingRun, add_common_arguments, at_least, in_range, parse_arguments, run_main
 from genmodels.training.arguments import (
-    add_residual_argument,
-    add_upsampling_argument,
+    add_layer_arguments,
     check_unused,
     decay,
+    depth_of,
     layer_papers,
 )
 from genmodels.training.optimization import split_batch
@@ -49,8 +49,7 @@ def parse_args() -> argparse.Namespace:
     model.add_argument(
         "--critic_norm", choices=("batch", "none"), default="batch", help="none with a penalty (default: %(default)s)"
     )
-    add_upsampling_argument(model)
-    add_residual_argument(model)
+    add_layer_arguments(model)
     loss = parser.add_argument_group("objective")
     loss.add_argument(
         "--gradient_penalty",
@@ -73,6 +72,9 @@ def parse_args() -> argparse.Namespace:
     known = parser.parse_known_args()[0]
     if known.gradient_penalty or known.spectral_norm:
         parser.set_defaults(**UNCLIPPED_DEFAULTS)
+    else:
+        # As in the paper.
+        parser.set_defaults(headroom=0.0)
     args = parse_arguments(parser)
     if args.weight_clip:
         check_unused(
@@ -99,11 +101,15 @@ def main() -> None:
     shape = {
         "sample_size": run.data.sample_size,
         "num_channels": run.data.num_channels,
-        "residual_layers": args.residual_layers,
+        **depth_of(args),
     }
     channels_g, channels_c = args.base_channels, args.critic_channels or args.base_channels
     generator = DCGANGenerator(
-        latent_dim=args.latent_dim, base_channels=channels_g, upsampling=args.upsampling, **shape
+        latent_dim=args.latent_dim,
+        base_channels=channels_g,
+        upsampling=args.upsampling,
+        headroom=args.headroom,
+        **shape,
     )
     critic = DCGANDiscriminator(norm=args.critic_norm, base_channels=channels_c, **stabilise.layers, **shape)
     weights = list(critic.parameters())

@@ -45,8 +45,8 @@ class CGANGenerator(StrictLoadingMixin, ModelMixin, ConfigMixin):
         num_classes: how many classes there are, at least 2.
         class_names: their names in order; they travel in the config, so that `class_labels="7"` works after loading.
         label_dim: length of the learned label vector that is put beside the latent.
-        sample_size, num_channels, latent_dim, base_channels, kernel_size, norm, upsampling, residual_layers, fine_layers, headroom: as in
-            `DCGANGenerator`.
+        sample_size, num_channels, latent_dim, base_channels, kernel_size, norm, upsampling, residual_layers, fine_layers,
+            headroom: as in `DCGANGenerator`.
 
     Raises:
         ValueError: an argument is out of its range; the message names the legal values.

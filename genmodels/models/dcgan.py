@@ -219,6 +219,8 @@ class DCGANGenerator(StrictLoadingMixin, ModelMixin, ConfigMixin):
             only then; "normal_latents" makes latents uniform over (-1, 1), by the normal distribution's own function;
             "divisible_kernel" takes a kernel one larger, which the stride does not divide.
         residual_layers: how many of them, 0 to 8, follow the first layer, at 4x4 pixels, where depth is cheap: none in the paper.
+        fine_layers: how many convolutions, 0 to 4, end it at the images' own resolution: none in the paper, where a single
+            transposed convolution draws each pixel.
         headroom: share of the tanh's range that lies beyond black and white, 0 to 0.5, so that pixels reach both: none in the
             paper.
 
@@ -238,6 +240,7 @@ class DCGANGenerator(StrictLoadingMixin, ModelMixin, ConfigMixin):
         upsampling: str = "transposed",
         without: str | None = None,
         residual_layers: int = 0,
+        fine_layers: int = 0,
         headroom: float = 0.0,
     ):
         super().__init__()
@@ -256,6 +259,7 @@ class DCGANGenerator(StrictLoadingMixin, ModelMixin, ConfigMixin):
             upsampling,
             without,
             residual_layers,
+            fine_layers,
         )
 
     def forward(self, latents: torch.Tensor) -> torch.Tensor:
@@ -281,6 +285,7 @@ class DCGANDiscriminator(StrictLoadingMixin, ModelMixin, ConfigMixin):
             one smaller, takes the largest of every four pixels, and ReLU instead of LeakyReLU; "divisible_kernel" as in
             `DCGANGenerator`.
         residual_layers: how many of them, 0 to 8, come before the score, at 4x4 pixels: none in the paper.
+        fine_layers: how many convolutions, 0 to 4, begin it at the images' own resolution: none in the paper.
 
     Raises:
         ValueError: an argument is out of its range; the message names the legal values.
@@ -300,12 +305,14 @@ class DCGANDiscriminator(StrictLoadingMixin, ModelMixin, ConfigMixin):
         spectral_norm: bool = False,
         without: str | None = None,
         residual_layers: int = 0,
+        fine_layers: int = 0,
     ):
         super().__init__()
         self.inner_size = check_image_shape(sample_size, num_channels)
         check_positive(base_channels=base_channels)
+        depth = {"residual_layers": residual_layers, "fine_layers": fine_layers}
         self.layers = discriminator_trunk(
-            self.inner_size, num_channels, base_channels, kernel_size, norm, dropout, without, residual_layers
+            self.inner_size, num_channels, base_channels, kernel_size, norm, dropout, without, **depth
         )
         channels = widths(self.inner_size, base_channels)[-1]
         self.minibatch = minibatch_layers(channels, 16, minibatch_stddev, minibatch_discrimination)

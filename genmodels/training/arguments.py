@@ -128,6 +128,19 @@ def add_fine_argument(group: argparse._ArgumentGroup) -> None:
     )
 
 
+def add_layer_arguments(group: argparse._ArgumentGroup) -> None:
+    """Add the flags of how networks of the DCGAN kind are built, beside their widths."""
+    add_upsampling_argument(group)
+    add_residual_argument(group)
+    add_fine_argument(group)
+    add_headroom_argument(group)
+
+
+def depth_of(args: argparse.Namespace) -> dict[str, int]:
+    """What `add_layer_arguments` gives both networks."""
+    return {"residual_layers": args.residual_layers, "fine_layers": args.fine_layers}
+
+
 def check_unused(args: argparse.Namespace, parser: argparse.ArgumentParser, flags: Iterable[str], because: str) -> None:
     """Raise UserError if one of these flags, which do nothing here, is not at its default: `because` says why, and what to do."""
     for name in flags:

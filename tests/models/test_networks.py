@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from genmodels import DCGANDiscriminator, DCGANGenerator, losses, models
 from genmodels.models.dcgan import TRICKS, ResidualLayer, upsample, widths
+from genmodels.models.lapgan import coarse_images, expand
 from genmodels.models.modeling import crop_to, init_dcgan, one_hot_labels, pad_to
 
 SIZES = (16, 28, 32, 50, 64, 128)
@@ -209,6 +210,75 @@ def test_residual_layers_lie_at_four_pixels_and_learn(without):
 def test_wrong_residual_layers(network, count):
     with pytest.raises(ValueError, match="residual_layers must be a whole number from 0 to 8, got"):
         network(residual_layers=count)
+
+
+@pytest.mark.parametrize("network", [DCGANGenerator, DCGANDiscriminator])
+@pytest.mark.parametrize("count", [-1, 5, 1.0, "2", None, True])
+def test_wrong_fine_layers(network, count):
+    with pytest.raises(ValueError, match="fine_layers must be a whole number from 0 to 4, got"):
+        network(fine_layers=count)
+
+
+@pytest.mark.parametrize("size", [16, 28, 64])
+def test_fine_layers_lie_at_full_resolution_and_learn(size):
+    source = DCGANGenerator(size, 3, latent_dim=5, base_channels=6, fine_layers=2)
+    judge = DCGANDiscriminator(size, 3, base_channels=6, norm="none", fine_layers=2)
+    inner, seen = 1 << (size - 1).bit_length(), []
+    for network in (source, judge):
+        for layer in network.modules():
+            if isinstance(layer, torch.nn.Conv2d) and layer.stride == (1, 1) and layer.kernel_size == (3, 3):
+                layer.register_forward_hook(lambda layer, inputs, output: seen.append(tuple(output.shape[1:])))
+    judge(source(torch.randn(4, 5))).sum().backward()
+    assert seen == [(channels, inner, inner) for channels in (3, 3, 3, 3)]
+    assert all(p.grad.abs().sum() > 0 for network in (source, judge) for p in network.parameters())
+
+
+HEADROOM = {
+    "gan": lambda **options: models.VanillaGANGenerator(latent_dim=5, hidden_dims=[8], norm="none", **options),
+    "dcgan": lambda **options: DCGANGenerator(28, 1, latent_dim=5, base_channels=2, **options),
+    "cgan": lambda **options: models.CGANGenerator(latent_dim=5, base_channels=2, **options),
+}
+
+
+@pytest.mark.parametrize("kind", HEADROOM)
+def test_headroom_reaches_black_and_white_and_lets_gradients_through(kind):
+    latents, labels = torch.randn(8, 5), [torch.arange(8)] * (kind == "cgan")
+    plain, roomy = HEADROOM[kind](), HEADROOM[kind](headroom=0.1)
+    roomy.load_state_dict(plain.state_dict())
+    last = [m for m in roomy.modules() if isinstance(m, torch.nn.Linear | torch.nn.ConvTranspose2d)][-1]
+    with torch.no_grad():
+        # Large enough that many pixels come to the tanh's ends.
+        last.weight.mul_(40)
+    plain.load_state_dict(roomy.state_dict())
+    before, after = plain(latents, *labels), roomy(latents, *labels)
+    torch.testing.assert_close(after, (before / 0.9).clamp(-1, 1))
+    assert (after.abs() >= 1 - 1e-6).float().mean() > 0.1
+    with torch.no_grad():
+        assert roomy(latents, *labels).abs().max() == 1
+    # Also a pixel that is clamped can still be moved.
+    (gradient,) = torch.autograd.grad(after[after.abs() >= 1 - 1e-6].sum(), last.weight)
+    assert gradient.abs().sum() > 0
+
+
+def test_headroom_of_a_pyramid_bounds_what_the_discriminators_see():
+    source = models.LAPGANGenerator(sample_size=16, num_channels=1, latent_dim=6, base_channels=4, headroom=0.1)
+    with torch.no_grad():
+        for parameter in source.levels.parameters():
+            parameter.mul_(20)
+    real = torch.rand(4, 1, 16, 16) * 2 - 1
+    coarsest, *residuals = source(torch.randn(4, 6), given=real)
+    assert coarsest.abs().max() <= 1 + 1e-6
+    for residual, coarse in zip(residuals, coarse_images(real, 3), strict=False):
+        assert (residual + expand(coarse)).abs().max() <= 1 + 1e-6
+
+
+@pytest.mark.parametrize("headroom", [-0.1, 0.6, "0.1", None, True])
+def test_wrong_headroom(headroom):
+    for build_generator in (*HEADROOM.values(), models.LAPGANGenerator):
+        with pytest.raises(ValueError, match=r"headroom must be a number from 0 to 0\.5, got"):
+            build_generator(headroom=headroom)
+    with pytest.raises(ValueError, match="headroom is of the tanh"):
+        DCGANGenerator(without="tanh", headroom=0.1)
 
 
 def test_without_tanh_the_discriminator_sees_brightness():
