@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from . import __version__, zoo
-from .errors import UserError
+from .errors import UserError, in_flags
 
 MAX_IMAGES = 10_000
 MAX_SEED = 2**63 - 1
@@ -363,7 +363,7 @@ def main(argv: list[str] | None = None) -> int:
             return getattr(import_module(f"genmodels.hub.{module}"), function)(args) or 0
         {"list": list_models, "sample": sample_model}[args.command](args)
     except UserError as error:
-        print(f"python -m genmodels {args.command}: {error}", file=sys.stderr)
+        print(f"python -m genmodels {args.command}: {in_flags(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)

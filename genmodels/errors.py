@@ -1,5 +1,28 @@
 """The one exception that command lines and the app show without a traceback."""
 
+import re
+
+# Arguments of `load_images` whose flags are called otherwise.
+FLAGS = {
+    "config_name": "dataset_config_name",
+    "max_samples": "max_train_samples",
+    "num_workers": "dataloader_num_workers",
+    "revision": "dataset_revision",
+    "sample_size": "resolution",
+    "source": "dataset_name",
+}
+ARGUMENTS = {*FLAGS, "classes", "fit", "image_column", "label_column", "num_channels", "split"}
+
 
 class UserError(ValueError):
     """A mistake in what the user typed or pointed at; its text says what was wrong and what to type instead."""
+
+
+def in_flags(error: Exception) -> str:
+    """An error's text for who has typed flags: `sample_size`, an argument of a function, is --resolution there."""
+
+    def flag(match: re.Match) -> str:
+        name = match[1]
+        return f"--{FLAGS.get(name, name)}" if name in ARGUMENTS else match[0]
+
+    return re.sub(r"`(\w+)`", flag, str(error))

@@ -146,7 +146,7 @@ def test_a_position_resumes_exactly(request, layout, num_workers, cache_gb, worl
 
 
 def test_more_workers_than_shards_are_refused(folder, shards):
-    message = r"--dataloader_num_workers 2, but .* \(split train\) has 1 shard, .* give at most 1\."
+    message = r"`num_workers` is 2, but .* \(split train\) has 1 shard, .* give at most 1\."
     with pytest.raises(UserError, match=message):
         load_images(folder, num_workers=2)
     with pytest.raises(UserError, match=r"has 3 shards, .* at most 3\."):
@@ -269,8 +269,8 @@ def test_colour_images_can_be_read_as_grey(tmp_path):
         ({"source": "no such thing"}, "neither a folder here, nor a Hub id"),
         ({"source": "zoo:nothing"}, "zoo:mnist-sample"),
         ({"split": "validation"}, "no split 'validation': it has train"),
-        ({"image_column": "label"}, "no Image column 'label': its Image columns are picture"),
-        ({"label_column": "picture"}, "--label_column takes label, big"),
+        ({"image_column": "label"}, "no image column .label.: its image columns are picture"),
+        ({"label_column": "picture"}, "`label_column` takes label, big"),
         ({"classes": ["prime"]}, "no class 'prime': its classes are even, odd"),
         ({"fit": "squeeze"}, "crop, pad, stretch"),
     ],
@@ -306,19 +306,19 @@ def test_rows_without_image_or_label_name_the_column(tmp_path, column, values, l
 
 def test_images_of_different_sizes_need_a_resolution(image_folder):
     numbered(0, size=20).save(image_folder / "white" / "big.png")
-    with pytest.raises(UserError, match="--resolution"):
+    with pytest.raises(UserError, match="`sample_size`"):
         take(load_images(str(image_folder), batch_size=11, num_workers=0), 1)
     assert take(load_images(str(image_folder), batch_size=11, sample_size=16, num_workers=0), 1)
 
 
 def test_images_that_are_not_square_need_a_resolution(tmp_path):
     Image.new("L", (30, 20)).save(tmp_path / "a.png")
-    with pytest.raises(UserError, match="30x20, not square: give a size with --resolution"):
+    with pytest.raises(UserError, match="30x20, not square: give a size with `sample_size`"):
         load_images(str(tmp_path))
 
 
 def test_an_empty_folder_says_what_is_missing(tmp_path):
-    with pytest.raises(UserError, match="neither images"):
+    with pytest.raises(UserError, match="holds no images to train on: it is empty"):
         load_images(str(tmp_path))
 
 

@@ -1,5 +1,496 @@
-"""What lies in a folder: pictures, their classes and their splits."""
+"""What lies in a folder or an archive of images: which files are images, their classes and their splits.
+
+One listing serves training, evaluation and push-dataset. It loads neither torch nor `datasets`.
+"""
 
 from __future__ import annotations
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+import functools
+import hashlib
+import os
+import posixpath
+import re
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+from PIL import Image
+
+from ..errors import UserError
+from .archives import Place, archive_suffix, list_archive, place_bytes, read_place
+from .metadata import METADATA_NAMES, read_metadata, read_stylegan_labels
+
+TRAIN, VALIDATION, TEST = "train", "validation", "test"
+SPLITS = {
+    **dict.fromkeys(("train", "training"), TRAIN),
+    **dict.fromkeys(("val", "valid", "validation", "dev"), VALIDATION),
+    **dict.fromkeys(("test", "testing", "eval"), TEST),
+}
+# What operating systems and programs leave behind, beside names that begin with a dot.
+JUNK = {"__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "@eadir", "$recycle.bin", "lost+found"}
+# Pillow can only name these, not decode them, or runs another program to do so.
+UNREADABLE = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
+STYLEGAN_LABELS = "dataset.json"
+# Of what describes each image, the columns that are its class without being asked for.
+LABEL_COLUMNS = ("label", "cls")
+BROKEN_LINK, NO_SUFFIX = "broken links", "no suffix"
+# Kinds of files that are named in the summary.
+MAX_KINDS = 5
+
+
+class Picture(NamedTuple):
+    """One image: its name below the root, with slashes; its class, None without classes; and where its bytes are."""
+
+    name: str
+    class_name: str | None
+    place: Place
+
+
+class File(NamedTuple):
+    """A file that was found: its name below the root, with slashes, and where its bytes are; None if a link is broken."""
+
+    name: str
+    place: Place | None
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The images of a folder or an archive.
+
+    Attributes:
+        root: the folder or archive, as it was given.
+        splits: images by split ("train", "validation", "test"), in natural order of their names.
+        columns: what metadata files say of images, by column and image name.
+        left_out: of each split, how many files that are no images, by suffix, and folders without images.
+        faults: what is wrong with a split, in a sentence.
+        leads_out: the first linked image or folder that lies outside of the folder; None if there is none.
+        incomplete: a label column that does not cover all images, in words.
+    """
+
+    root: str
+    splits: dict[str, tuple[Picture, ...]]
+    columns: dict[str, dict[str, object]] = field(default_factory=dict)
+    left_out: dict[str, Counter] = field(default_factory=dict)
+    faults: dict[str, str] = field(default_factory=dict)
+    leads_out: str | None = None
+    incomplete: str = ""
+
+    @functools.cached_property
+    def class_names(self) -> list[str]:
+        """Names of the classes of the training images in natural order: 0, 1, 2, 10; empty without classes."""
+        return sorted({picture.class_name for picture in self.splits[TRAIN]} - {None}, key=natural_key)
+
+    def pictures(self, split: str) -> tuple[Picture, ...]:
+        """The images of a split, which may go by another usual name, such as "val".
+
+        Raises:
+            UserError: there is no such split, or its folders are of no use.
+        """
+        name = SPLITS.get(split.lower(), split)
+        if name not in self.splits:
+            has = (
+                f"it has {', '.join(self.splits)}"
+                if len(self.splits) > 1
+                else "all its images are in the split 'train'"
+            )
+            raise UserError(
+                f"{self.root!r} has no split {split!r}: {has}. Splits of a folder are its folders train, validation and test."
+            )
+        for part in (TRAIN, name):
+            if part in self.faults:
+                raise UserError(self.faults[part])
+        unknown = {picture.class_name for picture in self.splits[name]} - {None} - set(self.class_names)
+        if unknown:
+            listed = ", ".join(sorted(unknown, key=natural_key)[:MAX_KINDS])
+            raise UserError(f"The split {name} of {self.root!r} has the classes {listed}, which train lacks.")
+        return self.splits[name]
+
+    def summary(self, split: str = TRAIN) -> str:
+        """A line such as "1,240 images in 3 classes; 200 files of other kinds left out (.heic)"."""
+        pictures = self.pictures(split)
+        classes = len({picture.class_name for picture in pictures} - {None})
+        within = f"in {counted(classes, 'class', 'classes')}" if classes else "without classes"
+        parts = [f"{counted(len(pictures), 'image')} {within}"]
+        left = Counter(self.left_out.get(SPLITS.get(split.lower(), split), {}))
+        empty = left.pop("", 0)
+        if left:
+            kinds = [kind for kind, _ in left.most_common(MAX_KINDS)] + (["..."] if len(left) > MAX_KINDS else [])
+            parts.append(f"{counted(left.total(), 'file')} of other kinds left out ({', '.join(kinds)})")
+        if empty:
+            parts.append(f"{counted(empty, 'folder')} without images")
+        return "; ".join([*parts, *([self.incomplete] if self.incomplete else [])])
+
+    def fingerprint(self, split: str = TRAIN) -> str:
+        """A digest of the split's names, classes and sizes: other data has another one."""
+        digest = hashlib.sha256()
+        for picture in self.pictures(split):
+            digest.update(
+                f"{picture.name}\0{picture.class_name}\0{place_bytes(picture.place)}\n".encode(errors="surrogateescape")
+            )
+        return digest.hexdigest()[:16]
+
+    def labelled_by(self, column: str) -> Listing:
+        """The same images, with the values of a column of their metadata as classes.
+
+        Raises:
+            UserError: there is no such column, or some image has no value in it.
+        """
+        values = self.columns.get(column)
+        if values is None:
+            raise UserError(
+                f"{self.root!r} has no label column {column!r}: its metadata has {', '.join(self.columns) or 'none'}."
+            )
+        pictures = [picture for pictures in self.splits.values() for picture in pictures]
+        missing = [p.name for p in pictures if values.get(p.name) is None]
+        if missing:
+            raise UserError(
+                f"The column {column} has no label for {counted(len(missing), 'image')}, first {missing[0]!r}: add it to the "
+                "metadata, or remove them."
+            )
+        names = {name: label_name(column, value, self.root) for name, value in values.items() if value is not None}
+        splits = {
+            split: tuple(p._replace(class_name=names[p.name]) for p in pictures)
+            for split, pictures in self.splits.items()
+        }
+        return replace(self, splits=splits, faults={})
+
+
+def list_pictures(source: str) -> Listing:
+    """List the images of a folder, or of a .zip or .tar archive.
+
+    Splits are the folders of the top level if all of them have names of splits and one is that of training; classes are the
+    first level of folders below.
+
+    Raises:
+        UserError: there is nothing there, or no images, or a metadata file is of no use.
+    """
+    if os.path.isdir(source):
+        files, folders, leads_out = walk(source)
+        pictures = any(is_picture(file.name) for file in files)
+        archives = [file for file in files if archive_suffix(file.name) and file.place]
+        if not pictures and archives:
+            return _list_archives(source, archives)
+        return replace(arrange(source, files, folders), leads_out=leads_out)
+    if os.path.isfile(source):
+        return _list_archives(source, [File(os.path.basename(source), source)])
+    raise UserError(f"There is no folder {source!r}: give a folder of images.")
+
+
+def _list_archives(source: str, archives: list[File]) -> Listing:
+    """The images in archives: of numbered parts together, of others each as a folder of its name."""
+    opened = [list_archive(archive.place, is_picture) for archive in archives]
+    stems = [file.name.removesuffix(archive_suffix(file.name)) for file in archives]
+    if len(archives) == 1:
+        (members, columns), (stem,) = opened[0], stems
+        return arrange(
+            source, *_sorted_out(members if columns else _unwrapped(members, posixpath.basename(stem))), columns
+        )
+    in_parts = len({re.sub("[0-9]+", "0", stem) for stem in stems}) == 1 or any(columns for _, columns in opened)
+    splits = [_split_in_name(stem) for stem in stems]
+    by_split = in_parts and TRAIN in splits and None not in splits
+    files, folders, columns = [], [], defaultdict(dict)
+    for stem, split, (members, described) in zip(stems, splits, opened, strict=True):
+
+        def rename(name: str, stem: str = stem, split: str | None = split) -> str:
+            if not in_parts:
+                return f"{stem}/{name}"
+            folder, base = posixpath.split(name)
+            return posixpath.join(split if by_split else "", folder, f"{stem.replace('/', ':')}:{base}")
+
+        more, within = _sorted_out(members if in_parts else _unwrapped(members, ""))
+        files += [file._replace(name=rename(file.name)) for file in more]
+        folders += [] if in_parts else [rename(folder) for folder in within]
+        for column, values in described.items():
+            columns[column] |= {rename(name): value for name, value in values.items()}
+    return arrange(source, files, folders, columns)
+
+
+def _sorted_out(members: list[tuple[str, Place | None]]) -> tuple[list[File], list[str]]:
+    """Files and folders among the members of an archive."""
+    files = [File(name, place) for name, place in members if not name.endswith("/")]
+    return files, [name.rstrip("/") for name, _ in members if name.endswith("/")]
+
+
+def _split_in_name(stem: str) -> str | None:
+    words = [SPLITS[word] for word in re.split(r"[^a-z]+", posixpath.basename(stem).lower()) if word in SPLITS]
+    return words[0] if words else None
+
+
+def _unwrapped(members: list[tuple[str, Place]], stem: str) -> list[tuple[str, Place]]:
+    """The members without the one folder that was packed, if it is that: the only one, of the archive's name or with folders."""
+    names = [name for name, _ in members if is_picture(name) and not is_junk(name)]
+    tops = {name.split("/")[0] for name in names if "/" in name}
+    if len(tops) != 1 or any("/" not in name for name in names):
+        return members
+    (top,) = tops
+    if top != stem and any(name.count("/") == 1 for name in names):
+        return members
+    return [(name.removeprefix(f"{top}/"), place) for name, place in members if name != f"{top}/"]
+
+
+def arrange(
+    root: str,
+    files: Iterable[File],
+    folders: Iterable[str] = (),
+    columns: dict[str, dict[str, object]] | None = None,
+    read: Callable[[Place], bytes] = read_place,
+) -> Listing:
+    """Sort files into images of splits and classes, and the rest.
+
+    Args:
+        root: what they lie in, for messages.
+        files: all that were found.
+        folders: names of the folders that were found; those without images are counted.
+        columns: what is known of each image, by column and image name.
+        read: from a place to the bytes of a metadata file.
+    """
+    files = [file for file in files if not is_junk(file.name)]
+    pictures = [file for file in files if file.place is not None and is_picture(file.name)]
+    if not pictures:
+        raise UserError(nothing_found(root, files))
+    # Names in any form of Unicode, sorted as a reader would.
+    pictures.sort(key=lambda file: natural_key(file.name))
+    tops = {file.name.split("/")[0] for file in pictures if "/" in file.name}
+    has_files_on_top = any("/" not in file.name for file in pictures)
+    named = tops | {folder for folder in folders if "/" not in folder and folder.lower() in SPLITS}
+    by_split = all(top.lower() in SPLITS for top in named) and any(SPLITS[top.lower()] == TRAIN for top in named)
+    if not by_split and len(tops) == 1 and not has_files_on_top:
+        # One folder around the splits.
+        (top,) = tops
+        inner = {file.name.split("/")[1] for file in pictures if file.name.count("/") > 1}
+        deep = all(file.name.count("/") > 1 for file in pictures)
+        if deep and all(name.lower() in SPLITS for name in inner) and any(SPLITS[n.lower()] == TRAIN for n in inner):
+            nested = [file._replace(name=file.name.removeprefix(f"{top}/")) for file in files]
+            return arrange(
+                root, nested, [f.removeprefix(f"{top}/") for f in folders if f != top], _below(columns, top), read
+            )
+    if by_split and has_files_on_top:
+        loose = [file.name for file in pictures if "/" not in file.name]
+        raise UserError(
+            f"{root!r} holds {counted(len(loose), 'image')} beside the folders of its splits, first {printable(loose[0])!r}: "
+            "move them into one of these."
+        )
+    roots: dict[str, str] = {}
+    for top in sorted(named if by_split else [""]):
+        split = SPLITS.get(top.lower(), TRAIN)
+        if split in roots:
+            raise UserError(f"{root!r} has the split {split} twice, {roots[split]} and {top}.")
+        roots[split] = top
+    order = [split for split in (TRAIN, VALIDATION, TEST) if split in roots]
+    prefixes = {split: f"{roots[split]}/" if roots[split] else "" for split in order}
+    splits, faults, left_out = {}, {}, {}
+    for split, prefix in prefixes.items():
+        inside = [file for file in pictures if file.name.startswith(prefix)]
+        if not inside and split != TRAIN:
+            continue
+        splits[split], fault = _in_classes(root, inside, prefix)
+        if fault:
+            faults[split] = fault
+        left_out[split] = _left_out(files, folders, prefix, {picture.name for picture in splits[split]})
+    if not splits.get(TRAIN):
+        raise UserError(f"{root!r} holds no images to train on: its folder {roots[TRAIN]} has none.")
+    columns = {name: dict(values) for name, values in (columns or {}).items()}
+    listing = Listing(root, splits, columns, left_out, faults)
+    return _described(listing, files, read)
+
+
+def _below(columns: dict | None, top: str) -> dict:
+    prefix = f"{top}/"
+    return {c: {name.removeprefix(prefix): v for name, v in values.items()} for c, values in (columns or {}).items()}
+
+
+def _in_classes(root: str, files: list[File], prefix: str) -> tuple[tuple[Picture, ...], str]:
+    """The images of a split, the first level of folders below `prefix` being classes; and what is wrong, if anything."""
+    beside = [file for file in files if "/" not in file.name[len(prefix) :]]
+    if len(beside) == len(files):
+        return tuple(Picture(file.name, None, file.place) for file in files), ""
+    names = functools.cache(readable)
+    pictures = tuple(
+        Picture(
+            file.name,
+            names(file.name[len(prefix) :].split("/")[0]) if "/" in file.name[len(prefix) :] else None,
+            file.place,
+        )
+        for file in files
+    )
+    if not beside:
+        return pictures, ""
+    return pictures, (
+        f"{posixpath.join(root, prefix).rstrip('/')!r} holds {counted(len(beside), 'image')} beside folders of images, first "
+        f"{printable(beside[0].name[len(prefix) :])!r}: move them into a class folder, or the folders' images up."
+    )
+
+
+def _left_out(files: list[File], folders: Iterable[str], prefix: str, used: set[str]) -> Counter:
+    """Files below `prefix` that are no images, by suffix, and under "" how many folders there have no images."""
+    left = Counter()
+    for file in files:
+        if file.name.startswith(prefix) and file.name not in used:
+            base = file.name.rsplit("/", 1)[-1].lower()
+            if file.place is None:
+                left[BROKEN_LINK] += 1
+            elif base not in METADATA_NAMES and base != STYLEGAN_LABELS:
+                left[archive_suffix(base) or os.path.splitext(base)[1] or NO_SUFFIX] += 1
+    full = {name[len(prefix) :].split("/")[0] for name in used}
+    inside = {folder[len(prefix) :] for folder in folders if folder.startswith(prefix)}
+    empty = {folder for folder in inside if folder and "/" not in folder} - full
+    if empty:
+        # Folders that hold files of other kinds are told by these.
+        left[""] = len({f for f in empty if not any(x.name.startswith(f"{prefix}{f}/") for x in files)})
+    return +left
+
+
+def _described(listing: Listing, files: list[File], read: Callable[[Place], bytes]) -> Listing:
+    """The listing with what metadata.csv, metadata.jsonl and StyleGAN's dataset.json say of its images."""
+    known = {picture.name for pictures in listing.splits.values() for picture in pictures}
+    columns = defaultdict(dict, listing.columns)
+    labels, told, unused = {}, False, ""
+    has_classes = any(picture.class_name for pictures in listing.splits.values() for picture in pictures)
+    for file in files:
+        folder, base = posixpath.split(file.name)
+        if base == STYLEGAN_LABELS and file.place is not None:
+            found = read_stylegan_labels(read(file.place), file.name)
+            if found is not None:
+                told = True
+                labels |= {posixpath.normpath(posixpath.join(folder, name)): label for name, label in found.items()}
+        elif base in METADATA_NAMES and file.place is not None:
+            try:
+                rows = list(read_metadata(read(file.place), file.name))
+            except UserError as error:
+                if not has_classes:
+                    raise
+                # Folders by class need no such file.
+                unused = f"{file.name} is not used: {error}"
+                continue
+            for name, row in rows:
+                full = posixpath.normpath(posixpath.join(folder, name))
+                for column, value in row.items() if full in known else ():
+                    if columns[column].setdefault(full, value) != value and column in LABEL_COLUMNS:
+                        raise UserError(f"{file.name} gives {name!r} two values of {column}: keep one row of it.")
+    listing = replace(listing, columns=dict(columns), incomplete=unused)
+    if told:
+        # Its folders number the files, and are no classes.
+        plain = {
+            split: tuple(p._replace(class_name=None) for p in pictures) for split, pictures in listing.splits.items()
+        }
+        listing = replace(
+            listing, splits=plain, faults={}, columns={**columns, **({"label": labels} if labels else {})}
+        )
+        return listing.labelled_by("label") if labels else listing
+    if has_classes:
+        return listing
+    for column in LABEL_COLUMNS:
+        if column in columns:
+            covered = sum(columns[column].get(name) is not None for name in known)
+            if covered == len(known):
+                return listing.labelled_by(column)
+            return replace(listing, incomplete=f"{column} is known of {covered:,} of {len(known):,} only")
+    return listing
+
+
+def walk(root: str) -> tuple[list[File], list[str], str | None]:
+    """All files below a folder that are not hidden, the names of its folders, and the first link that leads out of it."""
+    files, folders, outside = [], [], []
+    home = os.path.realpath(root)
+
+    def leads_out(path: str) -> bool:
+        real = os.path.realpath(path)
+        return real != home and not real.startswith(home.rstrip(os.sep) + os.sep)
+
+    def visit(folder: str, prefix: str, above: frozenset) -> None:
+        try:
+            entries = list(os.scandir(folder))
+        except OSError as error:
+            raise UserError(f"The folder {printable(folder)!r} cannot be read: {error.strerror}.") from error
+        for entry in entries:
+            if is_junk(entry.name):
+                continue
+            name = prefix + entry.name
+            linked = entry.is_symlink() and not outside and (entry.is_dir() or (entry.is_file() and is_picture(name)))
+            if linked and leads_out(entry.path):
+                outside.append(name)
+            if entry.is_dir():
+                # A link to a folder above would have no end.
+                real = os.path.realpath(entry.path) if entry.is_symlink() else None
+                if real in above:
+                    continue
+                folders.append(name)
+                visit(entry.path, f"{name}/", above | {real or os.path.realpath(entry.path)})
+            elif entry.is_file():
+                files.append(File(name, entry.path))
+            elif entry.is_symlink():
+                files.append(File(name, None))
+
+    visit(root, "", frozenset({home}))
+    return files, folders, outside[0] if outside else None
+
+
+@functools.cache
+def image_suffixes() -> frozenset[str]:
+    """The suffixes of files that the installed Pillow decodes, such as ".png"."""
+    formats = Image.registered_extensions().items()
+    return frozenset(suffix for suffix, name in formats if name in Image.OPEN and name not in UNREADABLE)
+
+
+def is_picture(name: str) -> bool:
+    """Whether a file's suffix is that of an image."""
+    return os.path.splitext(name)[1].lower() in image_suffixes()
+
+
+def is_junk(name: str) -> bool:
+    """Whether a file, or a folder it lies in, is hidden or left behind by a system."""
+    return any(part.startswith(".") or part.lower() in JUNK for part in name.split("/"))
+
+
+def natural_key(name: str) -> tuple:
+    """For sorting: numbers within names count as numbers, 2 before 10."""
+    # Splitting puts text and numbers in turn, so that only like is compared with like.
+    return [int(part) if i % 2 else part for i, part in enumerate(re.split(r"([0-9]+)", name))], name
+
+
+def label_name(column: str, value: object, source: str) -> str:
+    """The class name that a value of a label column stands for: its text; of a boolean "not x" and "x"."""
+    if isinstance(value, bool):
+        return column if value else f"not {column}"
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    if isinstance(value, str | int | float):
+        return readable(str(value))
+    raise UserError(
+        f"The column {column} of {source!r} holds {type(value).__name__} values: --label_column takes text, integers or booleans."
+    )
+
+
+def readable(name: str) -> str:
+    """A folder's name as text: one form of Unicode, and Latin-1 where it is no UTF-8."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        name = os.fsencode(name).decode("latin-1")
+    return unicodedata.normalize("NFC", name)
+
+
+def printable(name: str) -> str:
+    """A name that every terminal prints."""
+    return name.encode(errors="replace").decode()
+
+
+def counted(count: int, one: str, several: str | None = None) -> str:
+    """A number and its noun: "1 image", "1,240 images"."""
+    return f"{count:,} {one if count == 1 else several or one + 's'}"
+
+
+def nothing_found(root: str, files: list[File]) -> str:
+    """What to say of a folder without images: what it holds in their place."""
+    kinds = Counter(
+        (os.path.splitext(file.name)[1].lower() or NO_SUFFIX) if file.place is not None else BROKEN_LINK
+        for file in files
+    )
+    listed = ", ".join(f"{count:,} {kind}" for kind, count in kinds.most_common(MAX_KINDS))
+    holds = f"it holds {listed}" if kinds else "it is empty"
+    return (
+        f"{root!r} holds no images to train on: {holds}. Give a folder of images (.png, .jpg, .webp and whatever else Pillow "
+        "reads), of folders by class, a .zip or .tar of them, or parquet files with an image column."
+    )

@@ -7,8 +7,8 @@ import os
 import signal
 import threading
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
-import fsspec
 import numpy as np
 import torch
 from huggingface_hub.errors import HfHubHTTPError
@@ -17,7 +17,10 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from ..errors import UserError
 from ..images import make_square, read_image
-from .sources import first_line
+from .columns import first_line
+
+if TYPE_CHECKING:
+    from .sources import Folder, Table
 
 # Rows that a worker hands over at once: passing them singly costs more than decoding them.
 CHUNK = 256
@@ -58,7 +61,7 @@ def _end_with_parent(parent: int) -> None:
 
 
 class RowStream(IterableDataset):
-    """Rows of a `datasets` stream, sharded, filtered, shuffled, shared among processes, decoded.
+    """Rows of a source, sharded, filtered, shuffled, shared among processes, decoded.
 
     A process decodes its own row of each group of world_size rows. A worker's last group, if it is not complete, is the
     rest: every process decodes all of it.
@@ -71,10 +74,8 @@ class RowStream(IterableDataset):
     resized: bool
     epoch: int | None = 0
 
-    def __init__(self, rows, image_column, label_column, attributes, keep, shuffle_buffer, seed, rank, world_size):
-        self.rows, self.image_column, self.label_column = rows, image_column, label_column
-        self.attributes = attributes
-        self.numbers = {label: i for i, label in enumerate(keep)} if keep else None
+    def __init__(self, source: Folder | Table, shuffle_buffer: int, seed: int, rank: int, world_size: int):
+        self.source = source
         self.shuffle_buffer, self.seed, self.rank, self.world_size = shuffle_buffer, seed, rank, world_size
 
     def first(self, described: str) -> Image.Image:
@@ -122,17 +123,15 @@ class RowStream(IterableDataset):
 
         Shuffled here: `datasets` shuffles with threads, after which it sleeps five seconds when a parquet stream ends.
         """
-        shards = np.arange(self.rows.num_shards)[worker::num_workers]
+        shards = np.arange(self.source.num_shards)[worker::num_workers]
         shuffled = epoch is not None and self.shuffle_buffer > 0
         if shuffled:
             random = np.random.default_rng((self.seed, epoch, worker))
             random.shuffle(shards)
         buffer = []
         for shard in shards:
-            # In batches: `datasets` takes ten times as long row by row.
-            for batch in self.rows.shard(self.rows.num_shards, int(shard)).iter(CHUNK):
-                rows = zip(batch[self.image_column], self._labels(batch), self._attributes(batch), strict=True)
-                buffer += rows if self.numbers is None else [row for row in rows if row[1] is not None]
+            for images, labels, attributes in self.source.batches(int(shard), CHUNK):
+                buffer += [row for row in zip(images, labels, attributes, strict=True) if row[1] is not None]
                 if not shuffled:
                     yield from buffer
                     buffer = []
@@ -145,43 +144,8 @@ class RowStream(IterableDataset):
             random.shuffle(buffer)
         yield from buffer
 
-    def _labels(self, batch: dict) -> list[int | None]:
-        """Labels by their new numbers; None for a class that is not wanted."""
-        if self.label_column is None:
-            return [0] * len(batch[self.image_column])
-        labels = batch[self.label_column]
-        if self.numbers is not None:
-            return [self.numbers.get(label) for label in labels]
-        if None in labels or min(labels) < 0:
-            raise UserError(
-                f"The column {self.label_column} has no label for some images: choose the labelled ones with --classes, or "
-                "remove the others from the dataset."
-            )
-        return labels
-
-    def _attributes(self, batch: dict) -> list[tuple[bool, ...]]:
-        """The attributes of each row, as many as are asked for."""
-        for name in self.attributes:
-            if None in batch[name]:
-                raise UserError(f"The column {name} has no value for some images: leave it out of the attributes.")
-        if not self.attributes:
-            return [()] * len(batch[self.image_column])
-        return list(zip(*(batch[name] for name in self.attributes), strict=True))
-
-    def _open_image(self, value: dict | None) -> Image.Image:
-        if value is None:
-            raise UserError(f"The column {self.image_column} has rows without an image: remove them from the dataset.")
-        name = value.get("path") or "an image of the dataset"
-        data = value["bytes"]
-        if data is None:
-            try:
-                with fsspec.open(value["path"], "rb") as file:
-                    data = file.read()
-            except (OSError, ValueError) as error:
-                raise UserError(
-                    f"{name} cannot be read as an image ({first_line(error)}): repair or remove it."
-                ) from error
-        return read_image(data, name)
+    def _open_image(self, value: dict | bytes | None) -> Image.Image:
+        return read_image(*self.source.read(value))
 
     def _decode(self, value: dict) -> np.ndarray:
         """(C, sample_size, sample_size) uint8."""
@@ -193,7 +157,7 @@ class RowStream(IterableDataset):
         if image.size != (size, size):
             if not self.resize:
                 raise UserError(
-                    f"The images differ in size ({size}x{size} and {image.width}x{image.height}): give one with --resolution."
+                    f"The images differ in size ({size}x{size} and {image.width}x{image.height}): give one with `sample_size`."
                 )
             image = make_square(image, size, self.fit)
         array = np.asarray(image)

@@ -1,70 +1,101 @@
-"""A source by its name to a stream of undecoded rows, and which of its columns mean what."""
+"""A source by its name to rows: what it is, which of its columns mean what, and the bytes behind an image."""
 
 from __future__ import annotations
 
+import random
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import datasets
 from huggingface_hub import HfApi
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, RepositoryNotFoundError
-from PIL import Image
+from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
 
 from .. import zoo
 from ..errors import UserError
 from ..retries import retry
-from .listing import IMAGE_SUFFIXES
+from .archives import archive_suffix, read_place
+from .columns import Rows, class_numbers, find_attributes, first_line
+from .files import HUB_ATTEMPTS, HubFiles, LocalFiles
+from .listing import File, Listing, arrange, counted, is_junk, is_picture, list_pictures
+from .tables import TABLE_SUFFIXES, Table, holds_images, is_saved_dataset, open_saved, open_table
 
-# How often the Hub is asked for what a dataset consists of; while it streams, `datasets` tries again itself.
-HUB_ATTEMPTS = 4
-ALL_ATTRIBUTES = "all"
 
+def open_source(source: str, split: str, config_name: str | None, revision: str | None = None) -> Folder | Table:
+    """One split of a dataset, its columns not chosen yet.
 
-def open_source(source: str, split: str, config_name: str | None) -> datasets.IterableDataset:
-    """The undecoded stream of one split."""
-    arguments = {"path": source}
+    Raises:
+        UserError: there is no such dataset, split or configuration, or it leads out of its own files.
+    """
     built_in = zoo.sample_folder(source)
+    local = Path(source)
     if built_in is not None:
-        arguments = {"path": str(built_in)}
-    elif Path(source).is_dir():
-        files = [path for path in Path(source).rglob("*") if path.is_file()]
-        if not any(path.suffix in (".parquet", ".arrow", ".tar") for path in files):
-            if not any(path.suffix.lower() in IMAGE_SUFFIXES for path in files):
-                raise UserError(
-                    f"The folder {source} has neither images ({', '.join(IMAGE_SUFFIXES)}) nor parquet files."
-                )
-            arguments = {"path": "imagefolder", "data_dir": source}
-    elif source.startswith(zoo.SAMPLE_PREFIX):
+        return open_table(source, str(built_in), split, config_name, LocalFiles(built_in))
+    try:
+        exists = local.exists()
+    except (OSError, ValueError):
+        exists = False
+    if exists and revision is not None:
+        raise UserError(f"{source!r} is on this machine: `revision` names a commit, branch or tag on the Hub.")
+    if exists and local.is_dir():
+        return _open_folder(source, local, split, config_name)
+    if exists:
+        return _open_file(source, local, split)
+    if source.startswith(zoo.SAMPLE_PREFIX):
         raise UserError(f"There is no built-in sample {source!r}: {', '.join(zoo.sample_names())}.")
-    elif not re.fullmatch(r"[\w.-]+/[\w.-]+", source) or source.startswith("."):
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+", source) or source.startswith("."):
         raise UserError(
             f"{source!r} is neither a folder here, nor a Hub id like 'ylecun/mnist', nor a built-in sample."
         )
-    else:
-        _check_hub(source)
+    return _open_on_hub(source, split, config_name, revision)
+
+
+def _open_folder(source: str, folder: Path, split: str, config_name: str | None) -> Folder | Table:
+    if is_saved_dataset(folder):
+        return open_saved(source, folder, split)
+    names = [
+        (path.relative_to(folder).as_posix(), path)
+        for path in folder.rglob("*")
+        if path.suffix.lower() in TABLE_SUFFIXES
+    ]
+    tables = [path for name, path in names if not is_junk(name) and path.is_file()]
+    if not tables:
+        return Folder(source, list_pictures(source), split)
     try:
-        splits = retry(
-            lambda: datasets.load_dataset(**arguments, name=config_name, streaming=True), attempts=HUB_ATTEMPTS
-        )
-    except (OSError, HfHubHTTPError) as error:
-        raise UserError(f"The dataset {source!r} cannot be read: {first_line(error)}") from error
-    except ValueError as error:
-        raise UserError(f"The dataset {source!r} cannot be opened: {first_line(error)}") from error
-    if split not in splits:
-        raise UserError(f"The dataset {source!r} has no split {split!r}: it has {', '.join(splits)}.")
-    rows = splits[split]
-    if rows.features is None:
+        listing = list_pictures(source)
+    except UserError:
+        # It has tables and no images, or no order among these.
+        listing = None
+    declared = LocalFiles(folder).declared()
+    if listing is None or declared:
+        return open_table(source, str(folder.resolve()), split, config_name, LocalFiles(folder))
+    if any(map(holds_images, tables)):
         raise UserError(
-            f"The dataset {source!r} does not declare its columns: save it as parquet with an Image column."
+            f"{source!r} holds {counted(sum(map(len, listing.splits.values())), 'image')} and also {tables[0].name} with "
+            "images of its own: give that file, or a folder with one of the two."
         )
-    return rows
+    return Folder(source, listing, split)
 
 
-def _check_hub(source: str) -> None:
-    """Ask the Hub once whether it has a dataset: load_dataset would try for half a minute before it said no."""
+def _open_file(source: str, path: Path, split: str) -> Folder | Table:
+    if path.suffix.lower() in TABLE_SUFFIXES:
+        return open_table(source, str(path.resolve()), split, None, LocalFiles(path.parent))
+    if archive_suffix(path.name):
+        return Folder(source, list_pictures(source), split)
+    if is_picture(path.name):
+        raise UserError(f"{source!r} is a single image: give the folder that it lies in.")
+    raise UserError(
+        f"{source!r} is a file of another kind: give a folder of images, a .zip or .tar of them, or parquet."
+    )
+
+
+def _open_on_hub(source: str, split: str, config_name: str | None, revision: str | None) -> Folder | Table:
+    """Ask the Hub once what a dataset holds: load_dataset would try for half a minute before it said that there is none."""
     try:
-        retry(lambda: HfApi().dataset_info(source, timeout=15), attempts=HUB_ATTEMPTS)
+        info = retry(lambda: HfApi().dataset_info(source, revision=revision, timeout=15), attempts=HUB_ATTEMPTS)
+    except RevisionNotFoundError as error:
+        raise UserError(
+            f"The dataset {source!r} has no revision {revision!r}: give a commit, branch or tag."
+        ) from error
     except (RepositoryNotFoundError, HFValidationError) as error:
         raise UserError(
             f"The Hub has no dataset {source!r} that you may read: check the id and, if it is private, HF_TOKEN."
@@ -75,81 +106,111 @@ def _check_hub(source: str) -> None:
             f"The dataset {source!r} cannot be reached on the Hub ({type(error).__name__}): check the network, or give a "
             f"folder or {zoo.sample_names()[-1]!r}."
         ) from error
+    names = [file.rfilename for file in info.siblings or [] if not is_junk(file.rfilename)]
+    files = HubFiles(source, info.sha)
+    if not any(name.lower().endswith((*TABLE_SUFFIXES, ".tar")) for name in names):
+        if any(map(is_picture, names)):
+            listed = [File(name, ("hub", source, info.sha, name)) for name in names]
+            return Folder(source, arrange(source, listed, read=read_image_file), split, info.sha)
+        archives = [name for name in names if archive_suffix(name)]
+        if len(archives) == 1:
+            return Folder(source, list_pictures(files.download(archives[0])), split, info.sha)
+    return open_table(source, source, split, config_name, files)
 
 
-def find_column(rows, wanted: str | None, kind: type, preferred: tuple[str, ...], source: str, flag: str) -> str:
-    """The column of a type: the wanted one, the only one, or the first with a usual name."""
-    names = [name for name, feature in rows.features.items() if isinstance(feature, kind)]
-    if wanted is not None:
-        if wanted not in names:
-            listed = ", ".join(names) or "none"
-            raise UserError(
-                f"{source!r} has no {kind.__name__} column {wanted!r}: its {kind.__name__} columns are {listed}."
-            )
-        return wanted
-    usual = [name for name in preferred if name in names]
-    if usual or len(names) == 1:
-        return (usual or names)[0]
-    if not names:
-        raise UserError(f"{source!r} has no image column: its columns are {', '.join(rows.features)}.")
-    raise UserError(f"{source!r} has several image columns: choose one of {', '.join(names)} with {flag}.")
+def read_image_file(place) -> bytes:
+    """The bytes of a file, here or on the Hub, or of a member of an archive."""
+    if isinstance(place, tuple) and place[0] == "hub":
+        _, repo_id, commit, name = place
+        return Path(HubFiles(repo_id, commit).download(name)).read_bytes()
+    return read_place(place)
 
 
-def find_label(rows, wanted: str | None, source: str) -> str | None:
-    """The label column, or None if there is none. Booleans count as two classes, but only when asked for."""
-    if wanted is None:
-        labels = [name for name, feature in rows.features.items() if isinstance(feature, datasets.ClassLabel)]
-        usual = [name for name in ("label", "labels") if name in labels]
-        return (usual or labels or [None])[0]
-    feature = rows.features.get(wanted)
-    if isinstance(feature, datasets.ClassLabel) or getattr(feature, "dtype", None) == "bool":
-        return wanted
-    legal = [
-        n for n, f in rows.features.items() if isinstance(f, datasets.ClassLabel) or getattr(f, "dtype", "") == "bool"
-    ]
-    raise UserError(
-        f"{source!r} has no label column {wanted!r}: --label_column takes {', '.join(legal) or 'nothing here'}."
-    )
+class Folder:
+    """One split of a folder or an archive of images. Each image is a shard, so that any number of workers shares them.
 
+    Attributes:
+        class_names: names of the labels in order; empty if the data has no labels.
+        attribute_names: names of the attributes in order.
+        label_columns: what could be given as label column.
+        summary: what there is and what is left out, in a line.
+        fingerprint: of the data: other data has another one.
+        num_images: how many there are.
+    """
 
-def find_attributes(rows, wanted: Sequence[str] | str | None, source: str) -> list[str]:
-    """The boolean columns that are wanted, in their order; "all", alone or in a list, means every one."""
-    known = [name for name, feature in rows.features.items() if getattr(feature, "dtype", None) == "bool"]
-    wanted = [wanted] if isinstance(wanted, str) else list(dict.fromkeys(wanted or []))
-    if wanted == [ALL_ATTRIBUTES] and known:
-        return known
-    wrong = [name for name in wanted if name not in known]
-    if wrong:
-        has = f"its boolean columns are {', '.join(known)}" if known else "it has no boolean column at all"
-        raise UserError(f"{source!r} has no attribute {wrong[0]!r}: {has}.")
-    return wanted
+    def __init__(self, name: str, listing: Listing, split: str, commit: str | None = None):
+        self.name, self._listing, self._split = name, listing, split
+        self._pictures = listing.pictures(split)
+        self._commit = commit
 
+    def select(
+        self,
+        image_column: str | None,
+        label_column: str | None,
+        classes: Sequence[str] | None,
+        attributes: Sequence[str] | str | None,
+    ) -> None:
+        """Choose what of each image counts.
 
-def class_names_of(rows, label_column: str | None) -> list[str]:
-    if label_column is None:
-        return []
-    feature = rows.features[label_column]
-    return list(feature.names) if isinstance(feature, datasets.ClassLabel) else [f"not {label_column}", label_column]
+        Raises:
+            UserError: there is no such column or class.
+        """
+        if image_column not in (None, "image"):
+            raise UserError(f"{self.name!r} is a folder of images: it has no columns, and needs no image column.")
+        listing = self._listing
+        # `datasets` calls the folders of classes so.
+        if label_column is not None and not (label_column == "label" not in listing.columns and listing.class_names):
+            listing = listing.labelled_by(label_column)
+        self._pictures = listing.pictures(self._split)
+        self.label_columns = list(listing.columns)
+        self.summary = listing.summary(self._split)
+        self.fingerprint = self._commit or listing.fingerprint(self._split)
+        has_labels = any(picture.class_name is not None for picture in self._pictures)
+        names = listing.class_names if has_labels else []
+        self.attribute_names = find_attributes(self._boolean_columns(), attributes, self.name)
+        keep = class_numbers(classes, names, self.name)
+        self.class_names = [names[i] for i in keep] if keep else names
+        self._numbers = {name: i for i, name in enumerate(self.class_names)}
+        if keep:
+            self._pictures = tuple(picture for picture in self._pictures if picture.class_name in self._numbers)
 
+    def _boolean_columns(self) -> list[str]:
+        names = [picture.name for picture in self._pictures]
+        return [
+            column
+            for column, values in self._listing.columns.items()
+            if all(isinstance(values.get(name), bool) for name in names)
+        ]
 
-def class_numbers(classes: Sequence[str] | None, names: list[str], source: str) -> list[int] | None:
-    if not classes:
-        return None
-    if not names:
-        raise UserError(f"{source!r} has no labels, so --classes cannot choose among them.")
-    wrong = [name for name in classes if name not in names]
-    if wrong:
-        raise UserError(f"{source!r} has no class {wrong[0]!r}: its classes are {', '.join(names)}.")
-    return [names.index(name) for name in dict.fromkeys(classes)]
+    def limit(self, count: int, seed: int) -> None:
+        """Keep so many images, chosen at random, in their order."""
+        if count < len(self._pictures):
+            chosen = sorted(random.Random(seed).sample(range(len(self._pictures)), count))
+            self._pictures = tuple(self._pictures[i] for i in chosen)
 
+    @property
+    def num_images(self) -> int:
+        return len(self._pictures)
 
-def choose_size(first: Image.Image, sample_size: int | None) -> int:
-    if sample_size is not None:
-        return sample_size
-    if first.width != first.height:
-        raise UserError(f"The images are {first.width}x{first.height}, not square: give a size with --resolution.")
-    return first.width
+    @property
+    def num_shards(self) -> int:
+        return len(self._pictures)
 
+    def batches(self, shard: int, size: int) -> Iterator[Rows]:
+        """Undecoded images, labels and attributes of a shard, at most `size` at a time."""
+        picture = self._pictures[shard]
+        label = self._numbers.get(picture.class_name, 0)
+        attributes = tuple(self._listing.columns[name][picture.name] for name in self.attribute_names)
+        yield [{"bytes": None, "path": picture.name, "place": picture.place}], [label], [attributes]
 
-def first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+    def read(self, image: dict) -> tuple[bytes, str]:
+        """The bytes of an image and what to call it.
+
+        Raises:
+            UserError: they cannot be read.
+        """
+        name = image["path"]
+        try:
+            return read_image_file(image["place"]), name
+        except (OSError, ValueError) as error:
+            raise UserError(f"{name} cannot be read as an image ({first_line(error)}): repair or remove it.") from error

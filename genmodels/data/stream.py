@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-import datasets
 import numpy as np
 import torch
+from PIL import Image
 from torch.utils.data import DataLoader
 
 from ..errors import UserError
 from ..images import FITS
 from .rows import Chunk, RowStream, detach_worker, start_loader
-from .sources import choose_size, class_names_of, class_numbers, find_attributes, find_column, find_label, open_source
+from .sources import open_source
 
 
 def load_images(
@@ -24,10 +24,12 @@ def load_images(
     *,
     split: str = "train",
     config_name: str | None = None,
+    revision: str | None = None,
     batch_size: int = 64,
     image_column: str | None = None,
     label_column: str | None = None,
     classes: Sequence[str] | None = None,
+    max_samples: int | None = None,
     attributes: Sequence[str] | str | None = None,
     sample_size: int | None = None,
     num_channels: int | None = None,
@@ -43,13 +45,17 @@ def load_images(
     """Open a stream of images.
 
     Args:
-        source: a Hub id ("ylecun/mnist"), a local dataset folder, a folder of images (sub-folders are classes), or a
-            built-in sample ("zoo:mnist-sample").
+        source: a Hub id ("ylecun/mnist"); a folder of images, whose folders are classes, or a .zip or .tar of one; a dataset
+            folder, a parquet file or what save_to_disk wrote; or a built-in sample ("zoo:mnist-sample"). Of a folder, folders
+            train, validation and test at the top are splits.
         split: "train", "test", or what the dataset calls it.
         config_name: the dataset's configuration, if it has several.
+        revision: commit, branch or tag of a dataset on the Hub.
         batch_size: images in a batch.
-        image_column, label_column: by default found by their types.
+        image_column: by default found by its type.
+        label_column: text, integers or booleans; by default a column that declares its classes, or the folders.
         classes: class names to keep; the labels are then renumbered in this order. By default all.
+        max_samples: use so many images: of a folder chosen at random by `seed`, of other datasets the first ones.
         attributes: names of boolean columns, which become `attributes` in this order; "all" for every one there is.
         sample_size: side of the images in pixels; by default their own, if they are square.
         num_channels: 1 or 3; by default that of the first image.
@@ -66,35 +72,38 @@ def load_images(
             does not fit.
     """
     if fit not in FITS:
-        raise UserError(f"fit must be one of {', '.join(FITS)}, got {fit!r}.")
-    rows = open_source(source, split, config_name)
+        raise UserError(f"`fit` must be one of {', '.join(FITS)}, got {fit!r}.")
+    rows = open_source(source, split, config_name, revision)
+    rows.select(image_column, label_column, classes, attributes)
+    if max_samples is not None:
+        rows.limit(max_samples, seed)
+    described = f"{source!r}, split {split!r}" + (f", classes {', '.join(classes)}" if classes else "")
+    if rows.num_images == 0:
+        raise UserError(f"There are no images in {described}.")
     if num_workers > max(1, rows.num_shards):
         shards = f"{rows.num_shards} shard" + ("s" if rows.num_shards > 1 else "")
         raise UserError(
-            f"--dataloader_num_workers {num_workers}, but {source!r} (split {split}) has {shards}, and each worker needs "
-            f"one of its own: give at most {rows.num_shards}."
+            f"`num_workers` is {num_workers}, but {source!r} (split {split}) has {shards}, and each worker needs one of its own: "
+            f"give at most {rows.num_shards}."
         )
-    image_column = find_column(rows, image_column, datasets.Image, ("image", "img"), source, "--image_column")
-    label_column = find_label(rows, label_column, source)
-    names = class_names_of(rows, label_column)
-    keep = class_numbers(classes, names, source)
-    attributes = find_attributes(rows, attributes, source)
-    columns = dict.fromkeys([image_column, *([label_column] if label_column else []), *attributes])
-    rows = rows.select_columns(list(columns)).cast_column(image_column, datasets.Image(decode=False))
-    stream = RowStream(rows, image_column, label_column, attributes, keep, shuffle_buffer, seed, rank, world_size)
-    first = stream.first(f"{source!r}, split {split!r}" + (f", classes {', '.join(classes)}" if classes else ""))
+    stream = RowStream(rows, shuffle_buffer, seed, rank, world_size)
+    first = stream.first(described)
     stream.sample_size = choose_size(first, sample_size)
     stream.num_channels = num_channels or (1 if first.mode in ("1", "L", "LA", "I;16", "I", "F") else 3)
     stream.fit, stream.resize = fit, sample_size is not None
     stream.resized = first.size != (stream.sample_size, stream.sample_size)
     return ImageStream(
-        stream,
-        class_names=[names[i] for i in keep] if keep else names,
-        batch_size=batch_size,
-        random_flip=random_flip,
-        num_workers=num_workers,
-        cache_gb=cache_gb,
+        stream, batch_size=batch_size, random_flip=random_flip, num_workers=num_workers, cache_gb=cache_gb
     )
+
+
+def choose_size(first: Image.Image, sample_size: int | None) -> int:
+    """The side of the images in pixels: as asked for, or that of the first one, if it is square."""
+    if sample_size is not None:
+        return sample_size
+    if first.width != first.height:
+        raise UserError(f"The images are {first.width}x{first.height}, not square: give a size with `sample_size`.")
+    return first.width
 
 
 class ImageStream:
@@ -103,6 +112,10 @@ class ImageStream:
     Attributes:
         class_names: names of the labels in order; empty if the data has no labels.
         attribute_names: names of the attributes in order; empty if none were asked for.
+        label_columns: columns that could be given as `label_column`.
+        num_images: how many images there are, in all processes; None if that is unknown before they are read.
+        summary: of a folder or archive, what it holds and what is left out, in a line; else None.
+        fingerprint: other data has another one; the commit of a dataset on the Hub; None if unknown.
         sample_size, num_channels: shape of the images.
         resized: whether the first image is of another size in the dataset.
         batch_size: images in a batch.
@@ -111,13 +124,15 @@ class ImageStream:
     def __init__(
         self,
         rows: RowStream,
-        class_names: list[str],
         batch_size: int,
         random_flip: bool,
         num_workers: int,
         cache_gb: float,
     ):
-        self.class_names, self.attribute_names = class_names, list(rows.attributes)
+        source = rows.source
+        self.class_names, self.attribute_names = source.class_names, source.attribute_names
+        self.label_columns, self.num_images = source.label_columns, source.num_images
+        self.summary, self.fingerprint = source.summary, source.fingerprint
         self.sample_size, self.num_channels = rows.sample_size, rows.num_channels
         self.resized = rows.resized
         self.batch_size = batch_size

@@ -20,10 +20,11 @@ from pathlib import Path
 
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
+from ..data.archives import place_bytes, read_place
+from ..data.listing import Listing, Picture, list_pictures, printable, readable
 from ..errors import UserError
 from ..retries import retry
 
-SPLITS = {"train": "train", "test": "test", "validation": "validation", "val": "validation"}
 # One download of a shard should neither take minutes nor be one of thousands.
 SHARD_BYTES = 256 * 2**20
 # Below so many images another shard, and with it another worker, gains nothing.
@@ -54,14 +55,6 @@ Train on it:
 
 
 @dataclass(frozen=True)
-class Picture:
-    """One image file: where it lies, and the name of its class, None without classes."""
-
-    path: Path
-    class_name: str | None
-
-
-@dataclass(frozen=True)
 class PushedDataset:
     """What `push_dataset` made: its address, and the names of its classes."""
 
@@ -69,64 +62,26 @@ class PushedDataset:
     class_names: list[str]
 
 
-def find_pictures(folder: Path) -> dict[str, list[Picture]]:
-    """The image files of a folder by split, in the order of their names.
-
-    Folders named train, test, validation or val at the top are splits; the next level of folders is classes.
+def list_published(folder: Path) -> Listing:
+    """The images of a folder or an archive as `list_pictures` finds them, all of which may be published.
 
     Raises:
-        UserError: there is no such folder, it holds no images, or some images lie in class folders and others beside them.
+        UserError: there are none, their classes differ between splits, or a link leads out of the folder.
     """
-    if not folder.is_dir():
-        raise UserError(f"There is no folder {str(folder)!r}: push-dataset takes a folder of images.")
-    tops = [path for path in sorted(folder.iterdir()) if path.is_dir() and not path.name.startswith(".")]
-    has_splits = bool(tops) and all(path.name.lower() in SPLITS for path in tops) and not _images_in(folder, deep=False)
-    roots: dict[str, Path] = {}
-    for path in tops if has_splits else [folder]:
-        split = SPLITS[path.name.lower()] if has_splits else "train"
-        if split in roots:
-            raise UserError(f"{str(folder)!r} has the split {split} twice, {roots[split].name} and {path.name}.")
-        roots[split] = path
-    found = {split: _pictures_in(root) for split, root in roots.items()}
-    if not found.get("train"):
-        from ..data.listing import IMAGE_SUFFIXES
-
+    listing = list_pictures(str(folder))
+    if listing.leads_out is not None:
         raise UserError(
-            f"{str(folder)!r} holds no images to train on ({', '.join(IMAGE_SUFFIXES)}): give a folder of images, or of "
-            "folders by class."
+            f"{str(folder)!r} holds the link {printable(listing.leads_out)!r}, which leads out of it: put a copy in its place, "
+            "or remove it; nothing was pushed."
         )
-    labelled = {split: {picture.class_name for picture in pictures} - {None} for split, pictures in found.items()}
-    names = labelled["train"]
-    for split, others in labelled.items():
-        if bool(others) != bool(names) or not others <= names:
-            unknown = f"the classes {', '.join(sorted(others - names))}, which train lacks" if others else "no classes"
-            raise UserError(f"The split {split} of {str(folder)!r} has {unknown}: every split needs those of train.")
-    return {split: pictures for split, pictures in found.items() if pictures}
-
-
-def _images_in(folder: Path, deep: bool) -> list[Path]:
-    from ..data.listing import IMAGE_SUFFIXES
-
-    paths = folder.rglob("*") if deep else folder.iterdir()
-    return sorted(
-        path
-        for path in paths
-        if path.suffix.lower() in IMAGE_SUFFIXES
-        and path.is_file()
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    )
-
-
-def _pictures_in(root: Path) -> list[Picture]:
-    """The images below `root`; the first level of folders names classes."""
-    beside = _images_in(root, deep=False)
-    inside = [path for path in _images_in(root, deep=True) if path.parent != root]
-    if beside and inside:
-        raise UserError(
-            f"{str(root)!r} holds {len(beside)} images beside folders of images, first {beside[0].name!r}: move them into a "
-            "class folder, or the folders' images up."
-        )
-    return [Picture(path, path.relative_to(root).parts[0]) for path in inside] or [Picture(p, None) for p in beside]
+    for split in listing.splits:
+        has_classes = {picture.class_name is not None for picture in listing.pictures(split)}
+        if has_classes != {bool(listing.class_names)}:
+            has = (
+                "classes, which train lacks" if True in has_classes else "no classes: every split needs those of train"
+            )
+            raise UserError(f"The split {split} of {str(folder)!r} has {has}.")
+    return listing
 
 
 def hold_out(pictures: list[Picture], share: float) -> tuple[list[Picture], list[Picture]]:
@@ -158,20 +113,20 @@ def read_picture(picture: Picture, resolution: int | None, fit: str, keep_metada
     from ..images import make_square
 
     try:
-        data = picture.path.read_bytes()
+        data = read_place(picture.place)
         image = Image.open(io.BytesIO(data))
         image.load()
         tells_place = bool(image.getexif().get_ifd(ExifTags.IFD.GPSInfo))
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise UserError(
-            f"{str(picture.path)!r} cannot be read as an image ({reason}): repair or remove it; nothing was pushed."
+            f"{printable(picture.name)!r} cannot be read as an image ({reason}): repair or remove it; nothing was pushed."
         ) from error
     if resolution is None:
         if tells_place and not keep_metadata:
             raise UserError(
-                f"{str(picture.path)!r} says where it was taken (GPS): --resolution SIZE publishes images without metadata, "
-                "--keep_metadata publishes it as it is; nothing was pushed."
+                f"{printable(picture.name)!r} says where it was taken (GPS): --resolution SIZE publishes images without "
+                "metadata, --keep_metadata publishes it as it is; nothing was pushed."
             )
         return data
     # The camera's note on which side is up goes with the metadata.
@@ -211,7 +166,7 @@ def write_shards(
         features["label"] = datasets.ClassLabel(names=class_names)
     schema = datasets.Features(features).arrow_schema
     pictures = random.Random(0).sample(pictures, len(pictures))
-    size = sum(picture.path.stat().st_size for picture in pictures)
+    size = sum(place_bytes(picture.place) for picture in pictures)
     if resolution is not None:
         # Before it is known how well they compress: at most three bytes a pixel.
         size = min(size, 3 * resolution**2 * len(pictures))
@@ -230,10 +185,13 @@ def write_shards(
 def _rows(
     pictures: list[Picture], class_names: list[str], resolution: int | None, fit: str, keep_metadata: bool
 ) -> Iterator[dict]:
+    numbers = {name: i for i, name in enumerate(class_names)}
     for picture in pictures:
         data = read_picture(picture, resolution, fit, keep_metadata)
-        name = picture.path.name if resolution is None else f"{picture.path.stem}.png"
-        label = {"label": class_names.index(picture.class_name)} if class_names else {}
+        name = readable(picture.name.rsplit("/", 1)[-1])
+        if resolution is not None:
+            name = f"{Path(name).stem}.png"
+        label = {"label": numbers[picture.class_name]} if class_names else {}
         yield {"image": {"bytes": data, "path": name}, **label}
 
 
@@ -357,7 +315,7 @@ def push_dataset(
     """Turn a folder of images into a dataset on the Hub, in one commit.
 
     Args:
-        folder: images, or folders by class; below train, test and validation if there are such.
+        folder: images, or folders by class, below train, test and validation if there are such; or a .zip or .tar of them.
         repo_id: "name/dataset".
         private: make the repository private if it is new.
         replace: put the new data in the place of what the dataset holds.
@@ -372,12 +330,14 @@ def push_dataset(
     """
     from .push import check_rights, push_folder
 
-    splits = find_pictures(folder)
+    listing = list_published(folder)
+    print(listing.summary())
+    splits = {split: list(pictures) for split, pictures in listing.splits.items()}
     if test_share and "test" in splits:
         raise UserError(f"{str(folder)!r} has a test split already: leave --test_share out.")
     if test_share:
         splits["train"], splits["test"] = hold_out(splits["train"], test_share)
-    class_names = sorted({picture.class_name for picture in splits["train"]} - {None})
+    class_names = listing.class_names
     check_rights(repo_id, private=private, repo_type="dataset")
     flags = [
         *(["--private"] if private else []),

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from accelerate import Accelerator
 
-from ..errors import UserError
+from ..errors import UserError, in_flags
 from ..models.dcgan import UPSAMPLINGS
 from ..privacy import redact_argument
 from .checkpoints import find_checkpoint
@@ -391,7 +391,7 @@ def run_main(main: Callable[[], None]) -> None:
     try:
         main()
     except UserError as error:
-        raise SystemExit(f"{Path(sys.argv[0]).name}: error: {error}") from None
+        raise SystemExit(f"{Path(sys.argv[0]).name}: error: {in_flags(error)}") from None
     except KeyboardInterrupt:
         raise SystemExit("Stopped; --resume_from_checkpoint latest goes on from the last checkpoint.") from None
     except OSError as error:

@@ -15,12 +15,12 @@ from huggingface_hub import HfApi, hf_hub_download
 from PIL import ExifTags, Image
 
 from genmodels.data import load_images
+from genmodels.data.listing import Picture
 from genmodels.errors import UserError
 from genmodels.hub import push_dataset as module
 from genmodels.hub.push_dataset import (
-    Picture,
-    find_pictures,
     hold_out,
+    list_published,
     read_picture,
     size_category,
     write_shards,
@@ -45,69 +45,59 @@ def photos(tmp_path) -> Path:
     return tmp_path / "photos"
 
 
+def picture_of(path: Path) -> Picture:
+    """One image file without a class."""
+    return Picture(path.name, None, str(path))
+
+
 def brightness(rows) -> list[int]:
     return [int(np.asarray(row["image"])[0, 0, 0]) for row in rows]
-
-
-def test_classes_are_folders_and_hidden_files_stay(photos):
-    (split,) = find_pictures(photos).items()
-    assert split[0] == "train"
-    assert Counter(picture.class_name for picture in split[1]) == {"cat": 30, "dog": 20}
-
-
-def test_split_folders_are_splits(tmp_path):
-    for split, count in (("train", 3), ("test", 2), ("val", 1)):
-        for i in range(count):
-            save_image(tmp_path / split / "cat" / f"{i}.png", i)
-    assert {split: len(pictures) for split, pictures in find_pictures(tmp_path).items()} == {
-        "test": 2,
-        "train": 3,
-        "validation": 1,
-    }
-
-
-def test_a_class_called_train_is_a_class_beside_others(tmp_path):
-    save_image(tmp_path / "train" / "a.png", 1)
-    save_image(tmp_path / "bus" / "a.png", 2)
-    assert [picture.class_name for picture in find_pictures(tmp_path)["train"]] == ["bus", "train"]
 
 
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ([], "holds no images to train on"),
-        (["test/a/0.png"], "holds no images to train on"),
-        (["0.png", "cat/1.png"], "holds 1 images beside folders of images, first '0.png'"),
         (["train/cat/0.png", "test/dog/1.png"], "has the classes dog, which train lacks"),
         (["train/cat/0.png", "test/1.png"], "has no classes: every split needs those of train"),
-        (["val/cat/0.png", "validation/cat/1.png", "train/cat/2.png"], "has the split validation twice"),
+        (["train/0.png", "test/dog/1.png"], "has the classes dog, which train lacks"),
     ],
 )
-def test_folders_of_no_use_get_a_sentence(tmp_path, files, message):
+def test_splits_are_published_with_equal_classes(tmp_path, files, message):
     for i, file in enumerate(files):
         save_image(tmp_path / file, i)
     with pytest.raises(UserError, match=message):
-        find_pictures(tmp_path)
+        list_published(tmp_path)
 
 
-def test_a_missing_folder_gets_a_sentence(tmp_path):
-    with pytest.raises(UserError, match="There is no folder"):
-        find_pictures(tmp_path / "nothing")
+@pytest.mark.parametrize("link", ["cat/private.png", "cat"])
+def test_links_that_lead_out_of_the_folder_are_not_published(tmp_path, link):
+    save_image(tmp_path / "photos" / "dog" / "1.png", 1)
+    save_image(tmp_path / "home" / "private.png", 2)
+    (tmp_path / "photos" / link).parent.mkdir(exist_ok=True)
+    (tmp_path / "photos" / link).symlink_to(tmp_path / "home" / ("private.png" if link.endswith("png") else ""))
+    with pytest.raises(UserError, match=f"holds the link '{link}', which leads out of it"):
+        list_published(tmp_path / "photos")
+
+
+def test_links_within_the_folder_are_published(tmp_path):
+    save_image(tmp_path / "photos" / "dog" / "1.png", 1)
+    (tmp_path / "photos" / "dog" / "2.png").symlink_to(tmp_path / "photos" / "dog" / "1.png")
+    assert len(list_published(tmp_path / "photos").pictures("train")) == 2
 
 
 def test_hold_out_takes_its_share_of_every_class():
-    pictures = [Picture(Path(f"{name}{i}"), name) for name, n in (("a", 40), ("b", 5)) for i in range(n)]
+    pictures = [Picture(f"{name}{i}", name, f"{name}{i}") for name, n in (("a", 40), ("b", 5)) for i in range(n)]
     train, test = hold_out(pictures, 0.1)
     assert Counter(picture.class_name for picture in test) == {"a": 4, "b": 1}
     assert sorted([*train, *test], key=str) == sorted(pictures, key=str)
     assert hold_out(pictures, 0.1) == (train, test)
     with pytest.raises(UserError, match="leaves no training image of 1 in class 'c'"):
-        hold_out([*pictures, Picture(Path("c"), "c")], 0.1)
+        hold_out([*pictures, Picture("c", "c", "c")], 0.1)
 
 
 def test_shards_mix_the_classes_and_are_the_same_each_time(photos, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "SHARD_IMAGES", 10)
-    pictures = find_pictures(photos)["train"]
+    pictures = list_published(photos).pictures("train")
     contents = []
     for name in ("once", "again"):
         (tmp_path / name).mkdir()
@@ -125,7 +115,7 @@ def test_shards_mix_the_classes_and_are_the_same_each_time(photos, tmp_path, mon
 
 def test_files_are_published_as_they_are(tmp_path):
     path = save_image(tmp_path / "a.jpg", 100, quality=31)
-    assert read_picture(Picture(path, None), None, "crop", False) == path.read_bytes()
+    assert read_picture(picture_of(path), None, "crop", False) == path.read_bytes()
 
 
 def with_place(path: Path, **tags: int) -> Path:
@@ -138,10 +128,10 @@ def with_place(path: Path, **tags: int) -> Path:
 
 
 def test_the_place_of_a_photo_is_not_published_unasked(tmp_path):
-    picture = Picture(with_place(tmp_path / "a.jpg"), None)
+    picture = picture_of(with_place(tmp_path / "a.jpg"))
     with pytest.raises(UserError, match="says where it was taken"):
         read_picture(picture, None, "crop", keep_metadata=False)
-    assert read_picture(picture, None, "crop", keep_metadata=True) == picture.path.read_bytes()
+    assert read_picture(picture, None, "crop", keep_metadata=True) == Path(picture.place).read_bytes()
     resized = Image.open(io.BytesIO(read_picture(picture, 16, "crop", keep_metadata=False)))
     assert resized.size == (16, 16)
     assert not resized.getexif()
@@ -154,7 +144,7 @@ def test_a_photo_taken_sideways_is_turned_up(tmp_path):
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = 6
     left_dark.save(path, exif=exif, quality=95)
-    turned = np.asarray(Image.open(io.BytesIO(read_picture(Picture(path, None), 16, "crop", False))))
+    turned = np.asarray(Image.open(io.BytesIO(read_picture(picture_of(path), 16, "crop", False))))
     assert turned[:7].max() < 30
     assert turned[9:].min() > 225
 
@@ -163,7 +153,7 @@ def test_a_photo_taken_sideways_is_turned_up(tmp_path):
 def test_resized_images_are_grey_or_colour(tmp_path, mode, expected):
     path = tmp_path / ("a.tif" if mode == "CMYK" else "a.png")
     Image.new("RGB", (32, 24), (250, 250, 250)).convert(mode).save(path)
-    image = Image.open(io.BytesIO(read_picture(Picture(path, None), 16, "pad", False)))
+    image = Image.open(io.BytesIO(read_picture(picture_of(path), 16, "pad", False)))
     assert (image.mode, image.size, image.format) == (expected, (16, 16), "PNG")
 
 
@@ -171,7 +161,7 @@ def test_resized_images_are_grey_or_colour(tmp_path, mode, expected):
 def test_an_unreadable_image_is_named(tmp_path, content):
     (tmp_path / "bad.png").write_bytes(content)
     with pytest.raises(UserError, match=r"bad\.png' cannot be read as an image .* nothing was pushed"):
-        read_picture(Picture(tmp_path / "bad.png", None), None, "crop", False)
+        read_picture(picture_of(tmp_path / "bad.png"), None, "crop", False)
 
 
 @pytest.mark.parametrize(
@@ -189,6 +179,7 @@ def test_a_folder_goes_up_and_training_streams_it(hub, photos, tmp_path):
     done = push(hub, tmp_path / "home", str(photos), "alice/photos", "--test_share", "0.2", "--license", "mit")
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [
+        "50 images in 2 classes; 1 file of other kinds left out (.txt)",
         "train: 40 images in 1 shard",
         "test: 10 images in 1 shard",
         f"{hub.endpoint}/datasets/alice/photos",
@@ -212,6 +203,7 @@ def test_a_folder_goes_up_and_training_streams_it(hub, photos, tmp_path):
     read = """
 import torch
 from genmodels.data import load_images
+from genmodels.data.listing import Picture
 stream = load_images("alice/photos", split="test", batch_size=4)
 batches = list(stream.once())
 labels = torch.cat([batch["class_labels"] for batch in batches])
@@ -258,7 +250,7 @@ def test_mistakes_are_known_before_anything_goes_up(hub, photos, tmp_path):
 
 def test_a_pushed_folder_equals_the_folder_itself(photos, tmp_path):
     """What `load_images` reads from the shards is what it reads from the images."""
-    write_shards(find_pictures(photos)["train"], ["cat", "dog"], "train", tmp_path)
+    write_shards(list_published(photos).pictures("train"), ["cat", "dog"], "train", tmp_path)
     pictures = []
     for source in (photos, tmp_path / "data"):
         (batch,) = load_images(str(source), batch_size=50, num_workers=0).once()

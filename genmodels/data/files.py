@@ -1,0 +1,159 @@
+"""The files of a dataset, and nothing else: what a dataset names is opened only if it is one of its own.
+
+A row, a card or a list of data files may name any path and any protocol; `datasets` would follow them through fsspec.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import re
+from pathlib import Path
+
+import yaml
+from huggingface_hub import hf_hub_download
+from huggingface_hub.errors import EntryNotFoundError
+
+from ..errors import UserError
+from ..retries import retry
+
+# How often the Hub is asked for what a dataset consists of; while it streams, `datasets` tries again itself.
+HUB_ATTEMPTS = 4
+# Where a dataset declares its configurations and data files.
+CARD, CARD_DATA = "README.md", ".huggingface.yaml"
+OUTSIDE = "only files of the dataset itself are opened"
+
+
+class DatasetFiles:
+    """The files of one dataset."""
+
+    def text(self, name: str) -> str | None:
+        """A file's text; None if there is no such file."""
+        raise NotImplementedError
+
+    def read(self, path: str) -> bytes:
+        """The bytes of a file of the dataset.
+
+        Raises:
+            UserError: the path leads out of the dataset.
+            OSError: there is no such file.
+        """
+        raise NotImplementedError
+
+    def declared(self) -> dict[str, dict]:
+        """The configurations that the dataset's card declares, by name.
+
+        Raises:
+            UserError: one of them names data files outside of the dataset.
+        """
+        found: dict[str, dict] = {}
+        for name in (CARD, CARD_DATA):
+            text = self.text(name)
+            if text is None:
+                continue
+            block = re.match(r"\A---[ \t]*\r?\n(.*?)\r?\n---[ \t]*(?:\r?\n|\Z)", text, re.DOTALL)
+            block = block[1] if block else text if name == CARD_DATA else ""
+            try:
+                data = yaml.safe_load(block) or {}
+            except yaml.YAMLError as error:
+                raise UserError(f"The {name} of the dataset is no YAML at its head: repair it.") from error
+            configs = data.get("configs") if isinstance(data, dict) else None
+            for config in configs if isinstance(configs, list) else []:
+                if isinstance(config, dict):
+                    for path in _strings([config.get("data_files"), config.get("data_dir")]):
+                        check_declared(path, name)
+                    found[str(config.get("config_name", "default"))] = config
+        return found
+
+
+class LocalFiles(DatasetFiles):
+    """The files of a dataset in a folder of this machine."""
+
+    def __init__(self, root: Path):
+        self._root = os.path.realpath(root)
+
+    def text(self, name: str) -> str | None:
+        path = Path(self._root, name)
+        return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else None
+
+    def read(self, path: str) -> bytes:
+        refuse_protocols(path)
+        real = os.path.realpath(os.path.join(self._root, path))
+        if not self.holds(real):
+            raise UserError(f"The dataset names the image {path!r}, which lies outside of its folder: {OUTSIDE}.")
+        # A pipe or a device would wait for ever.
+        if not os.path.isfile(real):
+            raise FileNotFoundError(f"there is no file {path}")
+        return Path(real).read_bytes()
+
+    def holds(self, path: str) -> bool:
+        """Whether a path is one of the dataset's folder, links resolved."""
+        return os.path.realpath(path).startswith(self._root.rstrip(os.sep) + os.sep)
+
+    def check_data_files(self, paths: list[str]) -> None:
+        """Raise UserError if `datasets` has found data files that are not the dataset's own."""
+        for path in paths:
+            if not os.path.abspath(path).startswith(self._root.rstrip(os.sep) + os.sep):
+                raise UserError(
+                    f"The dataset names the data file {path!r}, which lies outside of its folder: {OUTSIDE}."
+                )
+
+
+class HubFiles(DatasetFiles):
+    """The files of a dataset on the Hub at one commit."""
+
+    def __init__(self, repo_id: str, commit: str):
+        self.repo_id, self.commit = repo_id, commit
+
+    def download(self, name: str) -> str:
+        """The path of a copy of a file here."""
+        return retry(
+            lambda: hf_hub_download(self.repo_id, name, repo_type="dataset", revision=self.commit),
+            attempts=HUB_ATTEMPTS,
+        )
+
+    def text(self, name: str) -> str | None:
+        try:
+            return Path(self.download(name)).read_text(encoding="utf-8", errors="replace")
+        except EntryNotFoundError:
+            return None
+
+    def read(self, path: str) -> bytes:
+        name = path.removeprefix(f"hf://datasets/{self.repo_id}@{self.commit}/")
+        refuse_protocols(name)
+        name = posixpath.normpath(name.replace("\\", "/"))
+        if name.startswith(("/", "..")) or name == ".":
+            raise UserError(f"The dataset names the image {path!r}, which lies outside of it: {OUTSIDE}.")
+        try:
+            return Path(self.download(name)).read_bytes()
+        except EntryNotFoundError as error:
+            raise FileNotFoundError(f"the dataset has no file {name}") from error
+
+    def check_data_files(self, paths: list[str]) -> None:
+        """Raise UserError if `datasets` has found data files that are not the dataset's own."""
+        own = f"hf://datasets/{self.repo_id}@{self.commit}/"
+        for path in paths:
+            if not path.startswith(own) or "::" in path or ".." in path.split("/"):
+                raise UserError(f"The dataset names the data file {path!r}, which lies outside of it: {OUTSIDE}.")
+
+
+def refuse_protocols(path: str) -> None:
+    """Raise UserError if a path asks for more than a file, such as "https://..." or "zip://a.png::b.zip"."""
+    if "::" in path or re.match(r"[A-Za-z][A-Za-z0-9+.-]+:", path) or "\0" in path:
+        raise UserError(f"The dataset names the image {path!r}, an address and no file: {OUTSIDE}.")
+
+
+def check_declared(path: str, card: str) -> None:
+    """Raise UserError if a card names data files that are not below it."""
+    parts = path.replace("\\", "/").split("/")
+    if "::" in path or "://" in path or ":" in parts[0] or ".." in parts or path.startswith(("/", "~", "\\")):
+        raise UserError(f"The {card} of the dataset names the data files {path!r}, outside of it: {OUTSIDE}.")
+
+
+def _strings(value) -> list[str]:
+    """All strings in lists and mappings, the values of these."""
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, dict):
+        return [text for inner in value.values() for text in _strings(inner)]
+    return [text for inner in value for text in _strings(inner)] if isinstance(value, list) else []

@@ -1,0 +1,323 @@
+"""Datasets of rows, in parquet, Arrow or WebDataset files, here or on the Hub: one split as undecoded rows."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import datasets
+from huggingface_hub import constants
+from pyarrow import ArrowInvalid, parquet, types
+
+from ..errors import UserError
+from ..retries import retry
+from .columns import (
+    Rows,
+    class_numbers,
+    declared_classes,
+    feature_of,
+    find_attributes,
+    find_image_column,
+    find_label_column,
+    first_line,
+    found_classes,
+    is_missing,
+    label_columns,
+    values_of,
+)
+from .files import HUB_ATTEMPTS, DatasetFiles
+from .listing import SPLITS
+
+TABLE_SUFFIXES = (".parquet", ".arrow")
+# What `datasets` may read a dataset with; others follow paths of their own or run code.
+READERS = ("parquet", "arrow", "webdataset", "csv", "json")
+# Files that save_to_disk writes.
+SAVED, SAVED_SPLITS = "state.json", "dataset_dict.json"
+LABEL_BATCH = 10_000
+
+
+def open_table(source: str, path: str, split: str, config_name: str | None, files: DatasetFiles) -> Table:
+    """One split of a dataset: a folder, a file of rows, or a repository on the Hub.
+
+    Raises:
+        UserError: it cannot be opened, has no such split or configuration, or names files outside of itself.
+    """
+    declared = files.declared()
+    default = any(config.get("default") for config in declared.values()) or "default" in declared
+    listed = ", ".join(declared)
+    if config_name is None and len(declared) > 1 and not default:
+        raise UserError(f"{source!r} has several configurations: choose one of {listed} with `config_name`.")
+    if config_name is not None and declared and config_name not in declared:
+        raise UserError(f"{source!r} has no configuration {config_name!r}: it has {listed}.")
+    arguments = {"path": path, "name": config_name}
+    if os.path.isfile(path):
+        kind = "parquet" if path.lower().endswith(".parquet") else "arrow"
+        arguments = {"path": kind, "data_files": {"train": [path]}}
+    elif not os.path.isdir(path):
+        arguments["revision"] = files.commit
+
+    def read(**options) -> tuple[datasets.DatasetBuilder, dict]:
+        builder = retry(lambda: datasets.load_dataset_builder(**arguments, **options), attempts=HUB_ATTEMPTS)
+        files.check_data_files([str(file) for names in (builder.config.data_files or {}).values() for file in names])
+        if builder.dataset_name is None or not any(f".{reader}." in type(builder).__module__ for reader in READERS):
+            raise UserError(
+                f"The dataset {source!r} is of a kind that is not read here: save it as parquet with an Image column, or give a "
+                "folder of images."
+            )
+        return builder, retry(builder.as_streaming_dataset, attempts=HUB_ATTEMPTS)
+
+    try:
+        builder, splits = read()
+    except UserError:
+        raise
+    except OSError as error:
+        home = os.path.abspath(constants.HF_HOME)
+        if isinstance(error, PermissionError | NotADirectoryError | FileExistsError) or error.errno == 30:
+            raise UserError(
+                f"The cache {home!r} cannot be written ({error.strerror or first_line(error)}): set HF_HOME to a folder that "
+                "can."
+            ) from error
+        raise UserError(f"The dataset {source!r} cannot be read: {first_line(error)}") from error
+    # What the libraries raise for a dataset that they do not understand is of any kind.
+    except Exception as error:
+        raise UserError(f"The dataset {source!r} cannot be opened: {first_line(error)}") from error
+    split = find_split(source, split, splits)
+    return Table(
+        source,
+        splits[split],
+        files,
+        _count(builder, split),
+        fingerprint=getattr(files, "commit", None) or _fingerprint(builder, split),
+        read_column=(lambda column: read(columns=[column])[1][split]) if builder_reads(builder, "parquet") else None,
+    )
+
+
+def builder_reads(builder: datasets.DatasetBuilder, kind: str) -> bool:
+    """Whether a builder reads files of a kind."""
+    return f".{kind}." in type(builder).__module__
+
+
+def find_split(source: str, split: str, splits) -> str:
+    """What a dataset calls a split, which may go by another usual name, such as "val".
+
+    Raises:
+        UserError: it has no such split.
+    """
+    if split in splits:
+        return split
+    same = [name for name in splits if SPLITS.get(name.lower(), name) == SPLITS.get(split.lower(), split)]
+    if len(same) != 1:
+        raise UserError(f"The dataset {source!r} has no split {split!r}: it has {', '.join(splits)}.")
+    return same[0]
+
+
+def _data_files(builder: datasets.DatasetBuilder, split: str) -> list[str]:
+    files = builder.config.data_files or {}
+    return [str(file) for name, names in files.items() if str(name) == split for file in names]
+
+
+def _count(builder: datasets.DatasetBuilder, split: str) -> int | None:
+    """How many rows there are, if that is known before they are read."""
+    files = _data_files(builder, split)
+    if builder_reads(builder, "parquet") and files and all(map(os.path.isfile, files)):
+        return sum(parquet.read_metadata(file).num_rows for file in files)
+    info = (builder.info.splits or {}).get(split)
+    return info.num_examples or None if info else None
+
+
+def _fingerprint(builder: datasets.DatasetBuilder, split: str) -> str | None:
+    files = [file for file in _data_files(builder, split) if os.path.isfile(file)]
+    return (
+        datasets.fingerprint.Hasher.hash([(os.path.basename(f), os.path.getsize(f)) for f in files]) if files else None
+    )
+
+
+def holds_images(path: Path) -> bool:
+    """Whether a file of rows has a column of images."""
+    if path.suffix.lower() != ".parquet":
+        return True
+    try:
+        schema = parquet.read_schema(path)
+    except (OSError, ArrowInvalid):
+        return False
+    return any(
+        types.is_binary(field.type)
+        or types.is_large_binary(field.type)
+        or (types.is_struct(field.type) and field.type.get_field_index("bytes") >= 0)
+        for field in schema
+    )
+
+
+def is_saved_dataset(folder: Path) -> bool:
+    """Whether save_to_disk has written this folder."""
+    return (folder / SAVED_SPLITS).is_file() or (
+        (folder / SAVED).is_file() and (folder / "dataset_info.json").is_file()
+    )
+
+
+def open_saved(source: str, folder: Path, split: str) -> Table:
+    """One split of what save_to_disk wrote.
+
+    Raises:
+        UserError: it has no such split, is broken, or names files outside of itself.
+    """
+    try:
+        names = json.loads((folder / SAVED_SPLITS).read_text())["splits"] if (folder / SAVED_SPLITS).is_file() else [""]
+        for name in names:
+            state = json.loads((folder / name / SAVED).read_text()) if os.path.basename(name) == name else {}
+            data_files = [entry["filename"] for entry in state["_data_files"]]
+            if any(os.path.basename(file) != file for file in data_files):
+                raise KeyError("_data_files")
+        found = datasets.load_from_disk(str(folder.resolve()))
+    except KeyError as error:
+        raise UserError(
+            f"{source!r} names files outside of itself, or is incomplete ({error}): save it again."
+        ) from error
+    except Exception as error:
+        raise UserError(f"The dataset {source!r} cannot be opened: {first_line(error)}") from error
+    splits = found if isinstance(found, datasets.DatasetDict) else {"train": found}
+    rows = splits[find_split(source, split, splits)]
+    from .files import LocalFiles
+
+    shards = max(1, min(64, len(rows) // 100))
+    return Table(
+        source,
+        rows.to_iterable_dataset(num_shards=shards),
+        LocalFiles(folder),
+        len(rows),
+        fingerprint=rows._fingerprint,
+        read_column=lambda column: rows.select_columns([column]).to_iterable_dataset(),
+    )
+
+
+class Table:
+    """One split of a dataset of rows. Attributes and methods are those of `Folder`; `num_images` is None if unknown."""
+
+    summary = None
+
+    def __init__(
+        self,
+        name: str,
+        rows: datasets.IterableDataset,
+        files: DatasetFiles,
+        num_images: int | None,
+        fingerprint: str | None,
+        read_column: Callable[[str], datasets.IterableDataset] | None,
+    ):
+        if rows.features is None:
+            rows = rows._resolve_features()
+        if rows.features is None:
+            raise UserError(
+                f"The dataset {name!r} does not declare its columns: save it as parquet with an Image column."
+            )
+        self.name, self._rows, self._files = name, rows, files
+        self.num_images, self.fingerprint, self._read_column = num_images, fingerprint, read_column
+
+    def select(
+        self,
+        image_column: str | None,
+        label_column: str | None,
+        classes: Sequence[str] | None,
+        attributes: Sequence[str] | str | None,
+    ) -> None:
+        """Choose columns and classes.
+
+        Raises:
+            UserError: there is no such column or class.
+        """
+        rows, features = self._rows, self._rows.features
+        self.label_columns = label_columns(features)
+        self._image = find_image_column(features, image_column, self.name)
+        self._label = find_label_column(features, label_column, self.name)
+        booleans = [name for name, feature in features.items() if getattr(feature, "dtype", None) == "bool"]
+        self.attribute_names = find_attributes(booleans, attributes, self.name)
+        names, self._numbers = self._classes() if self._label else ([], {})
+        # Workers get a copy of this object, where they are not forked.
+        self._read_column = None
+        keep = class_numbers(classes, names, self.name)
+        self.class_names = [names[i] for i in keep] if keep else names
+        self._all_wanted = keep is None
+        if keep:
+            renumbered = {number: i for i, number in enumerate(keep)}
+            self._numbers = {v: renumbered[n] for v, n in self._numbers.items() if n in renumbered}
+            self.num_images = None
+        label = [] if self._label is None else [self._label if self._label in features else self._label.split(".")[0]]
+        self._rows = rows.select_columns(list(dict.fromkeys([self._image, *label, *self.attribute_names])))
+        if isinstance(features[self._image], datasets.Image):
+            self._rows = self._rows.cast_column(self._image, datasets.Image(decode=False))
+
+    def _classes(self) -> tuple[list[str], dict[object, int]]:
+        declared = declared_classes(feature_of(self._rows.features, self._label), self._label)
+        if declared is not None:
+            return declared
+        column = self._label if self._label in self._rows.features else self._label.split(".")[0]
+        # Of parquet nothing but this column is read.
+        rows = self._read_column(column) if self._read_column else self._rows.select_columns([column])
+        try:
+            values = (values_of(batch, self._label) for batch in rows.iter(LABEL_BATCH))
+            return found_classes(values, self._label, self.name)
+        except OSError as error:
+            raise UserError(f"The dataset {self.name!r} cannot be read: {first_line(error)}") from error
+
+    def limit(self, count: int, seed: int) -> None:
+        """Keep the first rows, so many: which others there are is not known before they are read."""
+        self._rows = self._rows.take(count)
+        self.num_images = None if self.num_images is None else min(count, self.num_images)
+
+    @property
+    def num_shards(self) -> int:
+        return self._rows.num_shards
+
+    def batches(self, shard: int, size: int) -> Iterator[Rows]:
+        """Undecoded images, labels and attributes of a shard, at most `size` at a time.
+
+        Raises:
+            UserError: a row has no label, or no value of an attribute.
+        """
+        rows = self._rows if self.num_shards == 1 else self._rows.shard(self.num_shards, shard)
+        # In batches: `datasets` takes ten times as long row by row.
+        for batch in rows.iter(size):
+            images = batch[self._image]
+            yield images, self._labels(batch, len(images)), self._attributes(batch, len(images))
+
+    def _labels(self, batch: dict, count: int) -> list[int | None]:
+        """Labels by their numbers; None for a class that is not wanted."""
+        if self._label is None:
+            return [0] * count
+        values = values_of(batch, self._label)
+        labels = [None if is_missing(value) else self._numbers.get(value) for value in values]
+        if self._all_wanted and None in labels:
+            raise UserError(
+                f"The column {self._label} has no label for some images: choose the labelled ones with `classes`, or remove the "
+                "others from the dataset."
+            )
+        return labels
+
+    def _attributes(self, batch: dict, count: int) -> list[tuple[bool, ...]]:
+        """The attributes of each row, as many as are asked for."""
+        for name in self.attribute_names:
+            if None in batch[name]:
+                raise UserError(f"The column {name} has no value for some images: leave it out of the attributes.")
+        if not self.attribute_names:
+            return [()] * count
+        return list(zip(*(batch[name] for name in self.attribute_names), strict=True))
+
+    def read(self, image: dict | bytes | None) -> tuple[bytes, str]:
+        """The bytes of an image and what to call it.
+
+        Raises:
+            UserError: there are none, or they are in a file outside of the dataset.
+        """
+        data, name = (image.get("bytes"), image.get("path")) if isinstance(image, dict) else (image, None)
+        if data is None and not name:
+            raise UserError(f"The column {self._image} has rows without an image: remove them from the dataset.")
+        if data is not None:
+            return data, name or "an image of the dataset"
+        try:
+            return self._files.read(name), name
+        except (OSError, ValueError) as error:
+            if isinstance(error, UserError):
+                raise
+            raise UserError(f"{name} cannot be read as an image ({first_line(error)}): repair or remove it.") from error
