@@ -41,7 +41,7 @@ def start(monkeypatch, capsys):
         ("vae", ["--resume_from_checkpoint", "latest"], "There is no checkpoint in"),
         ("vae", ["--dataset_name", "zoo:nothing"], "There is no built-in sample 'zoo:nothing'"),
         ("vae", ["--mixed_precision", "fp16"], "fp16 overflows in gradient penalties"),
-        ("vae", ["--dataloader_num_workers", "9"], "--dataloader_num_workers is 9, but .* each worker needs"),
+        ("vae", ["--dataloader_num_workers", "9"], "--dataloader_num_workers is 9, but"),
         ("vae", ["--gradient_accumulation_steps", "0"], "must be an integer of at least 1"),
         ("vae", ["--resume_from_checkpoint", "no/such/folder"], "There is no checkpoint 'no/such/folder'"),
         ("vae", ["--report_to", "paper"], "invalid choice: 'paper'"),
