@@ -519,7 +519,7 @@ def earlier_trainings(training: dict) -> list[str]:
     if "command" not in start:
         return [f"It started from the weights of {name}, of which no training is known."]
     step = start.get("selected", {}).get("step", start["steps"])
-    facts = f"seed {start['seed']}, commit {start['commit']}, weights after step {step:,} of {start['steps']:,}"
+    facts = f"seed {start['seed']}, {code_of(start)}, weights after step {step:,} of {start['steps']:,}"
     return [
         *earlier_trainings(start),
         f"```sh\n{start['command']}\n```",
@@ -542,8 +542,13 @@ def training_rows(training: dict) -> list[tuple[str, str]]:
         ("precision", f"mixed, {training['mixed_precision']}" if training["mixed_precision"] != "no" else "float32"),
         ("hardware", f"{training['device']}, {training['processes']} process(es)"),
         ("time", f"{training['minutes']} minutes"),
-        ("code", f"commit {training['commit']}, torch {training['torch']}, {training['date']}"),
+        ("code", f"{code_of(training)}, torch {training['torch']}, {training['date']}"),
     ]
+
+
+def code_of(training: dict) -> str:
+    """Which code a model was trained with: the commit, or of an installed package the version."""
+    return f"commit {training['commit']}" if training["commit"] else f"genmodels {training.get('version', '')}".strip()
 
 
 def selection_of(selected: dict) -> str:
@@ -576,7 +581,7 @@ def evaluation_table(evaluation: dict) -> str:
     text = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     if baseline:
         text += (
-            f"\n\nThe baseline, {baseline['title']}, has seen {baseline['images_seen']:,} images (commit {baseline['commit']}):"
+            f"\n\nThe baseline, {baseline['title']}, has seen {baseline['images_seen']:,} images ({code_of(baseline)}):"
             f"\n\n```sh\n{baseline['command']}\n```"
         )
     return text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -14,27 +15,43 @@ from safetensors.torch import load_file, save_file
 from ..errors import UserError
 
 TENSORS, VALUES = "state.safetensors", "state.json"
+# A folder that is being written, that has been replaced, and that is being removed: hidden, with one of these at its end.
+PARTIAL, OLD, REMOVED = ".partial", ".old", ".removed"
 
 
 def write_folder_atomically(folder: Path, write) -> None:
-    """Call `write(temporary folder)` and rename the result to `folder`, which is replaced if it exists."""
-    partial, old = folder.with_name(f".{folder.name}.partial"), folder.with_name(f".{folder.name}.old")
-    for leftover in (partial, old):
-        shutil.rmtree(leftover, ignore_errors=True)
+    """Call `write(temporary folder)` and rename the result to `folder`, which is replaced if it exists.
+
+    At every moment there is a whole folder: under its name or, between two renames, where `restore_folders` finds it.
+    """
+    restore_folders(folder.parent)
+    partial, old = folder.with_name(f".{folder.name}{PARTIAL}"), folder.with_name(f".{folder.name}{OLD}")
+    shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     try:
         write(partial)
         for path in [*partial.rglob("*"), partial]:
             sync(path)
+        if folder.exists():
+            folder.rename(old)
+        partial.rename(folder)
     except BaseException:
+        restore_folders(folder.parent)
         # What is left of a failed write would fill a full disk for good.
         shutil.rmtree(partial, ignore_errors=True)
         raise
-    if folder.exists():
-        folder.rename(old)
-    partial.rename(folder)
     sync(folder.parent)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def restore_folders(parent: Path) -> None:
+    """Put back what `write_folder_atomically` had moved aside when it was killed between its renames."""
+    for old in parent.glob(f".*{OLD}"):
+        folder = old.with_name(old.name[1:].removesuffix(OLD))
+        if folder.exists():
+            shutil.rmtree(old, ignore_errors=True)
+        else:
+            old.rename(folder)
 
 
 def sync(path: Path) -> None:
@@ -50,9 +67,17 @@ def sync(path: Path) -> None:
 
 def remove_folder(folder: Path) -> None:
     """Remove a folder; while it is being removed it does not have its name any more."""
-    old = folder.with_name(f".{folder.name}.old")
-    folder.rename(old)
-    shutil.rmtree(old)
+    removed = folder.with_name(f".{folder.name}{REMOVED}")
+    shutil.rmtree(removed, ignore_errors=True)
+    folder.rename(removed)
+    shutil.rmtree(removed)
+
+
+def remove_leftovers(parent: Path) -> None:
+    """Remove what a kill has left half written or half removed in a folder of such folders."""
+    for suffix in (PARTIAL, REMOVED):
+        for leftover in parent.glob(f".*{suffix}"):
+            shutil.rmtree(leftover, ignore_errors=True)
 
 
 def flatten(state, tensors: dict[str, torch.Tensor], prefix: str):
@@ -89,7 +114,8 @@ def save_checkpoint(folder: Path, state: dict) -> None:
         spec = flatten(state, tensors, "state")
         # Tied tensors would be refused by safetensors; a copy of each is what a state dict means.
         save_file({name: tensor.clone() for name, tensor in tensors.items()}, partial / TENSORS)
-        (partial / VALUES).write_text(json.dumps(spec))
+        hashes = {VALUES: sha256_of(spec), **{name: sha256_of(tensor) for name, tensor in tensors.items()}}
+        (partial / VALUES).write_text(json.dumps({**spec, "sha256": hashes}))
 
     try:
         write_folder_atomically(folder, write)
@@ -101,13 +127,37 @@ def save_checkpoint(folder: Path, state: dict) -> None:
 
 
 def load_checkpoint(folder: Path) -> dict:
-    """Read what `save_checkpoint` wrote; raises UserError if it is damaged."""
+    """Read what `save_checkpoint` wrote.
+
+    Raises:
+        UserError: it is damaged: a file is cut off, or what it holds has another sha256 than when it was saved.
+    """
     try:
-        return unflatten(json.loads((folder / VALUES).read_text()), load_file(folder / TENSORS))
-    except (OSError, ValueError, KeyError, AttributeError, SafetensorError) as error:
+        spec, tensors = json.loads((folder / VALUES).read_text()), load_file(folder / TENSORS)
+        # Checkpoints of older versions have none.
+        hashes = spec.pop("sha256", {})
+        for name, expected in hashes.items():
+            if sha256_of(spec if name == VALUES else tensors[name]) != expected:
+                raise ValueError(f"{name} is not as it was saved")
+        return unflatten(spec, tensors)
+    except (OSError, ValueError, KeyError, AttributeError, TypeError, SafetensorError) as error:
         raise UserError(
-            f"The checkpoint {folder} is damaged ({type(error).__name__}): resume from another one."
+            f"The checkpoint {folder} is damaged ({first_line(error)}): remove it, and --resume_from_checkpoint latest goes on "
+            "from the one before it."
         ) from error
+
+
+def sha256_of(content: torch.Tensor | dict) -> str:
+    """Of the bytes of a tensor on the CPU, or of JSON data."""
+    if isinstance(content, torch.Tensor):
+        return hashlib.sha256(content.contiguous().flatten().view(torch.uint8).numpy()).hexdigest()
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
+
+
+def first_line(error: Exception) -> str:
+    """What an exception says, in one line, behind its type where that says more."""
+    text = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return text if type(error) is ValueError else f"{type(error).__name__}: {text}"
 
 
 def find_checkpoint(checkpoints: Path, wanted: str) -> Path:

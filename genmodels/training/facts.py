@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 from datetime import datetime, timezone
 from pathlib import Path
@@ -11,9 +12,13 @@ import torch
 from accelerate import Accelerator
 from torch import nn
 
+from .. import __version__
 from ..data import ImageStream
 from ..privacy import public_name
 from .arguments import command_line
+
+# What a training depends on.
+CODE = ("genmodels", "train", ":!genmodels/ui", ":!genmodels/zoo")
 
 
 def training_facts(
@@ -35,6 +40,7 @@ def training_facts(
         "device": describe_device(accelerator.device),
         "mixed_precision": accelerator.mixed_precision,
         "commit": git_commit(),
+        "version": __version__,
         "torch": torch.__version__,
         "date": datetime.now(timezone.utc).strftime("%Y-%m-%d"),
     }
@@ -67,11 +73,18 @@ def describe_device(device: torch.device) -> str:
 
 
 def git_commit() -> str | None:
-    """The commit of the code, marked if the tree has changes; None outside a repository."""
-    arguments = {"cwd": Path(__file__).parents[1], "capture_output": True, "text": True}
+    """The commit of the code, marked if the tree has changes; None if the package does not lie in its own repository."""
+    root = Path(__file__).resolve().parents[2]
+    # Whatever the environment says of another repository, such as the one whose hook has started the training.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    arguments = {"cwd": root, "env": environment, "capture_output": True, "text": True}
+    own = ["git", "ls-files", "--error-unmatch", "--full-name", "genmodels/__init__.py"]
     try:
+        # An installed package may lie inside of the user's repository.
+        if subprocess.run(own, **arguments).stdout.strip() != "genmodels/__init__.py":
+            return None
         head = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], **arguments)
-        changes = subprocess.run(["git", "status", "--porcelain", "--", ".", "../train", ":!ui", ":!zoo"], **arguments)
+        changes = subprocess.run(["git", "status", "--porcelain", "--", *CODE], **arguments)
     except OSError:
         return None
     if head.returncode:

@@ -18,7 +18,7 @@ from ..privacy import public_name
 # is only for training.
 MAY_DIFFER = {"class_names", "dropout"}
 # What one needs to repeat the training of the model that was started from.
-REPEATED = ("command", "seed", "steps", "batch_size", "images_seen", "commit", "selected", "started_from")
+REPEATED = ("command", "seed", "steps", "batch_size", "images_seen", "commit", "version", "selected", "started_from")
 
 
 @dataclass(frozen=True)

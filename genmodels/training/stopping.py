@@ -8,6 +8,8 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 # A launcher passes the terminal's Ctrl-C on to processes which had it already; a person needs longer for a second one.
 ECHO_SECONDS = 1.0
@@ -15,16 +17,20 @@ PR_SET_PDEATHSIG = 1
 
 
 class StopSignals:
-    """While entered, SIGTERM and Ctrl-C only set `requested`; a second Ctrl-C, a second later, interrupts at once.
+    """While entered, SIGTERM and Ctrl-C only set `requested`; a second Ctrl-C, a second later, interrupts.
+
+    Left by an exception it goes on, until `restore`: whoever saves what there is to save is not to be ended meanwhile.
 
     Attributes:
         requested: whether a signal has come.
+        armed: whether there is a step to finish; before, Ctrl-C interrupts at once.
     """
 
     def __init__(self):
-        self.requested = False
+        self.requested = self.armed = False
         self._first = 0.0
         self._previous = {}
+        self._held = self._late = False
 
     def __enter__(self) -> StopSignals:
         # Python lets only the main thread handle signals.
@@ -33,15 +39,36 @@ class StopSignals:
             follow_launcher()
         return self
 
-    def __exit__(self, *exception) -> None:
+    def __exit__(self, kind, *exception) -> None:
+        if kind is None or kind is GeneratorExit:
+            self.restore()
+
+    def restore(self) -> None:
+        """Give the signals back to whom they were of."""
         for number, handler in self._previous.items():
             signal.signal(number, handler)
+        self._previous = {}
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """What must not be left half done: a Ctrl-C that would interrupt it does so afterwards."""
+        self._held = True
+        try:
+            yield
+        finally:
+            self._held = False
+        if self._late:
+            self._late = False
+            raise KeyboardInterrupt
 
     def _handle(self, number, frame) -> None:
-        if self.requested and number == signal.SIGINT and time.monotonic() - self._first > ECHO_SECONDS:
-            raise KeyboardInterrupt
+        again = self.requested and time.monotonic() - self._first > ECHO_SECONDS
         if not self.requested:
             self.requested, self._first = True, time.monotonic()
+        if number == signal.SIGINT and (again or not self.armed):
+            if not self._held:
+                raise KeyboardInterrupt
+            self._late = True
 
 
 def follow_launcher() -> None:

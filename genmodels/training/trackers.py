@@ -17,13 +17,31 @@ PROJECT = "genmodels"
 
 
 def check_trackers(names: list[str]) -> None:
-    """Raise UserError unless the packages of these trackers are installed; each has its tracker's name."""
+    """Raise UserError unless the packages of these trackers are installed, under the tracker's name, and W&B knows the user."""
     for name in names:
         if name != "none" and importlib.util.find_spec(name) is None:
             raise UserError(
                 f"--report_to {name} needs a package that is not installed: `python -m pip install {name}`, or give "
                 "--report_to tensorboard."
             )
+    if "wandb" in names and not knows_wandb_user():
+        raise UserError(
+            "--report_to wandb needs a login: run `wandb login`, set WANDB_API_KEY, or keep the run here with "
+            "WANDB_MODE=offline."
+        )
+
+
+def knows_wandb_user() -> bool:
+    """Whether W&B would start a run without asking for a key."""
+    import wandb
+    from requests.utils import get_netrc_auth
+
+    # W&B's own files, the environment, and a server of one's own are all in its settings.
+    settings = wandb.setup().settings
+    # It has started a process.
+    wandb.teardown()
+    known = settings.api_key or settings.identity_token_file or get_netrc_auth(settings.base_url)
+    return settings.mode in ("offline", "disabled", "dryrun") or bool(known)
 
 
 def start_trackers(accelerator: Accelerator, args: argparse.Namespace, output_dir: Path, step: int) -> None:
