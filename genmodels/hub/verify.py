@@ -305,7 +305,9 @@ def evaluate_model(args: argparse.Namespace) -> int:
             baseline = fetch_model(args.baseline)
             other = evaluate(load_model(baseline.folder), dataset_name, **options)
             facts = read_json(baseline.folder / "training.json")
-            result["baseline"] = {name: facts.get(name) for name in ("title", "command", "images_seen", "commit", "version")}
+            result["baseline"] = {
+                name: facts.get(name) for name in ("title", "command", "images_seen", "commit", "version")
+            }
             values = {metric.metric: metric.value for metric in other.metrics}
             for row in result["metrics"]:
                 row["baseline"] = values.get(row["metric"])

@@ -5,8 +5,12 @@ from __future__ import annotations
 import argparse
 import errno
 import hashlib
+import os
 import re
+import signal
 import sys
+import threading
+import traceback
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -16,7 +20,7 @@ from accelerate import Accelerator
 from ..errors import UserError, in_flags
 from ..models.dcgan import UPSAMPLINGS
 from ..privacy import redact_argument
-from .checkpoints import find_checkpoint
+from .processes import is_lost_process
 from .trackers import check_trackers
 
 MIXED_PRECISIONS = ("auto", "no", "bf16")
@@ -24,6 +28,8 @@ CIFAR10 = "uoft-cs/cifar10"
 TRACKERS = ("none", "tensorboard", "trackio", "wandb")
 # Errors of a full disk, a used-up quota, or a limit on file sizes.
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# The run under way, if any, for `run_main` to save and to close.
+RUNS: list = []
 # Flags that leave the trained weights and the logged losses as they are.
 WITHOUT_EFFECT = {
     "checkpointing_steps",
@@ -306,7 +312,7 @@ def parse_arguments(
     """Parse the command line; a preset sets defaults, which flags override.
 
     Raises:
-        UserError: flags that do not go together, or an output folder that holds another run.
+        UserError: flags that do not go together, or a tracker that is not there.
     """
     if presets:
         known, _ = parser.parse_known_args(arguments)
@@ -318,27 +324,7 @@ def parse_arguments(
         if not args.push_to_hub and getattr(args, flag) != parser.get_default(flag):
             raise UserError(f"--{flag} says where or how to push: add --push_to_hub, or leave it out.")
     check_trackers(args.report_to)
-    check_output(Path(args.output_dir), args.resume_from_checkpoint)
     return args
-
-
-def check_output(output_dir: Path, resume_from: str | None) -> None:
-    """Raise UserError if the checkpoint to resume from is missing, or the run would write into the folder of another one."""
-    checkpoints = output_dir / "checkpoints"
-    holds_run = any(checkpoints.glob("checkpoint-*"))
-    if resume_from is not None:
-        folder = find_checkpoint(checkpoints, resume_from)
-        if folder.resolve().parent != checkpoints.resolve() and (holds_run or (output_dir / "model").exists()):
-            raise UserError(
-                f"{output_dir} holds a run that {folder} is no checkpoint of: give another --output_dir to go on from there."
-            )
-    elif holds_run:
-        raise UserError(
-            f"{output_dir} holds another run: add --resume_from_checkpoint latest to go on with it, or choose another "
-            "--output_dir."
-        )
-    elif (output_dir / "model").exists():
-        raise UserError(f"{output_dir} holds a trained model: choose another --output_dir.")
 
 
 def settings_of(args: argparse.Namespace, accelerator: Accelerator) -> dict:
@@ -386,18 +372,60 @@ def _quoted(word: str) -> str:
     return word if re.fullmatch(r"[\w@%+=:,./-]+", word) else "'" + word.replace("'", "'\"'\"'") + "'"
 
 
+def script_name() -> str:
+    """Of the script that trains."""
+    return Path(sys.argv[0]).name
+
+
 def run_main(main: Callable[[], None]) -> None:
-    """Run a script; a user's mistake ends it with one sentence instead of a traceback."""
+    """Run a script; whatever ends it, the training is saved first, and a user's mistake is one sentence without a traceback."""
     try:
         main()
-    except UserError as error:
-        raise SystemExit(f"{Path(sys.argv[0]).name}: error: {in_flags(error)}") from None
+    except SystemExit:
+        raise
+    except BaseException as error:
+        end(error)
+    finally:
+        for run in RUNS:
+            run.close()
+        RUNS.clear()
+
+
+def end(error: BaseException) -> None:
+    """Save what there is to save, and leave with one sentence; of what is no user's mistake, behind its traceback."""
+    main_thread = threading.current_thread() is threading.main_thread()
+    # The launcher ends all processes of a run as soon as one has failed.
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN) if main_thread else None
+    try:
+        saved = " ".join(filter(None, (run.rescue(error) for run in RUNS)))
     except KeyboardInterrupt:
-        raise SystemExit("Stopped; --resume_from_checkpoint latest goes on from the last checkpoint.") from None
-    except OSError as error:
-        if error.errno not in NO_ROOM:
-            raise
-        raise SystemExit(
-            f"{Path(sys.argv[0]).name}: error: {error.strerror} while writing {error.filename or 'to the output folder'}. "
-            "Checkpoints written before are intact: make room, then go on with --resume_from_checkpoint latest."
-        ) from None
+        saved = "The state of the training is not saved."
+    finally:
+        if main_thread:
+            signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
+    if isinstance(error, KeyboardInterrupt):
+        print(f"{script_name()}: interrupted. {saved or 'Nothing had been trained yet.'}", file=sys.stderr, flush=True)
+        leave(130)
+    if isinstance(error, UserError):
+        text = in_flags(error)
+    elif isinstance(error, OSError) and error.errno in NO_ROOM:
+        text = f"{error.strerror} while writing {error.filename or 'to the output folder'}: make room."
+    elif is_lost_process(error):
+        text = "Another process of this run has ended, so this one does."
+    elif saved:
+        traceback.print_exception(error)
+        text = f"The training broke off with the {type(error).__name__} above."
+    else:
+        raise error
+    leave(f"{script_name()}: error: {text} {saved}".strip())
+
+
+def leave(code: int | str) -> None:
+    """SystemExit; one of several processes, which the others' connections might keep waiting, ends at once."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        if isinstance(code, str):
+            print(code, file=sys.stderr, flush=True)
+        for run in RUNS:
+            run.close()
+        os._exit(code if isinstance(code, int) else 1)
+    raise SystemExit(code) from None

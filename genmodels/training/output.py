@@ -35,23 +35,23 @@ class OutputFolder:
 
     def __init__(self, path: Path):
         self._path = path
-        self._made = [folder for folder in (path, *path.parents) if not folder.exists()]
+        self._made = [folder for folder in (path, *path.parents) if not os.path.exists(folder)]
         try:
             path.mkdir(parents=True, exist_ok=True)
             self._file = self._open()
         except (FileExistsError, NotADirectoryError):
             self._remove_made()
-            place = "is" if path.exists() else "lies below"
+            place = "is" if os.path.exists(path) else "lies below"
             raise UserError(f"--output_dir {path} {place} a file: give a folder.") from None
         except OSError as error:
             self._remove_made()
-            what = "cannot be written to" if path.exists() else "cannot be made"
+            what = "cannot be written to" if os.path.exists(path) else "cannot be made"
             raise UserError(f"--output_dir {path} {what} ({error.strerror}): give another folder.") from error
 
     def _open(self):
         """The lock's file, locked and with this process's name in it."""
         while True:
-            file = open(self._path / LOCK, "a+", encoding="utf-8")
+            file = open(self._path / LOCK, "a+", encoding="utf-8")  # noqa: SIM115, open as long as the run lives
             free = True
             if fcntl:
                 try:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import copy
+import hashlib
 import json
 import math
-import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import ProjectConfiguration, set_seed
+from accelerate.utils import GradientAccumulationPlugin, ProjectConfiguration, set_seed
 from diffusers import DiffusionPipeline
 from PIL import Image
 from safetensors import SafetensorError
@@ -25,10 +25,9 @@ from ..data import ImageStream, load_images
 from ..errors import UserError
 from ..evaluation.evaluate import generate
 from ..grid import make_grid
-from .arguments import changed_settings, command_line, settings_of
+from .arguments import RUNS, changed_settings, script_name, settings_of
 from .checkpoints import (
     complete_checkpoints,
-    find_checkpoint,
     load_checkpoint,
     remove_folder,
     save_checkpoint,
@@ -46,12 +45,16 @@ from .optimization import (
     restore_optimizer,
     split_batch,
 )
+from .output import OutputFolder
+from .processes import keep_threads, on_main_process, refuse_lost_processes
 from .start import Start, counted_on, start_from
 from .stopping import StopSignals
 from .trackers import report_image, start_trackers
 from .validation import NUM_IMAGES as VALIDATION_IMAGES
 from .validation import Validation, evaluator_for
 
+# What there is to do after a step, beside the step: log, samples, checkpoint, monitor, validation.
+CHORES = 5
 # Real images that the monitor knows, and fakes it looks at.
 MONITOR_REALS, MONITOR_FAKES = 10_000, 256
 
@@ -84,16 +87,31 @@ class TrainingRun:
         self.output_dir = Path(args.output_dir)
         self.accelerator = Accelerator(
             mixed_precision=choose_mixed_precision(args.mixed_precision),
+            # Its own variable in the environment would divide each loss once more than `update` does.
+            gradient_accumulation_plugin=GradientAccumulationPlugin(num_steps=1),
             log_with=[name for name in args.report_to if name != "none"] or None,
             project_config=ProjectConfiguration(logging_dir=str(self.output_dir / "logs")),
         )
         refuse_lost_processes(self.accelerator)
         self.device = self.accelerator.device
         if self.device.type == "cpu":
-            # accelerate launch leaves one thread to each process; the machine has more.
-            cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-            local_processes = int(os.environ.get("LOCAL_WORLD_SIZE", self.accelerator.num_processes))
-            torch.set_num_threads(max(1, cores // local_processes))
+            keep_threads(self.accelerator.num_processes)
+        # How far the step under way has come: optimizers' updates that are done, and those that were before a resume. After
+        # a step, how many of its chores are done. A step that is torn cannot be saved.
+        self._step = self._updates = self._skip = 0
+        self._reported = CHORES
+        self._torn = self._refused = False
+        # The networks' buffers as the update under way began.
+        self._buffers: list[torch.Tensor] | None = None
+        # Of what state the newest checkpoint is.
+        self._saved: tuple[int, int, int] | None = None
+        self._stop = StopSignals()
+        self._output: OutputFolder | None = None
+        for run in RUNS:
+            run.close()
+        RUNS[:] = [self]
+        # The checkpoint to go on from, with what is in it.
+        self._resumed: tuple[Path, dict] | None = on_main_process(self.accelerator, self._open_output)
         # The same weights in every process.
         set_seed(args.seed)
         self._data_options = {
@@ -122,9 +140,10 @@ class TrainingRun:
         if not 16 <= self.data.sample_size <= 128:
             size = self.data.sample_size
             raise UserError(f"The images are {size}x{size}: give --resolution from 16 to 128.")
-        self._step = 0
-        # The step this process began at; seconds of training before that; when it began.
-        self._first_step, self._seconds_before, self._started = 0, 0.0, time.time()
+        # Seconds of training before this process, and when it began.
+        self._seconds_before, self._started = 0.0, time.monotonic()
+        # Where the stream was as the step began.
+        self._position: dict = self.data.state_dict()
         self._losses: dict[str, torch.Tensor] = {}
         # Sums and counts of the losses since the monitor last looked.
         self._window: dict[str, list] = {}
@@ -173,6 +192,8 @@ class TrainingRun:
             # One process downloads, the others find it there.
             with self.accelerator.main_process_first():
                 self._start = start_from(self.args.pretrained_model_name_or_path, models)
+        if self._resumed:
+            self._check_networks()
         if self.args.dry_run:
             self.accelerator.print(plan_of(self.args, self.accelerator, self.data, models))
             raise SystemExit(0)
@@ -182,12 +203,10 @@ class TrainingRun:
         self._histories = {name: Average(models[name], None) for name in historical}
         # Only mixed precision is accelerate's business here: `update` averages the gradients.
         prepared = [self.accelerator.prepare_model(model, evaluation_mode=True) for model in models.values()]
-        # Seeds differ from here on: each process draws its own noise.
-        set_seed(self.args.seed, device_specific=True)
         self._monitor: Monitor | None = None
         self._monitor_state: dict | None = None
         self._validation: Validation | None = None
-        if self.args.resume_from_checkpoint:
+        if self._resumed:
             self._resume()
         self._schedulers = {
             name: make_scheduler(
@@ -226,13 +245,40 @@ class TrainingRun:
         With --gradient_accumulation_steps the batch is taken in so many parts; with several processes the gradient is the
         mean over all their batches. Only the optimizer's own parameters get a gradient, whatever else the loss went through.
         """
+        if self._updates < self._skip:
+            self._updates += 1
+            # Its schedule would warn that it goes first.
+            optimizer._opt_called = True
+            return
+        self._seed(self._updates + 1)
+        self._buffers = [buffer.clone() for buffer in self._all_buffers()]
         parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
         optimizer.zero_grad(set_to_none=True)
         parts = self.args.gradient_accumulation_steps
         for self._part, part in enumerate(split_batch(batch, parts)):
             self.accelerator.backward(loss_of(part) / parts, inputs=parameters)
         average_gradients(self.accelerator, parameters)
-        optimizer.step()
+        with self._stop.held():
+            before = versions(optimizer)
+            try:
+                optimizer.step()
+            except BaseException:
+                self._torn = versions(optimizer) != before
+                raise
+            self._updates += 1
+            self._buffers = None
+
+    def _seed(self, update: int) -> None:
+        """Let random numbers depend on the seed, the process, the step and its update alone: then no state of them is kept."""
+        words = f"{self.args.seed} {self.accelerator.process_index} {self._step} {update}"
+        seed = int.from_bytes(hashlib.sha256(words.encode()).digest()[:4], "big")
+        # torch.manual_seed asks after every kind of device: a third of a millisecond.
+        torch.default_generator.manual_seed(seed)
+        if self.device.type == "cuda":
+            torch.cuda.manual_seed(seed)
+
+    def _all_buffers(self) -> list[torch.Tensor]:
+        return [buffer for model in self._models.values() for buffer in model.buffers()]
 
     def log(self, **losses: torch.Tensor) -> None:
         """Note scalars of this step; they are read, and so waited for, only every --logging_steps steps."""
@@ -243,7 +289,8 @@ class TrainingRun:
     def steps(self) -> Iterator[dict[str, torch.Tensor]]:
         """Batches on the device, one a step, until --max_train_steps; everything between two steps happens here.
 
-        SIGTERM or Ctrl-C end the program after the step, with a checkpoint and exit code 0.
+        SIGTERM or Ctrl-C end the program after the step, with a checkpoint and exit code 0. After an exception, here or in the
+        script's own code, `rescue` saves.
 
         Raises:
             UserError: a loss or a weight is not finite, or a checkpoint cannot be written.
@@ -254,11 +301,11 @@ class TrainingRun:
         start_trackers(self.accelerator, self.args, self.output_dir, self._step)
         if main and self._step == 0:
             self._save_samples()
-        self._started = self._window_started = time.time()
+        self._started = self._window_started = time.monotonic()
         self._window_step = self._step
         batches = self.data.forever()
         with (
-            StopSignals() as stop,
+            self._stop,
             tqdm(
                 total=self.args.max_train_steps,
                 initial=self._step,
@@ -267,12 +314,15 @@ class TrainingRun:
                 dynamic_ncols=True,
             ) as self._bar,
         ):
+            self._report()
             while not self.done:
+                self._seed(0)
                 batch = {name: tensor.to(self.device, non_blocking=True) for name, tensor in next(batches).items()}
                 batch["pixel_values"] = batch["pixel_values"].contiguous(memory_format=torch.channels_last)
+                self._stop.armed = True
                 yield batch
                 self._after_step()
-                if not self.done and self._must_stop(stop):
+                if not self.done and self._must_stop():
                     self._save()
                     self.accelerator.end_training()
                     self._bar.close()
@@ -307,8 +357,7 @@ class TrainingRun:
         Returns:
             The pipeline's folder.
         """
-        if self._step > self._first_step:
-            self._save()
+        self._save()
         folder = self.output_dir / "model"
         if self.accelerator.is_main_process:
             states = self._best["networks"] if self._best else self._saved_states()
@@ -398,39 +447,57 @@ class TrainingRun:
         }
 
     def _seconds(self) -> float:
-        return self._seconds_before + time.time() - self._started
+        return self._seconds_before + max(0.0, time.monotonic() - self._started)
 
     def _after_step(self) -> None:
-        args, main = self.args, self.accelerator.is_main_process
-        self._step += 1
+        with self._stop.held():
+            self._torn = True
+            self._step += 1
+            for averages in (self._averages, self._histories):
+                for name, average in averages.items():
+                    average.update(self._models[name])
+            for scheduler in self._schedulers.values():
+                scheduler.step()
+            for name, value in self._losses.items():
+                total, count = self._window.get(name, (0.0, 0))
+                self._window[name] = [total + value, count + 1]
+            self._position = self.data.state_dict()
+            self._updates = self._skip = self._reported = 0
+            self._torn = False
         self._bar.update()
-        for averages in (self._averages, self._histories):
-            for name, average in averages.items():
-                average.update(self._models[name])
-        for scheduler in self._schedulers.values():
-            scheduler.step()
-        for name, value in self._losses.items():
-            total, count = self._window.get(name, (0.0, 0))
-            self._window[name] = [total + value, count + 1]
-        if self._step % args.logging_steps == 0 or self._step in (1, args.max_train_steps):
-            self._write_log()
-        if self._draw_samples:
-            if main and (self._step % args.sample_steps == 0 or self.done):
-                self._save_samples()
-            if args.monitor_steps and self._step % args.monitor_steps == 0:
-                self._watch()
-            if args.validation_steps and (self._step % args.validation_steps == 0 or self.done):
-                self._validate()
-        if self._step % args.checkpointing_steps == 0 and not self.done:
-            self._save()
+        self._report()
 
-    def _must_stop(self, stop: StopSignals) -> bool:
+    def _report(self) -> None:
+        """Do what is due after a step and not done yet; a run that broke off in the middle of it goes on there."""
+        args, step, main = self.args, self._step, self.accelerator.is_main_process
+        draws = self._draw_samples is not None
+        validates = draws and args.validation_steps and (step % args.validation_steps == 0 or self.done)
+        chores = (
+            (step % args.logging_steps == 0 or step in (1, args.max_train_steps), self._write_log),
+            (main and draws and (step % args.sample_steps == 0 or self.done), self._save_samples),
+            # Before what takes long and may fail; `finish` saves once more.
+            (validates if self.done else step % args.checkpointing_steps == 0, self._save_before_checks),
+            (draws and args.monitor_steps and step % args.monitor_steps == 0, self._watch),
+            (validates, self._validate),
+        )
+        for number, (due, chore) in enumerate(chores):
+            if number >= self._reported:
+                if due:
+                    chore()
+                self._reported = number + 1
+
+    def _save_before_checks(self) -> None:
+        # In the checkpoint this has been done.
+        self._reported += 1
+        self._save()
+
+    def _must_stop(self) -> bool:
         """Whether a signal has come to any process; several agree on it at every log line, where they wait anyway."""
         if self.accelerator.num_processes == 1:
-            return stop.requested
+            return self._stop.requested
         if self._step % self.args.logging_steps:
             return False
-        return bool(self.accelerator.reduce(torch.tensor(float(stop.requested), device=self.device), "max"))
+        return bool(self.accelerator.reduce(torch.tensor(float(self._stop.requested), device=self.device), "max"))
 
     def _read_losses(self) -> dict[str, float]:
         """The losses of this step, the mean over all processes; raises UserError if they are not finite."""
@@ -449,6 +516,7 @@ class TrainingRun:
                 self._refuse_to_go_on(f"A weight of the {name} is not finite")
 
     def _refuse_to_go_on(self, what: str) -> None:
+        self._refused = True
         kept = complete_checkpoints(self.output_dir / "checkpoints")
         last = f"{kept[-1]} is the last good checkpoint; resume from it with" if kept else "Start again with"
         raise UserError(
@@ -458,8 +526,10 @@ class TrainingRun:
     def _write_log(self) -> None:
         values = self._read_losses()
         images = (self._step - self._window_step) * self.data.batch_size * self.accelerator.num_processes
-        rate = images / (time.time() - self._window_started)
-        self._window_started, self._window_step = time.time(), self._step
+        now = time.monotonic()
+        # Some machines' clocks stand still.
+        rate = images / (now - self._window_started) if now > self._window_started else 0.0
+        self._window_started, self._window_step = now, self._step
         rates = {f"lr_{name}": scheduler.get_last_lr()[0] for name, scheduler in self._schedulers.items()}
         self._bar.set_postfix({**{k: f"{v:.3f}" for k, v in values.items()}, "img/s": f"{rate:.0f}"})
         self._append({**values, **rates, "images_per_second": round(rate, 1)})
@@ -491,23 +561,20 @@ class TrainingRun:
     def _watch(self) -> None:
         """Let the monitor look at fakes and at the losses since it last did."""
         self._read_losses()
-        means = {name: float(total) / count for name, (total, count) in self._window.items()}
+        if self.accelerator.is_main_process:
+            means = {name: float(total) / count for name, (total, count) in self._window.items()}
+            fakes, labels = self._draw_fakes(MONITOR_FAKES)
+            figures, findings = self._watcher().check(self._step, fakes, labels, means)
+            self._append(figures, "monitor")
+            for finding in findings:
+                self._bar.write(f"Monitor, step {self._step:,}: {finding.message}")
+            self._monitor_state = self._monitor.state_dict()
         self._window = {}
-        if not self.accelerator.is_main_process:
-            return
-        fakes, labels = self._draw_fakes(MONITOR_FAKES)
-        figures, findings = self._watcher().check(self._step, fakes, labels, means)
-        self._monitor_state = self._monitor.state_dict()
-        self._append(figures, "monitor")
-        for finding in findings:
-            self._bar.write(f"Monitor, step {self._step:,}: {finding.message}")
 
     def _draw_fakes(self, count: int) -> tuple[torch.Tensor, torch.Tensor]:
-        # Sampling draws no random numbers from the state that training goes on with.
-        with torch.random.fork_rng(devices=[]):
-            # Other latents each time, so that checks add up.
-            seed = self.args.seed + self._step
-            parts = list(generate(self.pipeline(), count, seed, self._num_classes, **self._watch_options))
+        # Other latents each time, so that checks add up.
+        seed = self.args.seed + self._step
+        parts = list(generate(self.pipeline(), count, seed, self._num_classes, **self._watch_options))
         images, labels = (torch.cat(part) for part in zip(*parts, strict=True))
         return images.cpu(), labels.cpu()
 
@@ -518,10 +585,9 @@ class TrainingRun:
                 images, _ = self.data.sample(VALIDATION_IMAGES)
                 evaluator = evaluator_for(self.data.num_channels, self.device)
                 self._validation = Validation(images, self._num_classes, evaluator, self.args.seed)
-            with torch.random.fork_rng(devices=[]):
-                figures = self._validation.measure(self.pipeline(), **self._watch_options)
-            self._last_validation = figures
+            figures = self._validation.measure(self.pipeline(), **self._watch_options)
             self._append(figures, "validation")
+            self._last_validation = figures
             if self._best is None or figures["fid"] < self._best["fid"]:
                 self._best = {
                     "step": self._step,
@@ -532,46 +598,127 @@ class TrainingRun:
         self.accelerator.wait_for_everyone()
 
     def _state(self) -> dict:
-        """Everything that the next step depends on."""
-        own_rng = torch.get_rng_state().to(self.device)
-        state = {
-            "script": Path(command_line().split()[2]).name,
+        """Everything that the next step depends on, or the rest of the step under way."""
+        return {
+            "script": script_name(),
             "settings": settings_of(self.args, self.accelerator),
+            "processes": self.accelerator.num_processes,
             "step": self._step,
-            "data": self.data.state_dict(),
+            "updates": max(self._updates, self._skip),
+            "reported": self._reported,
+            "data": self._position,
             "models": {name: model.state_dict() for name, model in self._models.items()},
             "averages": {name: average.state_dict() for name, average in self._averages.items()},
             "histories": {name: average.state_dict() for name, average in self._histories.items()},
             "optimizers": {name: optimizer.state_dict()["state"] for name, optimizer in self._optimizers.items()},
-            "rng": self.accelerator.gather(own_rng[None]).cpu(),
+            "losses": self._losses,
             "window": self._window,
             "monitor": self._monitor_state,
             "best": self._best,
             "last_validation": self._last_validation,
             "seconds": self._seconds(),
         }
-        if self.device.type == "cuda":
-            state["cuda_rng"] = self.accelerator.gather(torch.cuda.get_rng_state().to(self.device)[None]).cpu()
-        return state
 
     def _save(self) -> None:
+        """Write a checkpoint, unless there is one of this very state."""
         self._check_weights()
         self._read_losses()
-        state = self._state()
         if self.accelerator.is_main_process:
-            checkpoints = self.output_dir / "checkpoints"
-            save_checkpoint(checkpoints / f"checkpoint-{self._step}", state)
-            if self.on_checkpoint and not self.done:
-                self.on_checkpoint(checkpoints / f"checkpoint-{self._step}")
-            for old in complete_checkpoints(checkpoints)[: -self.args.checkpoints_total_limit]:
-                remove_folder(old)
+            self._write_checkpoint()
         self.accelerator.wait_for_everyone()
 
-    def _resume(self) -> None:
-        checkpoints = self.output_dir / "checkpoints"
-        folder = find_checkpoint(checkpoints, self.args.resume_from_checkpoint)
+    def _write_checkpoint(self) -> None:
+        state = self._state()
+        if self._saved == (now := (state["step"], state["updates"], state["reported"])):
+            return
+        checkpoints, limit = self.output_dir / "checkpoints", self.args.checkpoints_total_limit
+        folder = checkpoints / f"checkpoint-{self._step}"
+        try:
+            save_checkpoint(folder, state)
+        except UserError:
+            # The oldest one would be removed afterwards: on a full disk it makes room before.
+            older = [path for path in complete_checkpoints(checkpoints) if path != folder]
+            if len(older) < max(2, limit):
+                raise
+            remove_folder(older[0])
+            save_checkpoint(folder, state)
+        self._saved = now
+        if self.on_checkpoint and not self.done:
+            self.on_checkpoint(folder)
+        for old in complete_checkpoints(checkpoints)[:-limit]:
+            remove_folder(old)
+
+    def rescue(self, error: BaseException) -> str:
+        """After an exception: save the last whole step and, of the one under way, the updates that are done.
+
+        Every process may call it, since it waits for no other.
+
+        Returns:
+            What became of the training, in a sentence; "" if there was none yet, or nothing is lost.
+        """
+        if self._refused or (not self._stop.armed and self._reported == CHORES):
+            return ""
+        kept = complete_checkpoints(self.output_dir / "checkpoints")
+        last = f"The last checkpoint is {kept[-1]}." if kept else "There is no checkpoint yet."
+        if self._torn or self._step == 0 or not self.accelerator.is_main_process:
+            return last
+        if self._buffers is not None:
+            for buffer, before in zip(self._all_buffers(), self._buffers, strict=True):
+                buffer.copy_(before)
+            self._buffers = None
+        try:
+            self._check_weights()
+            self._write_checkpoint()
+        except UserError as unsaved:
+            return "" if str(unsaved) == str(error) else f"The state after step {self._step:,} is not saved. {unsaved}"
+        return (
+            f"The state after step {self._step:,} is saved: the same command with --resume_from_checkpoint latest goes on from "
+            "there."
+        )
+
+    def close(self) -> None:
+        """Give back signals and output folder; a run that ended in whatever way may be closed again."""
+        self._stop.restore()
+        if self._output:
+            self._output.release()
+
+    def _open_output(self) -> tuple[Path, dict] | None:
+        """Claim the output folder, and read the checkpoint to go on from if there is one: what the main process does."""
+        self._output = OutputFolder(self.output_dir)
+        if self.args.dry_run:
+            # It leaves everything as it was.
+            self._output.release()
+        folder = self._output.checkpoint(self.args.resume_from_checkpoint, clean=not self.args.dry_run)
+        if folder is None:
+            if self.args.resume_from_checkpoint:
+                print(f"There is no checkpoint in {self.output_dir} yet: the run begins anew.")
+            return None
         state = load_checkpoint(folder)
-        self._check_fits(folder, state, checkpoints)
+        self._check_fits(folder, state)
+        return folder, state
+
+    def _check_networks(self) -> None:
+        """Raise UserError if the checkpoint's networks are not these."""
+        folder, state = self._resumed
+        for name, model in self._models.items():
+            saved, own = (
+                {key: tuple(tensor.shape) for key, tensor in tensors.items()}
+                for tensors in (state["models"].get(name, {}), model.state_dict())
+            )
+            if saved != own:
+                changed = changed_settings(state["settings"], settings_of(self.args, self.accelerator))
+                raise UserError(
+                    f"The {name} in the checkpoint {folder} is another network: resume with the flags that it was made with. "
+                    + (
+                        f"Changed since: {'; '.join(changed)}."
+                        if changed
+                        else "None has changed, but the code or the data has."
+                    )
+                )
+
+    def _resume(self) -> None:
+        folder, state = self._resumed
+        self._resumed = None
         try:
             for name, model in self._models.items():
                 model.load_state_dict(state["models"][name])
@@ -585,17 +732,18 @@ class TrainingRun:
             raise UserError(
                 f"The checkpoint {folder} does not fit these networks: resume with the flags that it was made with."
             ) from error
-        rank = self.accelerator.process_index
-        # Cloned, since torch reads from the start of the storage, which is another process's state.
-        torch.set_rng_state(state["rng"][rank].clone())
-        if "cuda_rng" in state and self.device.type == "cuda":
-            torch.cuda.set_rng_state(state["cuda_rng"][rank].clone())
         self.data.load_state_dict(state["data"])
+        self._position = state["data"]
+        # Checkpoints of older versions are of whole steps, and have states of random numbers, which are not needed any more.
+        self._skip, self._reported = state.get("updates", 0), state.get("reported", CHORES)
+        self._losses = {name: value.to(self.device) for name, value in state.get("losses", {}).items()}
         self._window = {name: [total.to(self.device), n] for name, (total, n) in state["window"].items()}
         self._monitor_state, self._best = state["monitor"], state["best"]
         self._last_validation = state["last_validation"]
-        self._step = self._first_step = state["step"]
+        self._step = state["step"]
         self._seconds_before = state["seconds"]
+        if folder.resolve().parent == (self.output_dir / "checkpoints").resolve():
+            self._saved = (self._step, self._skip, self._reported)
         self.accelerator.print(f"Resuming from {folder}.")
         changed = changed_settings(state["settings"], settings_of(self.args, self.accelerator))
         if changed:
@@ -604,8 +752,8 @@ class TrainingRun:
                 f"{'; '.join(changed)}."
             )
 
-    def _check_fits(self, folder: Path, state: dict, checkpoints: Path) -> None:
-        script = Path(command_line().split()[2]).name
+    def _check_fits(self, folder: Path, state: dict) -> None:
+        script = script_name()
         if state.get("script") != script:
             raise UserError(f"The checkpoint {folder} belongs to {state.get('script')}, not to {script}.")
         if "settings" not in state:
@@ -614,8 +762,10 @@ class TrainingRun:
             raise UserError(
                 f"The checkpoint {folder} is at step {state['step']} already: raise --max_train_steps to go on from there."
             )
-        if len(state["rng"]) != self.accelerator.num_processes:
-            raise UserError(f"The checkpoint {folder} is of {len(state['rng'])} process(es): resume with as many.")
+        processes = state["processes"] if "processes" in state else len(state["rng"])
+        if processes != self.accelerator.num_processes:
+            raise UserError(f"The checkpoint {folder} is of {processes} process(es): resume with as many.")
+        checkpoints = self.output_dir / "checkpoints"
         later = [path.name for path in complete_checkpoints(checkpoints) if step_of(path) > state["step"]]
         if later:
             raise UserError(
@@ -624,13 +774,10 @@ class TrainingRun:
             )
 
     def _clean_output(self) -> None:
-        """Drop log lines and sample grids of steps that will be taken again, and what a kill has left half done."""
-        self.output_dir.mkdir(parents=True, exist_ok=True)
-        for leftover in (self.output_dir / "checkpoints").glob(".checkpoint-*"):
-            shutil.rmtree(leftover)
+        """Drop log lines and sample grids of what will be done again."""
         path = self.output_dir / "metrics.jsonl"
         if path.exists():
-            lines = [line for line in path.read_text().splitlines() if step_in(line) <= self._step]
+            lines = [line for line in path.read_text().splitlines() if place_of(line) < (self._step, self._reported)]
             partial = path.with_suffix(".partial")
             partial.write_text("".join(f"{line}\n" for line in lines))
             partial.replace(path)
@@ -643,20 +790,28 @@ class TrainingRun:
             return
         folder = self.output_dir / "samples"
         folder.mkdir(exist_ok=True)
-        with torch.random.fork_rng(devices=[]):
-            grid = make_grid(self._draw_samples(self.pipeline()))
+        grid = make_grid(self._draw_samples(self.pipeline()))
         target, partial = folder / f"step-{self._step:06d}.png", folder / ".partial.png"
         grid.save(partial)
         partial.replace(target)
         report_image(self.accelerator, target, self._step)
 
 
-def step_in(line: str) -> float:
-    """The step of a line of metrics.jsonl; infinite if the line is cut off."""
+def place_of(line: str) -> tuple[float, int]:
+    """The step of a line of metrics.jsonl, and the number of the chore that wrote it; infinite if the line is cut off."""
     try:
-        return json.loads(line)["step"]
-    except ValueError:
-        return math.inf
+        entry = json.loads(line)
+        return entry["step"], 4 if "validation" in entry else 3 if "monitor" in entry else 0
+    except (ValueError, KeyError, TypeError):
+        return math.inf, 0
+
+
+def versions(optimizer: torch.optim.Optimizer) -> int:
+    """A number that grows when an optimizer changes weights or its own state."""
+    tensors = [
+        value for state in optimizer.state.values() for value in state.values() if isinstance(value, torch.Tensor)
+    ]
+    return sum(t._version for t in [*tensors, *(p for group in optimizer.param_groups for p in group["params"])])
 
 
 def half_precision(states: dict[str, dict[str, torch.Tensor]]) -> dict[str, dict[str, torch.Tensor]]:
@@ -688,17 +843,3 @@ def save_in_half_precision(pipeline: DiffusionPipeline, folder: Path) -> None:
         if isinstance(component, nn.Module):
             component.half()
     pipeline.save_pretrained(folder, safe_serialization=True)
-
-
-def refuse_lost_processes(accelerator: Accelerator) -> None:
-    """`accelerate launch --num_processes 2` starts one process on a CPU, without a word; say so.
-
-    Raises:
-        UserError: several processes were asked for, and this one is alone.
-    """
-    launched = "ACCELERATE_MIXED_PRECISION" in os.environ and "MASTER_PORT" in os.environ
-    if launched and "WORLD_SIZE" not in os.environ and accelerator.num_processes == 1:
-        raise UserError(
-            "accelerate launch has started one process of several: on CPUs it needs --multi_gpu all the same, with "
-            "ACCELERATE_USE_CPU=true in front."
-        )

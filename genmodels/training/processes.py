@@ -1,0 +1,95 @@
+"""Several processes that train one model: whether all are there, what they share, how many threads each has."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import broadcast_object_list
+
+from ..errors import UserError
+
+Answer = TypeVar("Answer")
+# What torch says when another process is gone, in words of its own libraries.
+LOST = re.compile(r"gloo|nccl|connection (closed|reset|refused)|broken pipe|socket|peer", re.IGNORECASE)
+
+
+def on_main_process(accelerator: Accelerator, function: Callable[[], Answer]) -> Answer:
+    """What a function returns in the main process, in every process.
+
+    Raises:
+        UserError: the function raised one; the other processes end without a word.
+    """
+    answer, error = None, None
+    if accelerator.is_main_process:
+        try:
+            answer = function()
+        except UserError as raised:
+            error = raised
+    if accelerator.num_processes > 1:
+        failed = [error is not None]
+        broadcast_object_list(failed)
+        if failed[0] and error is None:
+            raise SystemExit(1)
+        if not failed[0]:
+            answers = [answer]
+            broadcast_object_list(answers)
+            (answer,) = answers
+    if error:
+        raise error
+    return answer
+
+
+def is_lost_process(error: BaseException) -> bool:
+    """Whether an exception means that another process of this run has ended."""
+    several = torch.distributed.is_available() and torch.distributed.is_initialized()
+    return several and isinstance(error, RuntimeError) and LOST.search(str(error)) is not None
+
+
+def refuse_lost_processes(accelerator: Accelerator) -> None:
+    """Raise UserError if several processes were asked for, and this one is alone: on CPUs accelerate says nothing of it."""
+    if accelerator.num_processes > 1:
+        return
+    try:
+        started = int(os.environ.get("WORLD_SIZE", "1"))
+    except ValueError:
+        started = 1
+    if started > 1:
+        raise UserError(
+            f"{started} processes were started, and each trains alone: on CPUs they find each other with ACCELERATE_USE_CPU=true "
+            "in front of the command, or in the environment of the notebook."
+        )
+    launched = "ACCELERATE_MIXED_PRECISION" in os.environ and "MASTER_PORT" in os.environ
+    if launched and "WORLD_SIZE" not in os.environ:
+        raise UserError(
+            "accelerate launch has started one process of several: on CPUs it needs --multi_gpu all the same, with "
+            "ACCELERATE_USE_CPU=true in front."
+        )
+
+
+def keep_threads(processes: int) -> None:
+    """Give each process its share of this machine's cores, unless OMP_NUM_THREADS, which torch has read, says otherwise."""
+    if "OMP_NUM_THREADS" in os.environ and not set_by_launcher():
+        return
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    local_processes = int(os.environ.get("LOCAL_WORLD_SIZE", processes))
+    torch.set_num_threads(max(1, cores // local_processes))
+
+
+def set_by_launcher() -> bool:
+    """Whether OMP_NUM_THREADS is what accelerate launch or torchrun take where the user says nothing."""
+    if not {"ACCELERATE_MIXED_PRECISION", "TORCHELASTIC_RUN_ID"} & set(os.environ):
+        return False
+    try:
+        launcher = Path(f"/proc/{os.getppid()}")
+        names = {line.partition(b"=")[0] for line in (launcher / "environ").read_bytes().split(b"\0")}
+        command = (launcher / "cmdline").read_bytes()
+    except OSError:
+        # There is no such folder on other systems: both take 1.
+        return os.environ["OMP_NUM_THREADS"] == "1"
+    return b"OMP_NUM_THREADS" not in names and b"num_cpu_threads_per_process" not in command

@@ -1,0 +1,156 @@
+"""Whatever ends a run from inside, the steps that it has taken are saved first, and going on from there is exact."""
+
+from __future__ import annotations
+
+import errno
+import json
+
+import pytest
+import torch
+from test_exact_resume import QUIET, TINY, assert_same_runs
+
+from genmodels.errors import UserError
+from genmodels.training.checkpoints import complete_checkpoints, load_checkpoint
+from genmodels.training.run import TrainingRun
+from genmodels.training.validation import Validation
+
+CHECKS = ["--sample_steps", "3", "--monitor_steps", "3", "--validation_steps", "3"]
+# BatchNorm and spectral norm keep numbers of their own, which a failed update has changed already.
+PAPER = ["--preset", "paper", "--spectral_norm", "--classes", "1", "0", "7", "3", "--random_flip"]
+
+
+class BrokenError(Exception):
+    """What no one foresees."""
+
+
+def fail_once(monkeypatch, owner, name: str, call: int, error: BaseException, after: bool = False) -> None:
+    """Let a method raise an error the n-th time it is called, before or after what it does, and work from then on."""
+    method, calls = getattr(owner, name), []
+
+    def wrapped(*args, **kwargs):
+        calls.append(None)
+        if len(calls) == call and not after:
+            raise error
+        answer = method(*args, **kwargs)
+        if len(calls) == call:
+            raise error
+        return answer
+
+    monkeypatch.setattr(owner, name, wrapped)
+
+
+@pytest.fixture(scope="module")
+def whole(two_shards, tmp_path_factory):
+    """The folder of an unbroken run of `common`."""
+    return {}
+
+
+# What fails, at which call, after what it does; the step that is saved, its updates, and the chores done after it.
+FAILURES = {
+    "between D and G": ((torch.optim.Adam, "step", 10), False, (4, 1, 5)),
+    "in G's backward pass": (("accelerate.Accelerator", "backward", 10), False, (4, 1, 5)),
+    "after D's backward pass": (("accelerate.Accelerator", "backward", 9), True, (4, 0, 5)),
+    "while samples are drawn": ((TrainingRun, "_save_samples", 2), False, (3, 0, 1)),
+    "while the monitor looks": ((TrainingRun, "_draw_fakes", 1), True, (3, 0, 3)),
+    "while validating": ((Validation, "measure", 1), False, (3, 0, 4)),
+    "as the log is written": ((TrainingRun, "_append", 5), True, (4, 0, 0)),
+}
+
+
+@pytest.mark.parametrize("name", FAILURES)
+def test_a_failure_saves_what_is_done_and_the_rest_follows_exactly(
+    train, two_shards, tmp_path, tmp_path_factory, monkeypatch, capsys, whole, name
+):
+    common = ["--dataset_name", two_shards, *TINY, *QUIET, *CHECKS, *PAPER]
+    if not whole:
+        whole["run"] = tmp_path_factory.mktemp("whole")
+        train("dcgan", *common, "--output_dir", whole["run"])
+    (owner, method, call), after, expected = FAILURES[name]
+    with monkeypatch.context() as patch:
+        if isinstance(owner, str):
+            from accelerate import Accelerator as owner  # noqa: N813
+        fail_once(patch, owner, method, call, BrokenError("some library"), after)
+        with pytest.raises(SystemExit) as ended:
+            train("dcgan", *common, "--output_dir", tmp_path)
+    assert "The training broke off with the BrokenError above. The state after step" in str(ended.value)
+    assert "some library" in capsys.readouterr().err
+    state = load_checkpoint(complete_checkpoints(tmp_path / "checkpoints")[-1])
+    assert (state["step"], state["updates"], state["reported"]) == expected
+    train("dcgan", *common, "--output_dir", tmp_path, "--resume_from_checkpoint", "latest")
+    assert_same_runs(tmp_path, whole["run"])
+
+
+def test_an_interrupted_update_waits_until_it_is_whole(train, two_shards, tmp_path, monkeypatch, capsys):
+    """A second Ctrl-C, in the middle of an optimizer's step."""
+    import signal
+    import time
+
+    step, calls = torch.optim.Adam.step, []
+
+    def interrupted(self, *args):
+        calls.append(None)
+        if len(calls) == 5:
+            for _ in range(2):
+                signal.raise_signal(signal.SIGINT)
+                monkeypatch.setattr(time, "monotonic", lambda: 1e9)
+        return step(self, *args)
+
+    monkeypatch.setattr(torch.optim.Adam, "step", interrupted)
+    with pytest.raises(SystemExit) as ended:
+        train("vae", "--dataset_name", two_shards, *TINY, *QUIET, "--output_dir", tmp_path)
+    assert ended.value.code == 130
+    assert "interrupted. The state after step 4 is saved" in capsys.readouterr().err
+    state = load_checkpoint(tmp_path / "checkpoints/checkpoint-4")
+    assert (state["step"], state["updates"]) == (4, 1)
+    assert next(iter(state["optimizers"].values()))[0]["step"] == 5
+
+
+def test_a_disk_that_fills_up_while_validating(train, two_shards, tmp_path, monkeypatch):
+    common = ["--dataset_name", two_shards, *TINY, *QUIET, "--validation_steps", "3", "--monitor_steps", "0"]
+    full = OSError(errno.ENOSPC, "No space left on device", "metrics.jsonl")
+    fail_once(monkeypatch, TrainingRun, "_append", 3, full)
+    with pytest.raises(SystemExit) as ended:
+        train("vae", *common, "--output_dir", tmp_path)
+    assert "No space left on device while writing metrics.jsonl: make room. The state after step 3 is saved" in str(
+        ended.value
+    )
+    assert [path.name for path in complete_checkpoints(tmp_path / "checkpoints")] == ["checkpoint-3"]
+
+
+def test_the_oldest_checkpoint_makes_room_for_the_newest(train, two_shards, tmp_path, monkeypatch):
+    common = ["--dataset_name", two_shards, *TINY[2:], "--base_channels", "4", *QUIET, "--checkpointing_steps", "2"]
+    save = TrainingRun._write_checkpoint.__globals__["save_checkpoint"]
+
+    def no_room_for_three(folder, state):
+        if len(complete_checkpoints(folder.parent)) > 1:
+            raise UserError("full")
+        save(folder, state)
+
+    monkeypatch.setitem(TrainingRun._write_checkpoint.__globals__, "save_checkpoint", no_room_for_three)
+    train("vae", *common, "--checkpoints_total_limit", "2", "--output_dir", tmp_path)
+    assert [path.name for path in complete_checkpoints(tmp_path / "checkpoints")] == ["checkpoint-8", "checkpoint-9"]
+
+
+def test_a_checkpoint_lies_there_before_the_last_validation(train, two_shards, tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        Validation,
+        "measure",
+        lambda self, pipeline: (
+            seen.append([path.name for path in complete_checkpoints(tmp_path / "checkpoints")])
+            or {"fid": 1.0, "recall": 0.5}
+        ),
+    )
+    common = ["--dataset_name", two_shards, *TINY, *QUIET, "--validation_steps", "4", "--monitor_steps", "0"]
+    train("vae", *common, "--output_dir", tmp_path)
+    assert seen == [["checkpoint-4"], ["checkpoint-4", "checkpoint-8"], ["checkpoint-8", "checkpoint-9"]]
+
+
+def test_a_clock_that_stands_still_or_runs_back_breaks_nothing(train, two_shards, tmp_path, monkeypatch):
+    import time
+
+    readings = iter([100.0] * 4 + [100.0 - k for k in range(1000)])
+    monkeypatch.setattr(time, "monotonic", lambda: next(readings))
+    monkeypatch.setattr(time, "time", lambda: 1.0)
+    train("vae", "--dataset_name", two_shards, *TINY, *QUIET, "--monitor_steps", "0", "--output_dir", tmp_path)
+    assert json.loads((tmp_path / "model/training.json").read_text())["minutes"] == 0
