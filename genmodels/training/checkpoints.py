@@ -48,7 +48,7 @@ def restore_folders(parent: Path) -> None:
     """Put back what `write_folder_atomically` had moved aside when it was killed between its renames."""
     for old in parent.glob(f".*{OLD}"):
         folder = old.with_name(old.name[1:].removesuffix(OLD))
-        if folder.exists():
+        if folder.exists() or not any(old.iterdir()):
             shutil.rmtree(old, ignore_errors=True)
         else:
             old.rename(folder)

@@ -1,0 +1,78 @@
+"""The output folder: one run at a time, and a sentence where it cannot be written to."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from helpers import REPO
+
+from genmodels.errors import UserError
+from genmodels.training.output import LOCK, OutputFolder
+
+HOLD = "import sys, time; from pathlib import Path; from genmodels.training.output import OutputFolder as O; "
+HOLD += "o = O(Path(sys.argv[1])); print('held', flush=True); time.sleep(60)"
+
+
+@pytest.fixture
+def holder(tmp_path):
+    """Another process whose the folder `run` is."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(tmp_path / "run")],
+        env={**os.environ, "PYTHONPATH": str(REPO)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline() == "held\n"
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def test_a_second_run_is_refused_while_the_first_lives(holder, tmp_path):
+    with pytest.raises(UserError, match=rf"run is in use by process {holder.pid} on .* since 20.*another --output_dir"):
+        OutputFolder(tmp_path / "run")
+    assert (tmp_path / "run" / LOCK).is_file()
+    # Killed, it leaves its name there, which is of no one then.
+    holder.kill()
+    holder.wait()
+    folder = OutputFolder(tmp_path / "run")
+    assert json.loads((tmp_path / "run" / LOCK).read_text())["pid"] == os.getpid()
+    folder.release()
+    assert not (tmp_path / "run" / LOCK).exists()
+
+
+def test_a_name_of_another_machine_is_believed(tmp_path):
+    (tmp_path / LOCK).write_text(json.dumps({"pid": 7, "host": "node-3", "started": "2026-11-29 20:00:00+00:00"}))
+    says = f"is in use by process 7 on node-3, since 2026.* if that run is dead, remove {tmp_path / LOCK}"
+    with pytest.raises(UserError, match=says):
+        OutputFolder(tmp_path)
+    (tmp_path / LOCK).unlink()
+    OutputFolder(tmp_path).release()
+
+
+def test_a_cut_off_name_is_of_no_one(tmp_path):
+    (tmp_path / LOCK).write_text('{"pid": 7, "ho')
+    OutputFolder(tmp_path).release()
+
+
+def test_folders_that_were_made_for_nothing_are_removed(tmp_path):
+    OutputFolder(tmp_path / "a/b/c").release()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_is_a_sentence(tmp_path):
+    (tmp_path / "file").touch()
+    for path, says in (
+        (tmp_path / "file", "--output_dir .*file is a file: give a folder"),
+        (tmp_path / "file/below", "below lies below a file: give a folder"),
+        ("/proc/run", r"--output_dir /proc/run cannot be made \(No such file or directory\): give another"),
+        (tmp_path / ("x" * 300), r"cannot be made \(File name too long\)"),
+        ("/sys/kernel", r"--output_dir /sys/kernel cannot be written to"),
+    ):
+        with pytest.raises(UserError, match=says):
+            OutputFolder(type(tmp_path)(path))
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
