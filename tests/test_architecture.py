@@ -27,7 +27,7 @@ ALLOWED = {
     "pipelines": {"models", "zoo", "errors", "retries", "hub", "evaluation"},
     "data": {"images", "zoo", "errors", "retries"},
     "evaluation": {"models", "losses", "pipelines", "data", "zoo", "errors", "privacy"},
-    "training": {"data", "models", "losses", "pipelines", "evaluation", "zoo", "errors", "grid", "privacy"},
+    "training": {"data", "models", "losses", "pipelines", "evaluation", "zoo", "errors", "grid", "privacy", "package"},
     "hub": {
         "images",
         "training",
