@@ -14,8 +14,19 @@ FLAGS = {
 ARGUMENTS = {*FLAGS, "classes", "fit", "image_column", "label_column", "num_channels", "split"}
 
 
+def escaped(text: str) -> str:
+    """`text` with each character that a terminal obeys or hides, but line ends, as Python writes it: \\x1b."""
+    return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
+
+
 class UserError(ValueError):
-    """A mistake in what the user typed or pointed at; its text says what was wrong and what to type instead."""
+    """A mistake in what the user typed or pointed at; its text says what was wrong and what to type instead.
+
+    Names of files and what others have written may be part of it: nothing of that reaches a terminal as a command.
+    """
+
+    def __init__(self, text: str = ""):
+        super().__init__(escaped(str(text)))
 
 
 def in_flags(error: Exception) -> str:

@@ -16,10 +16,33 @@ TOKEN_VARIABLES = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "WANDB_API_KEY")
 SECRET = r"[\w-]*(?:token|api_?key|secret|password)"
 END = r"[^\s'\"`)|<>]*"
 
+# What opens somebody's account or machine, by what it is. Of each the fixed beginning and as much as tells it from a word.
+SECRETS = {
+    "a token for the Hub": r"(?<![A-Za-z0-9])(?:hf|api_org)_[A-Za-z0-9]{20,}",
+    "a GitHub token": r"(?<![A-Za-z0-9])(?:gh[opsru]_[A-Za-z0-9]{20,}|github_pat_\w{20,})",
+    "an API key": (
+        r"(?<![A-Za-z0-9])(?:sk-(?:[A-Za-z0-9]{20,}|(?:admin|ant|or|proj|svcacct)-[\w-]{20,})|glpat-[\w-]{20,}|AIza[\w-]{35}|xox[abeoprs]-[\w-]{10,}"
+        r"|npm_[A-Za-z0-9]{36}|[rs]k_live_[A-Za-z0-9]{20,}|eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,})"
+    ),
+    "a key for Weights & Biases": (
+        r"(?i:wandb_v\d_\w{20,}|wandb(?:[^\n]{0,40}(?:key|login|token)|\.ai\s[\s\S]{0,60}?password)?[^\w\n]{1,6}[0-9a-f]{40})(?![0-9a-f])"
+    ),
+    "an AWS key": (
+        r"(?<![A-Z0-9])A(?:KIA|SIA)[A-Z0-9]{16}(?![A-Z0-9])"
+        r"|(?i:aws_?(?:secret_?)?(?:access_?)?key)[^\w\n/+]{1,6}[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+])"
+    ),
+    "a private key": r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY|PuTTY-User-Key-File-\d|AGE-SECRET-KEY-1[A-Z0-9]{20}",
+}
+SECRET_PATTERNS = {what: re.compile(pattern, re.ASCII) for what, pattern in SECRETS.items()}
+# x for a printable character of ASCII or white space.
+IS_WRITTEN = bytes(ord("x") if i in b"\t\n\r" or 0x20 <= i < 0x7F else ord(" ") for i in range(256))
+SECRET_NAME = re.compile(r"(?i)(?:^|_)(?:token|api_?key|secret|password|credentials?)(?:_|$)")
+
 REPLACEMENTS = [
     (re.compile(pattern), replacement)
     for pattern, replacement in (
         (r"\b(?:hf|api_org)_[A-Za-z0-9]{4,}", "TOKEN"),
+        *((pattern, "TOKEN") for pattern in SECRETS.values()),
         (rf"(?i)(\b{SECRET})=[^\s'\"]+", r"\1=TOKEN"),
         (rf"(?i)(--{SECRET}) +(?!-)[^\s'\"]+", r"\1 TOKEN"),
         # A quoted path may hold spaces.
@@ -34,6 +57,31 @@ REPLACEMENTS = [
         (r"[\w.+-]+@[\w-]+(?:\.[\w-]+)*", "USER@HOST"),
     )
 ]
+
+
+def find_secret(data: str | bytes, token: str | None = None) -> str | None:
+    """What must stay secret in a text or in a file's bytes, in words; None if nothing is seen.
+
+    Args:
+        data: a text, or bytes, of which is looked at what is written in them as ASCII.
+        token: one to look for, beside what looks like one and what the environment's variables of such names hold.
+    """
+    text = data if isinstance(data, str) else "\n".join(written_in(data))
+    known = [value for name, value in os.environ.items() if SECRET_NAME.search(name) and len(value) >= 12]
+    for value in (*known, *([token] if token else [])):
+        if value in text and re.search(rf"(?<!\w){re.escape(value)}(?!\w)", text):
+            return "a token of yours"
+    return next((what for what, pattern in SECRET_PATTERNS.items() if pattern.search(text)), None)
+
+
+def written_in(data: bytes) -> list[str]:
+    """The pieces of a file's bytes that read as text, of 16 characters or more: no secret is shorter."""
+    mask, runs, end = data.translate(IS_WRITTEN), [], 0
+    while (start := mask.find(b"x" * 16, end)) >= 0:
+        end = mask.find(b" ", start)
+        end = len(data) if end < 0 else end
+        runs.append(data[start:end].decode("ascii"))
+    return runs
 
 
 def redact(text: str) -> str:

@@ -9,7 +9,7 @@ import shlex
 import shutil
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -22,8 +22,9 @@ from huggingface_hub.utils import logging, validate_repo_id
 from ..errors import UserError
 from ..retries import delay_before, is_transient, retry, status_of
 from .cards import KINDS, write_card
+from .contents import MODEL_KINDS, check_files, files_of
 from .hashes import hash_of
-from .standalone import add_code
+from .standalone import add_code, carried_files
 
 if TYPE_CHECKING:
     from diffusers import DiffusionPipeline
@@ -38,11 +39,6 @@ UPLOAD_PATIENCE = 3
 MOVED = "moved"
 # Where training leaves its newest checkpoint with --hub_strategy every_save.
 CHECKPOINT_FOLDER = "last-checkpoint"
-PICKLES = (".bin", ".ckpt", ".joblib", ".pickle", ".pkl", ".pt", ".pth")
-# Weights and pictures; everything else is text, and has no reason to be large.
-BINARIES = (".gif", ".mp4", ".parquet", ".png", ".safetensors", ".webp")
-LARGEST_TEXT = 10 * 2**20
-TOKEN = re.compile(r"\bhf_[A-Za-z0-9]{30,}\b")
 REASON = re.compile(r"[^.\n]{1,200}")
 
 
@@ -191,39 +187,64 @@ def push_folder(
     folder: str | Path,
     repo_id: str,
     *,
-    private: bool = False,
     token: str | None = None,
-    repo_type: str = "model",
     path_in_repo: str = "",
-    title: str = TITLE,
-    replaced: tuple[str, ...] = (),
     source: Path | None = None,
-    command: str | None = None,
+    kinds: tuple[str, ...] = MODEL_KINDS,
+    linked: bool = False,
     **options,
 ) -> str:
     """Upload the files of a folder in one commit, or in none if they are all there, and return the repository's address.
+
+    Args:
+        folder, kinds, linked: what goes up, see `contents.files_of`.
+        repo_id: as in `check_rights`.
+        path_in_repo: the folder's place there.
+        source: the folder to name if it fails, where `folder` is a copy of it.
+        token, options: as in `push_files`.
+
+    Raises:
+        UserError: a file that must not go up, or see `push_files`.
+    """
+    check_id(repo_id)
+    folder = Path(folder)
+    source, files = source or folder, files_of(folder, kinds, linked)
+    check_files(files, source, token or get_token())
+    head = f"{path_in_repo.strip('/')}/" if path_in_repo else ""
+    files = {f"{head}{name}": path for name, path in files.items()}
+    return push_files(files, repo_id, source, token=token, **options)
+
+
+def push_files(
+    files: dict[str, Path],
+    repo_id: str,
+    source: Path,
+    *,
+    private: bool = False,
+    token: str | None = None,
+    repo_type: str = "model",
+    title: str = TITLE,
+    replaced: tuple[str, ...] = (),
+    command: str | None = None,
+    **options,
+) -> str:
+    """Upload files that have been checked in one commit, or in none if they are all there, and return the repository's address.
 
     Every request is tried again while the Hub stutters. No commit is made twice: each names the commit that it follows, so
     that one whose answer was lost either took effect, which is seen, or never will.
 
     Args:
-        folder: its files whose names begin with a dot, and temporary ones, stay behind.
+        files: by their path in the repository.
+        source: the folder to name if it fails.
         repo_id, private, token, repo_type: as in `check_rights`; the repository is created if need be.
-        path_in_repo: the folder's place there.
         title: of the commit.
         replaced: files, or folders with a slash at the end, that the same commit removes if they are there.
-        source: the folder to name if it fails, where `folder` is a copy of it.
-        command: what does the same later, to be named then too; by default `python -m genmodels push`.
+        command: what does the same later, to be named if it fails; by default `python -m genmodels push`.
         options: further ones of `HfApi.create_repo`.
 
     Raises:
-        UserError: a file that must not go up, or the Hub refused or did not answer in the end; the folder is as it was.
+        UserError: the Hub refused or did not answer in the end.
     """
-    check_id(repo_id)
-    folder = Path(folder)
-    files = files_of(folder, path_in_repo)
-    check_files(files.values(), token or get_token())
-    source = source or folder
     again = command or f"python -m genmodels push {shlex.quote(str(source))} {repo_id}{' --private' * private}"
     api = HfApi(token=token)
     with hub_errors(
@@ -232,41 +253,6 @@ def push_folder(
         url = create_repo(api, repo_id, private, repo_type, **options)
         commit_files(api, repo_id, repo_type, files, title, replaced)
     return url
-
-
-def files_of(folder: Path, path_in_repo: str = "") -> dict[str, Path]:
-    """The files to push, by their path in the repository."""
-    head = f"{path_in_repo.strip('/')}/" if path_in_repo else ""
-    files = {}
-    for path in sorted(folder.rglob("*")):
-        parts = path.relative_to(folder).parts
-        hidden = any(part.startswith(".") or part == "__pycache__" for part in parts)
-        if path.is_file() and not hidden and path.suffix not in (".tmp", ".partial", ".pyc"):
-            files[head + "/".join(parts)] = path
-    if not files:
-        raise UserError(f"{folder} holds nothing to push: give the folder of a saved model.")
-    return files
-
-
-def check_files(paths: Iterable[Path], token: str | None = None) -> None:
-    """Raise UserError for a file that nobody should publish: a pickle, a huge text, or one with a token in it.
-
-    Args:
-        paths: of the files.
-        token: one to look for, beside everything that looks like one.
-    """
-    for path in paths:
-        if path.suffix in PICKLES:
-            raise UserError(
-                f"{path} may hold a pickle, which runs code when loaded: remove it, or save as safetensors."
-            )
-        if path.suffix in BINARIES:
-            continue
-        if path.stat().st_size > LARGEST_TEXT:
-            raise UserError(f"{path} is larger than {LARGEST_TEXT // 2**20} MB and no weights or images: remove it.")
-        text = path.read_text(encoding="utf-8", errors="replace")
-        if TOKEN.search(text) or (token and re.search(rf"\b{re.escape(token)}\b", text)):
-            raise UserError(f"{path} contains a token for the Hub: remove it from the file, and revoke it.")
 
 
 def commit_files(
@@ -374,14 +360,16 @@ def check_weights(path: Path) -> None:
 
 
 @contextmanager
-def prepared(folder: Path, repo_id: str) -> Iterator[Path]:
-    """A copy of a model's folder as it will lie on the Hub, with the code that plain diffusers needs and the card.
+def prepared(files: dict[str, Path], repo_id: str) -> Iterator[Path]:
+    """A copy of a model's files as they will lie on the Hub, with the code that plain diffusers needs and the card.
 
     In a copy, since several pushes of one folder may run at once, and a push is no reason to change a folder.
     """
     with tempfile.TemporaryDirectory(prefix="genmodels-push-") as temporary:
         copy = Path(temporary) / repo_id.split("/")[1]
-        shutil.copytree(folder, copy, ignore=shutil.ignore_patterns(".*", "*.tmp", "*.partial", "__pycache__"))
+        for name, path in files.items():
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, copy / name)
         # Before the card, which says how to load it.
         add_code(copy)
         # Without training.json the card is somebody's own.
@@ -399,9 +387,11 @@ def push_model(folder: str | Path, repo_id: str, *, private: bool = False, token
     check_id(repo_id)
     folder = Path(folder)
     check_model_folder(folder)
-    with prepared(folder, repo_id) as copy:
-        options = {"replaced": (f"{CHECKPOINT_FOLDER}/",), "source": folder}
-        return push_folder(copy, repo_id, private=private, token=token, **options)
+    files = files_of(folder)
+    check_files(files, folder, token or get_token(), carried_files(folder).values())
+    with prepared(files, repo_id) as copy:
+        replaced = (f"{CHECKPOINT_FOLDER}/",)
+        return push_files(files_of(copy), repo_id, folder, private=private, token=token, replaced=replaced)
 
 
 def push_pipeline(pipeline: DiffusionPipeline, repo_id: str, *, private: bool = False, token: str | None = None) -> str:

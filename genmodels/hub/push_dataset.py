@@ -23,6 +23,7 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from ..data.archives import place_bytes, read_place
 from ..data.listing import Listing, Picture, list_pictures, printable, readable
 from ..errors import UserError
+from ..privacy import find_secret
 from ..retries import retry
 
 # One download of a shard should neither take minutes nor be one of thousands.
@@ -111,6 +112,7 @@ def read_picture(picture: Picture, resolution: int | None, fit: str, keep_metada
         UserError: it cannot be read as an image, or would publish the place where it was taken.
     """
     from ..images import make_square
+    from .contents import check_data, texts_in_picture
 
     try:
         data = read_place(picture.place)
@@ -122,7 +124,10 @@ def read_picture(picture: Picture, resolution: int | None, fit: str, keep_metada
         raise UserError(
             f"{printable(picture.name)!r} cannot be read as an image ({reason}): repair or remove it; nothing was pushed."
         ) from error
+    if secret := find_secret(picture.name):
+        raise UserError(f"The name of {printable(picture.name)!r} contains {secret}: rename it; nothing was pushed.")
     if resolution is None:
+        check_data(Path(picture.name), data, reader=texts_in_picture)
         if tells_place and not keep_metadata:
             raise UserError(
                 f"{printable(picture.name)!r} says where it was taken (GPS): --resolution SIZE publishes images without "
@@ -328,6 +333,7 @@ def push_dataset(
     Raises:
         UserError: an image is unreadable, the folder is of no use, you may not write there, or the Hub does not answer.
     """
+    from .contents import DATASET_KINDS
     from .push import check_rights, push_folder
 
     listing = list_published(folder)
@@ -361,6 +367,7 @@ def push_dataset(
             repo_id,
             private=private,
             repo_type="dataset",
+            kinds=DATASET_KINDS,
             title="Upload the dataset",
             replaced=check_place(scratch, repo_id, replace),
             source=folder,

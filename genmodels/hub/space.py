@@ -9,11 +9,10 @@ import re
 import shlex
 import shutil
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import yaml
-from huggingface_hub import HfApi
+from huggingface_hub import HfApi, get_token
 from huggingface_hub.errors import RepositoryNotFoundError
 
 from .. import zoo
@@ -35,6 +34,7 @@ from ..ui.models import (
     kinds_of,
     other_built_in,
 )
+from .contents import SPACE_KINDS, check_files, files_of
 from .push import check_rights, hub_errors, push_folder
 
 PACKAGE = Path(__file__).parents[1]
@@ -106,16 +106,18 @@ def models_on_hub(models: str, kinds: list[str], several: bool) -> list[Model]:
     return kept
 
 
-def package_files(models: list[str], samples: list[str]) -> Iterator[Path]:
-    """The package's files, relative to the folder above it, sorted; of the zoo only the named folders and image samples."""
+def package_files(models: list[str], samples: list[str]) -> dict[str, Path]:
+    """The package's files by their path in it, sorted; of the zoo only the named folders and image samples.
+
+    Raises:
+        UserError: among them is one that is not to be published; see `contents.files_of`.
+    """
     kept = {zoo.ROOT / name for name in models} | {zoo.sample_folder(name) for name in samples}
-    for path in sorted(PACKAGE.rglob("*")):
-        relative = path.relative_to(PACKAGE.parent)
-        hidden = any(part.startswith(".") or part == "__pycache__" for part in relative.parts)
-        if hidden or not path.is_file():
-            continue
-        if not path.is_relative_to(zoo.ROOT) or path.parent == zoo.ROOT or kept & set(path.parents):
-            yield relative
+
+    def wanted(path: Path) -> bool:
+        return not path.is_relative_to(zoo.ROOT) or path.parent == zoo.ROOT or bool(kept & set(path.parents))
+
+    return files_of(PACKAGE, SPACE_KINDS, wanted=wanted)
 
 
 def build_space(name: str, out: Path, models: str | None = None, zero_gpu: bool = False) -> str:
@@ -134,7 +136,7 @@ def build_space(name: str, out: Path, models: str | None = None, zero_gpu: bool 
         What was made, in words.
 
     Raises:
-        UserError: no such Space or models, or the folder cannot be written.
+        UserError: no such Space or models, a file among its own that is not to be published, or the folder cannot be written.
     """
     source, tabs = source_of(name), TABS_OF_SPACE[name]
     if out.is_file() or (out.is_dir() and any(out.iterdir())):
@@ -166,23 +168,22 @@ def build_space(name: str, out: Path, models: str | None = None, zero_gpu: bool 
     samples = sorted({REAL_SAMPLES[shown[kind].num_channels] for kind in kinds_of(tabs, KINDS_COMPARED)})
     hub_ids = [model.name for model in from_hub]
 
+    files = {f"{PACKAGE.name}/{name}": path for name, path in package_files(built_in, samples).items()}
+    files |= files_of(source, SPACE_KINDS)
+    check_files(files, Path(name), get_token())
     temporary = out.absolute().with_name(f".{out.absolute().name}.{os.getpid()}.tmp")
     try:
         temporary.mkdir()
-        for path in sorted(source.iterdir()):
-            if path.is_file() and not path.name.startswith("."):
-                shutil.copyfile(path, temporary / path.name)
-        for relative in package_files(built_in, samples):
+        for relative, path in files.items():
             (temporary / relative).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(PACKAGE.parent / relative, temporary / relative)
+            shutil.copyfile(path, temporary / relative)
         adapt(temporary, hub_ids, zero_gpu)
         os.replace(temporary, out)
     except OSError as error:
         raise UserError(f"{str(out)!r} cannot be written: {error.strerror or error}.") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    files = [path for path in out.rglob("*") if path.is_file()]
-    size = sum(path.stat().st_size for path in files) / 1e6
+    size = sum((out / relative).stat().st_size for relative in files) / 1e6
     parts = [f"{', '.join(hub_ids)} from the Hub"] if hub_ids else []
     parts += [f"{', '.join(built_in)} inside"] if built_in else []
     return f"{len(files)} files, {size:.1f} MB, {' and '.join(parts)}"
@@ -239,6 +240,7 @@ def deploy_space(
             repo_id,
             private=private,
             repo_type="space",
+            kinds=SPACE_KINDS,
             title=f"Deploy the Space {name}",
             replaced=obsolete_files(repo_id, folder),
             source=Path(name),

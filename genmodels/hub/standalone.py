@@ -234,23 +234,17 @@ def code_of(class_name: str) -> str:
     return cut.text(class_name)
 
 
-def add_code(folder: str | Path) -> list[Path]:
-    """Make a saved pipeline loadable in plain diffusers: write the code that it carries, and name it in model_index.json.
-
-    Folders of another kind, such as an evaluator's, are left as they are; so are files that are right already.
+def carried_files(folder: Path) -> dict[Path, str]:
+    """What makes a saved pipeline loadable in plain diffusers: files of code, then the model_index.json that names them.
 
     Args:
-        folder: what `save_pretrained` wrote.
-
-    Returns:
-        The files that were written.
+        folder: what `save_pretrained` wrote. Of one of another kind, such as an evaluator's, nothing is returned.
 
     Raises:
-        UserError: model_index.json is damaged or cannot be replaced.
+        UserError: model_index.json is damaged.
     """
-    folder = Path(folder)
     if not (folder / INDEX).is_file():
-        return []
+        return {}
     try:
         index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
         class_name = index["_class_name"]
@@ -258,7 +252,7 @@ def add_code(folder: str | Path) -> list[Path]:
         raise UserError(f"{folder / INDEX} is damaged ({error}): save the model again.") from error
     class_name = class_name[1] if isinstance(class_name, list) and len(class_name) == 2 else class_name
     if not isinstance(class_name, str) or not class_name.endswith("Pipeline") or class_name not in HOMES:
-        return []
+        return {}
     stem = f"pipeline_{file_stem(class_name).removesuffix('_pipeline')}"
     files = {folder / f"{stem}.py": code_of(class_name)}
     index["_class_name"] = [stem, class_name]
@@ -270,7 +264,19 @@ def add_code(folder: str | Path) -> list[Path]:
             index[component] = [module, network]
     # Last, so that the index never names a file that is not there.
     files[folder / INDEX] = json.dumps(index, indent=2, sort_keys=True) + "\n"
-    return [path for path, text in files.items() if write_if_changed(path, text)]
+    return files
+
+
+def add_code(folder: str | Path) -> list[Path]:
+    """Write `carried_files` into a saved pipeline; files that are right already are left as they are.
+
+    Returns:
+        The files that were written.
+
+    Raises:
+        UserError: model_index.json is damaged or cannot be replaced.
+    """
+    return [path for path, text in carried_files(Path(folder)).items() if write_if_changed(path, text)]
 
 
 def write_if_changed(path: Path, text: str) -> bool:

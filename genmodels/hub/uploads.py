@@ -17,6 +17,7 @@ from huggingface_hub.utils import logging
 from tqdm import tqdm
 
 from ..errors import UserError
+from .contents import CHECKPOINT_KINDS, files_of
 from .push import CHECKPOINT_FOLDER, push_folder
 
 # How long the end of a run waits for an upload: a machine that is about to be taken away gives little more.
@@ -57,9 +58,11 @@ class CheckpointUploads:
             atexit.register(self.close)
         snapshot = home / f"{SNAPSHOT}{os.getpid()}-{checkpoint.name}"
         try:
+            # Before it has a second name, and every link in it is followed.
+            files_of(checkpoint, CHECKPOINT_KINDS)
             shutil.copytree(checkpoint, snapshot, copy_function=link_or_copy)
-        except OSError as error:
-            return warn(f"{checkpoint.name} is not uploaded: {error.strerror}.")
+        except (OSError, UserError) as error:
+            return warn(f"{checkpoint.name} is not uploaded: {getattr(error, 'strerror', None) or error}")
         with self._changed:
             if self._next is not None:
                 shutil.rmtree(self._next, ignore_errors=True)
@@ -164,6 +167,8 @@ def main() -> None:
             path_in_repo=CHECKPOINT_FOLDER,
             title=f"Upload {name}",
             source=Path("checkpoints") / name,
+            kinds=CHECKPOINT_KINDS,
+            linked=True,
             command=f"hf upload {args.repo_id} CHECKPOINT {CHECKPOINT_FOLDER}",
         )
     except UserError as error:

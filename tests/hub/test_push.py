@@ -15,6 +15,7 @@ import pytest
 import torch
 from helpers import DEAD_ENDPOINT, REPO, run_python
 from huggingface_hub import HfApi
+from safetensors.torch import load
 
 import genmodels
 from genmodels import zoo
@@ -105,13 +106,14 @@ FIFTY = (
 import shutil, sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from PIL import Image
 from genmodels.hub.push import push_folder
 source, root = map(Path, sys.argv[1:])
 def push(number):
     folder = shutil.copytree(source, root / str(number))
     for version in range(5):
         (folder / "training.json").write_text(f'{{"version": {version}}}')
-        (folder / "samples.png").write_bytes(bytes([0, number, version]) * 1000)
+        Image.new("RGB", (40, 40), (number, version, 0)).save(folder / "samples.png")
         push_folder(folder, f"alice/fifty-{number}", title=f"version {version}")
 with ThreadPoolExecutor(10) as pool:
     list(pool.map(push, range(10)))
@@ -302,8 +304,8 @@ TOKEN_TEXT = "hf_" + "aB3" * 12
     [
         ("old.bin", "", "old.bin may hold a pickle, which runs code when loaded"),
         ("notes.md", f"my token is {TOKEN_TEXT}", "notes.md contains a token for the Hub: remove it"),
-        ("run.json", '{"HF_TOKEN": "hf_alice"}', "run.json contains a token for the Hub"),
-        ("dump.csv", "0," * (6 * 2**20), "dump.csv is larger than 10 MB and no weights or images"),
+        ("run.json", '{"HF_TOKEN": "hf_alice"}', "run.json contains a token of yours: remove it"),
+        ("dump.txt", "0," * (6 * 2**20), "dump.txt is larger than 10 MB and no weights or images"),
         ("encoder/diffusion_pytorch_model.safetensors", "cut", "diffusion_pytorch_model.safetensors is damaged"),
         ("model_index.json", '{"_class_name"', "model_index.json is damaged"),
         (
@@ -364,13 +366,15 @@ def test_a_pipeline_pushes_itself_and_stays_on_disk_if_it_cannot(faulty_hub, api
 HAND_OVER = """
 import shutil, sys, time
 from pathlib import Path
+import torch
+from safetensors.torch import load, save_file
 from genmodels.hub import uploads
 root, count, seconds = Path(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
 upload, slowest = uploads.CheckpointUploads("alice/background"), 0
 for step in range(1, count + 1):
     folder = root / "checkpoints" / f"checkpoint-{step}"
     folder.mkdir(parents=True)
-    (folder / "state.safetensors").write_bytes(bytes([step]) * 100_000)
+    save_file({"x": torch.full((100_000,), step, dtype=torch.uint8)}, folder / "state.safetensors")
     (folder / "state.json").write_text(str(step))
     started = time.monotonic()
     upload(folder)
@@ -400,10 +404,9 @@ def test_the_newest_checkpoint_wins(faulty_hub, api, tmp_path):
     assert titles(api, "alice/background") == ["initial commit", "Upload checkpoint-1", "Upload checkpoint-5"]
     faulty_hub.set_faults()
     there = content(api, "alice/background", tmp_path / "cache")
-    assert there == {
-        "last-checkpoint/state.json": b"5",
-        "last-checkpoint/state.safetensors": bytes([5]) * 100_000,
-    }
+    assert there.keys() == {"last-checkpoint/state.json", "last-checkpoint/state.safetensors"}
+    assert there["last-checkpoint/state.json"] == b"5"
+    assert set(load(there["last-checkpoint/state.safetensors"])["x"].tolist()) == {5}
 
 
 def test_a_hub_that_hangs_does_not_hold_the_end_up(faulty_hub, tmp_path):
