@@ -18,6 +18,7 @@ from typing import NoReturn
 
 from . import __version__, zoo
 from .errors import UserError, in_flags
+from .flags import explain
 
 MAX_IMAGES = 10_000
 MAX_SEED = 2**63 - 1
@@ -46,8 +47,15 @@ class OneLineParser(argparse.ArgumentParser):
         mine = [example for example in EXAMPLES if f"{example} ".startswith(f"{self.prog} ")]
         self.epilog = "\n  ".join(["examples:" if len(mine) > 1 else "example:", *mine])
 
+    def parse_known_args(self, args=None, namespace=None):
+        # Here, not by the parser above, which does not know this command's flags.
+        namespace, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return namespace, unknown
+
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message} (--help shows what is possible)\n")
+        self.exit(2, f"{self.prog}: {explain(self, message)} (--help shows what is possible)\n")
 
 
 def whole_number(low: int, high: int):

@@ -16,6 +16,7 @@ from packaging.utils import canonicalize_name
 ALLOWED = {
     "package": {"models", "pipelines"},
     "errors": set(),
+    "flags": set(),
     "retries": set(),
     "privacy": set(),
     "grid": set(),
@@ -27,7 +28,19 @@ ALLOWED = {
     "pipelines": {"models", "zoo", "errors", "retries", "hub", "evaluation"},
     "data": {"images", "zoo", "errors", "retries"},
     "evaluation": {"models", "losses", "pipelines", "data", "zoo", "errors", "privacy"},
-    "training": {"data", "models", "losses", "pipelines", "evaluation", "zoo", "errors", "grid", "privacy", "package"},
+    "training": {
+        "data",
+        "models",
+        "losses",
+        "pipelines",
+        "evaluation",
+        "zoo",
+        "errors",
+        "flags",
+        "grid",
+        "privacy",
+        "package",
+    },
     "hub": {
         "images",
         "training",
@@ -44,7 +57,7 @@ ALLOWED = {
     },
     "live": {"models", "losses", "evaluation", "errors"},
     "ui": {"pipelines", "zoo", "evaluation", "errors", "retries", "models", "live"},
-    "__main__": {"pipelines", "evaluation", "hub", "zoo", "errors", "grid", "package"},
+    "__main__": {"pipelines", "evaluation", "hub", "zoo", "errors", "flags", "grid", "package"},
 }
 CODE = sorted(
     path for pattern in ("genmodels/**/*.py", "train/*.py", "spaces/*/*.py", "app.py") for path in REPO.glob(pattern)

@@ -30,6 +30,7 @@ from genmodels.training.arguments import (
     check_unused,
     depth_of,
     layer_papers,
+    require_classes,
 )
 from genmodels.training.optimization import adam_pair, split_batch
 from genmodels.training.stabilisers import Stabilisers, add_stabiliser_arguments, check_stabilisers
@@ -104,8 +105,7 @@ def main() -> None:
     require_write_access(args)
     run = TrainingRun(args, on_checkpoint=checkpoint_uploads(args), batches_per_step=args.critic_steps)
     stabilise, objective = Stabilisers(args, run), losses.ADVERSARIAL[args.loss]
-    if run.data.num_classes < 2:
-        raise UserError(f"A conditional GAN needs labels of at least two classes; {args.dataset_name!r} has none here.")
+    require_classes(run.data, "A conditional GAN")
 
     shape = {
         "sample_size": run.data.sample_size,
@@ -140,7 +140,7 @@ def main() -> None:
         averaged=("generator",),
         historical=stabilise.historical,
         make_pipeline=CGANPipeline,
-        draw_samples=lambda pipe: pipe(class_labels=list(range(classes)) * classes, seed=0).images,
+        draw_samples=lambda pipe: pipe(class_labels=pipe.class_names[:classes] * classes, seed=0).images,
         conditional=True,
         advice=ADVICE,
     )

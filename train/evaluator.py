@@ -15,11 +15,11 @@ import torch
 from torch.nn import functional as F
 
 from genmodels import losses
-from genmodels.errors import UserError
 from genmodels.evaluation.classifier import Classifier
 from genmodels.hub.push import finish_run, require_write_access
 from genmodels.hub.uploads import checkpoint_uploads
 from genmodels.training import TrainingRun, add_common_arguments, at_least, in_range, parse_arguments, run_main
+from genmodels.training.arguments import require_classes
 
 # What differs from the flags' defaults.
 PRESETS = {
@@ -83,10 +83,8 @@ def main() -> None:
     args = parse_args()
     require_write_access(args)
     run = TrainingRun(args, on_checkpoint=checkpoint_uploads(args))
-    if run.data.num_classes < 2 and not args.attributes:
-        raise UserError(
-            f"{args.dataset_name!r} has no labels of two classes here; boolean columns are for --attributes."
-        )
+    if not args.attributes:
+        require_classes(run.data, "An evaluator without --attributes")
     # An absent split is told of before training, not after.
     run.whole_split(args.test_split)
     classifier = Classifier(

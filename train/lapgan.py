@@ -26,7 +26,13 @@ from genmodels.hub.push import finish_run, require_write_access
 from genmodels.hub.uploads import checkpoint_uploads
 from genmodels.models.lapgan import laplacian_pyramid
 from genmodels.training import TrainingRun, add_common_arguments, at_least, parse_arguments, run_main
-from genmodels.training.arguments import CIFAR10, add_adam_arguments, add_headroom_argument, choose_frogs
+from genmodels.training.arguments import (
+    CIFAR10,
+    add_adam_arguments,
+    add_headroom_argument,
+    choose_frogs,
+    require_classes,
+)
 from genmodels.training.optimization import adam_pair
 from genmodels.training.stabilisers import OF_PARTS, Stabilisers, add_stabiliser_arguments, check_stabilisers
 
@@ -64,8 +70,8 @@ def main() -> None:
     require_write_access(args)
     run = TrainingRun(args, on_checkpoint=checkpoint_uploads(args))
     stabilise, objective = Stabilisers(args, run), losses.ADVERSARIAL[args.loss]
-    if args.conditional and run.data.num_classes < 2:
-        raise UserError("--conditional needs images of at least two classes: give --classes more than one of them.")
+    if args.conditional:
+        require_classes(run.data, "--conditional")
 
     shape = {
         "sample_size": run.data.sample_size,

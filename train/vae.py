@@ -29,7 +29,7 @@ from genmodels.errors import UserError
 from genmodels.hub.push import finish_run, require_write_access
 from genmodels.hub.uploads import checkpoint_uploads
 from genmodels.training import TrainingRun, add_common_arguments, at_least, in_range, parse_arguments, run_main
-from genmodels.training.arguments import add_upsampling_argument, check_unused, layer_papers
+from genmodels.training.arguments import add_upsampling_argument, check_unused, layer_papers, require_classes
 
 
 def parse_args() -> argparse.Namespace:
@@ -94,8 +94,8 @@ def main() -> None:
         raise UserError("--importance_samples weights the KL term by itself: leave out --beta.")
     require_write_access(args)
     run = TrainingRun(args, on_checkpoint=checkpoint_uploads(args))
-    if args.conditional and run.data.num_classes < 2:
-        raise UserError(f"--conditional needs labels of at least two classes; {args.dataset_name!r} has none here.")
+    if args.conditional:
+        require_classes(run.data, "--conditional")
 
     shape = {
         "sample_size": run.data.sample_size,
@@ -115,7 +115,7 @@ def main() -> None:
     def draw_samples(pipe: VAEPipeline) -> list:
         if args.conditional:
             classes = min(pipe.num_classes, 10)
-            return pipe(class_labels=list(range(classes)) * classes, seed=0).images
+            return pipe(class_labels=pipe.class_names[:classes] * classes, seed=0).images
         return (pipe.traverse(steps=12) if args.latent_dim == 2 else pipe(num_images=64, seed=0)).images
 
     encoder, decoder = run.prepare(

@@ -28,6 +28,8 @@ def open_source(source: str, split: str, config_name: str | None, revision: str 
     """
     built_in = zoo.sample_folder(source)
     local = Path(source)
+    if built_in is not None and revision is not None:
+        raise UserError(f"{source!r} is built in: `revision` names a commit, branch or tag on the Hub.")
     if built_in is not None:
         return open_table(source, str(built_in), split, config_name, LocalFiles(built_in))
     try:

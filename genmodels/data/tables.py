@@ -28,7 +28,7 @@ from .columns import (
     values_of,
 )
 from .files import HUB_ATTEMPTS, DatasetFiles
-from .listing import SPLITS
+from .listing import SPLITS, TRAIN
 
 TABLE_SUFFIXES = (".parquet", ".arrow")
 # What `datasets` may read a dataset with; others follow paths of their own or run code.
@@ -90,8 +90,16 @@ def open_table(source: str, path: str, split: str, config_name: str | None, file
         files,
         _count(builder, split),
         fingerprint=getattr(files, "commit", None) or _fingerprint(builder, split),
-        read_column=(lambda column: read(columns=[column])[1][split]) if builder_reads(builder, "parquet") else None,
+        read_column=(lambda column: _of_train(read(columns=[column])[1], split))
+        if builder_reads(builder, "parquet")
+        else (lambda column: _of_train(splits, split).select_columns([column])),
     )
+
+
+def _of_train(splits, split: str):
+    """The training split, whose classes number those of all splits; where there is none, a split itself."""
+    same = [name for name in splits if SPLITS.get(name.lower()) == TRAIN]
+    return splits[same[0] if same else split]
 
 
 def builder_reads(builder: datasets.DatasetBuilder, kind: str) -> bool:
@@ -188,7 +196,7 @@ def open_saved(source: str, folder: Path, split: str) -> Table:
         LocalFiles(folder),
         len(rows),
         fingerprint=rows._fingerprint,
-        read_column=lambda column: rows.select_columns([column]).to_iterable_dataset(),
+        read_column=lambda column: _of_train(splits, split).select_columns([column]).to_iterable_dataset(),
     )
 
 
@@ -204,7 +212,7 @@ class Table:
         files: DatasetFiles,
         num_images: int | None,
         fingerprint: str | None,
-        read_column: Callable[[str], datasets.IterableDataset] | None,
+        read_column: Callable[[str], datasets.IterableDataset],
     ):
         if rows.features is None:
             rows = rows._resolve_features()
@@ -254,7 +262,7 @@ class Table:
             return declared
         column = self._label if self._label in self._rows.features else self._label.split(".")[0]
         # Of parquet nothing but this column is read.
-        rows = self._read_column(column) if self._read_column else self._rows.select_columns([column])
+        rows = self._read_column(column)
         try:
             values = (values_of(batch, self._label) for batch in rows.iter(LABEL_BATCH))
             return found_classes(values, self._label, self.name)
@@ -289,6 +297,9 @@ class Table:
         values = values_of(batch, self._label)
         labels = [None if is_missing(value) else self._numbers.get(value) for value in values]
         if self._all_wanted and None in labels:
+            new = [value for value in values if not is_missing(value) and value not in self._numbers]
+            if new:
+                raise UserError(f"The column {self._label} has the class {str(new[0])!r}, which the split train lacks.")
             raise UserError(
                 f"The column {self._label} has no label for some images: choose the labelled ones with `classes`, or remove the "
                 "others from the dataset."

@@ -33,6 +33,7 @@ from .by_kind import (
 from .checkerboard import checkerboard_energy
 from .evaluators import (
     BATCH,
+    announce,
     class_numbers,
     features_of,
     find_evaluator,
@@ -99,8 +100,11 @@ def evaluate(
     shape = {"sample_size": pipeline.sample_size, "num_channels": pipeline.num_channels}
     options = {"classes": classes, "batch_size": BATCH, "num_workers": 0, **shape}
     stream = load_images(dataset_name, split=reference_split, **options)
+    announce(reference_split, stream.summary)
     reference, reference_labels = load_all(stream)
-    train, train_labels = load_all(load_images(dataset_name, split=train_split, **options))
+    train_stream = load_images(dataset_name, split=train_split, **options)
+    announce(train_split, train_stream.summary)
+    train, train_labels = load_all(train_stream)
     num_classes = getattr(pipeline, "num_classes", 0)
     if num_classes and not stream.class_names and isinstance(pipeline, VAEPipeline):
         raise UserError(f"{dataset_name!r} has no labels, and the model has classes: give another --dataset_name.")

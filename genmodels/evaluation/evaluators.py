@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import math
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -96,6 +98,7 @@ def evaluate_classifier(
     names = classifier.config.attribute_names
     options = {"attributes": names, "batch_size": FEATURES_BATCH, "num_workers": 0, **shape}
     stream = load_images(dataset_name, split=split, classes=classes, **options)
+    announce(split, stream.summary)
     if not stream.class_names and not names:
         raise UserError(f"{dataset_name!r} has no labels to measure a classifier by: give another --dataset_name.")
     key = "attributes" if names else "class_labels"
@@ -154,6 +157,13 @@ def attribute_classifier_metrics(predicted: torch.Tensor, attributes: torch.Tens
 def in_size(stream: ImageStream) -> str:
     """What was done to the images, for a protocol."""
     return f"cropped and resized to {stream.sample_size}x{stream.sample_size}" if stream.resized else "not resized"
+
+
+@functools.cache
+def announce(split: str, summary: str | None) -> None:
+    """Say once what a folder holds and what is left out of it."""
+    if summary:
+        print(f"{split}: {summary}", file=sys.stderr)
 
 
 def in_classes(classes: list[str] | None) -> str:

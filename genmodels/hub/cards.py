@@ -6,6 +6,7 @@ Imports neither torch nor diffusers.
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
@@ -308,15 +309,15 @@ def write_card(folder: Path, repo_id: str | None = None) -> None:
     )
     dataset = training.get("dataset")
     if training:
-        parts += ["## Training", *earlier_trainings(training), f"```sh\n{training['command']}\n```"]
+        parts += ["## Training", *earlier_trainings(training), fenced(training["command"])]
         parts += [table(training_rows(training))]
     if (folder / "film.webp").is_file():
         what = "noisy images" if "denoising" in tags else "latents"
         parts += [f"The same {what} during training:", "![Film of the training](film.webp)"]
     if training.get("monitor"):
-        parts += [f"The training monitor: {training['monitor']}"]
+        parts += [f"The training monitor: {plain(training['monitor'])}"]
     if evaluation.get("metrics"):
-        parts += ["## Evaluation", evaluation["protocol"], evaluation_table(evaluation)]
+        parts += ["## Evaluation", plain(evaluation["protocol"]), evaluation_table(evaluation)]
         if any(row.get("tolerance") is not None for row in evaluation["metrics"]):
             again = f"`python -m genmodels verify {load_name(folder, repo_id)}` measures again and compares."
             parts += [f"{TOLERANCE_NOTE} {again}"]
@@ -522,7 +523,7 @@ def earlier_trainings(training: dict) -> list[str]:
     facts = f"seed {start['seed']}, {code_of(start)}, weights after step {step:,} of {start['steps']:,}"
     return [
         *earlier_trainings(start),
-        f"```sh\n{start['command']}\n```",
+        fenced(start["command"]),
         f"made {name}, as it was then ({facts}), from whose weights went on:",
     ]
 
@@ -560,9 +561,23 @@ def selection_of(selected: dict) -> str:
     )
 
 
+def plain(text: str) -> str:
+    """Text, such as the name of a class, that Markdown, HTML and tables show as it is, on one line."""
+    text = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    # An underscore within a word is no emphasis.
+    return re.sub(r"([\\`*\[\]|~$]|(?<!\w)_|_(?!\w))", r"\\\1", text)
+
+
+def fenced(command: str) -> str:
+    """A command as a block of code that nothing in it can end."""
+    longest = max(map(len, re.findall("`+", command)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}sh\n{command}\n{fence}"
+
+
 def table(rows: list[tuple[str, str]]) -> str:
     """Two columns in Markdown, without titles."""
-    return "\n".join(["| | |", "| --- | --- |", *(f"| {a} | {b} |" for a, b in rows)])
+    return "\n".join(["| | |", "| --- | --- |", *(f"| {a} | {plain(b)} |" for a, b in rows)])
 
 
 def evaluation_table(evaluation: dict) -> str:
@@ -577,12 +592,12 @@ def evaluation_table(evaluation: dict) -> str:
             *([with_tolerance(row.get("baseline"))] if baseline else []),
             with_tolerance(row.get("floor"), row.get("floor_tolerance")),
         ]
-        lines.append([row["name"], *numbers, row["better"]])
+        lines.append([plain(row["name"]), *numbers, row["better"]])
     text = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     if baseline:
         text += (
             f"\n\nThe baseline, {baseline['title']}, has seen {baseline['images_seen']:,} images ({code_of(baseline)}):"
-            f"\n\n```sh\n{baseline['command']}\n```"
+            f"\n\n{fenced(baseline['command'])}"
         )
     return text
 

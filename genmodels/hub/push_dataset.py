@@ -225,6 +225,8 @@ def write_dataset_card(
     """
     from huggingface_hub import DatasetCard, DatasetCardData
 
+    from .cards import plain
+
     count = sum(map(len, splits.values()))
     tasks = ["unconditional-image-generation", *(["image-classification"] if class_names else [])]
     data = DatasetCardData(
@@ -242,7 +244,7 @@ def write_dataset_card(
     )
     totals = {split: Counter(picture.class_name for picture in pictures) for split, pictures in splits.items()}
     lines = [["class" if class_names else "", *splits], ["---"] * (1 + len(splits))]
-    lines += [[name, *(f"{totals[split][name]:,}" for split in splits)] for name in class_names]
+    lines += [[plain(name), *(f"{totals[split][name]:,}" for split in splits)] for name in class_names]
     lines += [["all", *(f"{len(pictures):,}" for pictures in splits.values())]]
     text = CARD.format(
         name=repo_id.split("/")[-1],

@@ -88,10 +88,29 @@ class ClassLabelsMixin:
             except TypeError:
                 number = -1
             if 0 <= number < self.num_classes:
+                self._check_number(label, number)
                 return number
+            # Names that are numbers need not begin at 0, nor be without gaps.
+            if str(number) in self.class_names:
+                return self.class_names.index(str(number))
         names = self.class_names
         listed = f" or one of {', '.join(names)}" if names != [str(i) for i in range(len(names))] else ""
         raise ValueError(f"There is no class {label!r}: give a number from 0 to {self.num_classes - 1}{listed}.")
+
+    def _check_number(self, label: int, number: int) -> None:
+        """Raise ValueError where the class of a number and the class that is named so are two."""
+        names = self.class_names
+        # A tensor holds numbers as training has them.
+        if (
+            isinstance(label, torch.Tensor)
+            or not all(name.isdecimal() for name in names)
+            or int(names[number]) == number
+        ):
+            return
+        other = f", and '{number}' is a class, too" if str(number) in names else ""
+        raise ValueError(
+            f"Class number {number} is the class named {names[number]!r} here{other}: give the name as text."
+        )
 
     def label_path(self, class_labels: int | str | tuple[int | str, int | str], steps: int = 8) -> torch.Tensor:
         """(steps, num_classes) weights, to give as `class_labels`: of one class, or from the first of a pair to the second.

@@ -129,7 +129,7 @@ class LAPGANPipeline(ClassLabelsMixin, GANPipeline):
         check_count("steps", steps, low=2)
         latents = interpolate_latents(self._latent_of(a), self._latent_of(b), steps, mode)
         if self.num_classes:
-            class_labels = self.label_path(0 if class_labels is None else class_labels, steps)
+            class_labels = self.label_path(self.class_names[0] if class_labels is None else class_labels, steps)
         options = {"psi": psi, "output_type": output_type, "return_stages": return_stages}
         return self(latents=latents, class_labels=class_labels, **options)
 

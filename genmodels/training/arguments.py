@@ -13,11 +13,14 @@ import threading
 import traceback
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import NoReturn
 
 import torch
 from accelerate import Accelerator
 
+from ..data import ImageStream
 from ..errors import UserError, in_flags
+from ..flags import explain
 from ..models.dcgan import UPSAMPLINGS
 from ..privacy import redact_argument
 from .processes import is_lost_process
@@ -40,6 +43,8 @@ WITHOUT_EFFECT = {
     "hub_strategy",
     "logging_steps",
     "monitor_steps",
+    # It only sets --max_train_steps.
+    "num_train_epochs",
     "output_dir",
     "push_to_hub",
     "report_to",
@@ -154,6 +159,41 @@ def check_unused(args: argparse.Namespace, parser: argparse.ArgumentParser, flag
             raise UserError(f"--{name} {because}.")
 
 
+def require_classes(data: ImageStream, what: str) -> None:
+    """Raise UserError unless there are images of two classes at least, for `what` to learn."""
+    if data.num_classes >= 2:
+        return
+    if data.num_classes == 1:
+        here = f"here there is one, {data.class_names[0]!r}"
+    elif data.label_columns:
+        here = f"none are chosen here: name the column that holds them with --label_column, {' or '.join(data.label_columns)}"
+    else:
+        here = (
+            "there are none here: sort the images into one folder for each class, or give a column with --label_column"
+        )
+    raise UserError(f"{what} needs labels of at least two classes; {here}.")
+
+
+def steps_of(epochs: int, data: ImageStream, world_size: int) -> int:
+    """How many batches so many passes over the images make, in each of the processes.
+
+    Raises:
+        UserError: nobody knows how many images there are, or they make no batch.
+    """
+    if data.num_images is None:
+        raise UserError(
+            "How many images there are is not known before they have been read: give --max_train_steps in place of "
+            "--num_train_epochs."
+        )
+    batches = data.num_images // world_size // data.batch_size
+    if batches == 0:
+        raise UserError(
+            f"There are {data.num_images:,} images, fewer than one batch of {data.batch_size * world_size:,}: lower "
+            "--train_batch_size."
+        )
+    return epochs * batches
+
+
 def layer_papers(args: argparse.Namespace) -> list[str]:
     """The DOI or arXiv id of who proposed the chosen layers, where they are not the usual ones."""
     papers = ["10.23915/distill.00003"] if args.upsampling == "nearest" else []
@@ -188,16 +228,33 @@ def add_common_arguments(
         classes: what the script learns without --classes, in words.
         draws: whether the model draws images; else there are no flags for samples, monitor and validation.
     """
+
+    def refuse(message: str) -> NoReturn:
+        raise UserError(f"{explain(parser, message)} (--help shows all flags)")
+
+    # In place of the usage of 60 lines.
+    parser.error = refuse
     data = parser.add_argument_group("data")
     data.add_argument(
         "--dataset_name",
         default=dataset_name,
-        help="Hub id, dataset folder, folder of images (sub-folders are classes) or zoo:mnist-sample (default: %(default)s)",
+        help="Hub id; folder, .zip or .tar of images, whose folders are classes; dataset folder or parquet file; or "
+        "zoo:mnist-sample (default: %(default)s)",
     )
     data.add_argument("--dataset_config_name", help="configuration of the dataset, if it has several")
+    data.add_argument("--dataset_revision", metavar="REVISION", help="commit, branch or tag on the Hub (default: main)")
     data.add_argument("--split", default="train", help="(default: %(default)s)")
+    data.add_argument(
+        "--max_train_samples",
+        type=at_least(1),
+        metavar="N",
+        help="use only so many images: of a folder chosen at random by --seed, else the first (default: all)",
+    )
     data.add_argument("--image_column", help="by default found by its type")
-    data.add_argument("--label_column", help="by default found by its type")
+    data.add_argument(
+        "--label_column",
+        help="text, integers or booleans (default: a column that declares its classes, or the folders)",
+    )
     data.add_argument("--classes", nargs="+", metavar="NAME", help=f"keep only these classes (default: {classes})")
     data.add_argument(
         "--resolution", type=int, help="side of the images in pixels, 16 to 128 (default: their own, if square)"
@@ -218,6 +275,12 @@ def add_common_arguments(
     # Each process adds its rank, and NumPy takes 32 bits.
     run.add_argument("--seed", type=at_least(0, 2**31 - 1), default=0, help="(default: %(default)s)")
     run.add_argument("--max_train_steps", type=at_least(1), default=10_000, help="(default: %(default)s)")
+    run.add_argument(
+        "--num_train_epochs",
+        type=at_least(1),
+        metavar="N",
+        help="train for so many passes over the images, whatever --max_train_steps says",
+    )
     run.add_argument("--train_batch_size", type=at_least(2), default=64, help="per process (default: %(default)s)")
     run.add_argument(
         "--gradient_accumulation_steps",

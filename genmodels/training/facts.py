@@ -52,7 +52,8 @@ def plan_of(args: argparse.Namespace, accelerator: Accelerator, data: ImageStrea
     accumulated = f", each in {args.gradient_accumulation_steps} parts" if args.gradient_accumulation_steps > 1 else ""
     plan = {
         "data": f"{args.dataset_name} ({args.split}), {data.sample_size}x{data.sample_size}, "
-        f"{data.num_channels} channel(s){classes}",
+        f"{data.num_channels} channel(s){classes}"
+        + (f"\n{data.summary:>{11 + len(data.summary)}}" if data.summary else ""),
         "networks": ", ".join(
             f"{name} {sum(p.numel() for p in model.parameters()):,} parameters" for name, model in models.items()
         ),

@@ -25,7 +25,7 @@ from ..data import ImageStream, load_images
 from ..errors import UserError
 from ..evaluation.evaluate import generate
 from ..grid import make_grid
-from .arguments import RUNS, changed_settings, script_name, settings_of
+from .arguments import RUNS, changed_settings, script_name, settings_of, steps_of
 from .checkpoints import (
     complete_checkpoints,
     load_checkpoint,
@@ -118,6 +118,7 @@ class TrainingRun:
             "source": args.dataset_name,
             "split": args.split,
             "config_name": args.dataset_config_name,
+            "revision": args.dataset_revision,
             "image_column": args.image_column,
             "label_column": args.label_column,
             "classes": args.classes,
@@ -130,6 +131,7 @@ class TrainingRun:
             **self._data_options,
             batch_size=args.train_batch_size * args.gradient_accumulation_steps * batches_per_step,
             random_flip=args.random_flip,
+            max_samples=args.max_train_samples,
             shuffle_buffer=args.shuffle_buffer,
             seed=args.seed,
             num_workers=args.dataloader_num_workers,
@@ -137,6 +139,10 @@ class TrainingRun:
             rank=self.accelerator.process_index,
             world_size=self.accelerator.num_processes,
         )
+        if args.num_train_epochs is not None:
+            args.max_train_steps = steps_of(args.num_train_epochs, self.data, self.accelerator.num_processes)
+        if self.data.summary and not args.dry_run:
+            self.accelerator.print(self.data.summary)
         if not 16 <= self.data.sample_size <= 128:
             size = self.data.sample_size
             raise UserError(f"The images are {size}x{size}: give --resolution from 16 to 128.")
@@ -342,6 +348,8 @@ class TrainingRun:
             UserError: there is no such split.
         """
         options = {**self._data_options, "split": split or self.args.split}
+        if options["split"] == self.args.split:
+            options |= {"max_samples": self.args.max_train_samples, "seed": self.args.seed}
         return load_images(**options, batch_size=500, num_workers=0).once()
 
     def finish(self, title: str, complete: Callable[[DiffusionPipeline], None] | None = None, **facts) -> Path:
@@ -758,7 +766,7 @@ class TrainingRun:
             raise UserError(f"The checkpoint {folder} belongs to {state.get('script')}, not to {script}.")
         if "settings" not in state:
             raise UserError(f"The checkpoint {folder} is of an older version of genmodels: start the run anew.")
-        if state["step"] > self.args.max_train_steps:
+        if self.args.num_train_epochs is None and state["step"] > self.args.max_train_steps:
             raise UserError(
                 f"The checkpoint {folder} is at step {state['step']} already: raise --max_train_steps to go on from there."
             )

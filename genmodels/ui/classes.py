@@ -73,7 +73,7 @@ def row_answer(store: ModelStore, model: Model, seed: int, psi: float) -> dict:
 def samples_answer(store: ModelStore, model: Model, label: int, seed: int, psi: float) -> dict:
     """Several latents as one class."""
     pipe = store.pipe(model)
-    drawn = pipe(num_images=PER_CLASS, class_labels=label, seed=seed, psi=psi, output_type="np")
+    drawn = pipe(num_images=PER_CLASS, class_labels=pipe.class_names[label], seed=seed, psi=psi, output_type="np")
     return {
         "model": model.name,
         "samples": sheet_uri(to_bytes(drawn.images), PER_CLASS),
@@ -89,7 +89,7 @@ def table_answer(store: ModelStore, model: Model, seed: int, psi: float) -> dict
     pipe = store.pipe(model)
     count = min(pipe.num_classes, MAX_ROW)
     latents = draw_latents(STYLES, pipe.latent_dim, seed=seed).repeat_interleave(count, 0)
-    labels = list(range(count)) * STYLES
+    labels = pipe.class_names[:count] * STYLES
     images = pipe(latents=latents, class_labels=labels, psi=psi, output_type="np").images
     code = snippets.table(model, STYLES, count, seed, psi)
     return {"model": model.name, "table": sheet_uri(to_bytes(images), count), "code": code}
@@ -101,7 +101,12 @@ def mix_answer(store: ModelStore, model: Model, a: int, b: int, seed: int, psi: 
 
     pipe = store.pipe(model)
     latents = draw_latents(1, pipe.latent_dim, seed=seed).repeat(FRAMES, 1)
-    images = pipe(latents=latents, class_labels=pipe.label_path((a, b), FRAMES), psi=psi, output_type="np").images
+    images = pipe(
+        latents=latents,
+        class_labels=pipe.label_path((pipe.class_names[a], pipe.class_names[b]), FRAMES),
+        psi=psi,
+        output_type="np",
+    ).images
     code = snippets.mix(model, model.class_names[a], model.class_names[b], seed, psi)
     return {"model": model.name, "film": sheet_uri(to_bytes(images), FRAMES), "code": code}
 

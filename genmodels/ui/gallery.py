@@ -41,7 +41,7 @@ def vectors(seed: int):
 def classes_of(pipe, a: int, b: int) -> dict:
     """Arguments for `interpolate` between images `a` and `b` of a call, which gives models with classes these in turn."""
     count = getattr(pipe, "num_classes", 0)
-    return {"class_labels": (a % count, b % count)} if count else {}
+    return {"class_labels": (pipe.class_names[a % count], pipe.class_names[b % count])} if count else {}
 
 
 def row_answer(store: ModelStore, model: Model, seed: int, a: int, b: int) -> dict:

@@ -236,7 +236,7 @@ def table(model: Model, styles: int, count: int, seed: int, psi: float) -> str:
     """Several latents, a row each, as every class."""
     return head(model, [GRID]) + (
         f"latents = pipe(num_images={styles}, seed={seed}).latents.repeat_interleave({count}, 0)\n"
-        f"images = pipe(latents=latents, class_labels=list(range({count})) * {styles}, psi={psi:g}).images\n"
+        f"images = pipe(latents=latents, class_labels=pipe.class_names[:{count}] * {styles}, psi={psi:g}).images\n"
         f'make_image_grid(images, rows={styles}, cols={count}).save("table.png")\n'
     )
 

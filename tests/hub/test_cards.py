@@ -107,6 +107,32 @@ def test_card_says_what_how_and_how_well(saved, tmp_path):
         assert words in card.text or words in card.content, words
 
 
+HOSTILE = "<img src=x>|`a`\n# [b](c) *d* ```"
+
+
+def test_names_of_classes_stay_text(saved, tmp_path):
+    training = {
+        **TRAINING,
+        "command": f"accelerate launch train/cgan.py --classes '{HOSTILE}'",
+        "classes": [HOSTILE],
+        "monitor": f"missing classes: {HOSTILE}.",
+    }
+    folder = make_folder(saved, "cgan", tmp_path, training, {**EVALUATION, "protocol": f"Images of {HOSTILE}."})
+    write_card(folder, "alice/numbers")
+    text = ModelCard.load(folder / "README.md").text
+    shown = "&lt;img src=x&gt;\\|\\`a\\` # \\[b\\](c) \\*d\\* \\`\\`\\`"
+    for line in (
+        f"| data | ylecun/mnist, split train, classes {shown} |",
+        f"missing classes: {shown}.",
+        f"of {shown}.",
+    ):
+        assert line in text
+    # The command is in a block of code that its text does not end.
+    (block,) = re.findall(r"^````sh\n(.*?)^````$", text, re.DOTALL | re.MULTILINE)
+    assert HOSTILE in block
+    assert HOSTILE not in text.replace(block, "")
+
+
 def test_a_card_asks_for_classes_where_the_model_has_them(saved, tmp_path):
     folder = make_folder(saved, "lapgan", tmp_path, {**TRAINING, "papers": ["1506.05751"]})
     config = folder / "generator" / "config.json"
