@@ -2,8 +2,10 @@
 
 import os
 
-# Both are read when gradio, torch and numpy are imported. Without the first, the server looks up outside hosts at start;
+# All are read when gradio, torch and numpy are imported. Without the first, the server looks up outside hosts at start;
 # without the second, threads of many visitors fight over the cores and a 5 ms forward pass takes 200 ms.
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Without the last, Gradio keeps statistics of ten thousand calls, and counts them anew after each.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "1")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import math
+import re
 from collections.abc import Callable, Sequence
 
 import gradio as gr
@@ -11,12 +13,13 @@ from PIL import Image
 
 from ..errors import UserError
 from . import bulk, models, real_or_fake
+from .admission import patient, unhurried
+from .front_door import queued
 from .gallery import truncates
 from .inputs import MAX_SEED, answered, read_image
 from .models import AUTOENCODER, CLASSES, FACES, MAP, SAMPLES, Model, ModelStore
 from .pictures import sheet, to_bytes
 from .plane import MAX_LIMIT, pictures
-from .threads import unhurried
 
 MAX_IMAGES, MAX_STEPS, MAX_NEIGHBOURS, MAX_STRENGTH = 64, 32, 16, 4.0
 MAX_PSI = 2.0
@@ -117,6 +120,15 @@ def picture(images: np.ndarray, columns: int) -> dict:
     return {"path": path, "mime_type": "image/png", "meta": {"_type": "gradio.FileData"}}
 
 
+def described(function: Callable) -> Callable:
+    """The function with each argument of its docstring, and what it returns, on one line: of more Gradio keeps the first."""
+    text, _, returned = inspect.getdoc(function).partition("Returns:")
+    # What continues an entry stands deeper than the entry.
+    text = re.sub(r"\n {8,}(?=\S)", " ", text)
+    function.__doc__ = f"{text}Returns:\n    {' '.join(returned.split())}\n"
+    return function
+
+
 def add_api(store: ModelStore, tabs: Sequence[str] = models.TABS) -> None:
     """Add the public endpoints that these tabs' models allow to the Blocks under construction."""
     shown = {model.title: model for model in store.shown}
@@ -156,7 +168,7 @@ def add_api(store: ModelStore, tabs: Sequence[str] = models.TABS) -> None:
             images = pipe(num_images=count, seed=seeded("seed", seed), output_type="np", **options).images
             return picture(to_bytes(images), count if labels else bulk.columns_of(count))
 
-        return answered(unhurried(run))
+        return answered(run)
 
     def sample_many(num_images: int = 1000, seed: int = 0, psi: float = 1.0, model: str = "") -> gr.FileData:
         """Draw up to 1,000 images at once, on a GPU where the Space has one.
@@ -217,7 +229,7 @@ def add_api(store: ModelStore, tabs: Sequence[str] = models.TABS) -> None:
                 drawn = pipe.interpolate(*ends, count, output_type="np", **options)
             return picture(to_bytes(drawn.images), count)
 
-        return answered(unhurried(run))
+        return answered(run)
 
     def decode(x: float = 0.0, y: float = 0.0) -> gr.FileData:
         """Decode one point of the VAE's latent plane.
@@ -256,7 +268,7 @@ def add_api(store: ModelStore, tabs: Sequence[str] = models.TABS) -> None:
             back = to_bytes(pipe.reconstruct(seen, output_type="np").images)
             return picture(np.concatenate([seen, back]), 2)
 
-        return answered(unhurried(run))
+        return answered(run)
 
     def edit(attributes: dict[str, float], image: str = "", seed: int = 0) -> gr.FileData:
         """Add attributes to a face, or take them away.
@@ -291,7 +303,7 @@ def add_api(store: ModelStore, tabs: Sequence[str] = models.TABS) -> None:
             ]
             return picture(to_bytes(np.concatenate([output.images for output in pair])), 2)
 
-        return answered(unhurried(run))
+        return answered(run)
 
     def discriminate(model: str = "", seed: int = 0, image: str = "", class_label: str = "") -> dict:
         """Let a GAN's discriminator score 16 real test images, 16 generated ones, and one of your own.
@@ -317,7 +329,7 @@ def add_api(store: ModelStore, tabs: Sequence[str] = models.TABS) -> None:
             sides = {side: answer[side] and {key: answer[side][key] for key in SCORED} for side in real_or_fake.SIDES}
             return {**sides, "ranked": answer.get("ranked"), "given": given}
 
-        return answered(unhurried(run))
+        return answered(run)
 
     def scored(model: Model, image: str, class_label: str) -> float:
         """The score of an image that came from outside."""
@@ -354,7 +366,7 @@ def add_api(store: ModelStore, tabs: Sequence[str] = models.TABS) -> None:
                 pixels = read_image(image, chosen.sample_size, chosen.num_channels)
             return comparer.nearest(chosen.kind, real, pixels, count, picture)
 
-        return answered(unhurried(run))
+        return answered(run)
 
     offered: list[tuple[Callable, bool]] = [
         (sample, True),
@@ -367,5 +379,5 @@ def add_api(store: ModelStore, tabs: Sequence[str] = models.TABS) -> None:
     ]
     for function, wanted in offered:
         if wanted:
-            gr.api(function, api_name=function.__name__)
-    gr.api(sample_many, api_name="sample_many", concurrency_limit=1, concurrency_id=bulk.QUEUE)
+            gr.api(queued(unhurried(described(function))), api_name=function.__name__)
+    gr.api(queued(patient(described(sample_many))), api_name="sample_many")

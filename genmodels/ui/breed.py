@@ -11,10 +11,10 @@ from PIL import Image
 
 from ..errors import UserError
 from . import gallery, snippets
+from .admission import unhurried
 from .inputs import MAX_SEED, integer, number, server_function
 from .models import Model, ModelStore
 from .pictures import sheet_uri, to_bytes
-from .threads import unhurried
 
 # A litter in its rows, and the images that one may begin with.
 CHILDREN, COLUMNS, FOUNDERS = 12, 4, 2

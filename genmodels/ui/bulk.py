@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import os
-import time
 
 import gradio as gr
 import numpy as np
 
 from . import snippets
+from .admission import patient
+from .front_door import queued
 from .inputs import MAX_SEED, answered, integer, number, one_of
 from .language import I18N
 from .models import Model, ModelStore
 from .pictures import sheet, to_bytes
-from .threads import patient
 
 MAX_IMAGES = 1000
 MAX_PSI = 2.0
@@ -22,8 +23,6 @@ MAX_PSI = 2.0
 GPU_SECONDS = 20
 # For so long a visitor's job waits for its network.
 WARM_UP_SECONDS = 60
-# The queue's name for jobs that run one at a time.
-QUEUE = "bulk"
 ON_ZERO_GPU = os.environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "t", "true")
 
 # Pipelines by name. A process on ZeroGPU is forked from this one, maybe before all models were loaded.
@@ -70,7 +69,7 @@ def draw_many(store: ModelStore, model: Model, count: int, seed: int, psi: float
         NotReadyError, UserError: see `ModelStore.pipe`.
     """
     _pipes[model.name] = store.pipe(model)
-    return patient(draw)(model.name, count, seed, psi)
+    return draw(model.name, count, seed, psi)
 
 
 def columns_of(count: int) -> int:
@@ -80,16 +79,20 @@ def columns_of(count: int) -> int:
 
 def build(store: ModelStore) -> None:
     """A closed accordion under the tabs, with the form and the sheet that comes back."""
-    names = {kind: model.name.rstrip("/").rsplit("/", 1)[-1] for kind, model in store.models.items()}
+    names = {kind: model.title for kind, model in store.models.items()}
 
-    def run(kind, count, seed, psi) -> tuple[dict, dict]:
+    async def run(kind, count, seed, psi) -> tuple[dict, dict]:
         kind = one_of(kind, list(names), next(iter(names)))
-        count, seed = integer(count, 1, MAX_IMAGES, MAX_IMAGES), integer(seed, 0, MAX_SEED, 0)
         # A visitor who presses the button while the networks load has only to wait.
         for _ in range(WARM_UP_SECONDS):
             if store.models[kind].pipe is not None or store.models[kind].reason is not None:
                 break
-            time.sleep(1)
+            await asyncio.sleep(1)
+        return await queued(drawn)(kind, count, seed, psi)
+
+    @patient
+    def drawn(kind: str, count, seed, psi) -> tuple[dict, dict]:
+        count, seed = integer(count, 1, MAX_IMAGES, MAX_IMAGES), integer(seed, 0, MAX_SEED, 0)
         psi = round(number(psi, 0.0, MAX_PSI, 1.0), 2)
         images = answered(draw_many, store, store.models[kind], count, seed, psi)
         picture = sheet(images, columns_of(count))
@@ -123,6 +126,4 @@ def build(store: ModelStore) -> None:
         [kind, count, seed, psi],
         [picture, code],
         api_visibility="private",
-        concurrency_limit=1,
-        concurrency_id=QUEUE,
     )

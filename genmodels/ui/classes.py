@@ -10,10 +10,10 @@ import numpy as np
 from ..errors import UserError
 from . import films, snippets
 from . import first_page as files
+from .admission import unhurried
 from .inputs import MAX_SEED, integer, number, server_function
 from .models import CLASSES, Model, ModelStore
 from .pictures import FRAMES, sheet_uri, to_bytes
-from .threads import unhurried
 from .widget import widget
 
 MAX_PSI = 1.5
@@ -160,6 +160,7 @@ def functions(store: ModelStore) -> list[Callable]:
         return seed, round(number(payload.get("psi"), 0.0, MAX_PSI, 1.0), 2)
 
     @server_function
+    @unhurried
     def start(payload: dict) -> dict:
         return store.first_page("classes", first_page)
 

@@ -6,7 +6,8 @@ import functools
 import threading
 from collections.abc import Callable
 
-from . import snippets
+from . import gallery, snippets
+from .admission import patient, quick
 from .breed import chosen
 from .inputs import MAX_SEED, integer, number, server_function
 from .models import Model, ModelStore
@@ -19,20 +20,24 @@ STARTS = 64
 
 
 class Directions:
-    """The directions of each model, found when the first visitor asks."""
+    """The directions of each model, found when the first visitor asks.
+
+    Attributes:
+        found: those that are, by the model's name.
+    """
 
     def __init__(self):
-        self._found: dict[str, object] = {}
+        self.found: dict[str, object] = {}
         self._locks: dict[str, threading.Lock] = {}
 
     def of(self, model: Model, pipe):
         """A `DirectionsOutput` of at most SLIDERS directions."""
-        if model.name not in self._found:
+        if model.name not in self.found:
             # Seconds: who asks for another model does not wait for them.
             with self._locks.setdefault(model.name, threading.Lock()):
-                if model.name not in self._found:
-                    self._found[model.name] = pipe.principal_directions(min(SLIDERS, pipe.latent_dim))
-        return self._found[model.name]
+                if model.name not in self.found:
+                    self.found[model.name] = pipe.principal_directions(min(SLIDERS, pipe.latent_dim))
+        return self.found[model.name]
 
 
 @functools.lru_cache(STARTS)
@@ -45,6 +50,9 @@ def unmoved(pipe, seed: int) -> tuple:
 def functions(store: ModelStore) -> list[Callable]:
     """What the view's page may call."""
     directions = Directions()
+
+    def asked(payload) -> str:
+        return gallery.chosen(store, payload if isinstance(payload, dict) else {}).name
 
     @server_function
     def moved(payload: dict) -> dict:
@@ -70,4 +78,6 @@ def functions(store: ModelStore) -> list[Callable]:
             "code": snippets.moved(model, seed, strengths, IMAGES),
         }
 
+    # Finding them takes seconds, which nobody's pointer shall wait for.
+    moved.lane = lambda payload: quick if asked(payload) in directions.found else patient
     return [moved]

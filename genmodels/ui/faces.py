@@ -13,10 +13,10 @@ import numpy as np
 
 from ..errors import UserError
 from . import in_page, snippets
+from .admission import unhurried
 from .inputs import MAX_SEED, integer, number, server_function
 from .models import FACES, ModelStore
 from .pictures import raw, sheet_uri, to_bytes
-from .threads import unhurried
 
 if TYPE_CHECKING:
     import torch
@@ -146,6 +146,7 @@ def functions(store: ModelStore) -> list[Callable]:
         return {"picture": raw(to_bytes(images)[0]), "code": snippets.edit(model, face, strengths)}
 
     @server_function
+    @unhurried
     def photo(payload: dict) -> dict:
         pipe = store.pipe(FACES)
         mean = pipe.encode(read_photo(payload.get("photo"), model.sample_size)[None]).mean

@@ -13,6 +13,7 @@ from PIL import Image
 
 from ..errors import UserError
 from . import snippets
+from .admission import unhurried
 from .inputs import server_function
 from .models import Model
 
@@ -81,6 +82,7 @@ def film_function(chosen: Callable[[dict], Model]) -> Callable:
     """
 
     @server_function
+    @unhurried
     def film(payload: dict) -> dict:
         model = chosen(payload)
         if not has_film(model):

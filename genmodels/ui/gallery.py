@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 from ..errors import UserError
 from . import films, snippets
+from .admission import unhurried
 from .inputs import MAX_SEED, integer, server_function
 from .models import BUILT_IN, SAMPLES, WITHOUT_PSI, Model, ModelStore
 from .pictures import FRAMES, sheet_uri, to_bytes
-from .threads import unhurried
 
 COLUMNS = 6
 # Each column has one vector of so many numbers, of which a model takes as many as its latent has: the length is fixed, because

@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
+import hmac
 import secrets
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..errors import UserError
+from .admission import unhurried
 from .inputs import one_of, server_function
 from .models import CLASSES, KINDS_SHOWN
 from .pictures import raw, to_bytes
-from .threads import unhurried
 
 if TYPE_CHECKING:
     from .real_or_fake import Comparer
 
 KINDS = KINDS_SHOWN["real_or_fake"]
-# Images of each side on which the two networks' thresholds are set, and fakes that are drawn at once for later rounds.
-CALIBRATED, DRAWN = 200, 32
-# Rounds that wait for a guess: of more than that the oldest are forgotten.
-MAX_ROUNDS = 5000
+# Images of each side on which the two networks' thresholds are set.
+CALIBRATED = 200
+# Rounds of which it is remembered that they were told.
+MAX_TOLD, MAX_NAME = 5000, 64
 # The first round is called by this and its kind: image FIRST_INDEX of FIRST_SEED.
 FIRST, FIRST_SEED, FIRST_INDEX = "first-", 11, 5
 
@@ -46,19 +47,6 @@ class Round:
     is_real: bool
 
 
-@dataclass
-class Side:
-    """What a game about one model needs.
-
-    Attributes:
-        thresholds: the score from which each judge says "real", by the judge's name.
-        fakes: drawn ahead, with their labels.
-    """
-
-    thresholds: dict[str, float]
-    fakes: list[tuple[np.ndarray, int]] = field(default_factory=list)
-
-
 def best_threshold(real: np.ndarray, fake: np.ndarray) -> float:
     """The score that tells most real from fake ones, when higher scores are called real."""
     candidates = np.concatenate([real, fake])
@@ -75,8 +63,10 @@ class Game:
 
     def __init__(self, comparer: Comparer):
         self.comparer, self.store = comparer, comparer.store
-        self._rounds: OrderedDict[str, Round] = OrderedDict()
-        self._sides: dict[str, Side] = {}
+        # A round is what its name and this key make of it: none must be kept until it is guessed, so none can be crowded out.
+        self._key = secrets.token_bytes()
+        self._told: OrderedDict[str, None] = OrderedDict()
+        self._thresholds: dict[str, dict[str, float]] = {}
         self._evaluators: dict[str, object | None] = {}
         self._lock = threading.Lock()
         self._random = np.random.default_rng()
@@ -104,39 +94,44 @@ class Game:
                 self._evaluators[kind] = None
         return self._evaluators[kind]
 
-    def draw(self, kind: str, count: int) -> list[tuple[np.ndarray, int]]:
-        """Fakes that nobody has seen, with their labels."""
-        output = self.store.pipe(kind)(num_images=count, seed=secrets.randbelow(2**31), output_type="np")
+    def draw(self, kind: str, count: int, seed: int) -> list[tuple[np.ndarray, int]]:
+        """Fakes with their labels."""
+        output = self.store.pipe(kind)(num_images=count, seed=seed, output_type="np")
         labels = output.class_labels
         return list(zip(to_bytes(output.images), [0] * count if labels is None else labels.tolist(), strict=True))
 
-    def side(self, kind: str) -> Side:
-        """See `Side`; made when a model's first round is asked for."""
-        if kind not in self._sides:
-            real, chosen = self.store.real_images_beside(kind), self._random
-            picked = chosen.permutation(len(real.test))[:CALIBRATED]
-            fakes = self.draw(kind, CALIBRATED)
-            of_real = self.judges(kind, real.test[picked], real.test_labels[picked].tolist())
-            of_fake = self.judges(kind, np.stack([image for image, _ in fakes]), [label for _, label in fakes])
-            self._sides[kind] = Side({name: best_threshold(of_real[name], of_fake[name]) for name in of_real})
-        return self._sides[kind]
+    def thresholds(self, kind: str) -> dict[str, float]:
+        """The score from which each judge says "real", by the judge's name; set when a model's first round is asked for."""
+        with self._lock:
+            if kind not in self._thresholds:
+                real, chosen = self.store.real_images_beside(kind), self._random
+                picked = chosen.permutation(len(real.test))[:CALIBRATED]
+                fakes = self.draw(kind, CALIBRATED, secrets.randbelow(2**31))
+                of_real = self.judges(kind, real.test[picked], real.test_labels[picked].tolist())
+                of_fake = self.judges(kind, np.stack([image for image, _ in fakes]), [label for _, label in fakes])
+                self._thresholds[kind] = {name: best_threshold(of_real[name], of_fake[name]) for name in of_real}
+            return self._thresholds[kind]
+
+    def named(self, name: str) -> Round | None:
+        """The round of a name, None if it is none: real or not, and which, follow from the name and a key that stays here."""
+        kind, _, rest = name.partition("-")
+        if kind not in KINDS or not rest or len(name) > MAX_NAME:
+            return None
+        digest = hmac.digest(self._key, name.encode(), "sha256")
+        is_real, number = digest[0] % 2 == 1, int.from_bytes(digest[1:5], "big") % 2**31
+        real = self.store.real_images_beside(kind)
+        # Drawn for a real one as well: else the time that an answer takes would tell.
+        fake, label = self.draw(kind, 1, number)[0]
+        if not is_real:
+            return Round(kind, fake, label, False)
+        index = number % len(real.test)
+        return Round(kind, real.test[index], int(real.test_labels[index]), True)
 
     def next(self, kind: str) -> dict:
-        """A new round: its secret name and its image, made in the same way from either side."""
-        with self._lock:
-            real, side = self.store.real_images_beside(kind), self.side(kind)
-            if not side.fakes:
-                side.fakes = self.draw(kind, DRAWN)
-            if secrets.randbelow(2):
-                index = secrets.randbelow(len(real.test))
-                round_ = Round(kind, real.test[index], int(real.test_labels[index]), True)
-            else:
-                round_ = Round(kind, *side.fakes.pop(), False)
-            name = secrets.token_urlsafe(12)
-            self._rounds[name] = round_
-            while len(self._rounds) > MAX_ROUNDS:
-                self._rounds.popitem(last=False)
-        return shown(name, round_)
+        """A new round: its name, which says nothing without the key, and its image, made in the same way from either side."""
+        self.thresholds(kind)
+        name = f"{kind}-{secrets.token_urlsafe(12)}"
+        return shown(name, self.named(name))
 
     def first(self, kind: str) -> Round:
         """The round that everybody begins with: it is on the page before the networks are loaded."""
@@ -150,13 +145,17 @@ class Game:
         Raises:
             UserError: there is no such round.
         """
+        kind = name.removeprefix(FIRST)
+        round_ = self.first(kind) if kind in KINDS else self.named(name)
         with self._lock:
-            kind = name.removeprefix(FIRST)
-            round_ = self.first(kind) if kind in KINDS else self._rounds.pop(name, None)
-            if round_ is None:
+            if round_ is None or name in self._told:
                 raise UserError("That round is over: here is another.")
-            thresholds = self.side(round_.kind).thresholds
-            scores = self.judges(round_.kind, round_.image[None], [round_.label])
+            if kind not in KINDS:
+                self._told[name] = None
+            while len(self._told) > MAX_TOLD:
+                self._told.popitem(last=False)
+        thresholds = self.thresholds(round_.kind)
+        scores = self.judges(round_.kind, round_.image[None], [round_.label])
         verdicts = {judge: bool(scores[judge][0] >= threshold) for judge, threshold in thresholds.items()}
         near = self.comparer.nearest(round_.kind, self.store.real_images_beside(round_.kind), round_.image)
         return {"kind": round_.kind, "real": round_.is_real, "judges": verdicts, **near}

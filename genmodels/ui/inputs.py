@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from ..errors import UserError
+from .admission import AbandonedError
 from .models import NotReadyError
 
 logger = logging.getLogger(__name__)
@@ -103,7 +104,8 @@ def answered(function, *arguments):
 def server_function(function: Callable[[dict], dict]) -> Callable[[Any], dict]:
     """Make `function(payload)` callable from the page: it gets a dict and never raises.
 
-    The answer has "status": "ok", "loading" (ask again soon) or "error" (with "message").
+    The answer has "status": "ok", "loading" (ask again soon) or "error" (with "message"). Where the server is busy, it answers
+    "busy" for the function; see `front_door`.
     """
 
     @functools.wraps(function)
@@ -112,6 +114,8 @@ def server_function(function: Callable[[dict], dict]) -> Callable[[Any], dict]:
             return {"status": "ok", **function(payload if isinstance(payload, dict) else {})}
         except NotReadyError:
             return {"status": "loading"}
+        except AbandonedError:
+            raise
         except UserError as error:
             return {"status": "error", "message": str(error)}
         except Exception:

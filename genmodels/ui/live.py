@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ..errors import UserError
 from . import snippets
+from .admission import training, visitor
 from .inputs import MAX_SEED, integer, one_of, server_function
 
 DATA = ("ring", "grid", "digits")
@@ -34,9 +35,8 @@ RECIPES = {
 FIRST_STEPS = 600
 # A visitor's turn: steps, and seconds after which it ends in any case.
 MAX_STEPS, SECONDS = 500, 0.1
-# How long a visitor waits for a turn, and how long a turn may take before the process is taken for stuck: the first one
-# imports torch.
-WAIT, STUCK, STUCK_AT_FIRST = 2.0, 20.0, 90.0
+# How long a turn may take before the process is taken for stuck: the first one imports torch.
+STUCK, STUCK_AT_FIRST = 20.0, 90.0
 
 
 class Trainer:
@@ -47,15 +47,13 @@ class Trainer:
         self._answers: queue.Queue[str | None] = queue.Queue()
         self._turn = threading.Lock()
 
-    def ask(self, request: dict) -> dict | None:
-        """The answer to a request; None if others kept their turns for too long.
+    def ask(self, request: dict) -> dict:
+        """The answer to a request.
 
         Raises:
             UserError: the process died or is stuck; the next request starts another.
         """
-        if not self._turn.acquire(timeout=WAIT):
-            return None
-        try:
+        with self._turn:
             started = self._process is None or self._process.poll() is not None
             if started:
                 self._start()
@@ -69,8 +67,6 @@ class Trainer:
                 self.stop()
                 raise UserError("The training process has ended: start again.")
             return json.loads(line)
-        finally:
-            self._turn.release()
 
     def _start(self) -> None:
         package = str(Path(__file__).parents[2])
@@ -145,22 +141,22 @@ def functions(trainer: Trainer = TRAINER) -> list[Callable]:
     """What the view's page may call."""
 
     def answered(request: dict) -> dict:
-        answer = trainer.ask(request)
-        if answer is None:
-            return {"busy": True}
+        answer = trainer.ask({**request, "owner": list(visitor())})
         if "error" in answer:
             raise UserError(answer["error"])
         return answer
 
     @server_function
+    @training
     def live_start(payload: dict) -> dict:
         settings, session = settings_of(payload), secrets.token_urlsafe(16)
         answer = answered({"session": session, "settings": settings})
-        if "busy" in answer:
+        if answer.get("full"):
             return answer
         return {**answer, "session": session, "settings": settings, "code": snippets.live(settings, 0)}
 
     @server_function
+    @training
     def live_train(payload: dict) -> dict:
         session = payload.get("session")
         if not isinstance(session, str) or len(session) > 64:

@@ -13,7 +13,10 @@ import math
 import os
 import sys
 import threading
+import time
 from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 
@@ -22,8 +25,10 @@ from ..errors import UserError
 from ..live import LiveGAN, Settings
 from .pictures import sheet_uri, to_bytes
 
-# GANs that are kept, the ones trained last; and what ends the process.
-MAX_SESSIONS, IDLE_SECONDS = 24, 600
+# GANs that are kept in all, of one page and of one address; seconds without a turn after which one makes room for a stranger's,
+# and after which one does that never had a turn; and what ends the process.
+MAX_SESSIONS, MAX_OF_PAGE, MAX_OF_ADDRESS = 48, 2, 12
+REST_SECONDS, FRESH_SECONDS, IDLE_SECONDS = 60, 4, 600
 # Steps after which a GAN has had its share.
 MAX_STEPS = {"ring": 20_000, "grid": 20_000, "digits": 4_000}
 POINTS, SIDE, IMAGES, COLUMNS = 500, 48, 36, 6
@@ -34,11 +39,26 @@ SCORES = 0.2
 DIGITS = "zoo:mnist-sample"
 
 
-class Sessions:
-    """The GANs of all visitors by the secret name that each page was given."""
+@dataclass
+class Run:
+    """A visitor's GAN.
 
-    def __init__(self):
-        self.gans: OrderedDict[str, LiveGAN] = OrderedDict()
+    Attributes:
+        owner: address and session of the page that started it; each is empty where it is not known.
+        used: when it was started or trained last, in seconds of a clock.
+    """
+
+    gan: LiveGAN
+    owner: tuple[str, str]
+    used: float
+
+
+class Sessions:
+    """The GANs of all visitors by the secret name that each page was given, those trained last at the end."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic):
+        self.runs: OrderedDict[str, Run] = OrderedDict()
+        self.clock = clock
         self._images: torch.Tensor | None = None
 
     def images(self) -> torch.Tensor:
@@ -52,22 +72,42 @@ class Sessions:
         """Start a GAN or go on with one, and what there is to see of it.
 
         Args:
-            request: "session", and either "settings" or "steps" with "seconds".
+            request: "session", maybe "owner" (see `Run`), and either "settings" or "steps" with "seconds".
         """
         name = request["session"]
         if "settings" in request:
-            settings = Settings(**request["settings"])
-            self.gans[name] = LiveGAN(settings, self.images() if settings.data == "digits" else None)
-            while len(self.gans) > MAX_SESSIONS:
-                self.gans.popitem(last=False)
-        if name not in self.gans:
+            settings, owner = Settings(**request["settings"]), tuple(request.get("owner", ("", "")))
+            if not self._make_room(owner):
+                return {"full": True}
+            gan = LiveGAN(settings, self.images() if settings.data == "digits" else None)
+            self.runs[name] = Run(gan, owner, self.clock())
+        if name not in self.runs:
             return {"lost": True}
-        self.gans.move_to_end(name)
-        gan = self.gans[name]
+        self.runs.move_to_end(name)
+        self.runs[name].used = self.clock()
+        gan = self.runs[name].gan
         before, left = gan.step, MAX_STEPS[gan.settings.data] - gan.step
         if "steps" in request and left > 0:
             gan.train(min(request["steps"], left), request["seconds"])
         return view(gan, before)
+
+    def _make_room(self, owner: tuple[str, str]) -> bool:
+        """Forget what is in the way of one more run of an owner; False if others' running ones are."""
+        address, page = owner
+        of_page = [name for name, run in self.runs.items() if page and run.owner == owner]
+        of_address = [name for name, run in self.runs.items() if address and run.owner[0] == address]
+        if len(of_page) >= MAX_OF_PAGE:
+            del self.runs[of_page[0]]
+        elif len(of_address) >= MAX_OF_ADDRESS or len(self.runs) >= MAX_SESSIONS:
+            mine = of_address if len(of_address) >= MAX_OF_ADDRESS else list(self.runs)
+            resting = [name for name in mine if self._rests(self.runs[name])]
+            if not resting:
+                return False
+            del self.runs[resting[0]]
+        return True
+
+    def _rests(self, run: Run) -> bool:
+        return self.clock() - run.used > (REST_SECONDS if run.gan.step else FRESH_SECONDS)
 
 
 def view(gan: LiveGAN, before: int) -> dict:

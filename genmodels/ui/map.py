@@ -15,11 +15,11 @@ from PIL import Image
 from ..errors import UserError
 from . import faces, films, in_page, pair, snippets
 from . import first_page as files
+from .admission import unhurried
 from .inputs import MAX_SEED, integer, point, server_function
 from .models import MAP, Model, ModelStore, RealImages
 from .pictures import FRAMES, raw, sheet_uri, to_bytes
 from .plane import MAX_LIMIT, atlas_steps, pictures, scatter
-from .threads import unhurried
 from .widget import widget
 
 # Side in pixels of the drawing that the page sends; MNIST's digits fill a box of 20 in their 28.
@@ -145,6 +145,7 @@ def functions(store: ModelStore) -> list[Callable]:
     model: Model = store.models[MAP]
 
     @server_function
+    @unhurried
     def start(payload: dict) -> dict:
         return store.first_page("map", first_page)
 

@@ -8,10 +8,10 @@ from collections.abc import Callable
 import numpy as np
 
 from . import snippets
+from .admission import unhurried
 from .inputs import MAX_SEED, integer, one_of, server_function
 from .models import CLASSES, KINDS_SHOWN, ModelStore, RealImages
 from .pictures import sheet_uri, to_bytes
-from .threads import unhurried
 
 KINDS = KINDS_SHOWN["training"]
 # Images of each side that are measured, those of them that are shown, and the training images beside each.

@@ -19,6 +19,7 @@ import numpy as np
 from .. import zoo
 from ..errors import UserError
 from ..retries import is_transient
+from .admission import stop_if_abandoned
 from .nearest import Neighbours
 
 logger = logging.getLogger(__name__)
@@ -362,6 +363,9 @@ def load_model(model: Model) -> None:
         return
     try:
         pipe = load_pipeline(model.name)
+        for network in pipe.components.values():
+            if hasattr(network, "register_forward_pre_hook"):
+                network.register_forward_pre_hook(stop_if_abandoned)
         pipe(num_images=1, seed=0)  # the first forward pass allocates; no visitor should wait for it
         model.pipe = pipe
     except UserError as error:

@@ -10,10 +10,10 @@ import numpy as np
 from ..errors import UserError
 from . import first_page as files
 from . import game, numbers, snippets
+from .admission import patient, unhurried
 from .inputs import MAX_SEED, integer, one_of, server_function
 from .models import CLASSES, KINDS_SHOWN, Model, ModelStore, RealImages
 from .pictures import sheet_uri, to_bytes
-from .threads import patient, unhurried
 from .widget import widget
 
 KINDS = KINDS_SHOWN["real_or_fake"]
@@ -191,6 +191,7 @@ def functions(store: ModelStore) -> list[Callable]:
         return one_of(payload.get("kind"), KINDS, CLASSES), integer(payload.get("seed"), 0, MAX_SEED, 0)
 
     @server_function
+    @unhurried
     def start(payload: dict) -> dict:
         return store.first_page("real_or_fake", first_page)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from .. import zoo
 from ..errors import UserError
 from . import films, snippets
+from .admission import unhurried
 from .inputs import one_of, server_function
 from .models import ModelStore, commands_of, read_json, sources_of
 
@@ -63,6 +64,7 @@ def functions(store: ModelStore) -> list[Callable]:
     """What the view's page may call."""
 
     @server_function
+    @unhurried
     def replay(payload: dict) -> dict:
         known = replays(store)
         if not known:

@@ -9,10 +9,10 @@ import gradio as gr
 from ..errors import UserError
 from . import breed, directions, films, gallery, snippets
 from . import first_page as files
+from .admission import unhurried
 from .inputs import MAX_SEED, integer, number, one_of, server_function
 from .models import SAMPLES, Model, ModelStore
 from .pictures import FRAMES, sheet_uri, to_bytes
-from .threads import unhurried
 from .widget import widget
 
 COUNTS = (16, 36, 64)
@@ -99,6 +99,7 @@ def functions(store: ModelStore) -> list[Callable]:
         return gallery.chosen(store, payload), seed, round(number(payload.get("psi"), 0.0, MAX_PSI, 1.0), 2)
 
     @server_function
+    @unhurried
     def start(payload: dict) -> dict:
         return store.first_page("samples", first_page)
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import sys
 from collections.abc import Sequence
 
 import gradio as gr
+from starlette.middleware import Middleware
 
 from ..errors import UserError
 from . import bulk, classes, map, models, real_or_fake, samples, training
 from .api import add_api
+from .front_door import MAX_CALLS, PROXIES_OF_SPACES, FrontDoor, names_of
 from .language import I18N
 from .widget import read
 
@@ -27,8 +31,8 @@ TABS = {
     "real_or_fake": ("Real or fake?", "What a discriminator takes for real.", real_or_fake),
     "training": ("Training", "Generative adversarial networks, learning before your eyes.", training),
 }
-# Events that run at once, and that wait: more than that is told to come back.
-CONCURRENCY, QUEUE_SIZE = 4, 64
+# Sessions of which Gradio remembers what it has told them.
+SESSIONS = 200
 # The semibold file that comes with Gradio holds only a few glyphs; the bold one is whole.
 FONT = (gr.themes.utils.fonts.LocalFont("Source Sans Pro", weights=(400, 700)), "system-ui", "sans-serif")
 # Seconds after which temporary files are looked at and removed.
@@ -63,20 +67,37 @@ def build(store: models.ModelStore, tabs: Sequence[str] = models.TABS) -> gr.Blo
                         module.build(store)
         bulk.build(store)
         add_api(store, tabs)
-    return demo.queue(default_concurrency_limit=CONCURRENCY, max_size=QUEUE_SIZE)
+    return demo.queue(default_concurrency_limit=None, max_size=MAX_CALLS)
 
 
-def launch(demo: gr.Blocks, host: str, port: int, share: bool = False, mcp: bool = False) -> None:
+def launch(
+    demo: gr.Blocks, host: str, port: int, share: bool = False, mcp: bool = False, allow_origin: Sequence[str] = ()
+) -> None:
     """Serve the page in other threads and return; with `mcp` its public functions are tools at /gradio_api/mcp/ as well.
+
+    Args:
+        allow_origin: names of the page behind a proxy, and of other pages that may embed or call it; those in the environment
+            variable GENMODELS_ALLOW_ORIGIN, with commas between, come on top.
 
     Raises:
         UserError: the address cannot be listened on, or the package `mcp` is missing.
     """
     if mcp and importlib.util.find_spec("mcp") is None:
         raise UserError('--mcp needs a package more: python -m pip install "gradio[mcp]"')
+    demo.root_path = os.environ.get("GRADIO_ROOT_PATH", "")
+    hosts, origins = names_of(host, demo.root_path, share)
+    origins += [*allow_origin, *os.environ.get("GENMODELS_ALLOW_ORIGIN", "").split(",")]
+    # Whose X-Forwarded-For is believed: nobody's, where nobody is named.
+    os.environ.setdefault("FORWARDED_ALLOW_IPS", PROXIES_OF_SPACES if os.environ.get("SPACE_ID") else "")
+    # Gradio asks itself over HTTP, which is no business of an office's proxy.
+    for name in ("NO_PROXY", "no_proxy"):
+        os.environ[name] = ",".join(filter(None, [os.environ.get(name), "localhost,127.0.0.1,::1", host.strip("[]")]))
+    # Threads that compute let go sooner, so that the page's own loop answers at once.
+    sys.setswitchinterval(0.001)
     try:
         demo.launch(
-            server_name=host,
+            # In an address one of IPv6 stands in brackets.
+            server_name=f"[{host}]" if ":" in host and not host.startswith("[") else host,
             server_port=port,
             share=share,
             theme=theme(),
@@ -84,6 +105,10 @@ def launch(demo: gr.Blocks, host: str, port: int, share: bool = False, mcp: bool
             head=f'<meta name="description" content="{DESCRIPTION}">',
             ssr_mode=False,
             run_history=False,
+            enable_monitoring=False,
+            state_session_capacity=SESSIONS,
+            # In which calls of the API wait for their lane, as coroutines; what computes has threads of its own.
+            max_threads=MAX_CALLS,
             footer_links=["api"],
             i18n=I18N,
             mcp_server=mcp,
@@ -92,6 +117,7 @@ def launch(demo: gr.Blocks, host: str, port: int, share: bool = False, mcp: bool
             quiet=not share,
             # Else Gradio ends the program when the page does not answer itself within three seconds, as on a busy machine.
             _frontend=False,
+            app_kwargs={"middleware": [Middleware(FrontDoor, demo=demo, hosts=hosts, origins=origins)]},
         )
     except OSError as error:
         raise UserError(f"Cannot listen on {host} port {port}: {error}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -41,7 +42,7 @@ def widget(
     Args:
         name: of its files: `map` for map.html, map.css and map.js.
         label: what a screen reader calls it.
-        page: what its JavaScript finds in `props.page`, beside the widget's name as `tab`; JSON only.
+        page: what its JavaScript finds in `page`, beside the widget's name as `tab`; JSON only.
         functions: what its JavaScript finds in `server`.
         parts: further views with files of their own: their HTML goes where the tab's has <!-- parts -->, and their
             JavaScript runs before the tab's, each in a function of its own.
@@ -61,5 +62,6 @@ def widget(
         server_functions=functions,
         elem_id=f"{name.replace('_', '-')}-tab",
         elem_classes="suite-widget",
-        page={"tab": name, "colours": CLASS_COLOURS, **page},
+        # As text: of anything else Gradio makes a copy for each session.
+        page=json.dumps({"tab": name, "colours": CLASS_COLOURS, **page}, separators=(",", ":")),
     )

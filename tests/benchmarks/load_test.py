@@ -9,7 +9,8 @@ training at full speed.
   unless the decoder is so small that it runs in the page, as the built-in ones do: then the server is asked for it once, and
   for a face's Python when the slider rests;
 - sampling: contact sheets, ways between two images, numbers, classes, rounds of the game;
-- training: a visitor's turn; "busy" are turns that others were too long about, for which the page asks again;
+- training: a visitor's turn;
+- busy: answers that told to come again, as the page does;
 - API: calls by gradio_client, the small ones and the heavy visitor's ("many");
 - memory: what the server and its children hold at the end, and how much that is more than after the warm-up, which is not timed;
 - temporary folder: what the API's pictures have left on the disk.
@@ -80,6 +81,9 @@ class Report:
         finally:
             # Who still waits at the end has waited so long at least.
             self.milliseconds[kind].append(1000 * (time.perf_counter() - start))
+        if isinstance(answer, dict) and answer.get("status") == "busy":
+            self.busy += 1
+            return None
         if isinstance(answer, dict) and answer.get("status", "ok") != "ok":
             self.errors[f"{name}: {answer.get('message', answer['status'])}"[:200]] += 1
             return None
@@ -95,7 +99,7 @@ class Report:
             values.sort()
             p50, p95 = percentile(values, 0.5), percentile(values, 0.95)
             print(f"{kind:8} {len(values):6} requests, p50 {p50:.0f} ms, p95 {p95:.0f} ms, slowest {values[-1]:.0f} ms")
-        print(f"{'busy':8} {self.busy:6} turns of training that others left no time for")
+        print(f"{'busy':8} {self.busy:6} answers that told to come again")
         print(f"{'errors':8} {self.errors.total():6}")
         for error, count in self.errors.most_common():
             print(f"  {count} x {error}")
@@ -188,14 +192,13 @@ class Visitor:
 
     async def train(self, turns: int = TURNS, steps: int = STEPS, pause: float = PAUSE_SECONDS) -> None:
         started = await self.ask("training", "training", "live_start", settings={"seed": self.random.randrange(1000)})
-        if not started or "busy" in started:
+        if not started or "full" in started:
             self.report.busy += bool(started)
             return
         for _ in range(turns):
             answer = await self.ask("training", "training", "live_train", session=started["session"], steps=steps)
             if not answer or answer.get("lost") or answer.get("done"):
                 return
-            self.report.busy += answer.get("busy", False)
             await asyncio.sleep(pause)
 
     async def train_at_full_speed(self) -> None:

@@ -164,7 +164,7 @@ def test_an_image_for_a_model_without_discriminator_is_refused_in_words(usual_mo
     monkeypatch.setattr(api.gr, "api", lambda function, **options: functions.update({function.__name__: function}))
     api.add_api(store, ("real_or_fake",))
     with pytest.raises(gr.Error, match="without its discriminator"):
-        functions["discriminate"](model="alone", image=as_text(Image.new("RGB", (32, 32))))
+        asyncio.run(functions["discriminate"](model="alone", image=as_text(Image.new("RGB", (32, 32)))))
 
 
 def test_neighbors_of_a_training_image_begin_with_itself(client, usual_store):

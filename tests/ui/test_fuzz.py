@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import io
 import json
@@ -263,7 +264,7 @@ class Trainers:
 
     def ask(self, request: dict) -> dict:
         """See `live.Trainer.ask`."""
-        if SESSION not in self.sessions.gans:
+        if SESSION not in self.sessions.runs:
             self.sessions.answer({"session": SESSION, "settings": live.settings_of({})})
         try:
             answer = self.sessions.answer(json.loads(json.dumps(request)))
@@ -280,7 +281,6 @@ def stores(usual_models, odd_models, gans, faces_model, tmp_path_factory) -> lis
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GRADIO_TEMP_DIR", str(folder / "pictures"))
         patch.setattr(game, "CALIBRATED", 6)
-        patch.setattr(game, "DRAWN", 4)
         patch.setattr(memory, "COUNT", 8)
         patch.setattr(live, "SECONDS", 0.01)
         patch.setattr(live.TRAINER, "ask", Trainers().ask)
@@ -348,7 +348,7 @@ def test_an_endpoint_returns_or_says_in_a_sentence_what_is_wrong(endpoints, name
     def call(function, given):
         answer, refusal = {}, None
         try:
-            answer = function(**given)
+            answer = asyncio.run(function(**given))
         except gr.Error as error:
             refusal = error.message
         outcomes.append(refusal is None)

@@ -168,7 +168,7 @@ def test_all_classes_of_a_dataset_are_not_the_one_that_the_package_has(usual_mod
     assert store.real_images(SAMPLES) is None
     page = real_or_fake.first_page(store)[SAMPLES]
     assert (page["compare"]["real"], page["neighbours"], "game" in page) == (None, None, False)
-    assert [kind for kind, _ in training.build(store).props["page"]["kinds"]] == [CLASSES]
+    assert [kind for kind, _ in json.loads(training.build(store).props["page"])["kinds"]] == [CLASSES]
 
 
 def pair_of(store: ModelStore) -> dict:

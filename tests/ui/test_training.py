@@ -92,13 +92,6 @@ def test_a_process_that_dies_in_a_turn_is_said(page, monkeypatch):
     assert call["live_start"]({})["status"] == "ok"
 
 
-def test_who_waits_too_long_is_told_to_ask_again(page, monkeypatch):
-    call, trainer = page
-    monkeypatch.setattr(live, "WAIT", 0.01)
-    with trainer._turn:
-        assert call["live_start"]({}) == {"status": "ok", "busy": True}
-
-
 def test_settings_from_outside_are_legal():
     nasty = {"data": ["x"], "loss": "hinge", "generator_rate": 1e9, "discriminator_steps": 1e308, "seed": -3}
     settings = live.settings_of({"settings": {**nasty, "spectral_norm": "yes", "gradient_penalty": True}})
@@ -116,18 +109,66 @@ def test_every_recipe_is_legal_and_differs():
     assert len({json.dumps(m) for m in made}) == len(live.RECIPES)
 
 
-def test_there_is_room_for_so_many_gans_and_each_has_its_share(monkeypatch):
-    monkeypatch.setattr(live_worker, "MAX_SESSIONS", 2)
+def test_each_gan_has_its_share(monkeypatch):
     monkeypatch.setitem(live_worker.MAX_STEPS, "ring", 3)
     sessions = live_worker.Sessions()
-    for name in "abc":
-        sessions.answer({"session": name, "settings": {}})
-        if name == "b":
-            sessions.answer({"session": "a", "steps": 1, "seconds": 9})
-    assert sessions.answer({"session": "b", "steps": 1, "seconds": 9}) == {"lost": True}
+    sessions.answer({"session": "a", "settings": {}})
     answer = sessions.answer({"session": "a", "steps": 10, "seconds": 9})
     assert (answer["step"], answer["done"]) == (3, True)
     assert sessions.answer({"session": "a", "steps": 10, "seconds": 9})["step"] == 3
+
+
+class Room:
+    """Room for few GANs, and a clock that is set by hand."""
+
+    def __init__(self):
+        self.seconds = 100.0
+        self.sessions = live_worker.Sessions(lambda: self.seconds)
+
+    def start(self, name: str, page: str, address: str = "") -> bool:
+        return not self.sessions.answer({"session": name, "settings": {}, "owner": [address, page]}).get("full")
+
+    def train(self, name: str) -> bool:
+        return not self.sessions.answer({"session": name, "steps": 1, "seconds": 9}).get("lost")
+
+
+@pytest.fixture
+def room(monkeypatch) -> Room:
+    monkeypatch.setattr(live_worker, "MAX_SESSIONS", 3)
+    monkeypatch.setattr(live_worker, "MAX_OF_ADDRESS", 2)
+    return Room()
+
+
+def test_no_stranger_ends_a_running_training(room):
+    assert all(room.start(name, page=name) and room.train(name) for name in "abc")
+    for i in range(200):
+        assert not room.start(f"stranger {i}", page=f"page {i}")
+    assert all(room.train(name) for name in "abc")
+
+
+def test_what_nobody_trains_makes_room(room):
+    assert all(room.start(name, page=name) for name in "abc")
+    room.seconds += live_worker.FRESH_SECONDS + 1
+    assert room.train("a")
+    # b and c were started and left alone.
+    assert room.start("d", page="d")
+    assert [room.train(name) for name in "ab"] == [True, False]
+    room.seconds += live_worker.REST_SECONDS + 1
+    assert room.train("a")
+    assert room.start("e", page="e")
+    assert not room.train("c")
+
+
+def test_a_page_replaces_its_own(room):
+    assert all(room.start(str(i), page="mine") for i in range(5))
+    assert [room.train(str(i)) for i in range(5)] == [False, False, False, True, True]
+
+
+def test_an_address_has_its_bound_and_others_have_room(room):
+    assert all(room.start(str(i), page=str(i), address="10.0.0.1") and room.train(str(i)) for i in range(2))
+    assert not room.start("more", page="more", address="10.0.0.1")
+    assert room.start("other", page="other", address="10.0.0.2")
+    assert [room.train(name) for name in "01"] == [True, True]
 
 
 def test_digits_are_trained_and_compared():

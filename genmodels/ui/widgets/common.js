@@ -1,5 +1,5 @@
 // Shared by all tabs; stands in front of each tab's own script.
-const page = props.page;
+const page = JSON.parse(props.page);
 // The texts in the browser's language, by the English ones; English itself where it has none.
 const [LANGUAGE, words] = (() => {
   const all = window.gradio_config?.i18n_translations ?? {}, language = navigator.language.slice(0, 2);
@@ -111,7 +111,34 @@ const link = (() => {
   };
 })();
 
-// Calls `call` with the newest payload only, one request in flight, and waits politely while the networks load, which it tells.
+// Gradio's client gives `undefined` for what it could not fetch. Told is what hinders, longer and longer waits lie between two tries,
+// and a network that is back ends them.
+const LOST = t`The server does not answer; trying again.`, BUSY = t`The server is busy; trying again.`, SLOW = t`Still waiting for the server.`;
+const SLOW_MS = 10_000, LOST_MS = 120_000, MOST_MS = 5000;
+const pauseOffline = ms => new Promise(done => {
+  const go = () => { clearTimeout(timer); removeEventListener('online', go); done(); };
+  const timer = setTimeout(go, ms);
+  addEventListener('online', go);
+});
+// The answer of a server function, asked for again until there is one; null once it is no longer `wanted()`.
+async function answerOf(call, payload, wanted, tell = notice) {
+  for (let tries = 0; ; tries++) {
+    let slow, lost;
+    const late = new Promise(done => { slow = setTimeout(() => tell(SLOW), SLOW_MS); lost = setTimeout(done, LOST_MS); });
+    const answer = await Promise.race([call(payload), late]).catch(() => null);
+    clearTimeout(slow);
+    clearTimeout(lost);
+    if (answer && ['ok', 'error'].includes(answer.status)) return answer;
+    if (!wanted()) return null;
+    const known = { loading: [WARMING, 400], busy: [BUSY, 1000 * answer?.retry * (0.5 + Math.random())] };
+    const [text, ms] = known[answer?.status] ?? [LOST, Math.min(500 * 2 ** tries, MOST_MS)];
+    tell(text);
+    await pauseOffline(ms);
+    if (!wanted()) return null;
+  }
+}
+
+// Calls `call` with the newest payload only, one request in flight, and waits politely for what hinders an answer, which it tells.
 function latest(call, show, fail = message => notice(message, true), tell = notice) {
   let busy = false, next = null;
   async function pump() {
@@ -119,22 +146,15 @@ function latest(call, show, fail = message => notice(message, true), tell = noti
     busy = true;
     const job = next;
     next = null;
-    const again = async (text, ms) => {
-      tell(text);
-      await pause(ms);
-      if (element.isConnected) next ??= job;
-    };
-    let answer = null;
     try {
-      answer = await call(job.payload);
-    } catch (error) {
-      await again(t`The server does not answer; trying again.`, 2000);
+      const answer = await answerOf(call, job.payload, () => element.isConnected && !next, tell);
+      if (answer) tell('');
+      if (answer?.status === 'error') fail(t([answer.message]));
+      else if (answer) await show(answer, job);
+    } finally {
+      busy = false;
+      pump();
     }
-    if (answer && answer.status === 'loading') await again(WARMING, 400);
-    else if (answer && answer.status === 'error') { tell(''); fail(t([answer.message])); }
-    else if (answer) { tell(''); await show(answer, job); }
-    busy = false;
-    pump();
   }
   return (payload, extra) => { next = { payload, extra, since: performance.now() }; pump(); };
 }

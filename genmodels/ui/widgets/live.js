@@ -146,10 +146,11 @@ function setRunning(running) {
 async function restart() {
   const turn = gan.turn = {};
   const slow = setTimeout(() => notice(t`The training process is starting.`), 400);
-  const answer = await server.live_start({ settings: gan.settings }).catch(() => ({ message: t`The server does not answer.` }));
+  const mine = () => gan.turn === turn && element.isConnected;
+  const answer = await answerOf(server.live_start, { settings: gan.settings }, mine);
   clearTimeout(slow);
-  if (gan.turn !== turn) return false;
-  if (answer.busy) { notice(t`Others are training: waiting for a turn.`); await pause(500); return gan.turn === turn && restart(); }
+  if (!answer || !mine()) return false;
+  if (answer.full) { notice(t`Others are training: waiting for a turn.`); await pause(2000); return mine() && restart(); }
   if (answer.status !== 'ok') { notice(answer.message, true); return false; }
   notice('');
   gan.session = answer.session;
@@ -178,10 +179,9 @@ function turn(steps) {
 async function train(steps) {
   if (!gan.session && !await restart()) return false;
   const session = gan.session;
-  const answer = await server.live_train({ session, steps }).catch(() => null);
-  if (session !== gan.session) return false;
-  if (!answer) { notice(t`The server does not answer.`, true); return false; }
-  if (answer.busy) { notice(t`Others are training: waiting for a turn.`); await pause(300); return true; }
+  const mine = () => session === gan.session && element.isConnected;
+  const answer = await answerOf(server.live_train, { session, steps }, mine);
+  if (!answer || !mine()) return false;
   if (answer.status !== 'ok') { notice(answer.message, true); return false; }
   if (answer.lost) { gan.session = null; notice(t`Others needed the room: your run is gone. Start again.`, true); return false; }
   notice('');

@@ -1,0 +1,403 @@
+"""What is let in to a real server: bounded in number, size and time, and nothing that the page does not need."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import logging
+import os
+import socket
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import gradio as gr
+import pytest
+from suite_browser import free_port
+
+from genmodels.ui import admission, front_door
+from genmodels.ui.admission import Lane
+from genmodels.ui.front_door import queued
+from genmodels.ui.inputs import server_function
+from genmodels.ui.suite import launch
+
+FUNCTION = "/gradio_api/component_server/"
+JSON = {"Content-Type": "application/json"}
+
+
+class Server:
+    """A page with a function that answers at once, one that waits for a gate, and the same for the API."""
+
+    def __init__(self, host: str = "127.0.0.1", **options):
+        self.gate, self.lane, self.ran = threading.Event(), Lane(1), []
+        self.port = free_port()
+
+        @server_function
+        def echo(payload: dict) -> dict:
+            return {"given": payload, "visitor": list(admission.visitor())}
+
+        @server_function
+        @self.lane
+        def slow(payload: dict) -> dict:
+            self.ran.append(payload.get("name"))
+            assert self.gate.wait(60)
+            return {}
+
+        @self.lane
+        def wait(name: str = "") -> str:
+            """Wait."""
+            self.ran.append(name)
+            assert self.gate.wait(60)
+            return "done"
+
+        with gr.Blocks(analytics_enabled=False) as self.demo:
+            self.part = gr.HTML("", server_functions=[echo, slow])
+            gr.api(queued(wait), api_name="wait")
+        self.demo.queue(default_concurrency_limit=None, max_size=front_door.MAX_CALLS)
+        launch(self.demo, host, self.port, **options)
+        logging.getLogger("httpx").setLevel(logging.WARNING)
+
+    def ask(self, method: str, path: str, body=None, headers: dict | None = None, timeout: float = 60):
+        """The status and the text of an answer."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        try:
+            connection.request(method, path, body, headers or {})
+            response = connection.getresponse()
+            return response.status, response.read().decode(errors="replace")
+        finally:
+            connection.close()
+
+    def call(self, name: str, data, session: str = "me", headers: dict | None = None):
+        """The answer of a server function."""
+        body = {"component_id": self.part._id, "fn_name": name, "session_hash": session, "data": data}
+        status, text = self.ask("POST", FUNCTION, json.dumps(body), {**JSON, **(headers or {})})
+        return json.loads(text) if status == 200 else status
+
+    def join(self, session: str) -> int:
+        """The status of a call that goes into Gradio's queue."""
+        body = {"fn_index": self.demo.default_config.fns and 0, "session_hash": session, "data": [session]}
+        return self.ask("POST", "/gradio_api/queue/join", json.dumps(body), JSON)[0]
+
+    def close(self) -> None:
+        self.gate.set()
+        self.demo.close(verbose=False)
+
+
+def until(holds) -> None:
+    end = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < end, "it did not come to be"
+        time.sleep(0.02)
+
+
+@pytest.fixture(scope="module")
+def shared():
+    server = Server()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def server(monkeypatch):
+    monkeypatch.setattr(front_door, "HOLD_SECONDS", 0.01)
+    server = Server()
+    yield server
+    server.close()
+
+
+@contextlib.contextmanager
+def background(*calls):
+    """Run calls at the same time; yields their futures."""
+    with ThreadPoolExecutor(len(calls)) as pool:
+        yield [pool.submit(call) for call in calls]
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/config", "/theme.css", "/gradio_api/info", "/manifest.json", "/?tab=map&seed=3"]
+)
+def test_the_page_is_there(shared, path):
+    status, text = shared.ask("GET", path)
+    assert (status, len(text) > 20) == (200, True)
+
+
+def test_a_page_is_made_once_for_each_name(shared):
+    pages = {name: shared.ask("GET", "/", headers={"Host": name})[1] for name in ("a:1", "b:2", "a:1")}
+    assert "http://a:1" in pages["a:1"]
+    assert "http://b:2" in pages["b:2"]
+    assert shared.ask("HEAD", "/") == (200, "")
+    # Also under a query that Gradio would take for a saved page.
+    assert shared.ask("GET", "/?deep_link=../../x")[1] == shared.ask("GET", "/")[1]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/monitoring",
+        "/monitoring/summary",
+        "/gradio_api/proxy=https://x.hf.space/a",
+        "/gradio_api/file=http://127.0.0.1:1/x",
+        "/gradio_api/deep_link",
+        "/gradio_api/runs",
+        "/gradio_api/custom_component/a/client/b/c",
+        "/gradio_api/vibe-code/",
+        "/pwa_icon/100000",
+        "/nothing",
+    ],
+)
+def test_what_the_page_does_not_need_is_not_there(shared, path):
+    assert shared.ask("GET", path)[0] == 404
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "/gradio_api/../../etc/passwd", "../pyproject.toml", __file__])
+def test_files_of_the_machine_are_not_served(shared, path):
+    status, text = shared.ask("GET", f"/gradio_api/file={path}")
+    assert status in (403, 404)
+    assert "root:" not in text
+
+
+@pytest.mark.parametrize(
+    "path", ["run/wait", "api/wait", "run/predict", "vibe-edit/", "process_recording", "stream/x", "login"]
+)
+def test_there_is_one_way_to_call(shared, path):
+    assert shared.ask("POST", f"/gradio_api/{path}", json.dumps({"data": ["x"]}), JSON)[0] == 404
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "TRACE", "NONSENSE"])
+def test_other_methods_are_refused(shared, method):
+    assert shared.ask(method, "/")[0] in (400, 405)
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"Host": "localhost:{port}"}, 200),
+        ({"Host": "192.168.1.7:{port}"}, 200),
+        ({"Host": "[::1]:{port}"}, 200),
+        ({"Host": "printer.local:{port}"}, 200),
+        ({"Host": "mybox"}, 200),
+        # A stranger's name that was pointed to this machine.
+        ({"Host": "evil.example:{port}"}, 403),
+        ({"Host": "127.0.0.1.evil.example"}, 403),
+        ({"Host": "localhost.evil.example"}, 403),
+        ({"Host": ""}, 403),
+        ({"Origin": "http://127.0.0.1:{port}"}, 200),
+        ({"Origin": "https://evil.example"}, 403),
+        ({"Origin": "http://127.0.0.1:1"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Origin": "https://evil.example", "X-Forwarded-Host": "evil.example"}, 403),
+        # A proxy that gives its own name, and one that takes the port away.
+        ({"Origin": "https://mine.example", "Sec-Fetch-Site": "same-origin"}, 200),
+        ({"Origin": "https://mine.example", "Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Origin": "http://mybox:8443", "Host": "mybox"}, 200),
+    ],
+)
+def test_only_its_own_page_may_call(shared, headers, status):
+    headers = {name: value.replace("{port}", str(shared.port)) for name, value in headers.items()}
+    answer = shared.call("echo", {}, headers=headers)
+    assert (answer if isinstance(answer, int) else 200) == status
+
+
+def test_what_is_refused_says_what_to_type(shared):
+    assert "--allow_origin https://a.example" in shared.ask("GET", "/", headers={"Host": "a.example"})[1]
+    assert "--allow_origin" in shared.ask("GET", "/", headers={"Origin": "https://a.example"})[1]
+
+
+def test_other_names_and_pages_can_be_allowed(monkeypatch):
+    monkeypatch.setenv("GENMODELS_ALLOW_ORIGIN", "b.example:8443,.c.example")
+    server = Server(allow_origin=["https://a.example"])
+    try:
+        for origin, status in {
+            "https://a.example": 200,
+            "https://b.example:8443": 200,
+            "https://www.c.example": 200,
+            "https://d.example": 403,
+            "https://evil-a.example": 403,
+        }.items():
+            assert server.ask("GET", "/", headers={"Origin": origin})[0] == status, origin
+        assert server.ask("GET", "/", headers={"Host": "a.example", "Origin": "https://a.example"})[0] == 200
+    finally:
+        server.close()
+
+
+def test_a_space_is_called_by_its_own_names(monkeypatch):
+    environment = {"SPACE_ID": "alice/space"}
+    hosts, origins = front_door.names_of("0.0.0.0", "", False, environment)
+    door = front_door.FrontDoor(None, gr.Blocks(), hosts, origins)
+    assert door._is_ours("alice-space.hf.space")
+    for origin in ("https://huggingface.co", "https://alice-space.hf.space"):
+        assert door._may_call(origin, "alice-space.hf.space", None)
+    assert not door._may_call("https://evil.example", "alice-space.hf.space", None)
+
+
+def test_an_upload_is_refused_and_leaves_nothing(shared, tmp_path):
+    folder = Path(gr.utils.get_upload_folder())
+    before = set(folder.rglob("*")) if folder.exists() else set()
+    body = b'--x\r\nContent-Disposition: form-data; name="files"; filename="a.txt"\r\n\r\n' + b"a" * 100_000
+    status, text = shared.ask(
+        "POST", "/gradio_api/upload", body + b"\r\n--x--\r\n", {"Content-Type": "multipart/form-data; boundary=x"}
+    )
+    assert (status, text) == (403, "Uploads are off: no function of this page takes files.")
+    # Also in the form of the page's functions, and one that breaks off.
+    form = {"Content-Type": "multipart/form-data; boundary=x"}
+    assert shared.ask("POST", FUNCTION, body + b"\r\n--x--\r\n", form)[0] == 400
+    with socket.create_connection(("127.0.0.1", shared.port)) as broken:
+        head = f"POST {FUNCTION} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9999999\r\n\r\n"
+        broken.sendall(head.encode() + body)
+    assert (set(folder.rglob("*")) if folder.exists() else set()) == before
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        "[]",
+        "7",
+        "{",
+        "[" * 100_000,
+        '{"data":' * 50_000,
+        "1" * 100_000,
+        '{"component_id": 1}',
+        '{"component_id": "1", "fn_name": "echo", "session_hash": "a", "data": {}}',
+        '{"component_id": 1e400, "fn_name": "echo", "session_hash": "a", "data": {}}',
+        '{"component_id": 1, "fn_name": ["echo"], "session_hash": "a", "data": {}}',
+        '{"component_id": 1, "fn_name": "echo", "session_hash": {}, "data": {}}',
+        "\xff\xfe",
+    ],
+)
+def test_what_is_no_call_is_said(shared, body):
+    assert shared.ask("POST", FUNCTION, body.encode("latin-1"), JSON)[0] == 400
+    if body.startswith(("[", "{", "")):
+        assert shared.ask("POST", "/gradio_api/queue/join", body.encode("latin-1"), JSON)[0] in (400, 422, 500)
+    assert shared.call("echo", {})["status"] == "ok"
+
+
+@pytest.mark.parametrize("name", ["get_config", "__init__", "postprocess", "unload", "", "x" * 10_000])
+def test_only_listed_functions_are_called(shared, name):
+    assert shared.call(name, {}) == 404
+
+
+def test_nested_and_odd_data_comes_through(shared):
+    deep: dict = {}
+    for _ in range(200):
+        deep = {"x": deep}
+    assert shared.call("echo", deep)["given"] == deep
+    assert shared.call("echo", {"x": float("nan")})["given"] == {"x": None}
+
+
+def test_too_long_and_too_slow_requests_are_refused(server, monkeypatch):
+    monkeypatch.setattr(front_door, "MAX_BODY", 1000)
+    monkeypatch.setattr(front_door, "BODY_SECONDS", 0.3)
+    assert server.call("echo", {"x": "a" * 2000}) == 413
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as slow:
+        slow.sendall(f"POST {FUNCTION} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{{".encode())
+        assert b"408" in slow.recv(1000).split(b"\r\n")[0]
+    monkeypatch.setattr(front_door, "MAX_BODIES", 10)
+    assert server.call("echo", {"x": "a" * 500}) == 503
+    monkeypatch.undo()
+    # Nothing of it is still counted.
+    assert server.call("echo", {})["status"] == "ok"
+
+
+def test_a_page_has_its_share_and_no_more(server):
+    mine = [lambda i=i: server.call("slow", {"name": i}, session="greedy") for i in range(admission.MAX_OF_SESSION)]
+    with background(*mine) as calls:
+        until(lambda: len(server.lane._waiting) == len(mine) - 1)
+        answer = server.call("slow", {}, session="greedy")
+        assert (answer["status"], answer["retry"] > 0) == ("busy", True)
+        # Another's call is the next to run, though it came last.
+        with background(lambda: server.call("slow", {"name": "other"}, session="other")) as (other,):
+            until(lambda: len(server.lane._waiting) == len(mine))
+            # Meanwhile the page and its quick functions are there.
+            assert server.ask("GET", "/")[0] == 200
+            assert server.call("echo", {}, session="other")["status"] == "ok"
+            server.gate.set()
+            assert other.result()["status"] == "ok"
+        assert [call.result()["status"] for call in calls] == ["ok"] * len(mine)
+    assert server.ran.index("other") == 1
+
+
+def test_a_closed_connection_cancels_what_waits(server):
+    with background(lambda: server.call("slow", {"name": "first"}, session="first")):
+        until(lambda: server.ran == ["first"])
+        body = {"component_id": server.part._id, "fn_name": "slow", "session_hash": "b", "data": {"name": "left"}}
+        connection = http.client.HTTPConnection("127.0.0.1", server.port)
+        connection.request("POST", FUNCTION, json.dumps(body), JSON)
+        until(lambda: server.lane._waiting)
+        connection.sock.shutdown(socket.SHUT_RDWR)
+        connection.close()
+        until(lambda: not server.lane._waiting)
+        server.gate.set()
+    assert server.ran == ["first"]
+
+
+def test_no_session_fills_the_queue(server):
+    statuses = [server.join("greedy") for _ in range(front_door.MAX_UNFETCHED + 4)]
+    assert statuses == [200] * front_door.MAX_UNFETCHED + [503] * 4
+    assert server.join("other") == 200
+    until(lambda: len(server.lane._waiting) == front_door.MAX_UNFETCHED)
+
+
+def test_a_client_of_the_api_that_leaves_is_not_waited_for(server):
+    with background(lambda: server.call("slow", {"name": "first"}, session="first")):
+        until(lambda: server.ran == ["first"])
+        assert server.join("left") == 200
+        connection = http.client.HTTPConnection("127.0.0.1", server.port)
+        connection.request("GET", "/gradio_api/queue/data?session_hash=left")
+        assert connection.getresponse().status == 200
+        until(lambda: server.lane._waiting)
+        connection.sock.shutdown(socket.SHUT_RDWR)
+        connection.close()
+        until(lambda: not server.lane._waiting)
+        server.gate.set()
+    assert server.ran == ["first"]
+
+
+def test_open_requests_and_streams_are_bounded(server, monkeypatch):
+    monkeypatch.setattr(front_door, "MAX_STREAMS", 2)
+    streams = [http.client.HTTPConnection("127.0.0.1", server.port) for _ in range(2)]
+    try:
+        for stream in streams:
+            stream.request("GET", f"/gradio_api/heartbeat/{id(stream)}")
+            assert stream.getresponse().status == 200
+        assert server.ask("GET", "/gradio_api/heartbeat/third")[0] == 503
+        assert server.ask("GET", "/")[0] == 200
+    finally:
+        for stream in streams:
+            stream.sock.shutdown(socket.SHUT_RDWR)
+            stream.close()
+    until(lambda: server.ask("HEAD", "/gradio_api/queue/status")[0] in (200, 405))
+
+
+@pytest.mark.parametrize(
+    ("trusted", "forwarded", "address"),
+    [
+        (None, "203.0.113.9", ""),
+        ("127.0.0.1", "203.0.113.9", "203.0.113.9"),
+        # What a visitor writes stands left of what the proxy adds.
+        ("127.0.0.1", "198.51.100.1, 203.0.113.9", "203.0.113.9"),
+        ("127.0.0.1,10.0.0.0/8", "198.51.100.1, 203.0.113.9, 10.1.2.3", "203.0.113.9"),
+        ("127.0.0.1", "2001:db8:1:2:3::4", "2001:db8:1:2::/64"),
+    ],
+)
+def test_forwarded_addresses_are_believed_only_from_a_proxy_that_is_named(monkeypatch, trusted, forwarded, address):
+    if trusted is None:
+        monkeypatch.delenv("FORWARDED_ALLOW_IPS", raising=False)
+    else:
+        monkeypatch.setenv("FORWARDED_ALLOW_IPS", trusted)
+    server = Server()
+    try:
+        answer = server.call("echo", {}, session="a", headers={"X-Forwarded-For": forwarded})
+        assert answer["visitor"] == [address, "a"]
+    finally:
+        server.close()
+        os.environ.pop("FORWARDED_ALLOW_IPS", None)
+
+
+def test_sessions_cost_nothing(shared):
+    before = len(shared.demo.app.state_holder.session_data)
+    for i in range(50):
+        shared.call("echo", {}, session=f"session {i}")
+    assert len(shared.demo.app.state_holder.session_data) == before
