@@ -154,12 +154,24 @@ class ImageStream:
         """Go to a position that `state_dict` returned; the same batches follow as then."""
         self._epoch, self._batch = state["epoch"], state["batch"]
 
+    def few(self) -> int | None:
+        """How many images there are if they are fewer than a batch in every process; else None."""
+        wanted = self.batch_size * self._rows.world_size
+        if self.num_images is not None and self.num_images >= 2 * wanted:
+            return None
+        count = len(self._rows.head(wanted, epoch=None))
+        return count if count < wanted else None
+
     def forever(self) -> Iterator[dict[str, torch.Tensor]]:
         """Full batches without end, from the current position; the rest of an epoch that fills no batch is left out.
+
+        Fewer images than a batch in every process fill it by being gone through again: see `few`.
 
         Raises:
             UserError: an image is unreadable, the connection breaks, or an epoch has less than one batch.
         """
+        if self.few():
+            yield from self._filled()
         while True:
             skip, self._batch = self._batch, 0
             for chunk in self._full_batches(self._epoch):
@@ -171,6 +183,25 @@ class ImageStream:
                     f"The dataset has fewer images than one batch of {self.batch_size}: lower the batch size."
                 )
             self._epoch, self._batch = self._epoch + 1, 0
+
+    def _filled(self) -> Iterator[dict[str, torch.Tensor]]:
+        """Batches of few images, cut from one pass over them after the other, each in an order of its own."""
+        rows = self._rows
+        images = tuple(map(torch.from_numpy, rows.decode(rows.head(self.batch_size * rows.world_size, epoch=None))))
+        count = len(images[0])
+        while True:
+            start = (self._batch * rows.world_size + rows.rank) * self.batch_size
+            self._batch += 1
+            first, last = start // count, (start + self.batch_size - 1) // count
+            order = torch.cat([self._order(count, number) for number in range(first, last + 1)])
+            index = order[start - first * count :][: self.batch_size]
+            yield self._to_batch(*(part[index] for part in images))
+
+    def _order(self, count: int, epoch: int) -> torch.Tensor:
+        """The order of so many images in memory in an epoch."""
+        if not self._rows.shuffle_buffer:
+            return torch.arange(count)
+        return torch.randperm(count, generator=torch.Generator().manual_seed(self._rows.seed * 1_000_003 + epoch))
 
     def once(self) -> Iterator[dict[str, torch.Tensor]]:
         """All images of this process once, unshuffled, the last batch as short as it comes: for evaluation."""

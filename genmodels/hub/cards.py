@@ -554,10 +554,17 @@ def code_of(training: dict) -> str:
 
 def selection_of(selected: dict) -> str:
     """Which weights of a run these are, and how they were chosen."""
+    features = ""
+    if selected.get("features"):
+        other = "" if selected.get("features_of_this_data") else ", which has never seen such images"
+        features = f" on the features of {selected['features']}{other}"
+        if "floor" in selected:
+            features += f" (two halves of the training images, {selected['floor_n']:,} each: {selected['floor']:.4g})"
+    chosen = "; these numbers chose the weights, and so do not measure them" if features else ""
     return (
-        f"average (EMA) after step {selected['step']:,}, where FID of {selected['n']:,} images against training images was "
-        f"lowest: {selected['fid']:.4g}, recall {selected['recall']:.2f}; after the last step {selected['last_fid']:.4g}, "
-        f"recall {selected['last_recall']:.2f}"
+        f"average (EMA) after step {selected['step']:,}, where FID of {selected['n']:,} images against training images{features} "
+        f"was lowest: {selected['fid']:.4g}, recall {selected['recall']:.2f}; after the last step {selected['last_fid']:.4g}, "
+        f"recall {selected['last_recall']:.2f}{chosen}"
     )
 
 

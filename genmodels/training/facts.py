@@ -62,10 +62,32 @@ def plan_of(args: argparse.Namespace, accelerator: Accelerator, data: ImageStrea
         "steps": f"{args.max_train_steps:,} of {data.batch_size * accelerator.num_processes} images{accumulated}",
         "output": str(args.output_dir),
     }
+    if few := describe_few(args, data, accelerator.num_processes):
+        plan["batches"] = few
     flags = {name: value for name, value in sorted(vars(args).items()) if value is not None}
     lines = [f"{name:>9}: {value}" for name, value in plan.items()]
     lines += ["", *(f"  --{name} {value}" for name, value in flags.items())]
     return "\n".join([*lines, "", "Dry run: nothing was trained or written."])
+
+
+def describe_few(args: argparse.Namespace, data: ImageStream, processes: int) -> str | None:
+    """What becomes of batches that the data does not fill, in a sentence with the user's own numbers; None if it does."""
+    count = data.few()
+    if count is None:
+        return None
+    accumulated = args.gradient_accumulation_steps
+    # The critics of some scripts take several batches a step.
+    batches = data.batch_size // (args.train_batch_size * accumulated)
+    factors = [f"--train_batch_size {args.train_batch_size}"]
+    factors += [f"--gradient_accumulation_steps {accumulated}"] if accumulated > 1 else []
+    factors += [f"{batches} batches"] if batches > 1 else []
+    factors += [f"{processes} processes"] if processes > 1 else []
+    total = data.batch_size * processes
+    product = f"{' x '.join(factors)}{f' = {total:,}' if len(factors) > 1 else ''}"
+    return (
+        f"There {'is 1 image' if count == 1 else f'are {count:,} images'}, fewer than the {total:,} of a step ({product}): each "
+        f"step goes through them {total / count:.3g} times."
+    )
 
 
 def describe_device(device: torch.device) -> str:

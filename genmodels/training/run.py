@@ -34,7 +34,7 @@ from .checkpoints import (
     step_of,
     write_folder_atomically,
 )
-from .facts import plan_of, training_facts
+from .facts import describe_few, plan_of, training_facts
 from .film import save_film
 from .monitor import Monitor
 from .optimization import (
@@ -50,8 +50,8 @@ from .processes import keep_threads, on_main_process, refuse_lost_processes
 from .start import Start, counted_on, start_from
 from .stopping import StopSignals
 from .trackers import report_image, start_trackers
+from .validation import MIN_IMAGES, Validation, evaluator_for, evaluator_name, knows_data
 from .validation import NUM_IMAGES as VALIDATION_IMAGES
-from .validation import Validation, evaluator_for
 
 # What there is to do after a step, beside the step: log, samples, checkpoint, monitor, validation.
 CHORES = 5
@@ -212,6 +212,7 @@ class TrainingRun:
         self._monitor: Monitor | None = None
         self._monitor_state: dict | None = None
         self._validation: Validation | None = None
+        self._too_few = False
         if self._resumed:
             self._resume()
         self._schedulers = {
@@ -304,6 +305,8 @@ class TrainingRun:
         main = self.accelerator.is_main_process
         if main:
             self._clean_output()
+        if few := describe_few(self.args, self.data, self.accelerator.num_processes):
+            self.accelerator.print(few)
         start_trackers(self.accelerator, self.args, self.output_dir, self._step)
         if main and self._step == 0:
             self._save_samples()
@@ -390,6 +393,10 @@ class TrainingRun:
                     **{name: round(self._best[name], 4) for name in ("fid", "recall")},
                     **{f"last_{name}": round(last[name], 4) for name in ("fid", "recall")},
                     "n": self._best["n"],
+                    # What the numbers are, which say little of data that the evaluator has not learned.
+                    "features": self._features,
+                    "features_of_this_data": knows_data(self._features, self.args.dataset_name),
+                    **{name: self._best[name] for name in ("floor", "floor_n") if name in self._best},
                 }
             if self._monitor_state:
                 facts["monitor"] = self._watcher().verdict()
@@ -588,22 +595,38 @@ class TrainingRun:
 
     def _validate(self) -> None:
         """Measure the averaged weights, and keep them if they are the best so far."""
-        if self.accelerator.is_main_process:
-            if self._validation is None:
-                images, _ = self.data.sample(VALIDATION_IMAGES)
-                evaluator = evaluator_for(self.data.num_channels, self.device)
-                self._validation = Validation(images, self._num_classes, evaluator, self.args.seed)
-            figures = self._validation.measure(self.pipeline(), **self._watch_options)
-            self._append(figures, "validation")
+        if self.accelerator.is_main_process and (validation := self._validator()):
+            figures = validation.measure(self.pipeline(), **self._watch_options)
+            self._append({**figures, "floor": validation.floor, "features": self._features}, "validation")
             self._last_validation = figures
             if self._best is None or figures["fid"] < self._best["fid"]:
                 self._best = {
                     "step": self._step,
-                    "n": self._validation.num_images,
+                    "n": validation.num_images,
+                    "floor": validation.floor,
+                    "floor_n": validation.floor_images,
                     **figures,
                     "networks": self._saved_states(),
                 }
         self.accelerator.wait_for_everyone()
+
+    @property
+    def _features(self) -> str:
+        return evaluator_name(self.data.num_channels)
+
+    def _validator(self) -> Validation | None:
+        if self._validation is None and not self._too_few:
+            # As many again as are compared with the fakes, for the floor.
+            images, _ = self.data.sample(2 * VALIDATION_IMAGES)
+            self._too_few = len(images) < MIN_IMAGES
+            if self._too_few:
+                self._bar.write(
+                    f"FID takes {MIN_IMAGES} images, and there are {len(images)}: the last weights will be saved."
+                )
+                return None
+            evaluator = evaluator_for(self.data.num_channels, self.device)
+            self._validation = Validation(images, self._num_classes, evaluator, self.args.seed)
+        return self._validation
 
     def _state(self) -> dict:
         """Everything that the next step depends on, or the rest of the step under way."""
@@ -615,6 +638,7 @@ class TrainingRun:
             "updates": max(self._updates, self._skip),
             "reported": self._reported,
             "data": self._position,
+            "dataset": {"fingerprint": self.data.fingerprint, "images": self.data.num_images},
             "models": {name: model.state_dict() for name, model in self._models.items()},
             "averages": {name: average.state_dict() for name, average in self._averages.items()},
             "histories": {name: average.state_dict() for name, average in self._histories.items()},
@@ -753,6 +777,13 @@ class TrainingRun:
         if folder.resolve().parent == (self.output_dir / "checkpoints").resolve():
             self._saved = (self._step, self._skip, self._reported)
         self.accelerator.print(f"Resuming from {folder}.")
+        before, now = state.get("dataset", {}), self.data.fingerprint
+        if now and before.get("fingerprint") not in (None, now):
+            counts = [f"{n:,}" if n is not None else "?" for n in (before["images"], self.data.num_images)]
+            self.accelerator.print(
+                f"The data has changed since that checkpoint ({counts[0]} images then, {counts[1]} now), so the run goes on with "
+                "other images than it began with."
+            )
         changed = changed_settings(state["settings"], settings_of(self.args, self.accelerator))
         if changed:
             self.accelerator.print(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import torch
 from diffusers import DiffusionPipeline
 from torch.nn import functional as F
@@ -13,11 +15,24 @@ from ..evaluation.evaluators import features_of
 from ..evaluation.metrics import coverage_of, frechet_distance
 
 NUM_IMAGES = 2048
+# With fewer there are no neighbours to tell recall by.
+MIN_IMAGES = 4
+
+
+def evaluator_name(num_channels: int) -> str:
+    """Of the built-in evaluator for grey (1) or colour images of any size."""
+    return "evaluator-mnist" if num_channels == 1 else "evaluator-cifar10"
+
+
+def knows_data(evaluator: str, dataset: str) -> bool:
+    """Whether a built-in evaluator was trained on this dataset, of which samples come with the package, too."""
+    own = json.loads((zoo.model_folder(evaluator) / "training.json").read_text())["dataset"]
+    return dataset == own or dataset.startswith(f"{zoo.SAMPLE_PREFIX}{own.split('/')[-1]}-")
 
 
 def evaluator_for(num_channels: int, device: torch.device) -> Classifier:
     """The built-in evaluator for grey (1) or colour (3) images of any size; they are resized to its own."""
-    name = "evaluator-mnist" if num_channels == 1 else "evaluator-cifar10"
+    name = evaluator_name(num_channels)
     return Classifier.from_pretrained(str(zoo.model_folder(name))).eval().requires_grad_(False).to(device)
 
 
@@ -33,17 +48,28 @@ class Validation:
     """Compares fakes with as many real training images, on the evaluator's features.
 
     Args:
-        images: uint8 (N, C, H, W), of which the first 2,048 are the reference; fewer make a noisier number.
+        images: uint8 (N, C, H, W), at least 4, of which the first 2,048 are the reference; fewer make a noisier number. With
+            all of them, 4,096 at most, the floor is measured.
         num_classes: how many classes the pipeline's `class_labels` have; 0 for an unconditional one.
         evaluator: a classifier for images of these channels.
         seed: of the fakes, the same at every step.
+
+    Attributes:
+        num_images: how many fakes are compared with as many real images.
+        floor: FID of one half of the real images against the other, as perfect fakes would have.
+        floor_images: how many each half has.
     """
 
     def __init__(self, images: torch.Tensor, num_classes: int, evaluator: Classifier, seed: int):
         self._evaluator, self._num_classes, self._seed = evaluator, num_classes, seed
         self.num_images = min(NUM_IMAGES, len(images))
-        real = images[: self.num_images].float() / 127.5 - 1
-        self._real = features_of(evaluator, to_evaluator(real, evaluator))
+        real = images[: 2 * NUM_IMAGES].float() / 127.5 - 1
+        features = features_of(evaluator, to_evaluator(real, evaluator))
+        self._real = features[: self.num_images]
+        self.floor_images = len(features) // 2
+        # Every other one: the images may come in the order of their classes.
+        halves = (features[half::2][: self.floor_images] for half in (0, 1))
+        self.floor = frechet_distance(*halves)
 
     def measure(self, pipeline: DiffusionPipeline, **options) -> dict[str, float]:
         """FID and recall of a pipeline's images, drawn with these further arguments of its call."""

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 import torch
 from helpers import make_pipeline
+from PIL import Image
 from safetensors.torch import load_file
 
 from genmodels import load_pipeline, zoo
+from genmodels.hub.cards import selection_of
 from genmodels.training.checkpoints import load_checkpoint
-from genmodels.training.validation import Validation, evaluator_for
+from genmodels.training.validation import Validation, evaluator_for, knows_data
 
 CPU = torch.device("cpu")
 TINY = ["--dataset_name", "zoo:mnist-sample", "--base_channels", "4", "--train_batch_size", "16", "--report_to", "none"]
@@ -83,3 +86,59 @@ def test_without_validation_the_last_weights_are_saved(train, tmp_path):
     train("vae", *TINY, "--max_train_steps", "3", "--output_dir", tmp_path)
     training = json.loads((tmp_path / "model/training.json").read_text())
     assert "selected" not in training
+
+
+def test_the_floor_is_that_of_two_halves_of_the_real_images(digits):
+    validation = Validation(digits, 0, evaluator_for(1, CPU), seed=0)
+    assert (validation.num_images, validation.floor_images) == (512, 256)
+    # Two halves of digits differ by chance alone; those sorted by class would differ by more.
+    assert 0 < validation.floor < 60
+    by_class = torch.from_numpy(zoo.load_sample("zoo:mnist-sample").labels[:512]).argsort()
+    in_order = Validation(digits[by_class], 0, evaluator_for(1, CPU), seed=0)
+    assert in_order.floor < 2 * validation.floor
+
+
+@pytest.mark.parametrize(
+    ("evaluator", "dataset", "knows"),
+    [
+        ("evaluator-mnist", "ylecun/mnist", True),
+        ("evaluator-mnist", "zoo:mnist-sample", True),
+        ("evaluator-mnist", "zalando-datasets/fashion_mnist", False),
+        ("evaluator-mnist", "mnist", False),
+        ("evaluator-cifar10", "zoo:cifar10-frogs-sample", True),
+        ("evaluator-cifar10", "photos", False),
+    ],
+)
+def test_what_an_evaluator_was_trained_on(evaluator, dataset, knows):
+    assert knows_data(evaluator, dataset) == knows
+
+
+def test_numbers_by_an_evaluator_of_other_images_say_so(train, tmp_path):
+    """A folder of clothes, measured by features of digits: the log, training.json and the card name them and their floor."""
+    (tmp_path / "data").mkdir()
+    for k in range(24):
+        pixels = np.random.default_rng(k).integers(0, 255, (28, 28), np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "data" / f"{k}.png")
+    flags = ["--base_channels", "4", "--train_batch_size", "8", "--report_to", "none", "--max_train_steps", "2"]
+    flags += ["--validation_steps", "1", "--monitor_steps", "0", "--dataset_name", str(tmp_path / "data")]
+    train("dcgan", *flags, "--output_dir", tmp_path / "run")
+    lines = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
+    logged = [line["validation"] for line in lines if "validation" in line]
+    assert [figures["features"] for figures in logged] == ["evaluator-mnist"] * 2
+    selected = json.loads((tmp_path / "run/model/training.json").read_text())["selected"]
+    assert (selected["features"], selected["features_of_this_data"]) == ("evaluator-mnist", False)
+    assert (selected["n"], selected["floor_n"], selected["floor"]) == (24, 12, logged[0]["floor"])
+    card = (tmp_path / "run/model/README.md").read_text()
+    assert (
+        "on the features of evaluator-mnist, which has never seen such images (two halves of the training images, 12"
+        in card
+    )
+    assert "these numbers chose the weights, and so do not measure them" in card
+
+
+def test_what_older_models_say_of_their_choice_stays_as_it_is():
+    selected = {"step": 8, "n": 64, "fid": 1.09, "recall": 0.5, "last_fid": 2.0, "last_recall": 0.4}
+    assert selection_of(selected) == (
+        "average (EMA) after step 8, where FID of 64 images against training images was lowest: 1.09, recall 0.50; after the "
+        "last step 2, recall 0.40"
+    )
