@@ -25,7 +25,7 @@ ALLOWED = {
     "losses": set(),
     "zoo": {"errors"},
     # hub only for push_to_hub, evaluation only for neighbors, when they are called.
-    "pipelines": {"models", "zoo", "errors", "retries", "hub", "evaluation"},
+    "pipelines": {"images", "models", "zoo", "errors", "retries", "hub", "evaluation"},
     "data": {"images", "zoo", "errors", "retries"},
     "evaluation": {"models", "losses", "pipelines", "data", "zoo", "errors", "privacy"},
     "training": {
@@ -56,7 +56,7 @@ ALLOWED = {
         "package",
     },
     "live": {"models", "losses", "evaluation", "errors"},
-    "ui": {"pipelines", "zoo", "evaluation", "errors", "retries", "models", "live"},
+    "ui": {"images", "pipelines", "zoo", "evaluation", "errors", "retries", "models", "live"},
     "__main__": {"pipelines", "evaluation", "hub", "zoo", "errors", "flags", "grid", "package"},
 }
 CODE = sorted(

@@ -16,7 +16,7 @@ from PIL import Image
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from ..errors import UserError
-from ..images import make_square, read_image
+from ..images import BLACK, make_square, read_image, to_8_bits
 from .columns import first_line
 
 if TYPE_CHECKING:
@@ -69,8 +69,9 @@ class RowStream(IterableDataset):
 
     sample_size: int
     num_channels: int
+    background: tuple[int, int, int] = BLACK
     fit: str
-    resize: bool
+    resize: bool = False
     resized: bool
     epoch: int | None = 0
 
@@ -83,7 +84,7 @@ class RowStream(IterableDataset):
         rows = self.head(1, epoch=None)
         if not rows:
             raise UserError(f"There are no images in {described}.")
-        return self._open_image(rows[0][0])
+        return read_image(*self.source.read(rows[0][0]))
 
     def head(self, n: int, epoch: int | None) -> list[tuple]:
         """The first undecoded rows of an epoch's order, as it is without workers."""
@@ -144,21 +145,17 @@ class RowStream(IterableDataset):
             random.shuffle(buffer)
         yield from buffer
 
-    def _open_image(self, value: dict | bytes | None) -> Image.Image:
-        return read_image(*self.source.read(value))
-
-    def _decode(self, value: dict) -> np.ndarray:
+    def _decode(self, value: dict | bytes | None) -> np.ndarray:
         """(C, sample_size, sample_size) uint8."""
-        image = self._open_image(value)
+        data, name = self.source.read(value)
         size = self.sample_size
-        mode = "L" if self.num_channels == 1 else "RGB"
-        if image.mode != mode:
-            image = image.convert(mode)
+        image = read_image(data, name, near=size if self.resize else None)
+        image = to_8_bits(image, self.num_channels, self.background, name=name)
         if image.size != (size, size):
             if not self.resize:
                 raise UserError(
                     f"The images differ in size ({size}x{size} and {image.width}x{image.height}): give one with `sample_size`."
                 )
-            image = make_square(image, size, self.fit)
+            image = make_square(image, size, self.fit, self.background)
         array = np.asarray(image)
         return array[None] if array.ndim == 2 else array.transpose(2, 0, 1)

@@ -12,6 +12,7 @@ from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError, R
 
 from .. import zoo
 from ..errors import UserError
+from ..images import UnreadableImage
 from ..retries import retry
 from .archives import archive_suffix, read_place
 from .columns import Rows, class_numbers, find_attributes, first_line
@@ -215,4 +216,6 @@ class Folder:
         try:
             return read_image_file(image["place"]), name
         except (OSError, ValueError) as error:
-            raise UserError(f"{name} cannot be read as an image ({first_line(error)}): repair or remove it.") from error
+            raise UnreadableImage(
+                f"{name} cannot be read as an image ({first_line(error)}): repair or remove it."
+            ) from error

@@ -312,7 +312,8 @@ def _regroup(chunks: Iterable[Chunk], size: int) -> Iterator[Chunk]:
     for chunk in chunks:
         parts = [torch.cat(part) for part in zip(*rest, chunk, strict=True)]
         whole = len(parts[0]) // size * size
-        yield from zip(*(part[:whole].split(size) for part in parts), strict=True)
+        if whole:
+            yield from zip(*(part[:whole].split(size) for part in parts), strict=True)
         rest = [tuple(part[whole:] for part in parts)]
     if rest and len(rest[0][0]):
         yield rest[0]

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image
 
 from ..data.archives import place_bytes, read_place
 from ..data.listing import Listing, Picture, list_pictures, printable, readable
@@ -108,39 +108,47 @@ def hold_out(pictures: list[Picture], share: float) -> tuple[list[Picture], list
 def read_picture(picture: Picture, resolution: int | None, fit: str, keep_metadata: bool) -> bytes:
     """The bytes to publish: the file's own, or the image as a square PNG of `resolution` pixels without metadata.
 
+    The PNG is grey, in colour, or with transparency as the image is: training decides what to make of it.
+
     Raises:
         UserError: it cannot be read as an image, or would publish the place where it was taken.
     """
-    from ..images import make_square
+    from ..images import has_colour, make_square, open_image, read_image, reading, to_8_bits
     from .contents import check_data, texts_in_picture
 
+    name = repr(printable(picture.name))
     try:
-        data = read_place(picture.place)
-        image = Image.open(io.BytesIO(data))
-        image.load()
-        tells_place = bool(image.getexif().get_ifd(ExifTags.IFD.GPSInfo))
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise UserError(
-            f"{printable(picture.name)!r} cannot be read as an image ({reason}): repair or remove it; nothing was pushed."
-        ) from error
+        with reading(name):
+            data = read_place(picture.place)
+        image = read_image(data, name, near=resolution)
+        image, channels = to_8_bits(image, 4, name=name), 3 if has_colour(image) else 1
+        # Alpha that hides nothing is left out.
+        if image.getextrema()[3][0] == 255:
+            image = to_8_bits(image, channels)
+    except UserError as error:
+        raise UserError(f"{str(error).removesuffix('.')}; nothing was pushed.") from error
     if secret := find_secret(picture.name):
-        raise UserError(f"The name of {printable(picture.name)!r} contains {secret}: rename it; nothing was pushed.")
+        raise UserError(f"The name of {name} contains {secret}: rename it; nothing was pushed.")
     if resolution is None:
         check_data(Path(picture.name), data, reader=texts_in_picture)
-        if tells_place and not keep_metadata:
+        if tells_place(open_image(data, name)) and not keep_metadata:
             raise UserError(
                 f"{printable(picture.name)!r} says where it was taken (GPS): --resolution SIZE publishes images without "
                 "metadata, --keep_metadata publishes it as it is; nothing was pushed."
             )
         return data
-    # The camera's note on which side is up goes with the metadata.
-    image = ImageOps.exif_transpose(image)
-    if image.mode not in ("L", "RGB"):
-        image = image.convert("L" if image.mode in ("1", "I;16", "I", "F", "LA") else "RGB")
     out = io.BytesIO()
     make_square(image, resolution, fit).save(out, format="PNG")
     return out.getvalue()
+
+
+def tells_place(image: Image.Image) -> bool:
+    """Whether an image says where it was taken."""
+    try:
+        return bool(image.getexif().get_ifd(ExifTags.IFD.GPSInfo))
+    except Exception:
+        # What Pillow cannot read in it, another program may.
+        return "exif" in image.info
 
 
 def write_shards(

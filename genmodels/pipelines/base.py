@@ -17,6 +17,7 @@ from diffusers.utils import BaseOutput
 from PIL import Image
 
 from ..errors import UserError
+from ..images import to_8_bits, upright
 from ..models.modeling import check_hash, weight_patterns
 from .source import HUB_OPTIONS, Source, describe_class, find_pipeline, first_sentence
 
@@ -228,8 +229,8 @@ def to_pixel_values(images: Images, sample_size: int, num_channels: int) -> torc
     """Any form in which a pipeline returns images, back to `pixel_values` (N, C, H, W) float32 in [-1, 1].
 
     Args:
-        images: a PIL image or a list of them (grey and colour are converted), a tensor (N, C, H, W) in [-1, 1], or an
-            array (N, H, W, C) of floats in [0, 1] or of uint8.
+        images: a PIL image or a list of them (turned as their EXIF says, transparent parts black, numbers beyond 8 bits
+            scaled by their range), a tensor (N, C, H, W) in [-1, 1], or an array (N, H, W, C) of floats in [0, 1] or of uint8.
         sample_size, num_channels: what the model takes.
 
     Raises:
@@ -248,14 +249,14 @@ def to_pixel_values(images: Images, sample_size: int, num_channels: int) -> torc
         pixel_values = torch.from_numpy(scaled).permute(0, 3, 1, 2)
         low, high = 0.0, 1.0
     elif isinstance(images, Sequence) and images and all(isinstance(image, Image.Image) for image in images):
+        images = [upright(image) for image in images]
         for image in images:
             if image.size != (sample_size, sample_size):
                 raise ValueError(
                     f"Expected images of {sample_size}x{sample_size} pixels, got {image.width}x{image.height}: resize them, "
                     f"for example with image.resize(({sample_size}, {sample_size}))."
                 )
-        mode = "L" if num_channels == 1 else "RGB"
-        arrays = np.stack([np.asarray(image.convert(mode)) for image in images])
+        arrays = np.stack([np.asarray(to_8_bits(image, num_channels)) for image in images])
         return (
             torch.from_numpy(arrays).reshape(-1, sample_size, sample_size, num_channels).permute(0, 3, 1, 2).float()
             / 127.5

@@ -253,7 +253,7 @@ def add_api(store: ModelStore, tabs: Sequence[str] = models.TABS) -> None:
         """Squeeze an image through an autoencoder's or a VAE's bottleneck and back.
 
         Args:
-            image: a PNG, JPEG or WebP file as base64 or as a data URI; the square in its middle is used, in the model's size
+            image: an image file as base64 or as a data URI; the square in its middle is used, in the model's size
                 and colours. A digit is wanted white on black.
             model: an autoencoder that the page shows, such as "vae-mnist"; by default the map's VAE.
 
@@ -275,7 +275,7 @@ def add_api(store: ModelStore, tabs: Sequence[str] = models.TABS) -> None:
 
         Args:
             attributes: strengths by the attributes' names, each -4 to 4, such as {"Smiling": 1.5, "Eyeglasses": -1}.
-            image: a photo of a face, a PNG, JPEG or WebP file as base64 or as a data URI, of which the square in the middle is
+            image: a photo of a face, an image file as base64 or as a data URI, of which the square in the middle is
                 used; without one a face that the model draws.
             seed: of that drawn face, 0 to 2147483647.
 
@@ -311,7 +311,7 @@ def add_api(store: ModelStore, tabs: Sequence[str] = models.TABS) -> None:
         Args:
             model: a GAN that the page compares with real images.
             seed: 0 to 2147483647; chooses the images of both sides.
-            image: to be scored too, if given: a PNG, JPEG or WebP file as base64 or as a data URI, of which the square in the
+            image: to be scored too, if given: an image file as base64 or as a data URI, of which the square in the
                 middle is used.
             class_label: of a model with classes: what the image is meant to show.
 
@@ -344,7 +344,7 @@ def add_api(store: ModelStore, tabs: Sequence[str] = models.TABS) -> None:
         """Find the training images nearest to an image: has a model learned, or copied?
 
         Args:
-            image: a PNG, JPEG or WebP file as base64 or as a data URI, of which the square in the middle is used; without one
+            image: an image file as base64 or as a data URI, of which the square in the middle is used; without one
                 the first image that the model draws.
             k: how many, 1 to 16.
             model: a GAN that the page compares with real images.

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import base64
+import binascii
 import functools
-import io
 import logging
 import math
 from collections.abc import Callable
@@ -12,8 +12,8 @@ from typing import Any
 
 import gradio as gr
 import numpy as np
-from PIL import Image, ImageOps
 
+from .. import images
 from ..errors import UserError
 from .admission import AbandonedError
 from .models import NotReadyError
@@ -21,8 +21,14 @@ from .models import NotReadyError
 logger = logging.getLogger(__name__)
 
 MAX_SEED = 2**31 - 1
-# Characters of an image that comes as text, and its pixels.
-MAX_IMAGE_TEXT, MAX_IMAGE_PIXELS = 8 * 2**20, 2**24
+# Characters of an image that comes as text: photos of 48 megapixels have 10 to 20 MB.
+MAX_IMAGE_TEXT = 32 * 2**20
+# Pixels of a JPEG, which is decoded at a part of its size, and of other images, which are not.
+MAX_JPEG_PIXELS, MAX_IMAGE_PIXELS = 2**26, 2**25
+# base64's alphabet in URLs, and the usual one.
+URL_SAFE = str.maketrans("-_", "+/")
+# What strangers may have decoded: formats of cameras and pages, none of the rare ones, whose decoders are less looked at.
+FORMATS = ("PNG", "JPEG", "WEBP", "AVIF", "GIF", "BMP", "TIFF")
 
 
 def number(value: Any, low: float, high: float, default: float) -> float:
@@ -59,36 +65,35 @@ def read_image(value: Any, size: int, channels: int) -> np.ndarray:
     """An image file that came as text, in the shape of a model.
 
     Args:
-        value: base64 of a PNG, JPEG or WebP file, maybe as a data URI.
+        value: base64 of a PNG, JPEG, WebP, AVIF, GIF, BMP or TIFF file, maybe as a data URI; line breaks and the alphabet of
+            URLs are fine.
         size, channels: of the model's images. What is not square is cut to the square in its middle.
 
     Returns:
-        (size, size, channels) uint8; transparent parts are black.
+        (size, size, channels) uint8; upright as EXIF says; transparent parts are black, or with 4 channels kept.
 
     Raises:
         UserError: it is no such image, or too large.
     """
+    listed = f"{', '.join(FORMATS[:-1])} or {FORMATS[-1]}"
     if not isinstance(value, str) or not value:
-        raise UserError("image must be a PNG, JPEG or WebP file as base64, or as a data URI.")
+        raise UserError(f"image must be a {listed} file as base64, or as a data URI.")
     if len(value) > MAX_IMAGE_TEXT:
         raise UserError(f"The image is too large: its file may have {MAX_IMAGE_TEXT * 3 // 4 // 2**20} MiB.")
     text = value.split(",", 1)[-1] if value.startswith("data:") else value
+    text = "".join(text.split()).rstrip("=")
     try:
-        # Only these decoders; the header says how large the pixels are before any is read.
-        image = Image.open(io.BytesIO(base64.b64decode(text, validate=True)), formats=("PNG", "JPEG", "WEBP"))
-        if image.width * image.height > MAX_IMAGE_PIXELS:
-            raise UserError(
-                f"The image is too large: {image.width} by {image.height} pixels, of {MAX_IMAGE_PIXELS:,} at most."
-            )
-        image = ImageOps.exif_transpose(image).convert("RGBA")
-    except UserError:
-        raise
-    except Exception as error:
-        # Damaged files fail in as many ways as there are decoders.
-        raise UserError("image cannot be read: it must be a whole PNG, JPEG or WebP file as base64.") from error
-    flat = Image.alpha_composite(Image.new("RGBA", image.size, (0, 0, 0, 255)), image)
-    fitted = ImageOps.fit(flat.convert("L" if channels == 1 else "RGB"), (size, size), Image.Resampling.BOX)
-    return np.array(fitted).reshape(size, size, channels)
+        text = text.translate(URL_SAFE).encode("ascii", "replace") + b"=" * (-len(text) % 4)
+        data = base64.b64decode(text, validate=True)
+        # The header says how large the pixels are before any is read.
+        header = images.open_image(data, "image", FORMATS)
+        most = MAX_JPEG_PIXELS if header.format in ("JPEG", "MPO") else MAX_IMAGE_PIXELS
+        if header.width * header.height > most:
+            raise UserError(f"The image is too large: {header.width} by {header.height} pixels, of {most:,} at most.")
+        image = images.to_8_bits(images.read_image(data, "image", size, FORMATS), channels)
+    except (binascii.Error, images.UnreadableImage) as error:
+        raise UserError(f"image cannot be read: it must be a whole {listed} file as base64.") from error
+    return np.array(images.make_square(image, size, "crop")).reshape(size, size, channels)
 
 
 def answered(function, *arguments):
