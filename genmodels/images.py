@@ -41,7 +41,7 @@ WITH_ORIENTATION = ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")
 LONG = 4
 
 
-class UnreadableImage(UserError):
+class UnreadableImageError(UserError):
     """A file that is no whole picture, or whose numbers mean no brightness."""
 
 
@@ -54,10 +54,10 @@ def open_image(data: bytes, name: str, formats: tuple[str, ...] | None = None) -
         formats: those of Pillow that may be tried; by default all.
 
     Raises:
-        UnreadableImage: there is no picture, or one of more pixels than Pillow takes, 179 million.
+        UnreadableImageError: there is no picture, or one of more pixels than Pillow takes, 179 million.
     """
     if not data:
-        raise UnreadableImage(f"{name} is an empty file: repair or remove it.")
+        raise UnreadableImageError(f"{name} cannot be read as an image (empty file): repair or remove it.")
     # To try one format after the other takes a quarter of the time that a digit does.
     likely = "PNG" if data.startswith(b"\x89PNG") else "JPEG" if data.startswith(b"\xff\xd8\xff") else None
     if likely and (formats is None or likely in formats):
@@ -77,7 +77,7 @@ def read_image(data: bytes, name: str, near: int | None = None, formats: tuple[s
             both sides keep twice as many.
 
     Raises:
-        UnreadableImage: it is empty, damaged, no picture, or too large.
+        UnreadableImageError: it is empty, damaged, no picture, or too large.
     """
     image = open_image(data, name, formats)
     with reading(name):
@@ -93,20 +93,22 @@ def read_image(data: bytes, name: str, near: int | None = None, formats: tuple[s
 
 @contextmanager
 def reading(name: str) -> Iterator[None]:
-    """Turn whatever reading a picture raises into `UnreadableImage`: damaged files fail in as many ways as there are decoders."""
+    """Turn what reading a picture raises into `UnreadableImageError`: damaged files fail in as many ways as decoders."""
     try:
         yield
     except UserError:
         raise
     except Image.DecompressionBombError as error:
         limit = 2 * Image.MAX_IMAGE_PIXELS
-        raise UnreadableImage(f"{name} has more than {limit:,} pixels: make it smaller or remove it.") from error
+        raise UnreadableImageError(f"{name} has more than {limit:,} pixels: make it smaller or remove it.") from error
     except UnidentifiedImageError as error:
         # Pillow would name the object in memory.
-        raise UnreadableImage(f"{name} cannot be read as an image (unknown format): repair or remove it.") from error
+        raise UnreadableImageError(
+            f"{name} cannot be read as an image (unknown format): repair or remove it."
+        ) from error
     except Exception as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise UnreadableImage(f"{name} cannot be read as an image ({reason}): repair or remove it.") from error
+        raise UnreadableImageError(f"{name} cannot be read as an image ({reason}): repair or remove it.") from error
 
 
 def upright(image: Image.Image) -> Image.Image:
@@ -140,7 +142,7 @@ def white_of(image: Image.Image, name: str = "The image") -> int | None:
     where numbers up to 2, or an eighth more than the others, are taken for overshoot.
 
     Raises:
-        UnreadableImage: the numbers are not finite, below zero by more than overshoot, or in none of these ranges.
+        UnreadableImageError: the numbers are not finite, below zero by more than overshoot, or in none of these ranges.
     """
     if image.mode.startswith("I;16"):
         return 65_535
@@ -149,7 +151,7 @@ def white_of(image: Image.Image, name: str = "The image") -> int | None:
     numbers = numbers_of(image)
     low, high = float(numbers.min()), float(numbers.max())
     if not np.isfinite(numbers).all():
-        raise UnreadableImage(f"{name} holds numbers that are not finite: replace them or remove it.")
+        raise UnreadableImageError(f"{name} holds numbers that are not finite: replace them or remove it.")
     if image.mode == "F":
         white = next((white for white, largest in FLOAT_RANGES if high <= largest), None)
     elif image.format in ("PNG", "PPM"):
@@ -160,7 +162,7 @@ def white_of(image: Image.Image, name: str = "The image") -> int | None:
         white = next(white for white, largest in INTEGER_RANGES if high <= largest)
     overshoot = white / 8 if white and image.mode == "F" else 0
     if white is None or low < -overshoot or (image.mode == "I" and int(high) in DARK_INTEGERS):
-        raise UnreadableImage(
+        raise UnreadableImageError(
             f"{name} holds numbers from {low:g} to {high:g}: rescale them to 0 to 1, 0 to 255 or 0 to 65,535, or remove it."
         )
     return white
@@ -193,7 +195,7 @@ def to_8_bits(
         name: of the file, for messages.
 
     Raises:
-        UnreadableImage: see `white_of`.
+        UnreadableImageError: see `white_of`.
     """
     own_white, key = white_of(image, name), image.info.get("transparency")
     if own_white is not None:

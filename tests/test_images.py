@@ -13,7 +13,15 @@ from genmodels.data import load_images
 from genmodels.data.listing import Picture
 from genmodels.errors import UserError
 from genmodels.hub.push_dataset import read_picture
-from genmodels.images import UnreadableImage, has_colour, make_square, parse_colour, read_image, to_8_bits, white_of
+from genmodels.images import (
+    UnreadableImageError,
+    has_colour,
+    make_square,
+    parse_colour,
+    read_image,
+    to_8_bits,
+    white_of,
+)
 from genmodels.pipelines.base import to_pixel_values
 
 SIZE = 16
@@ -203,7 +211,7 @@ def test_a_dark_image_of_a_bright_dataset_stays_dark():
     ],
 )
 def test_numbers_that_mean_no_brightness_are_refused(values, dtype, message):
-    with pytest.raises(UnreadableImage, match=message):
+    with pytest.raises(UnreadableImageError, match=message):
         white_of(read_image(encoded(of_numbers(*values, dtype=dtype), "TIFF"), "a"), "a")
 
 
@@ -254,22 +262,24 @@ def test_of_several_pictures_the_first_counts(format):
 
 def test_what_cannot_be_read_is_named():
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8))
-    with pytest.raises(UnreadableImage, match=r"^a\.png is an empty file: repair or remove it\.$"):
+    with pytest.raises(
+        UnreadableImageError, match=r"^a\.png cannot be read as an image \(empty file\): repair or remove it\.$"
+    ):
         read_image(b"", "a.png")
     with pytest.raises(
-        UnreadableImage, match=r"^a\.png cannot be read as an image \(unknown format\): repair or remove it\.$"
+        UnreadableImageError, match=r"^a\.png cannot be read as an image \(unknown format\): repair or remove it\.$"
     ):
         read_image(b"not an image", "a.png")
     for format in ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF"):
         data = encoded(noise, format)
         for length in (3, 20, len(data) // 2):
             with pytest.raises(
-                UnreadableImage, match=r"^a cannot be read as an image \(.+\): repair or remove it\.$"
+                UnreadableImageError, match=r"^a cannot be read as an image \(.+\): repair or remove it\.$"
             ) as caught:
                 read_image(data[:length], "a")
             assert "\n" not in str(caught.value)
             assert "BytesIO" not in str(caught.value)
-    with pytest.raises(UnreadableImage, match="a has more than 178,956,970 pixels: make it smaller"):
+    with pytest.raises(UnreadableImageError, match="a has more than 178,956,970 pixels: make it smaller"):
         read_image(encoded(Image.new("1", (20_000, 20_000))), "a")
 
 
@@ -293,7 +303,8 @@ def test_photos_are_decoded_near_their_size_and_look_the_same(shape):
         whole = make_square(read_image(data, "a"), size, "crop")
         difference = np.abs(np.asarray(make_square(near, size, "crop")).astype(int) - np.asarray(whole))
         assert difference.mean() < 1.5
-        assert difference.max() <= 24
+        # At an edge, where the picture is cut to whole blocks of eight pixels, by a sixth of a pixel.
+        assert difference.max() <= 40
     # What is not four times as large is decoded whole, to the bit.
     assert read_image(data, "a", near=min(shape) // 3).size == shape
 

@@ -12,7 +12,7 @@ from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError, R
 
 from .. import zoo
 from ..errors import UserError
-from ..images import UnreadableImage
+from ..images import UnreadableImageError
 from ..retries import retry
 from .archives import archive_suffix, read_place
 from .columns import Rows, class_numbers, find_attributes, first_line
@@ -216,6 +216,6 @@ class Folder:
         try:
             return read_image_file(image["place"]), name
         except (OSError, ValueError) as error:
-            raise UnreadableImage(
+            raise UnreadableImageError(
                 f"{name} cannot be read as an image ({first_line(error)}): repair or remove it."
             ) from error

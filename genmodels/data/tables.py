@@ -12,7 +12,7 @@ from huggingface_hub import constants
 from pyarrow import ArrowInvalid, parquet, types
 
 from ..errors import UserError
-from ..images import UnreadableImage
+from ..images import UnreadableImageError
 from ..retries import retry
 from .columns import (
     Rows,
@@ -324,7 +324,9 @@ class Table:
         """
         data, name = (image.get("bytes"), image.get("path")) if isinstance(image, dict) else (image, None)
         if data is None and not name:
-            raise UnreadableImage(f"The column {self._image} has rows without an image: remove them from the dataset.")
+            raise UnreadableImageError(
+                f"The column {self._image} has rows without an image: remove them from the dataset."
+            )
         if data is not None:
             return data, name or "an image of the dataset"
         try:
@@ -332,6 +334,6 @@ class Table:
         except (OSError, ValueError) as error:
             if isinstance(error, UserError):
                 raise
-            raise UnreadableImage(
+            raise UnreadableImageError(
                 f"{name} cannot be read as an image ({first_line(error)}): repair or remove it."
             ) from error

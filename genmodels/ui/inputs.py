@@ -91,7 +91,7 @@ def read_image(value: Any, size: int, channels: int) -> np.ndarray:
         if header.width * header.height > most:
             raise UserError(f"The image is too large: {header.width} by {header.height} pixels, of {most:,} at most.")
         image = images.to_8_bits(images.read_image(data, "image", size, FORMATS), channels)
-    except (binascii.Error, images.UnreadableImage) as error:
+    except (binascii.Error, images.UnreadableImageError) as error:
         raise UserError(f"image cannot be read: it must be a whole {listed} file as base64.") from error
     return np.array(images.make_square(image, size, "crop")).reshape(size, size, channels)
 

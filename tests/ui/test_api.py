@@ -13,7 +13,7 @@ import gradio as gr
 import numpy as np
 import pytest
 from gradio_client.exceptions import AppError
-from PIL import Image
+from PIL import ExifTags, Image
 from space_server import connect
 
 from genmodels import DCGANPipeline
@@ -54,9 +54,9 @@ def size_of(path: str) -> tuple[int, int]:
     return Image.open(path).size
 
 
-def as_text(image: Image.Image, format: str = "PNG") -> str:
+def as_text(image: Image.Image, format: str = "PNG", **options) -> str:
     buffer = io.BytesIO()
-    image.save(buffer, format)
+    image.save(buffer, format, **options)
     return base64.b64encode(buffer.getvalue()).decode()
 
 
@@ -245,18 +245,46 @@ def test_images_come_in_several_forms():
     assert (read_image(as_text(clear), 8, 1) == 0).all()
 
 
+@pytest.mark.parametrize("shape", [(6000, 4000), (6000, 8000)])
+def test_photos_of_phones_are_shrunk(shape):
+    photo = Image.new("RGB", shape, (250, 10, 10))
+    photo.paste((10, 10, 250), (0, 0, shape[0], shape[1] // 2))
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 3
+    seen = read_image(as_text(photo, "JPEG", exif=exif), 16, 3)
+    assert seen[:7, :, 0].min() > 200 > 60 > seen[9:, :, 0].max()
+
+
+@pytest.mark.parametrize("format", ["AVIF", "BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP"])
+def test_usual_formats_are_read(format):
+    assert (
+        np.abs(read_image(as_text(Image.new("RGB", (40, 30), (200, 30, 90)), format), 8, 3) - [200, 30, 90]).max() < 9
+    )
+
+
+def test_base64_of_mail_and_of_urls_is_read():
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (20, 20, 3), dtype=np.uint8))
+    text = as_text(image)
+    assert {"+", "/"} <= set(text)
+    expected = read_image(text, 16, 3)
+    lines = "\r\n".join(text[i : i + 76] for i in range(0, len(text), 76))
+    in_urls = text.replace("+", "-").replace("/", "_").rstrip("=")
+    for same in (lines, in_urls, f"data:image/png;base64,{in_urls}"):
+        assert np.array_equal(read_image(same, 16, 3), expected)
+
+
 def test_bad_images_are_refused_in_words(monkeypatch):
     noise = np.random.default_rng(0).integers(0, 256, (28, 28), dtype=np.uint8)
     png = base64.b64decode(as_text(Image.fromarray(noise)))
     svg = b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"></svg>'
-    gif = base64.b64decode(as_text(Image.new("P", (8, 8)), "GIF"))
-    for data in (png[:40], png[: len(png) // 2], svg, gif, b"", b"text"):
+    ppm = base64.b64decode(as_text(Image.new("L", (8, 8)), "PPM"))
+    for data in (png[:40], png[: len(png) // 2], svg, ppm, b"", b"text"):
         with pytest.raises(UserError, match="image"):
             read_image(base64.b64encode(data).decode(), 28, 1)
     for value in (None, 3, "", "%%%", {"path": "/etc/passwd"}, "data:image/png;base64,"):
         with pytest.raises(UserError, match="image"):
             read_image(value, 28, 1)
-    with pytest.raises(UserError, match="too large: its file may have 6 MiB"):
+    with pytest.raises(UserError, match="too large: its file may have 24 MiB"):
         read_image("A" * (inputs.MAX_IMAGE_TEXT + 1), 28, 1)
     monkeypatch.setattr(inputs, "MAX_IMAGE_PIXELS", 28 * 28 - 1)
     with pytest.raises(UserError, match="28 by 28 pixels"):

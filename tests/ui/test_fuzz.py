@@ -61,11 +61,11 @@ FILES = [
     file_of(NOISE.convert("CMYK"), "JPEG"),
     file_of(NOISE, "WEBP"),
     file_of(NOISE, "WEBP", save_all=True, append_images=[NOISE.rotate(90)]),
+    *(file_of(NOISE, format) for format in ("AVIF", "BMP", "GIF", "TIFF")),
+    file_of(NOISE.convert("F"), "TIFF"),
 ]
 NO_IMAGES = [
-    file_of(NOISE, "GIF"),
-    file_of(NOISE, "BMP"),
-    file_of(NOISE, "TIFF"),
+    file_of(NOISE, "PPM"),
     file_of(Image.new("1", (16_000, 9_000)), "PNG"),
     b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><script>alert(1)</script></svg>',
     b"%PDF-1.4",
