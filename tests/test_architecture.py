@@ -19,6 +19,7 @@ ALLOWED = {
     "flags": set(),
     "retries": set(),
     "privacy": set(),
+    "interrupts": set(),
     "grid": set(),
     "images": {"errors"},
     "models": set(),
@@ -39,6 +40,7 @@ ALLOWED = {
         "flags",
         "grid",
         "privacy",
+        "interrupts",
         "package",
     },
     "hub": {

@@ -9,6 +9,10 @@ Minimises |x - decoder(encoder(x))|^2 through a bottleneck. With --noise the enc
 clean (Vincent et al. 2008, https://doi.org/10.1145/1390156.1390294). In the end the latents are whitened: mean 0, covariance I.
 """
 
+import genmodels.interrupts  # noqa: F401, so that Ctrl-C ends the other imports with a sentence, too
+
+# isort: split
+
 import argparse
 from functools import cache
 

@@ -14,6 +14,10 @@ https://arxiv.org/abs/1704.00028). "classic" is the usual one: it reaches 100% c
 real images, and the generator to have its own named rightly (Odena et al. 2017, https://arxiv.org/abs/1610.09585).
 """
 
+import genmodels.interrupts  # noqa: F401, so that Ctrl-C ends the other imports with a sentence, too
+
+# isort: split
+
 import argparse
 
 import torch

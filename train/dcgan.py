@@ -14,6 +14,10 @@ https://arxiv.org/abs/2501.05441), from images of CIFAR-10 mirrored at random. O
 names others.
 """
 
+import genmodels.interrupts  # noqa: F401, so that Ctrl-C ends the other imports with a sentence, too
+
+# isort: split
+
 import argparse
 
 import torch

@@ -14,6 +14,10 @@ trained on noise alone (Lin et al. 2024, https://arxiv.org/abs/2305.08891). The 
 of the positions, each with four times the channels, for a quarter of the time.
 """
 
+import genmodels.interrupts  # noqa: F401, so that Ctrl-C ends the other imports with a sentence, too
+
+# isort: split
+
 import argparse
 
 import torch

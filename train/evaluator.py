@@ -9,6 +9,10 @@ With --attributes it learns boolean columns side by side, each by its own cross-
 Its accuracy on the test split is measured at the end and travels in its config.
 """
 
+import genmodels.interrupts  # noqa: F401, so that Ctrl-C ends the other imports with a sentence, too
+
+# isort: split
+
 import argparse
 
 import torch

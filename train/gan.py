@@ -10,6 +10,10 @@ minimax loss, and gradient descent whose momentum rises while its rate falls. "d
 hidden layers, LeakyReLU, BatchNorm in the generator, the non-saturating loss, Adam, and one-sided label smoothing.
 """
 
+import genmodels.interrupts  # noqa: F401, so that Ctrl-C ends the other imports with a sentence, too
+
+# isort: split
+
 import argparse
 
 import torch

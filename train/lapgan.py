@@ -16,6 +16,10 @@ last line has the paper's loss; the default pairs each fake with the real image 
 the discriminators' gradients on both (R3GAN, Huang et al. 2024, https://arxiv.org/abs/2501.05441).
 """
 
+import genmodels.interrupts  # noqa: F401, so that Ctrl-C ends the other imports with a sentence, too
+
+# isort: split
+
 import argparse
 
 import torch

@@ -20,6 +20,10 @@ With --attributes, the mean latent of the training images with each attribute mi
 too: a direction to edit along (Larsen et al. 2016).
 """
 
+import genmodels.interrupts  # noqa: F401, so that Ctrl-C ends the other imports with a sentence, too
+
+# isort: split
+
 import argparse
 
 import torch

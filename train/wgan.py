@@ -10,6 +10,10 @@ A step is one update of the generator after --critic_steps of the critic, each o
 `wasserstein_estimate`, how much higher the critic scores real images, falls as the generated ones get better.
 """
 
+import genmodels.interrupts  # noqa: F401, so that Ctrl-C ends the other imports with a sentence, too
+
+# isort: split
+
 import argparse
 
 import torch

@@ -18,6 +18,7 @@ from typing import NoReturn
 import torch
 from accelerate import Accelerator
 
+from .. import interrupts
 from ..data import ImageStream
 from ..errors import UserError, in_flags
 from ..flags import explain
@@ -442,6 +443,7 @@ def script_name() -> str:
 
 def run_main(main: Callable[[], None]) -> None:
     """Run a script; whatever ends it, the training is saved first, and a user's mistake is one sentence without a traceback."""
+    interrupts.raise_from_now_on()
     try:
         main()
     except SystemExit:
@@ -467,8 +469,8 @@ def end(error: BaseException) -> None:
         if main_thread:
             signal.signal(signal.SIGTERM, before or signal.SIG_DFL)
     if isinstance(error, KeyboardInterrupt):
-        print(f"{script_name()}: interrupted. {saved or 'Nothing had been trained yet.'}", file=sys.stderr, flush=True)
-        leave(130)
+        print(interrupts.sentence(f". {saved}") if saved else interrupts.sentence(), file=sys.stderr, flush=True)
+        leave(interrupts.EXIT_CODE)
     if isinstance(error, UserError):
         text = in_flags(error)
     elif isinstance(error, OSError) and error.errno in NO_ROOM:

@@ -691,9 +691,11 @@ class TrainingRun:
         if self._refused or (not self._stop.armed and self._reported == CHORES):
             return ""
         kept = complete_checkpoints(self.output_dir / "checkpoints")
-        last = f"The last checkpoint is {kept[-1]}." if kept else "There is no checkpoint yet."
-        if self._torn or self._step == 0 or not self.accelerator.is_main_process:
-            return last
+        if not self.accelerator.is_main_process:
+            here = f"the last one here is {kept[-1]}" if kept else "there is none here"
+            return f"The first process writes the checkpoints; {here}."
+        if self._torn or self._step == 0:
+            return f"The last checkpoint is {kept[-1]}." if kept else "There is no checkpoint yet."
         if self._buffers is not None:
             for buffer, before in zip(self._all_buffers(), self._buffers, strict=True):
                 buffer.copy_(before)

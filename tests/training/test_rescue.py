@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import errno
 import json
+import signal
+import time
 
 import pytest
 import torch
 from test_exact_resume import QUIET, TINY, assert_same_runs
 
+from genmodels.data import ImageStream
 from genmodels.errors import UserError
 from genmodels.training.checkpoints import complete_checkpoints, load_checkpoint
 from genmodels.training.run import TrainingRun
@@ -82,9 +85,6 @@ def test_a_failure_saves_what_is_done_and_the_rest_follows_exactly(
 
 def test_an_interrupted_update_waits_until_it_is_whole(train, two_shards, tmp_path, monkeypatch, capsys):
     """A second Ctrl-C, in the middle of an optimizer's step."""
-    import signal
-    import time
-
     step, calls = torch.optim.Adam.step, []
 
     def interrupted(self, *args):
@@ -147,10 +147,75 @@ def test_a_checkpoint_lies_there_before_the_last_validation(train, two_shards, t
 
 
 def test_a_clock_that_stands_still_or_runs_back_breaks_nothing(train, two_shards, tmp_path, monkeypatch):
-    import time
-
     readings = iter([100.0] * 4 + [100.0 - k for k in range(1000)])
     monkeypatch.setattr(time, "monotonic", lambda: next(readings))
     monkeypatch.setattr(time, "time", lambda: 1.0)
     train("vae", "--dataset_name", two_shards, *TINY, *QUIET, "--monitor_steps", "0", "--output_dir", tmp_path)
     assert json.loads((tmp_path / "model/training.json").read_text())["minutes"] == 0
+
+
+def test_ctrl_c_before_the_first_step(train, two_shards, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(TrainingRun, "_save_samples", lambda self: signal.raise_signal(signal.SIGINT))
+    with pytest.raises(SystemExit) as ended:
+        train("vae", "--dataset_name", two_shards, *TINY, *QUIET, "--output_dir", tmp_path)
+    assert ended.value.code == 130
+    assert capsys.readouterr().err.splitlines()[-1] == "vae.py: interrupted before the first step."
+
+
+def test_what_an_interrupted_start_would_have_gone_on_from_is_still_there(
+    train, two_shards, tmp_path, monkeypatch, capsys
+):
+    common = ["--dataset_name", two_shards, *TINY, *QUIET, "--monitor_steps", "0", "--output_dir", tmp_path]
+    train("vae", *common, "--max_train_steps", "2", "--lr_scheduler", "constant")
+    before = (tmp_path / "checkpoints/checkpoint-2/state.json").read_bytes()
+    monkeypatch.setattr(TrainingRun, "_clean_output", lambda self: signal.raise_signal(signal.SIGINT))
+    with pytest.raises(SystemExit) as ended:
+        train("vae", *common, "--lr_scheduler", "constant", "--resume_from_checkpoint", "latest")
+    assert ended.value.code == 130
+    assert (tmp_path / "checkpoints/checkpoint-2/state.json").read_bytes() == before
+
+
+def test_unreadable_data_saves_what_was_trained(train, two_shards, tmp_path, monkeypatch):
+    forever = ImageStream.forever
+
+    def broken(self):
+        batches = forever(self)
+        for _ in range(3):
+            yield next(batches)
+        raise UserError("cat.png cannot be read as an image.")
+
+    monkeypatch.setattr(ImageStream, "forever", broken)
+    with pytest.raises(SystemExit) as ended:
+        train("vae", "--dataset_name", two_shards, *TINY, *QUIET, "--monitor_steps", "0", "--output_dir", tmp_path)
+    assert str(ended.value) == (
+        "vae.py: error: cat.png cannot be read as an image. The state after step 3 is saved: the same command with "
+        "--resume_from_checkpoint latest goes on from there."
+    )
+    assert [path.name for path in complete_checkpoints(tmp_path / "checkpoints")] == ["checkpoint-3"]
+
+
+def test_latest_of_a_first_start_begins_anew(train, two_shards, tmp_path, capsys):
+    common = ["--dataset_name", two_shards, *TINY, *QUIET, "--monitor_steps", "0", "--max_train_steps", "2"]
+    train("vae", *common, "--resume_from_checkpoint", "latest", "--output_dir", tmp_path)
+    assert f"There is no checkpoint in {tmp_path} yet: the run begins anew." in capsys.readouterr().out
+    assert [path.name for path in complete_checkpoints(tmp_path / "checkpoints")] == ["checkpoint-2"]
+
+
+@pytest.mark.parametrize("dry", [[], ["--dry_run"]])
+def test_other_networks_than_the_checkpoints_name_the_flags(train, two_shards, tmp_path, dry):
+    common = ["--dataset_name", two_shards, *TINY, *QUIET, "--monitor_steps", "0", "--output_dir", tmp_path]
+    train("vae", *common, "--max_train_steps", "1", "--lr_scheduler", "constant")
+    changed = ["--base_channels", "8", "--latent_dim", "3", "--resume_from_checkpoint", "latest"]
+    with pytest.raises(SystemExit) as ended:
+        train("vae", *common, "--lr_scheduler", "constant", *changed, *dry)
+    assert "is another network: resume with the flags that it was made with" in str(ended.value)
+    assert "Changed since: --base_channels 8 (was 4); --latent_dim 3 (was 2)." in str(ended.value)
+
+
+def test_a_dry_run_refuses_what_the_run_would(train, two_shards, tmp_path):
+    (tmp_path / "file").touch()
+    for folder, says in ((tmp_path / "file", "is a file"), ("/proc/run", "cannot be made")):
+        with pytest.raises(SystemExit) as ended:
+            # The folder is looked at before the data, which is nowhere.
+            train("vae", "--dataset_name", "/nowhere", "--dry_run", "--output_dir", folder)
+        assert says in str(ended.value)
