@@ -111,7 +111,7 @@ class RowStream(IterableDataset):
         except UserError as error:
             yield str(error)
         except (OSError, HfHubHTTPError) as error:
-            yield f"Reading the dataset broke off: {first_line(error)}. Resume from the last checkpoint."
+            yield f"Reading the dataset broke off: {first_line(error)}."
 
     def decode(self, rows: Sequence[tuple]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Images (n, C, sample_size, sample_size) uint8, labels (n,) int64 and attributes (n, A) bool of n > 0 rows."""

@@ -9,8 +9,10 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from helpers import REPO, run_python
+from PIL import Image
 from safetensors.torch import load_file
 from test_training_scripts import SAMPLE, TINY, launch, log_of, tiny, without_rate
 from torch.testing import assert_close
@@ -126,4 +128,27 @@ def test_processes_agree_on_the_step_to_stop_after(tmp_path):
     out, err = process.communicate(timeout=60)
     (checkpoint,) = complete_checkpoints(tmp_path / "checkpoints")
     assert f"Stopped after step {step_of(checkpoint):,}, with a checkpoint" in out, err
+    assert load_checkpoint(checkpoint)["step"] == step_of(checkpoint)
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_one_process_that_fails_ends_all_and_the_training_is_saved(tmp_path, rank):
+    """A picture that only one of them comes to cannot be read."""
+    (tmp_path / "data").mkdir()
+    for k in range(1200):
+        pixels = np.random.default_rng(k).integers(0, 256, (16, 16), np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "data" / f"{k:04d}.png")
+    broken = tmp_path / "data" / f"{1100 + rank}.png"
+    broken.write_bytes(broken.read_bytes()[:100])
+    flags = ["--dataset_name", str(tmp_path / "data"), *TINY, "--shuffle_buffer", "0"]
+    began = time.monotonic()
+    done = run_python("-m", *TWO, "train/vae.py", *flags, "--output_dir", str(tmp_path / "run"), env=ON_CPU)
+    assert done.returncode == 1
+    assert time.monotonic() - began < 200
+    assert f"{broken.name} cannot be read as an image" in done.stderr
+    (checkpoint,) = complete_checkpoints(tmp_path / "run/checkpoints")
+    # The 512 images before it in each process, 16 a step.
+    assert step_of(checkpoint) == 32
+    assert f"The state after step {step_of(checkpoint):,} is saved" in done.stderr
+    assert "vae.py: error: Another process of this run has ended, so this one does." in done.stderr
     assert load_checkpoint(checkpoint)["step"] == step_of(checkpoint)
