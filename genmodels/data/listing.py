@@ -116,7 +116,7 @@ class Listing:
         left = Counter(self.left_out.get(SPLITS.get(split.lower(), split), {}))
         empty = left.pop("", 0)
         if left:
-            kinds = [kind for kind, _ in left.most_common(MAX_KINDS)] + (["..."] if len(left) > MAX_KINDS else [])
+            kinds = [kind for kind, _ in most_common(left)] + (["..."] if len(left) > MAX_KINDS else [])
             parts.append(f"{counted(left.total(), 'file')} of other kinds left out ({', '.join(kinds)})")
         if empty:
             parts.append(f"{counted(empty, 'folder')} without images")
@@ -482,13 +482,18 @@ def counted(count: int, one: str, several: str | None = None) -> str:
     return f"{count:,} {one if count == 1 else several or one + 's'}"
 
 
+def most_common(kinds: Counter) -> list[tuple[str, int]]:
+    """The most frequent kinds, equal ones in the order of their names, whatever that of the files was."""
+    return sorted(kinds.items(), key=lambda item: (-item[1], item[0]))[:MAX_KINDS]
+
+
 def nothing_found(root: str, files: list[File]) -> str:
     """What to say of a folder without images: what it holds in their place."""
     kinds = Counter(
         (os.path.splitext(file.name)[1].lower() or NO_SUFFIX) if file.place is not None else BROKEN_LINK
         for file in files
     )
-    listed = ", ".join(f"{count:,} {kind}" for kind, count in kinds.most_common(MAX_KINDS))
+    listed = ", ".join(f"{count:,} {kind}" for kind, count in most_common(kinds))
     holds = f"it holds {listed}" if kinds else "it is empty"
     return (
         f"{root!r} holds no images to train on: {holds}. Give a folder of images (.png, .jpg, .webp and whatever else Pillow "
