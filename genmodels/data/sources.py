@@ -17,7 +17,7 @@ from ..retries import retry
 from .archives import archive_suffix, read_place
 from .columns import Rows, class_numbers, find_attributes, first_line
 from .files import HUB_ATTEMPTS, HubFiles, LocalFiles
-from .listing import File, Listing, arrange, counted, is_junk, is_picture, list_pictures
+from .listing import File, Listing, arrange, counted, is_junk, is_picture, list_pictures, walk
 from .tables import TABLE_SUFFIXES, Table, holds_images, is_saved_dataset, open_saved, open_table
 
 
@@ -55,12 +55,7 @@ def open_source(source: str, split: str, config_name: str | None, revision: str 
 def _open_folder(source: str, folder: Path, split: str, config_name: str | None) -> Folder | Table:
     if is_saved_dataset(folder):
         return open_saved(source, folder, split)
-    names = [
-        (path.relative_to(folder).as_posix(), path)
-        for path in folder.rglob("*")
-        if path.suffix.lower() in TABLE_SUFFIXES
-    ]
-    tables = [path for name, path in names if not is_junk(name) and path.is_file()]
+    tables = [Path(place) for name, place in walk(source)[0] if place and name.lower().endswith(TABLE_SUFFIXES)]
     if not tables:
         return Folder(source, list_pictures(source), split)
     try:
