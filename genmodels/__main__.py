@@ -96,7 +96,7 @@ def add_push_dataset(commands) -> None:
         "folder",
         type=Path,
         metavar="FOLDER",
-        help="images, or folders of images by class; below train, test, validation if there are such",
+        help="images, or folders of images by class, below train, test, validation if there are such; or a .zip or .tar of it",
     )
     push.add_argument("repo_id", metavar="NAME/DATASET", help="your name or an organisation's, a slash, a name")
     push.add_argument("--private", action="store_true", help="make it private, if it is new")

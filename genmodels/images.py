@@ -6,6 +6,7 @@ everywhere. Of an animation (GIF, APNG, WebP) or of a file of several pages (TIF
 
 from __future__ import annotations
 
+import functools
 import io
 import warnings
 from collections.abc import Iterator
@@ -26,6 +27,8 @@ FLOAT_RANGES = ((1, 2), (255, 287), (65_535, 73_727))
 INTEGER_RANGES = ((255, 255), (65_535, 65_535), (2**31 - 1, 2**31 - 1), (2**32 - 1, 2**32 - 1))
 DARK_INTEGERS = range(65_536, 2**23)
 BITS_PER_SAMPLE, SAMPLE_FORMAT, ORIENTATION = 258, 339, 274
+# Pillow can only name these, not decode them, or runs another program to do so, which a file may then command.
+UNREADABLE = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
 # EXIF's numbers for how a picture lies, and what puts it upright.
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -41,6 +44,13 @@ WITH_ORIENTATION = ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")
 LONG = 4
 
 
+@functools.cache
+def readable_formats() -> tuple[str, ...]:
+    """The formats that the installed Pillow decodes by itself."""
+    Image.init()
+    return tuple(name for name in Image.OPEN if name not in UNREADABLE)
+
+
 class UnreadableImageError(UserError):
     """A file that is no whole picture, or whose numbers mean no brightness."""
 
@@ -51,7 +61,7 @@ def open_image(data: bytes, name: str, formats: tuple[str, ...] | None = None) -
     Args:
         data: the file's.
         name: of the file, for messages.
-        formats: those of Pillow that may be tried; by default all.
+        formats: those of Pillow that may be tried; by default all that it decodes by itself.
 
     Raises:
         UnreadableImageError: there is no picture, or one of more pixels than Pillow takes, 179 million.
@@ -62,6 +72,7 @@ def open_image(data: bytes, name: str, formats: tuple[str, ...] | None = None) -
     likely = "PNG" if data.startswith(b"\x89PNG") else "JPEG" if data.startswith(b"\xff\xd8\xff") else None
     if likely and (formats is None or likely in formats):
         formats = (likely,)
+    formats = formats or readable_formats()
     with reading(name), warnings.catch_warnings():
         # Pillow warns of half of what it refuses.
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)

@@ -19,6 +19,7 @@ from typing import NamedTuple
 from PIL import Image
 
 from ..errors import UserError
+from ..images import readable_formats
 from .archives import Place, archive_suffix, list_archive, place_bytes, read_place
 from .metadata import METADATA_NAMES, read_metadata, read_stylegan_labels
 
@@ -30,8 +31,6 @@ SPLITS = {
 }
 # What operating systems and programs leave behind, beside names that begin with a dot.
 JUNK = {"__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "@eadir", "$recycle.bin", "lost+found"}
-# Pillow can only name these, not decode them, or runs another program to do so.
-UNREADABLE = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
 STYLEGAN_LABELS = "dataset.json"
 # Of what describes each image, the columns that are its class without being asked for.
 LABEL_COLUMNS = ("label", "cls")
@@ -430,8 +429,7 @@ def walk(root: str) -> tuple[list[File], list[str], str | None]:
 @functools.cache
 def image_suffixes() -> frozenset[str]:
     """The suffixes of files that the installed Pillow decodes, such as ".png"."""
-    formats = Image.registered_extensions().items()
-    return frozenset(suffix for suffix, name in formats if name in Image.OPEN and name not in UNREADABLE)
+    return frozenset(suffix for suffix, name in Image.registered_extensions().items() if name in readable_formats())
 
 
 def is_picture(name: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import errno
 import hashlib
+import math
 import os
 import re
 import signal
@@ -179,7 +180,7 @@ def steps_of(epochs: int, data: ImageStream, world_size: int) -> int:
     """How many batches so many passes over the images make, in each of the processes.
 
     Raises:
-        UserError: nobody knows how many images there are, or they make no batch.
+        UserError: nobody knows how many images there are.
     """
     if data.num_images is None:
         raise UserError(
@@ -187,12 +188,8 @@ def steps_of(epochs: int, data: ImageStream, world_size: int) -> int:
             "--num_train_epochs."
         )
     batches = data.num_images // world_size // data.batch_size
-    if batches == 0:
-        raise UserError(
-            f"There are {data.num_images:,} images, fewer than one batch of {data.batch_size * world_size:,}: lower "
-            "--train_batch_size."
-        )
-    return epochs * batches
+    # Of fewer images than a batch takes, several passes fill one.
+    return epochs * batches or math.ceil(epochs * data.num_images / (world_size * data.batch_size))
 
 
 def layer_papers(args: argparse.Namespace) -> list[str]:

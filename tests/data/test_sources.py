@@ -294,6 +294,13 @@ def test_cards_name_no_data_outside_of_their_dataset(tmp_path, path, card, form)
         load_images(folder)
 
 
+def test_pictures_that_other_programs_draw_are_not_opened(tmp_path):
+    eps = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 16 16\n%%EndComments\n(/etc/passwd) run\n%%EOF\n"
+    folder = save(tmp_path, {"image": [{"bytes": eps, "path": "a.png"}] * N}, {})
+    with pytest.raises(UserError, match=r"a\.png cannot be read as an image \(unknown format\)"):
+        load_images(folder, num_workers=0)
+
+
 def test_code_of_a_dataset_does_not_run(tmp_path):
     folder = save(tmp_path / "data", {}, {})
     (tmp_path / "data" / "data.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
