@@ -280,9 +280,10 @@ def test_wrong_arguments_get_a_sentence(folder, arguments, message):
         load_images(**{"source": folder, **arguments})
 
 
-def test_a_batch_larger_than_the_dataset_is_refused(folder):
-    with pytest.raises(UserError, match="fewer images than one batch of 101"):
-        take(load_images(folder, batch_size=101, num_workers=0), 1)
+def test_a_batch_larger_than_the_dataset_is_filled(folder):
+    (batch,) = take(load_images(folder, batch_size=130, num_workers=0), 1)
+    assert sorted(values(batch)[:100]) == list(range(100))
+    assert len(set(values(batch)[100:])) == 30
 
 
 @pytest.mark.parametrize("num_workers", [0, 1])
