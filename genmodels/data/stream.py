@@ -6,6 +6,7 @@ where attributes are asked for, `attributes` bool (N, A).
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
@@ -20,7 +21,7 @@ from .sources import open_source
 
 
 def load_images(
-    source: str,
+    source: str | os.PathLike,
     *,
     split: str = "train",
     config_name: str | None = None,
@@ -73,6 +74,7 @@ def load_images(
     """
     if fit not in FITS:
         raise UserError(f"`fit` must be one of {', '.join(FITS)}, got {fit!r}.")
+    source = os.fspath(source)
     rows = open_source(source, split, config_name, revision)
     rows.select(image_column, label_column, classes, attributes)
     if max_samples is not None:

@@ -20,6 +20,9 @@ from .arguments import command_line
 # What a training depends on.
 CODE = ("genmodels", "train", ":!genmodels/ui", ":!genmodels/zoo")
 
+# Of more classes than this a plan names the first.
+MAX_CLASSES = 20
+
 
 def training_facts(
     args: argparse.Namespace, accelerator: Accelerator, data: ImageStream, steps: int, seconds: float
@@ -48,7 +51,11 @@ def training_facts(
 
 def plan_of(args: argparse.Namespace, accelerator: Accelerator, data: ImageStream, models: dict[str, nn.Module]) -> str:
     """What a dry run prints: data, networks, device, and every setting."""
-    classes = f", classes {', '.join(data.class_names)}" if data.class_names else ""
+    named = [
+        *data.class_names[:MAX_CLASSES],
+        *([f"... ({data.num_classes:,})"] if data.num_classes > MAX_CLASSES else []),
+    ]
+    classes = f", classes {', '.join(named)}" if named else ""
     accumulated = f", each in {args.gradient_accumulation_steps} parts" if args.gradient_accumulation_steps > 1 else ""
     plan = {
         "data": f"{args.dataset_name} ({args.split}), {data.sample_size}x{data.sample_size}, "
