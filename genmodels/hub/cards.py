@@ -357,9 +357,14 @@ def pipeline_parts(folder: Path, index: dict, training: dict, repo_id: str | Non
         what = what.replace("transposed convolutions", "nearest-neighbour upsampling and convolutions")
     call = "pipe(num_images=4, seed=0)"
     source = "decoder" if class_name == "VAEPipeline" else "generator"
-    num_classes = read_json(folder / source / "config.json").get("num_classes", 0)
+    config = read_json(folder / source / "config.json")
+    num_classes, names = config.get("num_classes", 0), config.get("class_names") or []
     if num_classes:
-        call = f"pipe(num_images=4, class_labels={[label % num_classes for label in (2, 0, 2, 6)]}, seed=0)"
+        labels = [label % num_classes for label in (2, 0, 2, 6)]
+        # A number that is the name of another class is refused.
+        if names and all(map(str.isdecimal, names)) and any(int(names[label]) != label for label in labels):
+            labels = [names[label] for label in labels]
+        call = f"pipe(num_images=4, class_labels={labels}, seed=0)"
     denoises = bool(read_json(folder / "encoder" / "config.json").get("noise"))
     if denoises:
         what = "An encoder that sees noisy images through a bottleneck and a decoder that draws them clean."

@@ -136,8 +136,13 @@ def test_names_of_classes_stay_text(saved, tmp_path):
 def test_a_card_asks_for_classes_where_the_model_has_them(saved, tmp_path):
     folder = make_folder(saved, "lapgan", tmp_path, {**TRAINING, "papers": ["1506.05751"]})
     config = folder / "generator" / "config.json"
-    for num_classes, call in ((0, "pipe(num_images=4, seed=0)"), (3, "class_labels=[2, 0, 2, 0]")):
-        config.write_text(json.dumps({**json.loads(config.read_text()), "num_classes": num_classes}))
+    for names, call in (
+        ([], "pipe(num_images=4, seed=0)"),
+        (["a", "b", "c"], "class_labels=[2, 0, 2, 0]"),
+        (["1", "2", "3"], "class_labels=['3', '1', '3', '1']"),
+    ):
+        facts = {"num_classes": len(names), "class_names": names or None}
+        config.write_text(json.dumps({**json.loads(config.read_text()), **facts}))
         write_card(folder)
         card = (folder / "README.md").read_text()
         (code,) = python_blocks(card)
