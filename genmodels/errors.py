@@ -11,7 +11,7 @@ FLAGS = {
     "sample_size": "resolution",
     "source": "dataset_name",
 }
-ARGUMENTS = {*FLAGS, "classes", "fit", "image_column", "label_column", "num_channels", "split"}
+ARGUMENTS = {*FLAGS, "background", "classes", "fit", "image_column", "label_column", "num_channels", "split"}
 
 
 def escaped(text: str) -> str:

@@ -28,9 +28,10 @@ ALLOWED = {
     # hub only for push_to_hub, evaluation only for neighbors, when they are called.
     "pipelines": {"images", "models", "zoo", "errors", "retries", "hub", "evaluation"},
     "data": {"images", "zoo", "errors", "retries"},
-    "evaluation": {"models", "losses", "pipelines", "data", "zoo", "errors", "privacy"},
+    "evaluation": {"images", "models", "losses", "pipelines", "data", "zoo", "errors", "privacy"},
     "training": {
         "data",
+        "images",
         "models",
         "losses",
         "pipelines",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -16,7 +17,16 @@ from PIL import Image
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from ..errors import UserError
-from ..images import BLACK, make_square, read_image, to_8_bits
+from ..images import (
+    UnreadableImageError,
+    has_colour,
+    make_square,
+    open_image,
+    read_image,
+    reading,
+    to_8_bits,
+    white_of,
+)
 from .columns import first_line
 
 if TYPE_CHECKING:
@@ -24,6 +34,10 @@ if TYPE_CHECKING:
 
 # Rows that a worker hands over at once: passing them singly costs more than decoding them.
 CHUNK = 256
+# Of how many images are looked at before training for colour and for what is white.
+LOOKED_AT = 256
+# Of large images fewer are read at once, and fewer wait to be shuffled: so many bytes at most.
+READ_BYTES, BUFFER_BYTES = 2**24, 2**29
 # Images uint8 (n, C, H, W), labels int64 (n,) and attributes bool (n, A).
 Chunk = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
@@ -65,59 +79,156 @@ class RowStream(IterableDataset):
 
     A process decodes its own row of each group of world_size rows. A worker's last group, if it is not complete, is the
     rest: every process decodes all of it.
+
+    Attributes:
+        sample_size, num_channels: shape of the images.
+        background: what transparent parts show, red, green and blue.
+        white: what is white at least in images of numbers beyond 8 bits; None if there are none among the first.
+        fit, resize: how images become square, and whether they may.
+        resized: whether the first image is of another size in the dataset.
+        skip: whether images that cannot be read are left out.
+        skipped: why, for each that was since somebody has taken them.
     """
 
     sample_size: int
     num_channels: int
-    background: tuple[int, int, int] = BLACK
-    fit: str
+    white: int | None = None
     resize: bool = False
     resized: bool
     epoch: int | None = 0
+    # Rows that are read at once.
+    step = 1
 
-    def __init__(self, source: Folder | Table, shuffle_buffer: int, seed: int, rank: int, world_size: int):
-        self.source = source
+    def __init__(
+        self,
+        source: Folder | Table,
+        shuffle_buffer: int,
+        seed: int,
+        rank: int,
+        world_size: int,
+        fit: str,
+        background: tuple[int, int, int],
+        skip: bool,
+    ):
+        self.source, self.fit, self.background, self.skip = source, fit, background, skip
         self.shuffle_buffer, self.seed, self.rank, self.world_size = shuffle_buffer, seed, rank, world_size
+        self.skipped: list[str] = []
 
-    def first(self, described: str) -> Image.Image:
-        """The first image, decoded; raises UserError if there is none."""
-        rows = self.head(1, epoch=None)
-        if not rows:
-            raise UserError(f"There are no images in {described}.")
-        return read_image(*self.source.read(rows[0][0]))
+    def look(self, described: str, num_channels: int | None) -> Image.Image:
+        """Find out how large rows are, what is white and, unless `num_channels` says it, whether there is colour.
 
-    def head(self, n: int, epoch: int | None) -> list[tuple]:
+        Returns:
+            The first image, decoded.
+
+        Raises:
+            UserError: there is none, or it cannot be read.
+        """
+        for value, _, _ in self.head(LOOKED_AT, epoch=None):
+            try:
+                data, name = self.source.read(value)
+                first = read_image(data, name)
+                break
+            except UnreadableImageError:
+                if not self.skip:
+                    raise
+        else:
+            raise UserError(f"There are no images{' that can be read' if self.skip else ''} in {described}.")
+        while self.step < CHUNK and 2 * self.step * len(data) <= READ_BYTES:
+            self.step *= 2
+        colour, self.white = has_colour(first, self.background), white_of(first, name)
+        if self.white or not (colour or num_channels):
+            for value, _, _ in self.head(LOOKED_AT, epoch=None):
+                try:
+                    data, name = self.source.read(value)
+                    image = open_image(data, name)
+                    with reading(name):
+                        self.white = max(self.white or 0, white_of(image, name) or 0) or None
+                # It is answered in its turn.
+                except UnreadableImageError:
+                    continue
+                colour = colour or has_colour(image, self.background)
+                if colour and not self.white:
+                    break
+        self.num_channels = num_channels or (3 if colour else 1)
+        return first
+
+    def head(self, n: int, epoch: int | None) -> Iterator[tuple]:
         """The first undecoded rows of an epoch's order, as it is without workers."""
         try:
-            return list(itertools.islice(self._undecoded(epoch, worker=0, num_workers=1), n))
+            yield from itertools.islice(self._undecoded(epoch, worker=0, num_workers=1), n)
         except (OSError, HfHubHTTPError) as error:
             raise UserError(f"The dataset cannot be read: {first_line(error)}") from error
 
-    def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, bool] | str]:
-        """Chunks of `decode`, and whether they are the rest; or an error's text, and nothing more."""
+    def decoded_head(self, n: int, epoch: int | None) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """The first n images that can be read in an epoch's order, as it is without workers; as in `decode`, in parts."""
+        rows = self.head(sys.maxsize, epoch)
+        while n > 0 and (part := list(itertools.islice(rows, min(n, self.step)))):
+            decoded = self.decode(part)
+            n -= len(decoded[0])
+            yield decoded
+
+    def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, bool, list[str]] | str]:
+        """Chunks of `decode`, whether they are the rest, and what was skipped; or an error's text, and nothing more."""
         info = get_worker_info()
         rows = self._undecoded(self.epoch, info.id if info else 0, info.num_workers if info else 1)
+        if self.skip and self.world_size > 1:
+            # All processes take equally many, so all must know which are skipped.
+            rows = filter(None, map(self._decoded, rows))
         try:
             own = []
             while len(group := list(itertools.islice(rows, self.world_size))) == self.world_size:
                 own.append(group[self.rank])
-                if len(own) == CHUNK:
-                    yield *self.decode(own), False
+                if len(own) == self.step:
+                    yield *self.decode(own), False, self.take_skipped()
                     own = []
             if own:
-                yield *self.decode(own), False
+                yield *self.decode(own), False, self.take_skipped()
             if group:
-                yield *self.decode(group), True
+                yield *self.decode(group), True, self.take_skipped()
         except UserError as error:
             yield str(error)
         except (OSError, HfHubHTTPError) as error:
             yield f"Reading the dataset broke off: {first_line(error)}."
 
+    def take_skipped(self) -> list[str]:
+        """Why images were skipped since this was asked."""
+        taken, self.skipped = self.skipped, []
+        return taken
+
     def decode(self, rows: Sequence[tuple]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Images (n, C, sample_size, sample_size) uint8, labels (n,) int64 and attributes (n, A) bool of n > 0 rows."""
-        images, labels, attributes = zip(*rows, strict=True)
-        images = np.stack([self._decode(image) for image in images])
-        return images, np.array(labels, dtype=np.int64), np.array(attributes, dtype=bool)
+        """Images (n, C, sample_size, sample_size) uint8, labels (n,) int64 and attributes (n, A) bool of rows.
+
+        n is their number, less those that are skipped.
+        """
+        decoded = [row for row in map(self._decoded, rows) if row is not None]
+        shape = (len(decoded), self.num_channels, self.sample_size, self.sample_size)
+        images = np.stack([row[0] for row in decoded]) if decoded else np.empty(shape, np.uint8)
+        labels = np.array([row[1] for row in decoded], dtype=np.int64)
+        attributes = np.array([row[2] for row in decoded], dtype=bool)
+        return images, labels, attributes.reshape(len(decoded), len(self.source.attribute_names))
+
+    def _decoded(self, row: tuple) -> tuple | None:
+        """A row with its image decoded; None if it is to be skipped."""
+        try:
+            return row[0] if isinstance(row[0], np.ndarray) else self._decode(row[0]), *row[1:]
+        except UnreadableImageError as error:
+            if not self.skip:
+                raise
+            self.skipped.append(str(error))
+            return None
+
+    def _arrived(self, row: tuple) -> tuple:
+        """A row as it waits to be shuffled: decoded, if its file is larger than its image in the wanted size.
+
+        Several processes each decode only their own images, when it is their turn.
+        """
+        if self.world_size == 1 and size_of(row[0]) > self.num_channels * self.sample_size**2:
+            try:
+                return self._decode(row[0]), *row[1:]
+            except UserError:
+                # It is answered in its turn.
+                pass
+        return row
 
     def _undecoded(self, epoch: int | None, worker: int, num_workers: int) -> Iterator[tuple]:
         """A worker's rows, as image, label and attributes, in the order of an epoch; in the dataset's if that is None.
@@ -129,28 +240,43 @@ class RowStream(IterableDataset):
         if shuffled:
             random = np.random.default_rng((self.seed, epoch, worker))
             random.shuffle(shards)
-        buffer = []
+        # Rows that wait and their bytes; how many of them are new since some were let go, and bytes that were read for these.
+        waiting, waiting_bytes, new, new_bytes = [], 0, 0, 0
         for shard in shards:
-            for images, labels, attributes in self.source.batches(int(shard), CHUNK):
-                buffer += [row for row in zip(images, labels, attributes, strict=True) if row[1] is not None]
+            read = 0
+            for batch in itertools.chain(self.source.batches(int(shard), self.step), [None]):
+                rows = [row for row in zip(*batch, strict=True) if row[1] is not None] if batch else []
                 if not shuffled:
-                    yield from buffer
-                    buffer = []
-                elif len(buffer) >= self.shuffle_buffer:
-                    random.shuffle(buffer)
-                    half = len(buffer) // 2
-                    yield from buffer[half:]
-                    del buffer[half:]
+                    yield from rows
+                    continue
+                for row in rows:
+                    waiting.append(self._arrived(row))
+                    new, new_bytes = new + 1, new_bytes + size_of(row[0])
+                    waiting_bytes += size_of(waiting[-1][0])
+                # However many are read at once, the order is that of reading CHUNK of them.
+                read += len(batch[0]) if batch else 0
+                whole = read % CHUNK == 0 if batch else read % CHUNK > 0
+                if (whole and len(waiting) >= self.shuffle_buffer) or waiting_bytes >= BUFFER_BYTES:
+                    left = len(waiting) // 2
+                elif new_bytes >= BUFFER_BYTES:
+                    # Of large files some go before the buffer is full, so that training need not wait for so many.
+                    left = len(waiting) - new // 2
+                else:
+                    continue
+                random.shuffle(waiting)
+                yield from waiting[left:]
+                del waiting[left:]
+                waiting_bytes, new, new_bytes = sum(size_of(row[0]) for row in waiting), 0, 0
         if shuffled:
-            random.shuffle(buffer)
-        yield from buffer
+            random.shuffle(waiting)
+        yield from waiting
 
     def _decode(self, value: dict | bytes | None) -> np.ndarray:
         """(C, sample_size, sample_size) uint8."""
         data, name = self.source.read(value)
         size = self.sample_size
         image = read_image(data, name, near=size if self.resize else None)
-        image = to_8_bits(image, self.num_channels, self.background, name=name)
+        image = to_8_bits(image, self.num_channels, self.background, self.white, name)
         if image.size != (size, size):
             if not self.resize:
                 raise UserError(
@@ -159,3 +285,11 @@ class RowStream(IterableDataset):
             image = make_square(image, size, self.fit, self.background)
         array = np.asarray(image)
         return array[None] if array.ndim == 2 else array.transpose(2, 0, 1)
+
+
+def size_of(image: dict | bytes | np.ndarray | None) -> int:
+    """How many bytes an image holds in memory; 0 if only its place is known."""
+    if isinstance(image, np.ndarray):
+        return image.nbytes
+    data = image.get("bytes") if isinstance(image, dict) else image
+    return len(data) if data is not None else 0

@@ -6,18 +6,26 @@ where attributes are asked for, `attributes` bool (N, A).
 
 from __future__ import annotations
 
+import logging
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
 from PIL import Image
 from torch.utils.data import DataLoader
+from tqdm.auto import tqdm
 
 from ..errors import UserError
-from ..images import FITS
+from ..images import FITS, MODES, parse_colour
 from .rows import Chunk, RowStream, detach_worker, start_loader
 from .sources import open_source
+
+logger = logging.getLogger(__name__)
+
+# Of decoded images that are kept to compare with.
+SAMPLE_BYTES = 2**28
 
 
 def load_images(
@@ -35,6 +43,8 @@ def load_images(
     sample_size: int | None = None,
     num_channels: int | None = None,
     fit: str = "crop",
+    background: str = "black",
+    skip_unreadable: bool = False,
     random_flip: bool = False,
     shuffle_buffer: int = 10_000,
     seed: int = 0,
@@ -59,10 +69,12 @@ def load_images(
         max_samples: use so many images: of a folder chosen at random by `seed`, of other datasets the first ones.
         attributes: names of boolean columns, which become `attributes` in this order; "all" for every one there is.
         sample_size: side of the images in pixels; by default their own, if they are square.
-        num_channels: 1 or 3; by default that of the first image.
-        fit: how an image becomes square: "crop" its middle, "pad" with black, or "stretch".
+        num_channels: 1, 3, or 4 to keep transparency; by default 3 if any of the first 256 images is of a mode with colour.
+        fit: how an image becomes square: "crop" its middle, "pad" with the background, or "stretch".
+        background: what transparent parts show: "black", "white" or a colour such as "#ff8000".
+        skip_unreadable: leave out images that cannot be read, and say which; by default the first of them ends it.
         random_flip: mirror each image left to right with probability 1/2.
-        shuffle_buffer: rows among which a stream is shuffled; 0 keeps the dataset's order.
+        shuffle_buffer: rows among which a stream is shuffled, fewer if they have more than 0.5 GB; 0 keeps the dataset's order.
         seed: of the shuffling. Each epoch has an order of its own.
         num_workers: processes that read and decode ahead, at most as many as the dataset has shards; 0 for none.
         cache_gb: if this process's decoded images fit into so many GB, epochs after the first come from memory.
@@ -71,7 +83,11 @@ def load_images(
     Raises:
         UserError: there is no such dataset, split, column or class, no network, more workers than shards, or an image
             does not fit.
+
+    An image of 16 bits, of 32 or of floats is scaled by its range, see `images.white_of`; of the first 256 the largest counts.
     """
+    if num_channels not in (None, *MODES):
+        raise UserError(f"`num_channels` must be 1, 3 or 4, got {num_channels!r}.")
     if fit not in FITS:
         raise UserError(f"`fit` must be one of {', '.join(FITS)}, got {fit!r}.")
     source = os.fspath(source)
@@ -88,14 +104,13 @@ def load_images(
             f"`num_workers` is {num_workers}, but {source!r} (split {split}) has {shards}, and each worker needs one of its own: "
             f"give at most {rows.num_shards}."
         )
-    stream = RowStream(rows, shuffle_buffer, seed, rank, world_size)
-    first = stream.first(described)
-    stream.sample_size = choose_size(first, sample_size)
-    stream.num_channels = num_channels or (1 if first.mode in ("1", "L", "LA", "I;16", "I", "F") else 3)
-    stream.fit, stream.resize = fit, sample_size is not None
+    colour = parse_colour(background)
+    stream = RowStream(rows, shuffle_buffer, seed, rank, world_size, fit, colour, skip_unreadable)
+    first = stream.look(described, num_channels)
+    stream.sample_size, stream.resize = choose_size(first, sample_size), sample_size is not None
     stream.resized = first.size != (stream.sample_size, stream.sample_size)
     return ImageStream(
-        stream, batch_size=batch_size, random_flip=random_flip, num_workers=num_workers, cache_gb=cache_gb
+        stream, background, batch_size=batch_size, random_flip=random_flip, num_workers=num_workers, cache_gb=cache_gb
     )
 
 
@@ -119,13 +134,16 @@ class ImageStream:
         summary: of a folder or archive, what it holds and what is left out, in a line; else None.
         fingerprint: other data has another one; the commit of a dataset on the Hub; None if unknown.
         sample_size, num_channels: shape of the images.
+        fit, background: as they were given.
         resized: whether the first image is of another size in the dataset.
+        skipped: what was said of images that cannot be read, and how many times in an epoch.
         batch_size: images in a batch.
     """
 
     def __init__(
         self,
         rows: RowStream,
+        background: str,
         batch_size: int,
         random_flip: bool,
         num_workers: int,
@@ -136,12 +154,14 @@ class ImageStream:
         self.label_columns, self.num_images = source.label_columns, source.num_images
         self.summary, self.fingerprint = source.summary, source.fingerprint
         self.sample_size, self.num_channels = rows.sample_size, rows.num_channels
-        self.resized = rows.resized
+        self.fit, self.background, self.resized = rows.fit, background, rows.resized
         self.batch_size = batch_size
         self._rows, self._random_flip, self._num_workers = rows, random_flip, num_workers
         self._cache_bytes = cache_gb * 1e9
         self._cache: Chunk | None = None
+        self._seen: list[Chunk] = []
         self._epoch = self._batch = 0
+        self.skipped: Counter[str] = Counter()
 
     @property
     def num_classes(self) -> int:
@@ -161,7 +181,10 @@ class ImageStream:
         wanted = self.batch_size * self._rows.world_size
         if self.num_images is not None and self.num_images >= 2 * wanted:
             return None
-        count = len(self._rows.head(wanted, epoch=None))
+        if self._rows.skip:
+            count = sum(len(part[0]) for part in self._rows.decoded_head(wanted, epoch=None))
+        else:
+            count = sum(1 for _ in self._rows.head(wanted, epoch=None))
         return count if count < wanted else None
 
     def forever(self) -> Iterator[dict[str, torch.Tensor]]:
@@ -189,7 +212,8 @@ class ImageStream:
     def _filled(self) -> Iterator[dict[str, torch.Tensor]]:
         """Batches of few images, cut from one pass over them after the other, each in an order of its own."""
         rows = self._rows
-        images = tuple(map(torch.from_numpy, rows.decode(rows.head(self.batch_size * rows.world_size, epoch=None))))
+        parts = zip(*rows.decoded_head(self.batch_size * rows.world_size, epoch=None), strict=True)
+        images = tuple(torch.from_numpy(np.concatenate(part)) for part in parts)
         count = len(images[0])
         while True:
             start = (self._batch * rows.world_size + rows.rank) * self.batch_size
@@ -213,16 +237,30 @@ class ImageStream:
     def sample(self, n: int) -> tuple[torch.Tensor, torch.Tensor]:
         """The first n > 0 images of the first epoch's order: the same in every process, wherever the stream is.
 
-        Neither the stream's position nor any random state changes.
+        Neither the stream's position nor any random state changes. What is in memory already is taken from there; else the
+        images are decoded once more, with a progress bar if that takes more than three seconds.
 
         Returns:
-            Images uint8 (n, C, H, W) and labels int64 (n,), 0 if the data has none; fewer if the dataset is smaller.
+            Images uint8 (n, C, H, W) and labels int64 (n,), 0 if the data has none; fewer if the dataset is smaller, or if
+            they would have more than 0.25 GB.
 
         Raises:
             UserError: an image is unreadable, or the dataset is.
         """
-        images, labels, _ = self._rows.decode(self._rows.head(n, epoch=0))
-        return torch.from_numpy(images), torch.from_numpy(labels)
+        rows = self._rows
+        n = max(1, min(n, SAMPLE_BYTES // (rows.num_channels * rows.sample_size**2)))
+        # A single process with a single worker has seen the images in this very order.
+        parts = [self._cache] if self._cache is not None else self._seen
+        alone = rows.world_size == 1 and self._num_workers <= 1
+        if not alone or (self._cache is None and sum(len(part[0]) for part in parts) < n):
+            parts = []
+            with tqdm(total=n, desc="Decoding images", unit="image", delay=3, leave=False) as bar:
+                for part in rows.decoded_head(n, epoch=0):
+                    parts.append(tuple(map(torch.from_numpy, part)))
+                    bar.update(len(part[0]))
+            self._note(rows.take_skipped(), Counter())
+        images, labels = (torch.cat([part[i] for part in parts])[:n] for i in (0, 1))
+        return images.clone(), labels.clone()
 
     def _to_batch(
         self, images: torch.Tensor, labels: torch.Tensor, attributes: torch.Tensor
@@ -257,16 +295,16 @@ class ImageStream:
 
         All processes have equally many rows, so either all of them have a cache or none has.
         """
-        seen, seen_bytes = [], 0
+        self._seen, seen_bytes = [], 0
         for chunk in chunks:
             seen_bytes += chunk[0].numel()
             if seen_bytes > self._cache_bytes:
-                self._cache_bytes, seen = 0, []
+                self._cache_bytes, self._seen = 0, []
             else:
-                seen.append(chunk)
+                self._seen.append(chunk)
             yield chunk
-        if seen:
-            self._cache = tuple(torch.cat(part) for part in zip(*seen, strict=True))
+        if self._seen:
+            self._cache, self._seen = tuple(torch.cat(part) for part in zip(*self._seen, strict=True)), []
 
     def _fill_cache(self) -> bool:
         """Whether the images are in memory; after a resume the first epoch is read again to put them there."""
@@ -291,12 +329,13 @@ class ImageStream:
             generator=torch.Generator().manual_seed(0),
             **options,
         )
-        rests = []
+        rests, skipped = [], Counter()
         for chunk in start_loader(loader):
             # Errors travel as values: raised in a worker they would arrive as a traceback.
             if isinstance(chunk, str):
                 raise UserError(chunk)
-            *parts, is_rest = chunk
+            *parts, is_rest, unreadable = chunk
+            self._note(unreadable, skipped)
             if is_rest:
                 rests.append(parts)
             else:
@@ -306,6 +345,15 @@ class ImageStream:
             parts = [torch.from_numpy(np.concatenate(part)) for part in zip(*rests, strict=True)]
             share = slice(rank, len(parts[0]) // world_size * world_size, world_size)
             yield tuple(part[share] for part in parts)
+
+    def _note(self, unreadable: list[str], skipped: Counter[str]) -> None:
+        """Count what was skipped in a pass, and say it where an earlier pass has not."""
+        for message in unreadable:
+            skipped[message] += 1
+            if skipped[message] > self.skipped[message]:
+                self.skipped[message] = skipped[message]
+                if self._rows.rank == 0:
+                    logger.warning("Skipped: %s", message)
 
 
 def _regroup(chunks: Iterable[Chunk], size: int) -> Iterator[Chunk]:

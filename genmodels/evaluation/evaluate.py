@@ -70,6 +70,8 @@ def evaluate(
     seed: int = 0,
     num_inference_steps: int | None = None,
     inception: bool = False,
+    fit: str = "crop",
+    background: str = "black",
 ) -> Evaluation:
     """Measure a pipeline.
 
@@ -88,6 +90,7 @@ def evaluate(
         num_inference_steps: of a diffusion model, which needs as many passes through its network for each image; by default
             those of its pipeline.
         inception: whether to measure the standard FID too, on features of Inception; see `load_inception`.
+        fit, background: how its training images became square, and what transparent parts showed; see `load_images`.
 
     Raises:
         UserError: no evaluator, no such data, fewer than 4 images, images of another shape or other classes than the
@@ -98,7 +101,7 @@ def evaluate(
     evaluator = evaluator or find_evaluator(pipeline)
     classifier, evaluator_sha256 = load_classifier(evaluator)
     shape = {"sample_size": pipeline.sample_size, "num_channels": pipeline.num_channels}
-    options = {"classes": classes, "batch_size": BATCH, "num_workers": 0, **shape}
+    options = {"classes": classes, "batch_size": BATCH, "num_workers": 0, "fit": fit, "background": background, **shape}
     stream = load_images(dataset_name, split=reference_split, **options)
     announce(reference_split, stream.summary)
     reference, reference_labels = load_all(stream)

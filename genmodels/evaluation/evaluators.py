@@ -79,13 +79,19 @@ def class_numbers(class_names: list[str] | None, of: list[str]) -> torch.Tensor:
 
 @torch.no_grad()
 def evaluate_classifier(
-    classifier: Classifier, dataset_name: str, *, classes: list[str] | None = None, split: str = "test"
+    classifier: Classifier,
+    dataset_name: str,
+    *,
+    classes: list[str] | None = None,
+    split: str = "test",
+    fit: str = "crop",
+    background: str = "black",
 ) -> Evaluation:
     """Measure which share of a split's images a classifier reads right; of attributes, of each and on average.
 
     Args:
         classifier: what to measure.
-        dataset_name, classes: as in `evaluate`.
+        dataset_name, classes, fit, background: as in `evaluate`.
         split: of the dataset; not the one it was trained on.
 
     Raises:
@@ -97,6 +103,7 @@ def evaluate_classifier(
     shape = {"sample_size": classifier.config.sample_size, "num_channels": classifier.config.num_channels}
     names = classifier.config.attribute_names
     options = {"attributes": names, "batch_size": FEATURES_BATCH, "num_workers": 0, **shape}
+    options |= {"fit": fit, "background": background}
     stream = load_images(dataset_name, split=split, classes=classes, **options)
     announce(split, stream.summary)
     if not stream.class_names and not names:
@@ -156,7 +163,9 @@ def attribute_classifier_metrics(predicted: torch.Tensor, attributes: torch.Tens
 
 def in_size(stream: ImageStream) -> str:
     """What was done to the images, for a protocol."""
-    return f"cropped and resized to {stream.sample_size}x{stream.sample_size}" if stream.resized else "not resized"
+    done = {"crop": "cropped", "pad": "padded", "stretch": "stretched"}[stream.fit]
+    size = f"{done} and resized to {stream.sample_size}x{stream.sample_size}" if stream.resized else "not resized"
+    return size + (f", transparent parts {stream.background}" if stream.background != "black" else "")
 
 
 @functools.cache

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import UserError
+from ..images import PREPARATION
 from ..pipelines import ImagePipeline, load_pipeline
 from .classifier import Classifier
 from .evaluate import evaluate
@@ -52,8 +53,10 @@ def measure_again(
     dataset_name = dataset_name or stated.get("dataset")
     if dataset_name is None:
         raise UserError("The numbers were measured on somebody's own images: give their folder with --dataset_name.")
+    preparation = {name: stated[name] for name in PREPARATION if name in stated}
     if isinstance(model, Classifier):
-        return evaluate_classifier(model, dataset_name, classes=stated.get("classes"), split=stated["split"])
+        options = {"classes": stated.get("classes"), "split": stated["split"], **preparation}
+        return evaluate_classifier(model, dataset_name, **options)
     evaluator = evaluator or stated.get("evaluator")
     if evaluator is None:
         raise UserError("The numbers were measured with somebody's own evaluator: give its folder with --evaluator.")
@@ -73,6 +76,7 @@ def measure_again(
         seed=stated["seed"],
         num_inference_steps=stated.get("num_inference_steps"),
         inception=any(row["metric"] == "inception_fid" for row in stated["metrics"]),
+        **preparation,
     )
 
 

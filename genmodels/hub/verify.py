@@ -14,6 +14,7 @@ from yaml import YAMLError
 
 from .. import zoo
 from ..errors import UserError
+from ..images import PREPARATION
 from ..privacy import HUB_ID
 from ..retries import is_transient, retry
 from .cards import KINDS, evaluation_table, pipeline_class, read_json, write_card, write_text
@@ -284,6 +285,7 @@ def evaluate_model(args: argparse.Namespace) -> int:
     from ..evaluation.reproduce import load_model
 
     classes = args.classes or training.get("classes")
+    preparation = {name: training[name] for name in PREPARATION if name in training}
     loaded = load_model(model.folder)
     if isinstance(loaded, Classifier):
         if args.evaluator or args.baseline or args.num_inference_steps or args.inception_fid:
@@ -292,13 +294,14 @@ def evaluate_model(args: argparse.Namespace) -> int:
                 "--inception_fid out."
             )
         split = training.get("test_split", "test")
-        result = evaluate_classifier(loaded, dataset_name, classes=classes, split=split).to_dict()
+        result = evaluate_classifier(loaded, dataset_name, classes=classes, split=split, **preparation).to_dict()
     else:
         options = {
             "classes": classes,
             "evaluator": args.evaluator,
             "seed": args.seed,
             "inception": args.inception_fid,
+            **preparation,
         }
         result = evaluate(loaded, dataset_name, **options, num_inference_steps=args.num_inference_steps).to_dict()
         if args.baseline:
@@ -313,6 +316,7 @@ def evaluate_model(args: argparse.Namespace) -> int:
                 row["baseline"] = values.get(row["metric"])
         else:
             keep_baseline(result, old)
+    result |= preparation
     print(f"{result['protocol']}\n\n{evaluation_table(result)}")
     text = json.dumps(result, indent=2) + "\n"
     outputs = [args.json] if args.json else []

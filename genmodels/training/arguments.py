@@ -23,6 +23,7 @@ from .. import interrupts
 from ..data import ImageStream
 from ..errors import UserError, in_flags
 from ..flags import explain
+from ..images import parse_colour
 from ..models.dcgan import UPSAMPLINGS
 from ..privacy import redact_argument
 from .processes import is_lost_process
@@ -52,6 +53,7 @@ WITHOUT_EFFECT = {
     "report_to",
     "resume_from_checkpoint",
     "sample_steps",
+    "skip_unreadable",
 }
 
 
@@ -85,6 +87,15 @@ def in_range(low: float, high: float) -> Callable[[str], float]:
 
 # An argparse type: of a moving average, which with 1 would never move.
 decay = in_range(0, 0.999999)
+
+
+def background(text: str) -> str:
+    """An argparse type: a colour."""
+    try:
+        parse_colour(text)
+    except UserError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
 
 
 def mixed_precision(text: str) -> str:
@@ -258,8 +269,30 @@ def add_common_arguments(
         "--resolution", type=int, help="side of the images in pixels, 16 to 128 (default: their own, if square)"
     )
     data.add_argument("--fit", choices=("crop", "pad", "stretch"), default="crop", help="how images become square")
+    data.add_argument(
+        "--num_channels",
+        type=int,
+        choices=(1, 3, 4),
+        help="1: grey, 3: colour, 4: colour and transparency (default: 3 if any of the first 256 images has channels for it)",
+    )
+    data.add_argument(
+        "--background",
+        type=background,
+        default="black",
+        help="what transparent parts show: black, white or a colour such as #ff8000 (default: %(default)s)",
+    )
+    data.add_argument(
+        "--skip_unreadable",
+        action="store_true",
+        help="leave out images that cannot be read, and say which (default: the first of them ends the run, with a checkpoint)",
+    )
     data.add_argument("--random_flip", action=argparse.BooleanOptionalAction, default=False, help="mirror at random")
-    data.add_argument("--shuffle_buffer", type=at_least(0), default=10_000, help="(default: %(default)s rows)")
+    data.add_argument(
+        "--shuffle_buffer",
+        type=at_least(0),
+        default=10_000,
+        help="rows; fewer if they have more than 0.5 GB (default: %(default)s)",
+    )
     data.add_argument("--dataloader_num_workers", type=at_least(0), default=1, help="(default: %(default)s)")
     data.add_argument(
         "--cache_gb",

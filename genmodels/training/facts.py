@@ -14,6 +14,7 @@ from torch import nn
 
 from .. import __version__
 from ..data import ImageStream
+from ..images import PREPARATION
 from ..privacy import public_name
 from .arguments import command_line
 
@@ -29,11 +30,15 @@ def training_facts(
 ) -> dict:
     """What one needs to repeat the run: command, data, seed, steps, hardware, code. No path, no token."""
     batch_size = data.batch_size * accelerator.num_processes
+    skipped = {"images_skipped": data.skipped.total()} if data.skipped else {}
     return {
         "command": command_line(),
         "dataset": public_name(args.dataset_name),
         "split": args.split,
         "classes": args.classes,
+        # Evaluation must do likewise.
+        **{name: getattr(args, name) for name, usual in PREPARATION.items() if getattr(args, name) != usual},
+        **skipped,
         "seed": args.seed,
         "steps": steps,
         "batch_size": batch_size,

@@ -126,6 +126,9 @@ class TrainingRun:
             "attributes": getattr(args, "attributes", None),
             "sample_size": args.resolution,
             "fit": args.fit,
+            "num_channels": args.num_channels,
+            "background": args.background,
+            "skip_unreadable": args.skip_unreadable,
         }
         self.data: ImageStream = load_images(
             **self._data_options,

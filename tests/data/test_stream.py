@@ -1,5 +1,6 @@
 """Streams: every source gives the same kind of batches, nothing is lost, a position can be resumed, mistakes get a sentence."""
 
+import io
 import random
 import subprocess
 import sys
@@ -424,3 +425,157 @@ def test_unknown_attributes_are_answered_with_the_known_ones(labelled, image_fol
     datasets.Dataset.from_dict(rows, features=features).to_parquet(tmp_path / "gaps" / "train.parquet")
     with pytest.raises(UserError, match="The column big has no value for some images"):
         load_images(str(tmp_path / "gaps"), attributes="all", num_workers=0)
+
+
+def write_mixed(folder, files: dict) -> str:
+    """A folder of encoded pictures, as they are given."""
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+    return str(folder)
+
+
+def encoded(image: Image.Image, format: str = "PNG", **options) -> bytes:
+    out = io.BytesIO()
+    image.save(out, format, **options)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("modes", "expected"),
+    [("LLL", 1), ("LRL", 3), ("RLL", 3), ("LLP", 3), ("AAA", 1), ("16", 1), ("RRR", 3), ("L" * 255 + "R", 3)],
+)
+def test_any_of_the_first_images_makes_it_colour(tmp_path, modes, expected):
+    kinds = {"L": numbered(9), "R": numbered(9, mode="RGB"), "P": numbered(9, mode="RGB").convert("P")}
+    kinds |= {"A": numbered(9).convert("LA"), "1": numbered(1).convert("1"), "6": numbered(9).convert("I;16")}
+    write_mixed(tmp_path, {f"{i:03d}.png": encoded(kinds[mode]) for i, mode in enumerate(modes)})
+    stream = load_images(str(tmp_path), num_workers=0)
+    assert stream.num_channels == expected
+    assert load_images(str(tmp_path), num_workers=0, num_channels=4 - expected).num_channels == 4 - expected
+
+
+def test_transparency_shows_the_background_or_is_kept(tmp_path):
+    sprite = Image.new("RGBA", (16, 16), (9, 90, 200, 0))
+    sprite.paste((255, 0, 0, 255), (4, 4, 12, 12))
+    folder = write_mixed(tmp_path, {"a.png": encoded(sprite)})
+
+    def corners(**options) -> list:
+        (batch,) = load_images(folder, num_workers=0, **options).once()
+        return ((batch["pixel_values"][0, :, [0, 8], [0, 8]] + 1) * 127.5).round().int().T.tolist()
+
+    assert corners() == [[0, 0, 0], [255, 0, 0]]
+    assert corners(background="white") == [[255, 255, 255], [255, 0, 0]]
+    assert corners(background="#ff8000") == [[255, 128, 0], [255, 0, 0]]
+    assert corners(num_channels=4) == [[0, 0, 0, 0], [255, 0, 0, 255]]
+    with pytest.raises(UserError, match="background must be black, white or a colour"):
+        load_images(folder, background="blak")
+    with pytest.raises(UserError, match="`num_channels` must be 1, 3 or 4, got 2"):
+        load_images(folder, num_channels=2)
+
+
+def test_dark_images_stay_darker_than_bright_ones(tmp_path):
+    arrays = [np.full((16, 16), level, np.int32) for level in (200, 30_000, 60_000)]
+    folder = write_mixed(tmp_path, {f"{i}.tif": encoded(Image.fromarray(a), "TIFF") for i, a in enumerate(arrays)})
+    assert numbers(load_images(folder, num_workers=0).once()) == [1, 117, 233]
+
+
+@pytest.fixture
+def damaged(tmp_path):
+    """100 numbered images in parquet, of which 7, 50 and 51 are damaged."""
+    features = datasets.Features({"image": datasets.Image()})
+    rows = [{"bytes": encoded(numbered(i)), "path": f"{i}.png"} for i in range(100)]
+    for i, data in ((7, b""), (50, rows[50]["bytes"][:40]), (51, b"text")):
+        rows[i]["bytes"] = data
+    datasets.Dataset.from_dict({"image": rows}, features=features).to_parquet(tmp_path / "train.parquet")
+    return str(tmp_path)
+
+
+@pytest.mark.parametrize("num_workers", [0, 1])
+@pytest.mark.parametrize("cache_gb", [0.0, 1.0])
+@pytest.mark.parametrize("world_size", [1, 2, 3])
+def test_unreadable_images_are_skipped_and_named(damaged, caplog, num_workers, cache_gb, world_size):
+    """By all processes alike: they take equally many steps, nothing is seen twice, and a position resumes exactly."""
+    options = {"batch_size": 4, "shuffle_buffer": 30, "num_workers": num_workers, "cache_gb": cache_gb}
+
+    def new(rank):
+        return load_images(damaged, skip_unreadable=True, rank=rank, world_size=world_size, **options)
+
+    per_epoch = 97 // (4 * world_size)
+    epochs = [[], []]
+    for rank in range(world_size):
+        stream = new(rank)
+        batches = stream.forever()
+        for epoch in epochs:
+            epoch += numbers([next(batches) for _ in range(per_epoch)])
+        assert stream.state_dict() == {"epoch": 1, "batch": per_epoch}
+        state, after = stream.state_dict(), values(next(batches))
+        batches.close()
+        resumed = new(rank)
+        resumed.load_state_dict(state)
+        assert values(take(resumed, 1)[0]) == after
+        assert sorted(stream.skipped.values()) == [1, 1, 1]
+    for epoch in epochs:
+        assert len(set(epoch)) == len(epoch) == per_epoch * world_size * 4
+        assert not {7, 50, 51} & set(epoch)
+    said = {record.getMessage() for record in caplog.records}
+    assert len(said) == 3
+    assert "Skipped: 7.png cannot be read as an image (empty file): repair or remove it." in said
+    assert len(new(0).sample(1000)[0]) == 97
+    if world_size == 1:
+        assert numbers(new(0).once()) == [i for i in range(100) if i not in (7, 50, 51)]
+
+
+def test_nothing_is_skipped_unasked(damaged):
+    with pytest.raises(UserError, match=r"7\.png cannot be read as an image \(empty file\)"):
+        list(load_images(damaged, num_workers=0).once())
+
+
+@pytest.mark.parametrize("world_size", [1, 2])
+@pytest.mark.parametrize("buffer_bytes", [2**29, 5000])
+def test_large_files_are_shuffled_exactly_in_few_bytes(tmp_path, monkeypatch, world_size, buffer_bytes):
+    """Bounded in bytes, the order is another; still nothing is lost, nothing is seen twice, and a position resumes."""
+    noise = np.random.default_rng(0).integers(0, 256, (100, 64, 64), dtype=np.uint8)
+    for i, image in enumerate(noise):
+        image[:] = image // 64 + i
+    rows = {"image": [{"bytes": encoded(Image.fromarray(image)), "path": None} for image in noise]}
+    features = datasets.Features({"image": datasets.Image()})
+    datasets.Dataset.from_dict(rows, features=features).to_parquet(tmp_path / "train.parquet")
+    monkeypatch.setattr("genmodels.data.rows.BUFFER_BYTES", buffer_bytes)
+    monkeypatch.setattr("genmodels.data.rows.READ_BYTES", 2 * buffer_bytes)
+
+    def new(rank):
+        options = {"rank": rank, "world_size": world_size, "sample_size": 16, "cache_gb": 0}
+        return load_images(str(tmp_path), batch_size=5, num_workers=0, shuffle_buffer=40, **options)
+
+    per_epoch = 20 // world_size
+    epochs = [[], []]
+    for rank in range(world_size):
+        stream = new(rank)
+        batches, whole = stream.forever(), []
+        for epoch in epochs:
+            whole += [next(batches)["pixel_values"] for _ in range(per_epoch)]
+            epoch += [round(float(image.mean() + 1) * 127.5 - 1.5) for batch in whole[-per_epoch:] for image in batch]
+        resumed = new(rank)
+        resumed.load_state_dict({"epoch": 0, "batch": 3})
+        for again, before in zip(take(resumed, 4), whole[3:7], strict=True):
+            assert torch.equal(again["pixel_values"], before)
+    assert sorted(epochs[0]) == sorted(epochs[1]) == list(range(100))
+    assert epochs[0] != epochs[1] != sorted(epochs[1])
+
+
+def test_a_sample_is_taken_from_memory_where_it_is(folder, monkeypatch):
+    def new():
+        return load_images(folder, batch_size=10, shuffle_buffer=30, num_workers=1)
+
+    expected = new().sample(20)
+    stream = new()
+    batches = stream.forever()
+    for _ in range(3):
+        next(batches)
+    monkeypatch.setattr("genmodels.data.rows.RowStream.decode", None)
+    for images in (stream.sample(20), stream.sample(20)):
+        assert all(map(torch.equal, images, expected))
+    for _ in range(10):
+        next(batches)
+    assert all(map(torch.equal, stream.sample(20), expected))
+    monkeypatch.setattr("genmodels.data.stream.SAMPLE_BYTES", 16 * 16 * 7)
+    assert len(stream.sample(20)[0]) == 7
