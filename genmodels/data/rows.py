@@ -37,7 +37,7 @@ CHUNK = 256
 # Of how many images are looked at before training for colour and for what is white.
 LOOKED_AT = 256
 # Of large images fewer are read at once, and fewer wait to be shuffled: so many bytes at most.
-READ_BYTES, BUFFER_BYTES = 2**24, 2**29
+READ_BYTES, BUFFER_BYTES = 2**22, 2**29
 # Images uint8 (n, C, H, W), labels int64 (n,) and attributes bool (n, A).
 Chunk = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 

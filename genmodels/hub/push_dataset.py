@@ -30,7 +30,8 @@ from ..retries import retry
 SHARD_BYTES = 256 * 2**20
 # Below so many images another shard, and with it another worker, gains nothing.
 SHARD_IMAGES, USUAL_SHARDS = 1000, 8
-ROW_GROUP = 100
+# A row group is what a reader takes at once.
+ROW_GROUP, ROW_GROUP_BYTES = 100, 2**24
 
 CARD = """# {name}
 
@@ -213,9 +214,16 @@ def _write_shard(path: Path, schema, rows: Iterator[dict]) -> None:
     import pyarrow as pa
     from pyarrow import parquet
 
-    with parquet.ParquetWriter(path, schema) as writer:
-        while group := list(itertools.islice(rows, ROW_GROUP)):
-            writer.write_table(pa.Table.from_pylist(group, schema=schema))
+    group, size = [], 0
+    # A dictionary of images would hold them all, and could be read only as a whole.
+    with parquet.ParquetWriter(path, schema, use_dictionary=False) as writer:
+        for row in itertools.chain(rows, [None]):
+            if row is not None:
+                group.append(row)
+                size += len(row["image"]["bytes"])
+            if group and (row is None or len(group) == ROW_GROUP or size >= ROW_GROUP_BYTES):
+                writer.write_table(pa.Table.from_pylist(group, schema=schema))
+                group, size = [], 0
 
 
 def write_dataset_card(
