@@ -70,7 +70,7 @@ def functions(store: ModelStore) -> list[Callable]:
         seed = integer(payload.get("seed"), 0, MAX_SEED, 0)
         latents = rounded(draw_latents(FOUNDERS, pipe.latent_dim, seed=seed))
         images = pipe(latents=torch.tensor(latents), output_type="np").images
-        return {"model": model.name, "latents": latents, "sheet": sheet_uri(to_bytes(images), FOUNDERS)}
+        return {"model": model.key, "latents": latents, "sheet": sheet_uri(to_bytes(images), FOUNDERS)}
 
     @server_function
     @unhurried
@@ -89,7 +89,7 @@ def functions(store: ModelStore) -> list[Callable]:
         latents = cross_latents(a, b, CHILDREN, mutation, seed)
         images = pipe(latents=latents, output_type="np").images
         return {
-            "model": model.name,
+            "model": model.key,
             "latents": rounded(latents),
             "sheet": sheet_uri(to_bytes(images), COLUMNS),
             "size": images.shape[1],
@@ -105,7 +105,7 @@ def functions(store: ModelStore) -> list[Callable]:
         images = to_bytes(pipe.loop(a, b, FRAMES, output_type="np").images)
         code = snippets.loop(model, seed, FRAMES, SCALE, FRAME_MS)
         return {
-            "model": model.name,
+            "model": model.key,
             "seed": seed,
             "size": images.shape[1] * SCALE,
             "film": animated(images),

@@ -63,7 +63,7 @@ def row_answer(store: ModelStore, model: Model, seed: int, psi: float) -> dict:
     latent = draw_latents(1, pipe.latent_dim, seed=seed)
     drawn = pipe(latents=latent.repeat(count, 1), psi=psi, output_type="np")
     return {
-        "model": model.name,
+        "model": model.key,
         "row": sheet_uri(to_bytes(drawn.images), count),
         "scores": scores_of(pipe, drawn.images, drawn.class_labels),
         "code": snippets.every_class(model, count, seed, psi),
@@ -75,7 +75,7 @@ def samples_answer(store: ModelStore, model: Model, label: int, seed: int, psi: 
     pipe = store.pipe(model)
     drawn = pipe(num_images=PER_CLASS, class_labels=pipe.class_names[label], seed=seed, psi=psi, output_type="np")
     return {
-        "model": model.name,
+        "model": model.key,
         "samples": sheet_uri(to_bytes(drawn.images), PER_CLASS),
         "scores": scores_of(pipe, drawn.images, drawn.class_labels),
         "code": snippets.one_class(model, model.class_names[label], PER_CLASS, seed, psi),
@@ -92,7 +92,7 @@ def table_answer(store: ModelStore, model: Model, seed: int, psi: float) -> dict
     labels = pipe.class_names[:count] * STYLES
     images = pipe(latents=latents, class_labels=labels, psi=psi, output_type="np").images
     code = snippets.table(model, STYLES, count, seed, psi)
-    return {"model": model.name, "table": sheet_uri(to_bytes(images), count), "code": code}
+    return {"model": model.key, "table": sheet_uri(to_bytes(images), count), "code": code}
 
 
 def mix_answer(store: ModelStore, model: Model, a: int, b: int, seed: int, psi: float) -> dict:
@@ -108,7 +108,7 @@ def mix_answer(store: ModelStore, model: Model, a: int, b: int, seed: int, psi: 
         output_type="np",
     ).images
     code = snippets.mix(model, model.class_names[a], model.class_names[b], seed, psi)
-    return {"model": model.name, "film": sheet_uri(to_bytes(images), FRAMES), "code": code}
+    return {"model": model.key, "film": sheet_uri(to_bytes(images), FRAMES), "code": code}
 
 
 def write_answer(store: ModelStore, model: Model, text: str, seed: int, psi: float) -> dict:
@@ -116,7 +116,7 @@ def write_answer(store: ModelStore, model: Model, text: str, seed: int, psi: flo
     pipe = store.pipe(model)
     images = pipe(class_labels=list(text), seed=seed, psi=psi, output_type="np").images
     return {
-        "model": model.name,
+        "model": model.key,
         "number": sheet_uri(to_bytes(images), len(text)),
         "length": len(text),
         "code": snippets.write(model, text, seed, psi),
@@ -216,8 +216,8 @@ def build(store: ModelStore) -> gr.HTML:
     model = store.models[CLASSES]
     page = {
         "reason": model.reason,
-        "models": {other.name: described(other) for other in store.conditional},
-        "main": model.name,
+        "models": {other.key: described(other) for other in store.conditional},
+        "main": model.key,
         "per_class": PER_CLASS,
         "styles": STYLES,
         "text": FIRST_TEXT,

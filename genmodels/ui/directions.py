@@ -68,7 +68,7 @@ def functions(store: ModelStore) -> list[Callable]:
         latents, before = unmoved(pipe, seed)
         after = pipe(latents=latents + torch.tensor(strengths) @ found.directions, output_type="np")
         return {
-            "model": model.name,
+            "model": model.key,
             "seed": seed,
             "size": model.sample_size,
             "before": before,

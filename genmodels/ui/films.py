@@ -19,7 +19,9 @@ from .models import Model
 
 FILE = "film.webp"
 # A film of training has 60 frames of at most 8 x 8 images; what is much larger is none.
-MAX_FRAMES, MAX_SIDE = 100, 1200
+MAX_FRAMES, MAX_SIDE, MAX_PIXELS = 100, 1200, 2**25
+# The largest whole number that a page's JavaScript counts to.
+MAX_STEP = 2**53 - 1
 # Films that stay in memory, about half a megabyte each.
 KEPT = 4
 
@@ -31,7 +33,7 @@ def has_film(model: Model) -> bool:
 
 def film_of(model: Model) -> str | None:
     """The name by which the page asks for a model's film, None if there is none."""
-    return model.name if has_film(model) else None
+    return model.key if has_film(model) else None
 
 
 def steps_of(training: dict, count: int) -> list[int]:
@@ -40,11 +42,16 @@ def steps_of(training: dict, count: int) -> list[int]:
     Runs that do not say which they kept made them evenly, the first at step 0 and the last at the end.
     """
     steps = training.get("film_steps")
-    if isinstance(steps, list) and len(steps) == count and all(isinstance(step, int) for step in steps):
+    if isinstance(steps, list) and len(steps) == count and all(map(is_step, steps)):
         return steps
     last = training.get("steps")
-    last = last if isinstance(last, int) else 0
+    last = last if is_step(last) else 0
     return [round(i * last / max(count - 1, 1)) for i in range(count)]
+
+
+def is_step(value) -> bool:
+    """Whether a number from a file may be a step of training."""
+    return isinstance(value, int) and 0 <= value <= MAX_STEP
 
 
 @functools.lru_cache(maxsize=KEPT)
@@ -54,11 +61,12 @@ def sprite(path: Path) -> dict:
     Raises:
         UserError: it is no film that can be shown.
     """
+    place = f"{path.parent.name}/{path.name}"
     try:
-        with Image.open(path) as film:
+        with Image.open(path, formats=("WEBP",)) as film:
             count, (width, height) = getattr(film, "n_frames", 1), film.size
-            if not 1 < count <= MAX_FRAMES or max(width, height) > MAX_SIDE:
-                raise UserError(f"{path} is no film of training: it has {count} frame(s) of {width}x{height} pixels.")
+            if not 1 < count <= MAX_FRAMES or max(width, height) > MAX_SIDE or count * width * height > MAX_PIXELS:
+                raise UserError(f"{place} is no film of training: it has {count} frame(s) of {width}x{height} pixels.")
             columns = math.ceil(math.sqrt(count))
             sheet = Image.new("RGB", (columns * width, -(-count // columns) * height))
             for i in range(count):
@@ -67,7 +75,7 @@ def sprite(path: Path) -> dict:
     except UserError:
         raise
     except (OSError, EOFError, ValueError) as error:
-        raise UserError(f"{path} is no film that can be read.") from error
+        raise UserError(f"{place} is no film that can be read.") from error
     buffer = io.BytesIO()
     sheet.save(buffer, "WEBP", quality=85, method=2)
     uri = "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
@@ -90,6 +98,6 @@ def film_function(chosen: Callable[[dict], Model]) -> Callable:
         found = sprite(model.folder / FILE)
         steps = steps_of(model.read("training.json"), found["count"])
         code = snippets.film(model.name, model.folder, found["count"] - 1)
-        return {**found, "model": model.name, "steps": steps, "code": code}
+        return {**found, "model": model.key, "steps": steps, "code": code}
 
     return film

@@ -7,11 +7,14 @@ and calls the page's functions in threads that the page's own files need. Here s
 from __future__ import annotations
 
 import asyncio
+import functools
 import ipaddress
 import json
 import os
 import secrets
 import socket
+import time
+import weakref
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable
 from urllib.parse import urlsplit
@@ -31,6 +34,8 @@ MAX_OPEN, MAX_STREAMS, MAX_OPEN_OF_ADDRESS = 1000, 500, 100
 MAX_BODY, MAX_SMALL_BODY, MAX_BODIES, BODY_SECONDS = 36 * 2**20, 2**20, 128 * 2**20, 30
 # Answers of the API that a session has not fetched, and calls of all.
 MAX_UNFETCHED, MAX_CALLS = 8, 256
+# Seconds after which a connection is closed on which no whole request has come, and between two looks.
+SILENT_SECONDS, LOOK_SECONDS = 20, 5
 # How long a request is held that finds no room, so that who asks again at once asks no more than once in that time.
 HOLD_SECONDS = 0.5
 # Addresses of a reverse proxy on Spaces.
@@ -82,7 +87,6 @@ def queued(function: Callable) -> Callable:
     Raises:
         gr.Error: what the caller did wrong, or that the server is busy.
     """
-    import functools
 
     @functools.wraps(function)
     async def call(*args, **options):
@@ -151,12 +155,15 @@ class FrontDoor:
         self.bodies = 0
         self.kept: OrderedDict[tuple, list[dict]] = OrderedDict()
         self.making = asyncio.Lock()
+        self.watch: asyncio.Task | None = None
 
     async def __call__(self, scope, receive, send) -> None:
         if scope["type"] == "lifespan":
             return await self.app(scope, receive, send)
         if scope["type"] != "http":
             return None
+        if self.watch is None:
+            self.watch = asyncio.ensure_future(self._close_silent())
         address = address_of(scope.get("client"))
         held = ["all", *(["streams"] if self._is_stream(scope) else []), *([address] if address else [])]
         limits = {"all": MAX_OPEN, "streams": MAX_STREAMS}
@@ -184,6 +191,18 @@ class FrontDoor:
             await answer(scope, receive, send)
         except AbandonedError:
             pass
+
+    async def _close_silent(self) -> None:
+        """Close the connections on which a request's head comes too slowly: Gradio's server waits for it without end."""
+        since: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            for connection in list(self.demo.server.server_state.connections):
+                cycle, transport = getattr(connection, "cycle", None), getattr(connection, "transport", None)
+                if cycle is not None and not cycle.response_complete:
+                    since.pop(connection, None)
+                elif time.monotonic() - since.setdefault(connection, time.monotonic()) > SILENT_SECONDS and transport:
+                    transport.close()
 
     @staticmethod
     def _is_stream(scope) -> bool:

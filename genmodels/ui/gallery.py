@@ -56,7 +56,7 @@ def row_answer(store: ModelStore, model: Model, seed: int, a: int, b: int) -> di
     way = pipe.interpolate(latents[a], latents[b], FRAMES, output_type="np", **classes_of(pipe, a, b)).images
     drawn = [other for other in store.gallery if other.pipe is not None and other.pipe.latent_dim <= LONGEST]
     return {
-        "model": model.name,
+        "model": model.key,
         "size": images.shape[1],
         "latent_dim": pipe.latent_dim,
         "sheet": sheet_uri(images, COLUMNS),
@@ -86,7 +86,7 @@ def figures(evaluation: dict) -> dict | None:
     for metric in metrics if isinstance(metrics, list) else []:
         try:
             value, floor = float(metric["value"]), float(metric["floor"])
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, OverflowError):
             continue
         if math.isfinite(value) and math.isfinite(floor):
             found[metric.get("metric")] = [value, floor]

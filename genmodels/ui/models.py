@@ -117,6 +117,11 @@ class Model:
     folder: Path | None = None
 
     @property
+    def key(self) -> str:
+        """What the page calls it by: its name, of a folder the last part, since where it lies is nobody's business."""
+        return self.title if self.folder is not None and self.name == str(self.folder) else self.name
+
+    @property
     def title(self) -> str:
         """Its name without the folder or namespace in front."""
         return self.name.rstrip("/").rsplit("/", 1)[-1]
@@ -227,7 +232,7 @@ class ModelStore:
     def chosen(self, kind: str, name) -> Model:
         """The model of such a kind that a visitor asks for by its name, the tab's first one for any other."""
         models = self.gallery if kind == SAMPLES else self.conditional
-        return next((model for model in models if model.name == name), self.models[kind])
+        return next((model for model in models if name in (model.key, model.name)), self.models[kind])
 
     @property
     def shown(self) -> list[Model]:
@@ -339,10 +344,24 @@ def sources_of(training: dict) -> dict:
 def read_json(path: Path) -> dict:
     """The object in a JSON file; empty if there is none that can be read."""
     try:
-        content = json.loads(path.read_text())
+        content = load_json(path)
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
+
+
+def load_json(path: Path):
+    """What a JSON file holds.
+
+    Raises:
+        OSError, ValueError: it cannot be read, is no JSON, is larger than any of ours, or nested deeper than can be read.
+    """
+    if path.stat().st_size > MAX_BESIDE:
+        raise ValueError("it is too long")
+    try:
+        return json.loads(path.read_bytes())
+    except RecursionError:
+        raise ValueError("it is nested too deep") from None
 
 
 def kinds_of(tabs: Sequence[str], kinds: dict[str, tuple[str, ...]]) -> list[str]:
@@ -375,6 +394,7 @@ def load_model(model: Model) -> None:
         model.reason = f"{model.name!r} does not load: {first_line(error)}"
     if model.reason is not None:
         print(model.reason, file=sys.stderr)
+        model.reason = without_path(model.reason, model.folder)
 
 
 def wanted_classes(model: Model) -> list | None:
@@ -488,7 +508,7 @@ def read_model(folder: Path, name: str) -> Model | None:
         return None
     path = config_path(folder, kind)
     try:
-        config = json.loads(path.read_text())
+        config = load_json(path)
         if kind == MAP and config.get("num_classes"):
             kind = CLASSES
         elif kind == MAP and "attributes" in networks and config.get("num_channels") == 3:
@@ -503,8 +523,21 @@ def read_model(folder: Path, name: str) -> Model | None:
         if not fewest <= int(config.get("num_classes") or fewest) <= MAX_CLASSES or len(model.class_names) < fewest:
             raise ValueError("its classes are not possible")
     except (OSError, ValueError, TypeError, AttributeError, OverflowError) as error:
-        return Model(kind, name, class_name, reason=f"{name!r} is broken: {path}: {first_line(error)}", folder=folder)
+        return broken(kind, name, class_name, folder, f"{path}: {first_line(error)}")
     return model
+
+
+def broken(kind: str, name: str, class_name: str, folder: Path, why: str) -> Model:
+    """A model that is shown with what is wrong with it."""
+    return Model(kind, name, class_name, reason=without_path(f"{name!r} is broken: {why}", folder), folder=folder)
+
+
+def without_path(text: str, folder: Path | None) -> str:
+    """The text with no more of a model's folder than its name: visitors read it."""
+    paths = {str(folder), str(folder.resolve())} if folder else set()
+    for path in sorted(paths, key=len, reverse=True):
+        text = text.replace(path, folder.name)
+    return text
 
 
 def read_index(path: Path) -> tuple[str, list[str]]:
@@ -514,7 +547,7 @@ def read_index(path: Path) -> tuple[str, list[str]]:
         UserError: it is not readable as one.
     """
     try:
-        index = json.loads(path.read_text())
+        index = load_json(path)
         class_name = index["_class_name"]
         # A repository that loads without the package names its file of code, too.
         class_name = class_name[-1] if isinstance(class_name, list) and class_name else class_name
@@ -529,7 +562,7 @@ def config_path(folder: Path, kind: str) -> Path:
 
     def size(path: Path) -> int:
         try:
-            return int(json.loads(path.read_text())["sample_size"])
+            return int(load_json(path)["sample_size"])
         except (OSError, ValueError, LookupError, TypeError):
             return 0
 
@@ -586,9 +619,8 @@ def fitting(found: list[Model], models: str) -> list[Model]:
 
 def find_in_folder(folder: Path) -> list[Model | None]:
     """The pipelines in a folder, or the one that it is."""
-    if (folder / "model_index.json").is_file():
-        return [read_model(folder, str(folder))]
-    candidates = sorted(index.parent for index in folder.glob("*/model_index.json"))
+    candidates = [folder] if (folder / "model_index.json").is_file() else []
+    candidates = candidates or sorted(index.parent for index in folder.glob("*/model_index.json"))
     if not candidates:
         raise UserError(f"--models {folder}: neither this folder nor one in it has a model_index.json.")
     found = []
@@ -596,8 +628,9 @@ def find_in_folder(folder: Path) -> list[Model | None]:
         try:
             found.append(read_model(candidate, str(candidate)))
         except UserError as error:
-            # Which tab it was meant for cannot be known; the others go on.
             print(error, file=sys.stderr)
+            # Which tab it was meant for cannot be known: the one that shows most has a place for it.
+            found.append(broken(SAMPLES, str(candidate), list(KIND_OF_CLASS)[-2], candidate, str(error)))
     return found
 
 

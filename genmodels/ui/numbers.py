@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
-
 from .models import Model, ModelStore
 
+# Larger numbers than any measurement are damage; nothing is larger than NaN.
+MAX_VALUE = 1e12
 # Metric and heading, in the order of the columns: quality never without diversity.
 COLUMNS = {
     "fid": "FID",
@@ -45,7 +45,8 @@ def row_of(model: Model) -> dict | None:
 
 def shown(value) -> float | None:
     """A number for the page, None for what is none."""
-    return value if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) else None
+    known = isinstance(value, int | float) and not isinstance(value, bool)
+    return value if known and abs(value) < MAX_VALUE else None
 
 
 def page(store: ModelStore) -> dict:

@@ -36,7 +36,7 @@ def scatter(store: ModelStore, kind: str = MAP) -> tuple[dict | None, float]:
     encoded = store.pipe(kind).encode(real.test[:MAX_POINTS])
     mean = (encoded if kind == AUTOENCODER else encoded.mean).numpy()
     if not np.isfinite(mean).all():
-        raise UserError(f"{store.models[kind].name!r} encodes images to numbers that are not finite.")
+        raise UserError(f"{store.models[kind].title!r} encodes images to numbers that are not finite.")
     reach = float(np.quantile(np.abs(mean), 0.995))
     limit = min(max(math.ceil(reach * 2) / 2, MIN_LIMIT), MAX_LIMIT)
     return {

@@ -114,7 +114,7 @@ class Comparer:
         """
         model: Model = self.store.models[kind]
         if getattr(self.store.pipe(kind), "discriminator", None) is None:
-            raise UserError(f"{model.name!r} was saved without its discriminator, so it cannot score images.")
+            raise UserError(f"{model.title!r} was saved without its discriminator, so it cannot score images.")
         return model
 
     def neighbours(self, kind: str, side: str, index: int, seed: int) -> dict:

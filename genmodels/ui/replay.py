@@ -24,7 +24,7 @@ MAX_BYTES = 20_000_000
 def replays(store: ModelStore) -> dict[str, Path]:
     """Folders with film and log of a training, by name: of the models, and those that the package has without a model."""
     models = [*store.gallery, *store.shown]
-    folders = {model.name: model.folder for model in models if model.reason is None and model.folder}
+    folders = {model.key: model.folder for model in models if model.reason is None and model.folder}
     folders |= {folder.name: folder for folder in zoo.replay_folders()}
     return {name: folder for name, folder in folders.items() if all((folder / f).is_file() for f in (films.FILE, FILE))}
 
@@ -39,13 +39,13 @@ def curves(path: Path) -> dict[str, list]:
         if path.stat().st_size > MAX_BYTES:
             raise ValueError("too long")
         rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        rows = [row for row in rows if isinstance(row.get("step"), int)]
-    except (OSError, ValueError, AttributeError) as error:
-        raise UserError(f"{path} is no log of training that can be read.") from error
+        rows = [row for row in rows if films.is_step(row.get("step"))]
+    except (OSError, ValueError, AttributeError, RecursionError) as error:
+        raise UserError(f"{path.parent.name}/{path.name} is no log of training that can be read.") from error
     names = [name for name in dict.fromkeys(name for row in rows for name in row) if is_loss(name)]
     rows = [row for row in rows if any(name in row for name in names)]
     if not rows:
-        raise UserError(f"{path} has no losses in it.")
+        raise UserError(f"{path.parent.name}/{path.name} has no losses in it.")
     rows = rows[:: math.ceil(len(rows) / MAX_POINTS)]
     return {"step": [row["step"] for row in rows], **{name: [finite(row.get(name)) for row in rows] for name in names}}
 
@@ -70,6 +70,7 @@ def functions(store: ModelStore) -> list[Callable]:
         if not known:
             raise UserError("None of these models came with film and log of its training.")
         name = one_of(payload.get("model"), list(known), next(iter(known)))
+        called = next((model.name for model in store.shown if model.key == name), name)
         film, training = films.sprite(known[name] / films.FILE), read_json(known[name] / "training.json")
         return {
             **film,
@@ -79,7 +80,7 @@ def functions(store: ModelStore) -> list[Callable]:
             "curves": curves(known[name] / FILE),
             "command": "\n".join(commands_of(training)),
             "papers": sources_of(training)["papers"],
-            "code": snippets.film(name, known[name], film["count"] - 1),
+            "code": snippets.film(called, known[name], film["count"] - 1),
             "monitor": str(training.get("monitor") or ""),
         }
 

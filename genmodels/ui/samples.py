@@ -30,7 +30,7 @@ def sheet_answer(store: ModelStore, model: Model, seed: int, count: int, psi: fl
     return {
         "sheet": sheet_uri(images, round(count**0.5)),
         "size": images.shape[1],
-        "model": model.name,
+        "model": model.key,
         "seed": seed,
         "count": count,
         "psi": psi,
@@ -60,7 +60,7 @@ def stages_answer(store: ModelStore, model: Model, seed: int, psi: float) -> dic
         raise UserError(f"{model.title} draws its images in one go, not from coarse to fine.")
     drawn = store.pipe(model)(num_images=STAGED, seed=seed, psi=psi, return_stages=True, output_type="np").stages
     return {
-        "model": model.name,
+        "model": model.key,
         "sheets": [sheet_uri(to_bytes(images), STAGED) for images in drawn],
         "sizes": [images.shape[1] for images in drawn],
         "code": snippets.stages(model, STAGED, seed, psi),
@@ -140,11 +140,11 @@ def build(store: ModelStore) -> gr.HTML:
     page = {
         "reason": model.reason,
         "models": {
-            other.name: {**gallery.described(other), "stages": has_stages(other), "breeds": breed.breeds(other)}
+            other.key: {**gallery.described(other), "stages": has_stages(other), "breeds": breed.breeds(other)}
             for other in store.gallery
         },
         "staged": STAGED,
-        "main": model.name,
+        "main": model.key,
         "columns": gallery.COLUMNS,
         "litter_columns": breed.COLUMNS,
         "moves": {"limit": directions.LIMIT, "images": directions.IMAGES},

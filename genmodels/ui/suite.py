@@ -97,7 +97,7 @@ def launch(
     try:
         demo.launch(
             # In an address one of IPv6 stands in brackets.
-            server_name=f"[{host}]" if ":" in host and not host.startswith("[") else host,
+            server_name=f"[{host}]" if ":" in host else host,
             server_port=port,
             share=share,
             theme=theme(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import itertools
+import json
 import re
 
 import numpy as np
@@ -1043,3 +1044,44 @@ def test_search_engines_are_told_what_the_page_is(open_page):
     assert page.locator("html").get_attribute("lang") == "en"
     assert page.title().startswith("genmodels: ")
     assert 50 <= len(page.locator("meta[name=description]").get_attribute("content")) <= 160
+
+
+def test_a_lost_connection_is_told_and_mended(browser, app):
+    page = new_page(browser)
+    page.goto(app)
+    open_tab(page, "Samples")
+    field = page.locator("#samples-tab .seed")
+    notice = page.locator("#samples-tab .notice")
+    field.fill("3")
+    page.wait_for_function("document.querySelector('#samples-tab .code code').textContent.includes('seed=3')")
+    page.context.set_offline(True)
+    field.fill("4")
+    wait_until(page, lambda: notice.text_content() == "The server does not answer; trying again.")
+    page.wait_for_timeout(2000)
+    assert "seed=3" in page.locator("#samples-tab .code code").text_content()
+    page.context.set_offline(False)
+    page.wait_for_function("document.querySelector('#samples-tab .code code').textContent.includes('seed=4')")
+    wait_until(page, notice.is_hidden)
+    page.close()
+
+
+def test_a_busy_server_is_told_and_asked_again(browser, app):
+    page = new_page(browser)
+    asked = []
+
+    def answer(route):
+        call = json.loads(route.request.post_data)
+        if call["fn_name"] != "sheet":
+            return route.continue_()
+        asked.append(call["data"]["seed"])
+        busy = {"status": "busy", "message": "The server is busy: try again in a few seconds.", "retry": 1}
+        return route.fulfill(json=busy) if len(asked) == 1 else route.continue_()
+
+    page.route("**/component_server/", answer)
+    page.goto(app)
+    open_tab(page, "Samples")
+    page.locator("#samples-tab .seed").fill("5")
+    page.get_by_text("The server is busy; trying again.").wait_for()
+    page.wait_for_function("document.querySelector('#samples-tab .code code').textContent.includes('seed=5')")
+    assert asked[:2] == [5, 5]
+    page.close()

@@ -317,6 +317,14 @@ def test_the_same_functions_are_mcp_tools(address):
     assert {tool.name for tool in tools} == ENDPOINTS
     for tool in tools:
         assert all(argument.get("description") for argument in tool.inputSchema["properties"].values()), tool.name
+        for argument in tool.inputSchema["properties"].values():
+            # Whole sentences, also those that take more than a line.
+            assert argument["description"].endswith("."), argument
+    labels = next(tool for tool in tools if tool.name == "sample").inputSchema["properties"]["class_labels"]
+    assert labels["description"].endswith('such as "2,0,2,6"; by default the classes in turn.')
+    score = next(tool for tool in tools if tool.name == "discriminate").description
+    assert "a contact sheet as a PNG," in score
+    assert score.rstrip().endswith("the score of your image, or null.")
     image = next(part for part in drawn.content if part.type == "image")
     assert Image.open(io.BytesIO(base64.b64decode(image.data))).size == (64, 64)
     assert refused.isError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import socket
 import subprocess
 import sys
@@ -35,6 +36,47 @@ def test_wrong_arguments_are_one_sentence(arguments, says):
     assert says in result.stderr
     assert "Traceback" not in result.stderr
     assert len([line for line in result.stderr.splitlines() if line.startswith("app.py: ")]) == 1
+
+
+def app_of():
+    spec = importlib.util.spec_from_file_location("app", APP)
+    app = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(app)
+    return app
+
+
+@pytest.mark.parametrize(
+    ("host", "root_path", "address"),
+    [
+        ("127.0.0.1", "", "http://127.0.0.1:7861"),
+        ("0.0.0.0", "", "http://127.0.0.1:7861"),
+        ("::1", "", "http://[::1]:7861"),
+        ("::", "", "http://[::1]:7861"),
+        ("mybox", "/app/", "http://mybox:7861/app"),
+        ("127.0.0.1", "https://a.example/app", "https://a.example/app"),
+    ],
+)
+def test_the_address_is_one_that_a_browser_opens(host, root_path, address):
+    assert app_of().address_of(host, 7861, root_path) == address
+
+
+def test_gradios_own_variables_are_defaults(monkeypatch):
+    app = app_of()
+    for arguments, host, port in ([], "::1", 7999), (["--host", "[::]", "--port", "1234"], "::", 1234):
+        monkeypatch.setenv("GRADIO_SERVER_NAME", "::1")
+        monkeypatch.setenv("GRADIO_SERVER_PORT", "7999")
+        options = app.parse(arguments)
+        assert (options.host, options.port) == (host, port)
+    monkeypatch.delenv("GRADIO_SERVER_NAME", raising=False)
+    monkeypatch.delenv("GRADIO_SERVER_PORT", raising=False)
+    assert (app.parse([]).host, app.parse([]).port) == ("127.0.0.1", 7860)
+
+
+def test_a_wrong_port_in_the_environment_is_one_sentence(monkeypatch, capsys):
+    monkeypatch.setenv("GRADIO_SERVER_PORT", "many")
+    with pytest.raises(SystemExit):
+        app_of().parse([])
+    assert "invalid int value: 'many'" in capsys.readouterr().err
 
 
 def test_a_busy_port_is_one_sentence():

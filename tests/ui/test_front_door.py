@@ -301,6 +301,23 @@ def test_too_long_and_too_slow_requests_are_refused(server, monkeypatch):
     assert server.call("echo", {})["status"] == "ok"
 
 
+def test_a_connection_that_says_nothing_is_closed(server, monkeypatch):
+    monkeypatch.setattr(front_door, "SILENT_SECONDS", 0.3)
+    monkeypatch.setattr(front_door, "LOOK_SECONDS", 0.1)
+    assert server.ask("GET", "/")[0] == 200
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as slow:
+        slow.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Slow: ")
+        assert slow.recv(10) == b""
+    # A stream that is open stays so.
+    stream = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+    stream.request("GET", "/gradio_api/heartbeat/mine")
+    response = stream.getresponse()
+    time.sleep(1)
+    assert response.readline() == b"data: ALIVE\n"
+    assert not response.isclosed()
+    stream.close()
+
+
 def test_a_page_has_its_share_and_no_more(server):
     mine = [lambda i=i: server.call("slow", {"name": i}, session="greedy") for i in range(admission.MAX_OF_SESSION)]
     with background(*mine) as calls:
@@ -394,6 +411,39 @@ def test_forwarded_addresses_are_believed_only_from_a_proxy_that_is_named(monkey
     finally:
         server.close()
         os.environ.pop("FORWARDED_ALLOW_IPS", None)
+
+
+@pytest.mark.parametrize(("host", "name"), [("::1", "::1"), ("::", "::1"), ("0.0.0.0", "127.0.0.1")])
+def test_any_address_and_an_offices_proxy(monkeypatch, host, name):
+    for variable in ("http_proxy", "https_proxy", "HTTP_PROXY", "all_proxy"):
+        monkeypatch.setenv(variable, "http://127.0.0.1:9")
+    try:
+        socket.create_server((name, 0), family=socket.AF_INET6 if ":" in name else socket.AF_INET).close()
+    except OSError:
+        pytest.skip("This machine has no IPv6.")
+    server = Server(host)
+    try:
+        connection = http.client.HTTPConnection(name, server.port, timeout=60)
+        connection.request("GET", "/")
+        assert connection.getresponse().status == 200
+        connection.close()
+    finally:
+        server.close()
+
+
+@pytest.mark.parametrize(("root", "theme"), [("/app", "/app/theme.css"), ("https://a.example/app/", "/theme.css")])
+def test_a_page_under_a_prefix_finds_its_files(monkeypatch, root, theme):
+    monkeypatch.setenv("GRADIO_ROOT_PATH", root)
+    server = Server()
+    try:
+        for prefix in ("", "/app"):
+            status, page = server.ask("GET", f"{prefix}/")
+            assert (status, root.rstrip("/") in page) == (200, True)
+        assert server.ask("GET", theme)[0] == server.ask("GET", "/app/config")[0] == 200
+        if "//" in root:
+            assert server.ask("GET", "/", headers={"Host": "a.example", "Origin": "https://a.example"})[0] == 200
+    finally:
+        server.close()
 
 
 def test_sessions_cost_nothing(shared):

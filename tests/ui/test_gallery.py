@@ -38,7 +38,7 @@ def test_every_model_draws_from_the_beginning_of_the_same_numbers(gan_store):
     vectors = torch.randn(gallery.COLUMNS, gallery.LONGEST, generator=torch.Generator().manual_seed(7))
     for model, length in zip(gan_store.gallery, (5, 8, 11), strict=True):
         answer = row({"model": model.name, "seed": 7, "a": 1, "b": 4})
-        assert (answer["model"], answer["latent_dim"]) == (model.name, length)
+        assert (answer["model"], answer["latent_dim"]) == (model.key, length)
         expected = model.pipe(latents=vectors[:, :length], output_type="np").images
         size = expected.shape[1]
         shown, film = picture(answer["sheet"]), picture(answer["film"])
@@ -176,3 +176,13 @@ def test_the_tab_opens_with_a_model_that_works(gans, tmp_path):
     store = ModelStore(f"{folder},{gans / 'c-wgan'}", tabs=("samples",))
     assert store.models[SAMPLES].title == "c-wgan"
     assert [bool(gallery.described(model)["reason"]) for model in store.gallery] == [True, False]
+
+
+def test_a_film_that_unfolds_into_too_much_is_refused(tmp_path, monkeypatch):
+    grids = [Image.new("RGB", (64, 64), (i, 0, 0)) for i in range(4)]
+    grids[0].save(tmp_path / "film.webp", save_all=True, append_images=grids[1:], lossless=True)
+    monkeypatch.setattr(films, "MAX_PIXELS", 4 * 64 * 64 - 1)
+    with pytest.raises(
+        UserError, match=rf"^{tmp_path.name}/film.webp is no film of training: it has 4 frame.s. of 64x64"
+    ):
+        films.sprite(tmp_path / "film.webp")

@@ -267,7 +267,7 @@ def test_every_conditional_model_can_be_chosen(two_conditional):
     answers = handlers(two_conditional, ["classes"])
     assert image_of(answers["classes.row"]({})["row"]).size == (10 * 28, 28)
     other = answers["classes.row"]({"model": animals.name, "seed": 2})
-    assert (other["model"], image_of(other["row"]).size) == (animals.name, (3 * 16, 16))
+    assert (other["model"], image_of(other["row"]).size) == (animals.key, (3 * 16, 16))
     assert image_of(answers["classes.table"]({"model": animals.name})["table"]).size == (3 * 16, classes.STYLES * 16)
     # Labels are those of the chosen model.
     last = answers["classes.samples"]({"model": animals.name, "label": 9})

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from genmodels.errors import UserError
-from genmodels.ui import classes, map, real_or_fake, samples, training
+from genmodels.ui import classes, map, models, real_or_fake, samples, training
 from genmodels.ui.models import (
     AUTOENCODER,
     BUILT_IN,
@@ -292,3 +292,49 @@ def test_sources_are_what_training_json_says(tmp_path):
     assert model.sources["command"] == "accelerate launch train/dcgan.py\naccelerate launch train/dcgan.py --seed 1"
     (tmp_path / "training.json").write_text('{"command": 3, "papers": {"a": 1}}')
     assert model.sources == {"command": "", "papers": {}}
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("model_index.json", "[" * 10_000),
+        ("model_index.json", '{"a":' * 10_000),
+        ("model_index.json", "[1, 2]"),
+        ("model_index.json", "7"),
+        ("model_index.json", ""),
+        ("generator/config.json", "[" * 10_000),
+        ("generator/config.json", "[]"),
+        ("generator/config.json", '{"class_names": 7}'),
+        ("generator/config.json", '{"sample_size": 1e999}'),
+        ("generator/config.json", '{"num_classes": "many"}'),
+    ],
+)
+def test_a_broken_model_is_shown_as_such_and_the_page_lives(usual_models, tmp_path, file, text):
+    shutil.copytree(usual_models / "dcgan", tmp_path / "torn")
+    shutil.copytree(usual_models / "dcgan", tmp_path / "whole")
+    (tmp_path / "torn" / file).write_text(text)
+    for folder in (tmp_path, tmp_path / "torn"):
+        store = ModelStore(str(folder), tabs=("samples",))
+        torn = next(model for model in store.gallery if model.title == "torn")
+        assert "'torn' is broken" in torn.reason
+        page = samples.build(store).props["page"]
+        assert "is broken" in page
+        assert str(tmp_path) not in page
+
+
+@pytest.mark.parametrize("file", ["training.json", "evaluation.json"])
+@pytest.mark.parametrize(
+    "text", ["[" * 10_000, "[]", '{"metrics": 7, "papers": 7, "film_steps": 7}', '{"steps": 1e999}']
+)
+def test_odd_facts_beside_a_model_do_no_harm(usual_models, tmp_path, file, text):
+    shutil.copytree(usual_models / "dcgan", tmp_path / "dcgan")
+    (tmp_path / "dcgan" / file).write_text(text)
+    store = ModelStore(str(tmp_path), tabs=("samples",))
+    assert store.gallery[0].reason is None
+    assert str(tmp_path) not in samples.build(store).props["page"]
+
+
+def test_a_file_that_is_too_long_is_not_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(models, "MAX_BESIDE", 10)
+    (tmp_path / "a.json").write_text('{"a": "0123456789"}')
+    assert models.read_json(tmp_path / "a.json") == {}
