@@ -212,8 +212,8 @@ class FrontDoor:
         """Raise RefusedError unless this request is one that the page and its API need, from where they may be called."""
         headers, root = Headers(scope=scope), urlsplit(self.demo.root_path or "").path.rstrip("/")
         # A proxy may leave the prefix in.
-        if root and scope["path"].startswith(f"{root}/"):
-            scope["path"] = scope["path"].removeprefix(root)
+        if root and f"{scope['path']}/".startswith(f"{root}/"):
+            scope["path"] = scope["path"].removeprefix(root) or "/"
             scope["raw_path"] = scope["path"].encode()
         path, method = scope["path"], scope["method"]
         host = headers.get("host", "")
