@@ -120,9 +120,11 @@ def save_checkpoint(folder: Path, state: dict) -> None:
     try:
         write_folder_atomically(folder, write)
     except (OSError, SafetensorError) as error:
+        kept = complete_checkpoints(folder.parent)
         raise UserError(
-            f"{folder} could not be saved ({str(error).splitlines()[0]}). Checkpoints written before are intact: make room, then "
-            "go on with --resume_from_checkpoint latest."
+            f"{folder} could not be saved ({str(error).splitlines()[0]}). "
+            + ("Checkpoints written before are intact: make room" if kept else "There is no other yet: make room")
+            + (", then go on with --resume_from_checkpoint latest." if kept else ", then start again.")
         ) from error
 
 
