@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import os
 import signal
 import sys
@@ -21,6 +22,7 @@ from ..images import (
     UnreadableImageError,
     has_colour,
     make_square,
+    numbers_of,
     open_image,
     read_image,
     reading,
@@ -32,10 +34,14 @@ from .columns import first_line
 if TYPE_CHECKING:
     from .sources import Folder, Table
 
+logger = logging.getLogger(__name__)
+
 # Rows that a worker hands over at once: passing them singly costs more than decoding them.
 CHUNK = 256
 # Of how many images are looked at before training for colour and for what is white.
 LOOKED_AT = 256
+# Which share of white the brightest number must have, or it is said: 12 bits in 16 have a sixteenth.
+DARK = 1 / 8
 # Of large images fewer are read at once, and fewer wait to be shuffled: so many bytes at most.
 READ_BYTES, BUFFER_BYTES = 2**22, 2**29
 # Images uint8 (n, C, H, W), labels int64 (n,) and attributes bool (n, A).
@@ -135,20 +141,28 @@ class RowStream(IterableDataset):
             raise UserError(f"There are no images{' that can be read' if self.skip else ''} in {described}.")
         while self.step < CHUNK and 2 * self.step * len(data) <= READ_BYTES:
             self.step *= 2
-        colour, self.white = has_colour(first, self.background), white_of(first, name)
+        colour, self.white, brightest = has_colour(first, self.background), white_of(first, name), 0.0
         if self.white or not (colour or num_channels):
             for value, _, _ in self.head(LOOKED_AT, epoch=None):
                 try:
                     data, name = self.source.read(value)
                     image = open_image(data, name)
                     with reading(name):
-                        self.white = max(self.white or 0, white_of(image, name) or 0) or None
+                        if white := white_of(image, name):
+                            self.white = max(self.white or 0, white)
+                            brightest = max(brightest, float(numbers_of(image).max()))
                 # It is answered in its turn.
                 except UnreadableImageError:
                     continue
                 colour = colour or has_colour(image, self.background)
                 if colour and not self.white:
                     break
+        if self.white and brightest < DARK * self.white and self.rank == 0:
+            logger.warning(
+                "The images are dark: their numbers go up to %s, where %s is white. Scale them, if that is not meant.",
+                f"{brightest:,.4g}" if brightest < 10 else f"{brightest:,.0f}",
+                f"{self.white:,}",
+            )
         self.num_channels = num_channels or (3 if colour else 1)
         return first
 

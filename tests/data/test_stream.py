@@ -478,6 +478,15 @@ def test_dark_images_stay_darker_than_bright_ones(tmp_path):
     assert numbers(load_images(folder, num_workers=0).once()) == [1, 117, 233]
 
 
+@pytest.mark.parametrize(("level", "said"), [(4095, True), (60_000, False)])
+def test_dark_numbers_are_said(tmp_path, caplog, level, said):
+    image = Image.fromarray(np.full((16, 16), level, np.uint16))
+    stream = load_images(write_mixed(tmp_path, {"a.png": encoded(image)}), num_workers=0)
+    assert numbers(stream.once()) == [round(level / 257)]
+    words = "The images are dark: their numbers go up to 4,095, where 65,535 is white."
+    assert any(words in record.getMessage() for record in caplog.records) == said
+
+
 @pytest.fixture
 def damaged(tmp_path):
     """100 numbered images in parquet, of which 7, 50 and 51 are damaged."""
