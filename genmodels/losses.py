@@ -243,9 +243,9 @@ def augment(images: torch.Tensor, kinds: Iterable[str] = AUGMENTATIONS) -> torch
     the generator's step too, what is drawn looks like the unchanged images; the discriminator finds it harder to know a few
     thousand real ones by heart.
 
-    "color" adds U(-1/2, 1/2) to the brightness, and multiplies the saturation by U(0, 2) and the contrast by U(1/2, 3/2).
-    "translation" moves by up to an eighth of the side along each axis, and fills up with 0, a middle grey; "cutout" covers a
-    square of half the side around any pixel with that.
+    "color" adds U(-1/2, 1/2) to the brightness, and multiplies the saturation by U(0, 2) and the contrast by U(1/2, 3/2); a
+    fourth channel, opacity, stays. "translation" moves by up to an eighth of the side along each axis, and fills up with 0, a
+    middle grey; "cutout" covers a square of half the side around any pixel with that.
 
     Args:
         images: `pixel_values`, (N, C, H, H).
@@ -271,6 +271,8 @@ def translate(images: torch.Tensor, pixels: int, fill: float = 0.0) -> torch.Ten
 
 
 def _recolored(images: torch.Tensor) -> torch.Tensor:
+    if images.shape[1] == 4:
+        return torch.cat([_recolored(images[:, :3]), images[:, 3:]], dim=1)
     brightness, saturation, contrast = torch.rand(3, len(images), 1, 1, 1, device=images.device)
     images = images + brightness - 0.5
     grey = images.mean(1, keepdim=True)

@@ -91,6 +91,9 @@ def main() -> None:
     require_write_access(args)
     run = TrainingRun(args, on_checkpoint=checkpoint_uploads(args))
 
+    if run.data.num_channels == 4:
+        # Its number of channels would not tell it from grey patches of two by two pixels.
+        raise UserError("A diffusion model draws no opacity: leave out --num_channels 4.")
     unet = make_unet(args, run.data.sample_size, run.data.num_channels)
     optimizer = torch.optim.Adam(unet.parameters(), lr=args.learning_rate, fused=True)
     scheduler = DDIMScheduler(

@@ -286,7 +286,7 @@ class RowStream(IterableDataset):
         yield from waiting
 
     def _decode(self, value: dict | bytes | None) -> np.ndarray:
-        """(C, sample_size, sample_size) uint8."""
+        """(C, sample_size, sample_size) uint8; with four channels, colours premultiplied by their opacity."""
         data, name = self.source.read(value)
         size = self.sample_size
         image = read_image(data, name, near=size if self.resize else None)
@@ -297,7 +297,8 @@ class RowStream(IterableDataset):
                     f"The images differ in size ({size}x{size} and {image.width}x{image.height}): give one with `sample_size`."
                 )
             image = make_square(image, size, self.fit, self.background)
-        array = np.asarray(image)
+        # In Pillow the mode of premultiplied colours: what is hidden under a transparent pixel counts for nothing.
+        array = np.asarray(image.convert("RGBa") if image.mode == "RGBA" else image)
         return array[None] if array.ndim == 2 else array.transpose(2, 0, 1)
 
 

@@ -36,7 +36,7 @@ class Classifier(StrictLoadingMixin, ModelMixin, ConfigMixin):
 
     Args:
         sample_size: side of the images in pixels, 16 to 128.
-        num_channels: 1 or 3.
+        num_channels: 1, 3 or 4.
         num_classes: how many classes there are, at least 2; None for a classifier of attributes.
         class_names: their names in order.
         base_channels: width of the first layer; the features are 8 times as many.

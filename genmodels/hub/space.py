@@ -165,7 +165,8 @@ def build_space(name: str, out: Path, models: str | None = None, zero_gpu: bool 
         built_in += [name for shape, name in zoo.EVALUATORS.items() if shape in shapes]
     if REPLAY_TAB in tabs:
         built_in.append("replays")
-    samples = sorted({REAL_SAMPLES[shown[kind].num_channels] for kind in kinds_of(tabs, KINDS_COMPARED)})
+    compared = {REAL_SAMPLES.get(shown[kind].num_channels) for kind in kinds_of(tabs, KINDS_COMPARED)}
+    samples = sorted(compared - {None})
     hub_ids = [model.name for model in from_hub]
 
     files = {f"{PACKAGE.name}/{name}": path for name, path in package_files(built_in, samples).items()}

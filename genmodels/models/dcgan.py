@@ -208,7 +208,7 @@ class DCGANGenerator(StrictLoadingMixin, ModelMixin, ConfigMixin):
 
     Args:
         sample_size: side of the images in pixels, 16 to 128; inside, the next power of two is drawn and cropped.
-        num_channels: 1 or 3.
+        num_channels: 1 (grey), 3 (colour) or 4: colours premultiplied by their opacity, and that.
         latent_dim: length of a latent.
         base_channels: channels in front of the last layer; each layer towards 4x4 has twice as many, at most 8 times.
         kernel_size: of the transposed convolutions of stride 2: 2, 4 or 6.

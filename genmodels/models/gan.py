@@ -47,7 +47,7 @@ class VanillaGANGenerator(StrictLoadingMixin, ModelMixin, ConfigMixin):
 
     Args:
         sample_size: side of the images in pixels, 16 to 128.
-        num_channels: 1 or 3.
+        num_channels: 1 (grey), 3 (colour) or 4: colours premultiplied by their opacity, and that.
         latent_dim: length of a latent.
         hidden_dims: width of each hidden layer, from the latent to the image.
         negative_slope: of LeakyReLU; 0 makes it the paper's ReLU.

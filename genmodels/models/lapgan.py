@@ -236,7 +236,7 @@ class LAPGANGenerator(StrictLoadingMixin, ModelMixin, ConfigMixin):
 
     Args:
         sample_size: side of the images in pixels, 16 to 128, divisible by 2^(num_levels - 1).
-        num_channels: 1 or 3.
+        num_channels: 1 (grey), 3 (colour) or 4: colours premultiplied by their opacity, and that.
         num_levels: of the pyramid, at least 2; the coarsest images must have at least 4x4 pixels.
         latent_dim: length of a latent, all levels together; at least `num_levels`.
         base_channels: channels at half the finest size; twice as many at each further halving, at most 8 times.

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from torch.nn.utils import parametrize
 
 MIN_SIZE, MAX_SIZE = 16, 128
-LEGAL_CHANNELS = (1, 3)
+LEGAL_CHANNELS = (1, 3, 4)
 WEIGHTS = "diffusion_pytorch_model"
 # Bytes; at multiples of it torch allocates.
 ALIGNMENT = 64
@@ -188,12 +188,12 @@ def check_image_shape(sample_size: int, num_channels: int) -> int:
     """The internal size, a power of two, for images of `sample_size` pixels.
 
     Raises:
-        ValueError: the size is not an integer from 16 to 128, or there are neither 1 nor 3 channels.
+        ValueError: the size is not an integer from 16 to 128, or there are not 1, 3 or 4 channels.
     """
     if isinstance(sample_size, bool) or not isinstance(sample_size, int) or not MIN_SIZE <= sample_size <= MAX_SIZE:
         raise ValueError(f"sample_size must be an integer from {MIN_SIZE} to {MAX_SIZE}, got {sample_size!r}.")
     if num_channels not in LEGAL_CHANNELS:
-        raise ValueError(f"num_channels must be 1 (grey) or 3 (colour), got {num_channels!r}.")
+        raise ValueError(f"num_channels must be 1 (grey), 3 (colour) or 4 (colour and opacity), got {num_channels!r}.")
     return 1 << (sample_size - 1).bit_length()
 
 
@@ -205,7 +205,7 @@ def check_positive(**values: int) -> None:
 
 
 def pad_to(images: torch.Tensor, size: int) -> torch.Tensor:
-    """Centre (N, C, s, s) images on a black (-1) canvas of `size` pixels."""
+    """Centre (N, C, s, s) images on a black (-1) canvas of `size` pixels, which with four channels is transparent."""
     missing = size - images.shape[-1]
     if not missing:
         return images
@@ -238,6 +238,16 @@ def spend_headroom(images: torch.Tensor, headroom: float) -> torch.Tensor:
     the discriminator sees what will be seen.
     """
     return clamp_through(images.float() / (1 - headroom)) if headroom else images
+
+
+def on_white(pixel_values: torch.Tensor) -> torch.Tensor:
+    """Images of four channels laid on white, (N, 4, H, W) to (N, 3, H, W); others as they are.
+
+    Colours are premultiplied by their opacity: c + 1 - a, each from 0 to 1.
+    """
+    if pixel_values.shape[1] != 4:
+        return pixel_values
+    return (pixel_values[:, :3] - pixel_values[:, 3:] + 1).clamp(-1, 1)
 
 
 def check_images(images: torch.Tensor, sample_size: int, num_channels: int) -> None:

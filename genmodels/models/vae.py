@@ -81,7 +81,7 @@ class VAEEncoder(StrictLoadingMixin, ModelMixin, ConfigMixin):
 
     Args:
         sample_size: side of the images in pixels, 16 to 128; inside they lie on a canvas of the next power of two.
-        num_channels: 1 or 3.
+        num_channels: 1 (grey), 3 (colour) or 4: colours premultiplied by their opacity, and that.
         latent_dim: length of a latent, any positive integer.
         base_channels: channels after the first convolution; each further one has twice as many, at most 8 times.
         hidden_dim: width of the dense layers between the convolutions and the latent.

@@ -36,7 +36,8 @@ class GenerationOutput(BaseOutput):
 
     Attributes:
         images: a list of PIL images ("pil"), `pixel_values` (N, C, H, W) float32 in [-1, 1] ("pt"), or an array
-            (N, H, W, C) float32 in [0, 1] ("np").
+            (N, H, W, C) float32 in [0, 1] ("np"). Of images with opacity (C = 4) the colours of `pixel_values` are premultiplied
+            by it, so that what lies under a transparent pixel counts for nothing; in the other two they are not.
         latents: (N, latent_dim) float32, what the images were drawn from.
         class_labels: (N,) int64 or (N, num_classes) float32 weights; None for models without classes.
     """
@@ -206,8 +207,12 @@ def to_uint8(pixel_values: torch.Tensor) -> np.ndarray:
 
 
 def to_pil(pixel_values: torch.Tensor) -> list[Image.Image]:
-    """`pixel_values` (N, C, H, W) in [-1, 1] to PIL images, mode L or RGB."""
-    return [Image.fromarray(a[..., 0] if a.shape[-1] == 1 else a) for a in to_uint8(pixel_values)]
+    """`pixel_values` (N, C, H, W) in [-1, 1] to PIL images, mode L, RGB or RGBA."""
+    arrays = to_uint8(pixel_values)
+    if arrays.shape[-1] == 4:
+        # Pillow's name for premultiplied colours.
+        return [Image.frombytes("RGBa", a.shape[1::-1], a.tobytes()).convert("RGBA") for a in arrays]
+    return [Image.fromarray(a[..., 0] if a.shape[-1] == 1 else a) for a in arrays]
 
 
 def to_output(pixel_values: torch.Tensor, output_type: str) -> list[Image.Image] | torch.Tensor | np.ndarray:
@@ -216,13 +221,24 @@ def to_output(pixel_values: torch.Tensor, output_type: str) -> list[Image.Image]
     if output_type == "pil":
         return to_pil(pixel_values)
     pixel_values = pixel_values.detach().float().cpu()
-    return pixel_values if output_type == "pt" else ((pixel_values + 1) / 2).permute(0, 2, 3, 1).numpy()
+    if output_type == "pt":
+        return pixel_values
+    array = ((pixel_values + 1) / 2).permute(0, 2, 3, 1).numpy()
+    if array.shape[-1] == 4:
+        opacity = array[..., 3:]
+        array = np.concatenate([np.clip(array[..., :3] / np.maximum(opacity, 1 / 255), 0, 1), opacity], axis=-1)
+    return array
 
 
 def check_output_type(output_type: str) -> None:
     """Raise ValueError unless `output_type` is "pil", "pt" or "np"."""
     if output_type not in OUTPUT_TYPES:
         raise ValueError(f"output_type must be one of {', '.join(OUTPUT_TYPES)}, got {output_type!r}.")
+
+
+def premultiplied(image: Image.Image) -> Image.Image:
+    """An image with its colours premultiplied by their opacity, if it has any; Pillow calls that mode RGBa."""
+    return image.convert("RGBa") if image.mode == "RGBA" else image
 
 
 def to_pixel_values(images: Images, sample_size: int, num_channels: int) -> torch.Tensor:
@@ -246,6 +262,8 @@ def to_pixel_values(images: Images, sample_size: int, num_channels: int) -> torc
         if images.ndim != 4:
             raise ValueError(f"Got an array of shape {images.shape}; {form}.")
         scaled = images.astype(np.float32) / 255 if images.dtype == np.uint8 else images.astype(np.float32)
+        if scaled.shape[-1] == 4:
+            scaled = np.concatenate([scaled[..., :3] * scaled[..., 3:], scaled[..., 3:]], axis=-1)
         pixel_values = torch.from_numpy(scaled).permute(0, 3, 1, 2)
         low, high = 0.0, 1.0
     elif isinstance(images, Sequence) and images and all(isinstance(image, Image.Image) for image in images):
@@ -256,7 +274,7 @@ def to_pixel_values(images: Images, sample_size: int, num_channels: int) -> torc
                     f"Expected images of {sample_size}x{sample_size} pixels, got {image.width}x{image.height}: resize them, "
                     f"for example with image.resize(({sample_size}, {sample_size}))."
                 )
-        arrays = np.stack([np.asarray(to_8_bits(image, num_channels)) for image in images])
+        arrays = np.stack([np.asarray(premultiplied(to_8_bits(image, num_channels))) for image in images])
         return (
             torch.from_numpy(arrays).reshape(-1, sample_size, sample_size, num_channels).permute(0, 3, 1, 2).float()
             / 127.5

@@ -268,6 +268,13 @@ def add_common_arguments(
     data.add_argument(
         "--resolution", type=int, help="side of the images in pixels, 16 to 128 (default: their own, if square)"
     )
+    data.add_argument(
+        "--num_channels",
+        type=int,
+        choices=(1, 3, 4),
+        help="1: grey, 3: colour, 4: colour and opacity, for pictures with transparent parts (default: 1 or 3, as the first "
+        "image has)",
+    )
     data.add_argument("--fit", choices=("crop", "pad", "stretch"), default="crop", help="how images become square")
     data.add_argument(
         "--num_channels",

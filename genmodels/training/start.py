@@ -14,9 +14,9 @@ from ..pipelines import load_pipeline
 from ..pipelines.source import find_pipeline, read_json
 from ..privacy import public_name
 
-# Of a network's config, what may differ between a model and one that starts from it: the names of as many classes, and what
-# is only for training.
-MAY_DIFFER = {"class_names", "dropout"}
+# Of a network's config, what may differ between a model and one that starts from it: the names of as many classes, what is
+# only for training, and how far the same tanh reaches.
+MAY_DIFFER = {"class_names", "dropout", "headroom"}
 # What one needs to repeat the training of the model that was started from.
 REPEATED = ("command", "seed", "steps", "batch_size", "images_seen", "commit", "version", "selected", "started_from")
 

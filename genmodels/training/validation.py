@@ -13,6 +13,7 @@ from ..evaluation.classifier import Classifier
 from ..evaluation.evaluate import generate
 from ..evaluation.evaluators import features_of
 from ..evaluation.metrics import coverage_of, frechet_distance
+from ..models.modeling import on_white
 
 NUM_IMAGES = 2048
 # With fewer there are no neighbours to tell recall by.
@@ -37,8 +38,8 @@ def evaluator_for(num_channels: int, device: torch.device) -> Classifier:
 
 
 def to_evaluator(images: torch.Tensor, evaluator: Classifier) -> torch.Tensor:
-    """`pixel_values` (N, C, H, W) on the evaluator's device, at its size."""
-    images, size = images.to(evaluator.device), evaluator.config.sample_size
+    """`pixel_values` (N, C, H, W) on the evaluator's device, at its size; what is transparent lies on white."""
+    images, size = on_white(images).to(evaluator.device), evaluator.config.sample_size
     if images.shape[-1] == size:
         return images
     return F.interpolate(images, (size, size), mode="bilinear", antialias=True).clamp(-1, 1)

@@ -18,7 +18,7 @@ from .front_door import queued
 from .gallery import truncates
 from .inputs import MAX_SEED, answered, read_image
 from .models import AUTOENCODER, CLASSES, FACES, MAP, SAMPLES, Model, ModelStore
-from .pictures import sheet, to_bytes
+from .pictures import opaque, sheet, to_bytes
 from .plane import MAX_LIMIT, pictures
 
 MAX_IMAGES, MAX_STEPS, MAX_NEIGHBOURS, MAX_STRENGTH = 64, 32, 16, 4.0
@@ -266,7 +266,7 @@ def add_api(store: ModelStore, tabs: Sequence[str] = models.TABS) -> None:
             pipe = store.pipe(chosen)
             seen = read_image(image, chosen.sample_size, chosen.num_channels)[None]
             back = to_bytes(pipe.reconstruct(seen, output_type="np").images)
-            return picture(np.concatenate([seen, back]), 2)
+            return picture(np.concatenate([opaque(seen), back]), 2)
 
         return answered(run)
 

@@ -218,7 +218,7 @@ def build(store: ModelStore) -> gr.HTML:
     page = {
         "reason": model.reason,
         "size": model.sample_size,
-        "channels": model.num_channels,
+        "channels": min(model.num_channels, 3),
         "draws": model.num_channels == 1,
         "resampled": DRAWS,
         "film": films.film_of(model),

@@ -135,7 +135,7 @@ class Model:
 
     @property
     def num_channels(self) -> int:
-        """1 or 3."""
+        """1, 3 or 4; those of 4, with opacity, are shown on white."""
         if "in_channels" in self.config:
             return 3 if int(self.config["in_channels"]) % 3 == 0 else 1
         return int(self.config.get("num_channels", 3 if self.kind == SAMPLES else 1))
@@ -514,7 +514,7 @@ def read_model(folder: Path, name: str) -> Model | None:
         elif kind == MAP and "attributes" in networks and config.get("num_channels") == 3:
             kind = FACES
         model = Model(kind, name, class_name, config, folder=folder)
-        if model.num_channels not in REAL_SAMPLES:
+        if model.num_channels not in (1, 3, 4):
             raise ValueError(f"{model.num_channels} channels are not possible")
         if not 1 <= model.sample_size <= MAX_SIDE:
             raise ValueError(f"{model.sample_size} pixels are not possible")

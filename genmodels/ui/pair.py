@@ -77,7 +77,7 @@ def first_page(store: ModelStore) -> dict:
         page[kind] = {
             "name": model.title,
             "size": model.sample_size,
-            "channels": model.num_channels,
+            "channels": min(model.num_channels, 3),
             "atlas": sheet_uri(atlas, steps),
             "points": points,
             "in_holes": in_holes(points),

@@ -14,9 +14,18 @@ FRAMES, FRAMES_PER_STEP = 25, 3
 STRIP = (FRAMES - 1) // FRAMES_PER_STEP + 1
 
 
+def opaque(images: np.ndarray) -> np.ndarray:
+    """(N, H, W, C) images, those with opacity (C = 4) laid on white, (N, H, W, 3); floats in [0, 1] or uint8."""
+    if images.shape[-1] != 4:
+        return images
+    white = 255 if images.dtype == np.uint8 else 1
+    share = images[..., 3:].astype(np.float32) / white
+    return (images[..., :3] * share + white * (1 - share)).astype(images.dtype)
+
+
 def to_bytes(images: np.ndarray) -> np.ndarray:
-    """(N, H, W, C) floats in [0, 1], as pipelines return them for "np", to uint8."""
-    return (images * 255).round().clip(0, 255).astype(np.uint8)
+    """(N, H, W, C) floats in [0, 1], as pipelines return them for "np", to uint8; what is transparent lies on white."""
+    return (opaque(images) * 255).round().clip(0, 255).astype(np.uint8)
 
 
 def sheet(images: np.ndarray, columns: int) -> np.ndarray:
