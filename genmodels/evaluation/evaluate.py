@@ -30,6 +30,7 @@ from .by_kind import (
     vae_metrics,
     within_class_recall_metrics,
 )
+from .c2st import two_sample_metrics
 from .checkerboard import checkerboard_energy
 from .evaluators import (
     BATCH,
@@ -72,6 +73,7 @@ def evaluate(
     inception: bool = False,
     fit: str = "crop",
     background: str = "black",
+    c2st: bool = True,
 ) -> Evaluation:
     """Measure a pipeline.
 
@@ -91,6 +93,7 @@ def evaluate(
             those of its pipeline.
         inception: whether to measure the standard FID too, on features of Inception; see `load_inception`.
         fit, background: how its training images became square, and what transparent parts showed; see `load_images`.
+        c2st: whether to train fresh networks that try to tell the images from real ones; see `two_sample_metrics`.
 
     Raises:
         UserError: no evaluator, no such data, fewer than 4 images, images of another shape or other classes than the
@@ -169,6 +172,8 @@ def evaluate(
             "higher",
         ),
     ]
+    if c2st:
+        metrics += two_sample_metrics(reference, train, fakes, seed)
     if inception_network:
         real = inception_features(inception_network, reference)
         metrics.append(

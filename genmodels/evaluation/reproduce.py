@@ -77,6 +77,7 @@ def measure_again(
         num_inference_steps=stated.get("num_inference_steps"),
         inception=any(row["metric"] == "inception_fid" for row in stated["metrics"]),
         **preparation,
+        c2st=any(row["metric"] == "c2st" for row in stated["metrics"]),
     )
 
 
