@@ -50,6 +50,8 @@ PRESETS = {
         "learning_rate": 2e-4,
         "adam_beta1": 0.5,
         "adam_beta2": 0.999,
+        "random_flip": False,
+        "diffaugment": ["none"],
         "headroom": 0.0,
     },
 }

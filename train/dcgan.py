@@ -57,6 +57,7 @@ PRESETS = {
         "adam_beta2": 0.999,
         "lr_scheduler": "constant",
         "random_flip": False,
+        "diffaugment": ["none"],
         "headroom": 0.0,
     },
 }
@@ -88,7 +89,7 @@ def parse_args() -> argparse.Namespace:
     add_adam_arguments(loss, learning_rate=1e-3, beta1=0.0, beta2=0.99)
     add_stabiliser_arguments(parser)
     add_common_arguments(parser, output_dir="runs/dcgan", dataset_name=CIFAR10, classes="frogs of CIFAR-10, else all")
-    parser.set_defaults(r1=0.5, r2=0.5, lr_scheduler="trapezoid", random_flip=None)
+    parser.set_defaults(r1=0.5, r2=0.5, lr_scheduler="trapezoid")
     if parser.parse_known_args()[0].without == "tanh":
         # Without it there is nothing to leave room in.
         parser.set_defaults(headroom=0.0)

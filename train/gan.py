@@ -32,6 +32,8 @@ PRESETS = {
         "generator_dims": [1200, 1200],
         "generator_slope": 0.0,
         "generator_norm": "none",
+        "random_flip": False,
+        "diffaugment": ["none"],
         "headroom": 0.0,
         "discriminator_dims": [240],
         "dropout": 0.5,

@@ -62,7 +62,7 @@ def parse_args() -> argparse.Namespace:
     add_adam_arguments(loss, learning_rate=1e-3, beta1=0.0, beta2=0.99)
     add_stabiliser_arguments(parser, OF_PARTS)
     add_common_arguments(parser, output_dir="runs/lapgan", dataset_name=CIFAR10, classes="frogs of CIFAR-10, else all")
-    parser.set_defaults(r1=0.5, r2=0.5, lr_scheduler="trapezoid", random_flip=None)
+    parser.set_defaults(r1=0.5, r2=0.5, lr_scheduler="trapezoid")
     args = parse_arguments(parser)
     choose_frogs(args)
     return args

@@ -8,7 +8,9 @@ import os
 import signal
 import sys
 import threading
+import zlib
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -80,6 +82,17 @@ def _end_with_parent(parent: int) -> None:
     os._exit(0)
 
 
+def is_held_out(value: dict | bytes | None, share: float) -> bool:
+    """Whether an undecoded image is among those held out: by a hash of what it is, so in any order and in every process the
+    same, and copies of an image together."""
+    if not share:
+        return False
+    data = (value.get("bytes") or value.get("path") or "") if isinstance(value, dict) else value
+    # Of a file, its name and folder: where that lies is another matter on each machine.
+    key = data if isinstance(data, bytes) else "/".join(Path(str(data)).parts[-2:]).encode()
+    return zlib.crc32(key) % 10_000 < 10_000 * share
+
+
 class RowStream(IterableDataset):
     """Rows of a source, sharded, filtered, shuffled, shared among processes, decoded.
 
@@ -104,6 +117,8 @@ class RowStream(IterableDataset):
     epoch: int | None = 0
     # Rows that are read at once.
     step = 1
+    # Share of the images that no epoch has: for looking at them beside those that are learned from.
+    held_out: float = 0.0
 
     def __init__(
         self,
@@ -166,16 +181,28 @@ class RowStream(IterableDataset):
         self.num_channels = num_channels or (3 if colour else 1)
         return first
 
-    def head(self, n: int, epoch: int | None) -> Iterator[tuple]:
-        """The first undecoded rows of an epoch's order, as it is without workers."""
+    def head(self, n: int, epoch: int | None, held_out: bool = False) -> Iterator[tuple]:
+        """The first undecoded rows of an epoch's order, as it is without workers, or of those that are held out."""
         try:
-            yield from itertools.islice(self._undecoded(epoch, worker=0, num_workers=1), n)
+            yield from itertools.islice(self._undecoded(epoch, 0, 1, held_out), n)
         except (OSError, HfHubHTTPError) as error:
             raise UserError(f"The dataset cannot be read: {first_line(error)}") from error
 
-    def decoded_head(self, n: int, epoch: int | None) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        """The first n images that can be read in an epoch's order, as it is without workers; as in `decode`, in parts."""
-        rows = self.head(sys.maxsize, epoch)
+    def count(self, limit: int, max_bytes: int) -> int | None:
+        """How many rows there are, those held out left out; None from so many rows or bytes on."""
+        count = read = 0
+        for row in self.head(limit, epoch=None):
+            count, read = count + 1, read + size_of(row[0])
+            if count >= limit or read > max_bytes:
+                return None
+        return count
+
+    def decoded_head(
+        self, n: int, epoch: int | None, held_out: bool = False
+    ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """The first n images that can be read in an epoch's order, as it is without workers, or of those that are held out; as
+        in `decode`, in parts."""
+        rows = self.head(sys.maxsize, epoch, held_out)
         while n > 0 and (part := list(itertools.islice(rows, min(n, self.step)))):
             decoded = self.decode(part)
             n -= len(decoded[0])
@@ -244,7 +271,7 @@ class RowStream(IterableDataset):
                 pass
         return row
 
-    def _undecoded(self, epoch: int | None, worker: int, num_workers: int) -> Iterator[tuple]:
+    def _undecoded(self, epoch: int | None, worker: int, num_workers: int, held_out: bool = False) -> Iterator[tuple]:
         """A worker's rows, as image, label and attributes, in the order of an epoch; in the dataset's if that is None.
 
         Shuffled here: `datasets` shuffles with threads, after which it sleeps five seconds when a parquet stream ends.
@@ -260,6 +287,7 @@ class RowStream(IterableDataset):
             read = 0
             for batch in itertools.chain(self.source.batches(int(shard), self.step), [None]):
                 rows = [row for row in zip(*batch, strict=True) if row[1] is not None] if batch else []
+                rows = [row for row in rows if is_held_out(row[0], self.held_out) == held_out]
                 if not shuffled:
                     yield from rows
                     continue

@@ -26,6 +26,8 @@ logger = logging.getLogger(__name__)
 
 # Of decoded images that are kept to compare with.
 SAMPLE_BYTES = 2**28
+# Images are counted by reading them, where nobody says how many there are, up to so many bytes.
+COUNTED_BYTES = 10**9
 
 
 def load_images(
@@ -138,6 +140,7 @@ class ImageStream:
         resized: whether the first image is of another size in the dataset.
         skipped: what was said of images that cannot be read, and how many times in an epoch.
         batch_size: images in a batch.
+        random_flip: whether images are mirrored at random.
     """
 
     def __init__(
@@ -156,7 +159,7 @@ class ImageStream:
         self.sample_size, self.num_channels = rows.sample_size, rows.num_channels
         self.fit, self.background, self.resized = rows.fit, background, rows.resized
         self.batch_size = batch_size
-        self._rows, self._random_flip, self._num_workers = rows, random_flip, num_workers
+        self._rows, self.random_flip, self._num_workers = rows, random_flip, num_workers
         self._cache_bytes = cache_gb * 1e9
         self._cache: Chunk | None = None
         self._seen: list[Chunk] = []
@@ -234,8 +237,9 @@ class ImageStream:
         for chunk in _regroup(self._chunks(epoch=None), self.batch_size):
             yield self._to_batch(*chunk)
 
-    def sample(self, n: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """The first n > 0 images of the first epoch's order: the same in every process, wherever the stream is.
+    def sample(self, n: int, held_out: bool = False) -> tuple[torch.Tensor, torch.Tensor]:
+        """The first n > 0 images of the first epoch's order, or of those held out: the same in every process, wherever the
+        stream is.
 
         Neither the stream's position nor any random state changes. What is in memory already is taken from there; else the
         images are decoded once more, with a progress bar if that takes more than three seconds.
@@ -251,21 +255,35 @@ class ImageStream:
         n = max(1, min(n, SAMPLE_BYTES // (rows.num_channels * rows.sample_size**2)))
         # A single process with a single worker has seen the images in this very order.
         parts = [self._cache] if self._cache is not None else self._seen
-        alone = rows.world_size == 1 and self._num_workers <= 1
+        alone = rows.world_size == 1 and self._num_workers <= 1 and not held_out
         if not alone or (self._cache is None and sum(len(part[0]) for part in parts) < n):
             parts = []
             with tqdm(total=n, desc="Decoding images", unit="image", delay=3, leave=False) as bar:
-                for part in rows.decoded_head(n, epoch=0):
+                for part in rows.decoded_head(n, 0, held_out):
                     parts.append(tuple(map(torch.from_numpy, part)))
                     bar.update(len(part[0]))
             self._note(rows.take_skipped(), Counter())
+        if not parts:
+            shape = (0, rows.num_channels, rows.sample_size, rows.sample_size)
+            return torch.empty(shape, dtype=torch.uint8), torch.empty(0, dtype=torch.long)
         images, labels = (torch.cat([part[i] for part in parts])[:n] for i in (0, 1))
         return images.clone(), labels.clone()
+
+    def hold_out(self, share: float) -> None:
+        """Leave about this share of the images out of every epoch, from the first batch on; `sample` has them."""
+        self._rows.held_out = share
+
+    def count(self, limit: int) -> int | None:
+        """How many images there are, those held out left out; None if there are `limit` or more, or more than a GB of them.
+
+        So many rows are read, and none is decoded.
+        """
+        return self._rows.count(limit, COUNTED_BYTES)
 
     def _to_batch(
         self, images: torch.Tensor, labels: torch.Tensor, attributes: torch.Tensor
     ) -> dict[str, torch.Tensor]:
-        if self._random_flip:
+        if self.random_flip:
             images = torch.where(torch.rand(len(images), 1, 1, 1) < 0.5, images.flip(-1), images)
         batch = {"pixel_values": images.float() / 127.5 - 1}
         if self.class_names:

@@ -211,12 +211,12 @@ def layer_papers(args: argparse.Namespace) -> list[str]:
 
 def choose_frogs(args: argparse.Namespace) -> None:
     """Of CIFAR-10 learn the frogs, unless --classes or --conditional ask for others; without --random_flip or
-    --no-random_flip its images are mirrored at random."""
+    --no-random_flip its images are mirrored at random, however many there are."""
     cifar10 = args.dataset_name == CIFAR10
     if cifar10 and args.classes is None and not getattr(args, "conditional", False):
         args.classes = ["frog"]
-    if args.random_flip is None:
-        args.random_flip = cifar10
+    if cifar10 and args.random_flip is None:
+        args.random_flip = True
 
 
 def add_adam_arguments(group: argparse._ArgumentGroup, *, learning_rate: float, beta1: float, beta2: float) -> None:
@@ -268,13 +268,6 @@ def add_common_arguments(
     data.add_argument(
         "--resolution", type=int, help="side of the images in pixels, 16 to 128 (default: their own, if square)"
     )
-    data.add_argument(
-        "--num_channels",
-        type=int,
-        choices=(1, 3, 4),
-        help="1: grey, 3: colour, 4: colour and opacity, for pictures with transparent parts (default: 1 or 3, as the first "
-        "image has)",
-    )
     data.add_argument("--fit", choices=("crop", "pad", "stretch"), default="crop", help="how images become square")
     data.add_argument(
         "--num_channels",
@@ -293,7 +286,11 @@ def add_common_arguments(
         action="store_true",
         help="leave out images that cannot be read, and say which (default: the first of them ends the run, with a checkpoint)",
     )
-    data.add_argument("--random_flip", action=argparse.BooleanOptionalAction, default=False, help="mirror at random")
+    data.add_argument(
+        "--random_flip",
+        action=argparse.BooleanOptionalAction,
+        help="mirror at random (default: where there are fewer than 10,000 images, unless their classes are letters or digits)",
+    )
     data.add_argument(
         "--shuffle_buffer",
         type=at_least(0),

@@ -54,8 +54,14 @@ def training_facts(
     }
 
 
-def plan_of(args: argparse.Namespace, accelerator: Accelerator, data: ImageStream, models: dict[str, nn.Module]) -> str:
-    """What a dry run prints: data, networks, device, and every setting."""
+def plan_of(
+    args: argparse.Namespace,
+    accelerator: Accelerator,
+    data: ImageStream,
+    models: dict[str, nn.Module],
+    epochs: str,
+) -> str:
+    """What a dry run prints: data, networks, device, how many epochs the steps are if that is known, and every setting."""
     named = [
         *data.class_names[:MAX_CLASSES],
         *([f"... ({data.num_classes:,})"] if data.num_classes > MAX_CLASSES else []),
@@ -71,7 +77,8 @@ def plan_of(args: argparse.Namespace, accelerator: Accelerator, data: ImageStrea
         ),
         "device": f"{describe_device(accelerator.device)}, {accelerator.num_processes} process(es), "
         f"mixed precision {accelerator.mixed_precision}",
-        "steps": f"{args.max_train_steps:,} of {data.batch_size * accelerator.num_processes} images{accumulated}",
+        "steps": f"{args.max_train_steps:,} of {data.batch_size * accelerator.num_processes} images{accumulated}"
+        + (f", {epochs}" if epochs else ""),
         "output": str(args.output_dir),
     }
     if few := describe_few(args, data, accelerator.num_processes):

@@ -30,6 +30,9 @@ COLLAPSED = 0.3
 COPY = 0.5
 # Share of fakes that are copies. Healthy: 0; a GAN that knows 16 digits by heart: 0.73.
 MEMORISED = 0.1
+# How far held-out real images lie on the way from training images to fakes, by the discriminator's scores: r_v of Karras et al.
+# 2020, https://arxiv.org/abs/2006.06676, section 3; 0 if it knows no image by heart, 1 if a new one is as fake to it as a fake.
+BY_HEART = 0.5
 # Share of (real, fake) pairs that the discriminator ranks right. Healthy runs end at 0.6 to 0.96, lost ones at 0.996 to 1.
 WINNING = 0.995
 # A class's share of the fakes over its share of the real images; 0.4 for the rarest one of the VAE with 2 latents.
@@ -47,6 +50,8 @@ ADVICE = {
     "labels ignored": "check that the labels belong to the images, or try a lower --learning_rate",
     "discriminator winning": "try a lower --learning_rate, or more images",
     "memorising": "train on more images, with --random_flip if they may be mirrored, or for fewer steps",
+    "learning by heart": "train on more images, with --diffaugment color translation cutout, and with --random_flip if they may "
+    "be mirrored, or for fewer steps",
 }
 SENTENCES = {
     "mode collapse": "Fakes{of} have been nearly identical since step {step:,} (their distance is {share} of real ones')",
@@ -54,6 +59,8 @@ SENTENCES = {
     "labels ignored": "Fakes have not been of the wanted classes since step {step:,} (the evaluator recognises {share})",
     "discriminator winning": "The discriminator has told fakes from real images since step {step:,} (now in {share} of pairs)",
     "memorising": "Fakes have been near copies of training images since step {step:,} (now {share} of them)",
+    "learning by heart": "The discriminator has been learning the pictures by heart since step {step:,} (its scores put new real "
+    "ones {share} of the way towards fakes)",
 }
 # What each figure is evidence of.
 WATCHED = {
@@ -62,6 +69,7 @@ WATCHED = {
     "class_accuracy": "labels ignored",
     "accuracy_d": "discriminator winning",
     "copies": "memorising",
+    "by_heart": "learning by heart",
 }
 # In place of a class: the images of all of them together.
 ALL = -1
@@ -88,7 +96,8 @@ class Monitor:
     Mode collapse: fakes nearly identical, in the mean distance of two of them, of each class if the model is conditional.
     Missing classes or, of a conditional model, labels ignored: as the evaluator sees it. Memorising: fakes far nearer to one
     training image than to any other; nearest neighbours as in Goodfellow et al. 2014, https://arxiv.org/abs/1406.2661, figure 2,
-    the ratio as in Gu et al. 2023, https://arxiv.org/abs/2310.02664. No random numbers are drawn.
+    the ratio as in Gu et al. 2023, https://arxiv.org/abs/2310.02664. Learning by heart: real images that are held out score like
+    fakes. No random numbers are drawn.
 
     Args:
         images: uint8 (n, C, H, W), training images. Copies of others go unseen.
@@ -124,7 +133,12 @@ class Monitor:
         self._counts: list[list[int]] = []
 
     def check(
-        self, step: int, fakes: torch.Tensor, labels: torch.Tensor, losses: dict[str, float]
+        self,
+        step: int,
+        fakes: torch.Tensor,
+        labels: torch.Tensor,
+        losses: dict[str, float],
+        scores: dict[str, torch.Tensor] | None = None,
     ) -> tuple[dict[str, float], list[Finding]]:
         """Look at a run.
 
@@ -133,6 +147,7 @@ class Monitor:
             fakes: `pixel_values` (n, C, H, W) of the averaged generator, about 256.
             labels: int64 (n,), their wanted classes; without effect if the model is unconditional.
             losses: means since the last check; of interest is "accuracy_d", see `losses.pair_accuracy`.
+            scores: the discriminator's (n,) of "train", training images, "held_out", other real ones, and "fake".
 
         Returns:
             Figures to log, and the findings that are new.
@@ -151,9 +166,21 @@ class Monitor:
                 holds["discriminator winning"] = {ALL: accuracy}
                 # A generator that learns nothing learns no labels: one finding is enough.
                 holds.pop("labels ignored", None)
+        if scores is not None:
+            train, held_out, fake = (float(scores[name].mean()) for name in ("train", "held_out", "fake"))
+            # Where fakes score like training images, there is nothing to compare with.
+            if train > fake:
+                by_heart = figures["by_heart"] = (train - held_out) / (train - fake)
+                if by_heart >= BY_HEART:
+                    holds["learning by heart"] = {ALL: by_heart}
         self._checks += 1
         self._figures = figures
         return dict(figures), self._speak(step, holds)
+
+    @property
+    def training(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Some training images, uint8 (n, C, H, W), and their labels (n,)."""
+        return self._images, self._labels[: len(self._images)]
 
     def verdict(self) -> str:
         """What there is to say about the whole run, in a few sentences; nothing if there was no check."""

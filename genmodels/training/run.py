@@ -47,6 +47,7 @@ from .optimization import (
 )
 from .output import OutputFolder
 from .processes import keep_threads, on_main_process, refuse_lost_processes
+from .small_data import choose_for, count_of, epochs_of
 from .start import Start, counted_on, start_from
 from .stopping import StopSignals
 from .trackers import report_image, start_trackers
@@ -57,6 +58,8 @@ from .validation import NUM_IMAGES as VALIDATION_IMAGES
 CHORES = 5
 # Real images that the monitor knows, and fakes it looks at.
 MONITOR_REALS, MONITOR_FAKES = 10_000, 256
+# Of fewer images the mean score says too little.
+FEWEST_HELD_OUT = 16
 
 
 class TrainingRun:
@@ -134,7 +137,6 @@ class TrainingRun:
         self.data: ImageStream = load_images(
             **self._data_options,
             batch_size=args.train_batch_size * args.gradient_accumulation_steps * batches_per_step,
-            random_flip=args.random_flip,
             max_samples=args.max_train_samples,
             shuffle_buffer=args.shuffle_buffer,
             seed=args.seed,
@@ -143,6 +145,8 @@ class TrainingRun:
             rank=self.accelerator.process_index,
             world_size=self.accelerator.num_processes,
         )
+        self._num_images = count_of(self.data)
+        chosen = choose_for(args, self.data, self._num_images)
         if args.num_train_epochs is not None:
             args.max_train_steps = steps_of(args.num_train_epochs, self.data, self.accelerator.num_processes)
         if self.data.summary and not args.dry_run:
@@ -150,6 +154,8 @@ class TrainingRun:
         if not 16 <= self.data.sample_size <= 128:
             size = self.data.sample_size
             raise UserError(f"The images are {size}x{size}: give --resolution from 16 to 128.")
+        if chosen:
+            self.accelerator.print(chosen)
         # Seconds of training before this process, and when it began.
         self._seconds_before, self._started = 0.0, time.monotonic()
         # Where the stream was as the step began.
@@ -205,8 +211,10 @@ class TrainingRun:
         if self._resumed:
             self._check_networks()
         if self.args.dry_run:
-            self.accelerator.print(plan_of(self.args, self.accelerator, self.data, models))
+            self.accelerator.print(plan_of(self.args, self.accelerator, self.data, models, self._epochs))
             raise SystemExit(0)
+        if self._epochs:
+            self.accelerator.print(f"{self.args.max_train_steps:,} steps are {self._epochs}.")
         for model in models.values():
             model.to(self.device, memory_format=torch.channels_last)
         self._averages = {name: Average(models[name], self.args.ema_decay) for name in averaged}
@@ -215,6 +223,7 @@ class TrainingRun:
         prepared = [self.accelerator.prepare_model(model, evaluation_mode=True) for model in models.values()]
         self._monitor: Monitor | None = None
         self._monitor_state: dict | None = None
+        self._held_out: tuple[torch.Tensor, torch.Tensor] | None = None
         self._validation: Validation | None = None
         self._too_few = False
         if self._resumed:
@@ -235,6 +244,10 @@ class TrainingRun:
     def step(self) -> int:
         """How many steps have been taken."""
         return self._step
+
+    @property
+    def _epochs(self) -> str:
+        return epochs_of(self.args, self.data.batch_size * self.accelerator.num_processes, self._num_images)
 
     @property
     def done(self) -> bool:
@@ -335,6 +348,12 @@ class TrainingRun:
                 self._stop.armed = True
                 yield batch
                 self._after_step()
+                if self._num_images is None and self.data.state_dict() == {"epoch": 1, "batch": 1}:
+                    # Now it is known, but for a rest that fills no batch.
+                    self._num_images = (self._step - 1) * self.data.batch_size * self.accelerator.num_processes
+                    self._bar.write(
+                        f"That was the first epoch: {self.args.max_train_steps:,} steps are {self._epochs}."
+                    )
                 if not self.done and self._must_stop():
                     self._save()
                     self.accelerator.end_training()
@@ -583,12 +602,30 @@ class TrainingRun:
         if self.accelerator.is_main_process:
             means = {name: float(total) / count for name, (total, count) in self._window.items()}
             fakes, labels = self._draw_fakes(MONITOR_FAKES)
-            figures, findings = self._watcher().check(self._step, fakes, labels, means)
+            watcher = self._watcher()
+            figures, findings = watcher.check(self._step, fakes, labels, means, self._scores(watcher, fakes, labels))
             self._append(figures, "monitor")
             for finding in findings:
                 self._bar.write(f"Monitor, step {self._step:,}: {finding.message}")
             self._monitor_state = self._monitor.state_dict()
         self._window = {}
+
+    def _scores(self, watcher: Monitor, fakes: torch.Tensor, labels: torch.Tensor) -> dict[str, torch.Tensor] | None:
+        """The discriminator's scores of training images, of held-out ones and of fakes; None where none are held out."""
+        if not getattr(self.args, "hold_out", 0):
+            return None
+        if self._held_out is None:
+            self._held_out = self.data.sample(MONITOR_FAKES, held_out=True)
+        if len(self._held_out[0]) < FEWEST_HELD_OUT:
+            return None
+        pipeline, sets = self.pipeline(), {"train": watcher.training, "held_out": self._held_out}
+        sets = {name: (images.float() / 127.5 - 1, own) for name, (images, own) in sets.items()} | {
+            "fake": (fakes, labels)
+        }
+        return {
+            name: pipeline.discriminate(images, *([own] if self._num_classes else []))
+            for name, (images, own) in sets.items()
+        }
 
     def _draw_fakes(self, count: int) -> tuple[torch.Tensor, torch.Tensor]:
         # Other latents each time, so that checks add up.

@@ -12,6 +12,7 @@ from torch import nn
 from .. import losses
 from ..errors import UserError
 from .arguments import at_least, in_range
+from .small_data import FEW, HELD_OUT, NO_AUGMENTATION
 from .run import TrainingRun
 
 
@@ -46,11 +47,11 @@ FLAGS = {
         number(10, metavar="STD"),
     ),
     "diffaugment": Flag(
-        "what the discriminator sees, real and fake, is changed at random: for a few thousand images, which it else knows by "
-        "heart",
+        f"what the discriminator sees, real and fake, is changed at random: for a few thousand images, which it else knows by "
+        f"heart; on where there are fewer than {FEW:,}, unless {NO_AUGMENTATION}",
         "Zhao et al. 2020",
         "2006.10738",
-        {"nargs": "+", "choices": losses.AUGMENTATIONS},
+        {"nargs": "+", "choices": (*losses.AUGMENTATIONS, NO_AUGMENTATION)},
     ),
     "dropout": Flag(
         "share of each hidden layer of the discriminator dropped", "Hinton et al. 2012", "1207.0580", number(0.9)
@@ -107,6 +108,13 @@ def add_stabiliser_arguments(parser: argparse.ArgumentParser, flags: Iterable[st
         flag = FLAGS[name]
         default = "; default: %(default)s" if flag.options.get("default") is not None else ""
         group.add_argument(f"--{name}", help=f"{flag.what} ({flag.authors}, {flag.source}{default})", **flag.options)
+    group.add_argument(
+        "--hold_out",
+        type=in_range(0, 0.5),
+        metavar="SHARE",
+        help="of the images, left out of the training: the monitor compares the discriminator's scores of them with those of "
+        f"the others (default: {HELD_OUT} of fewer than {FEW:,} images, else 0)",
+    )
 
 
 def check_stabilisers(args: argparse.Namespace) -> None:
