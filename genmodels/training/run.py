@@ -128,7 +128,6 @@ class TrainingRun:
             # Only some scripts have use for them.
             "attributes": getattr(args, "attributes", None),
             "sample_size": args.resolution,
-            "num_channels": args.num_channels,
             "fit": args.fit,
             "num_channels": args.num_channels,
             "background": args.background,
