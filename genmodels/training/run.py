@@ -47,7 +47,7 @@ from .optimization import (
 )
 from .output import OutputFolder
 from .processes import keep_threads, on_main_process, refuse_lost_processes
-from .small_data import choose_for, count_of, epochs_of
+from .small_data import FEWEST_HELD_OUT, choose_for, count_of, epochs_of
 from .start import Start, counted_on, start_from
 from .stopping import StopSignals
 from .trackers import report_image, start_trackers
@@ -58,8 +58,6 @@ from .validation import NUM_IMAGES as VALIDATION_IMAGES
 CHORES = 5
 # Real images that the monitor knows, and fakes it looks at.
 MONITOR_REALS, MONITOR_FAKES = 10_000, 256
-# Of fewer images the mean score says too little.
-FEWEST_HELD_OUT = 16
 
 
 class TrainingRun:

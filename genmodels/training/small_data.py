@@ -10,6 +10,8 @@ from ..losses import AUGMENTATIONS
 # Below so many: StyleGAN2-ADA (Karras et al. 2020, https://arxiv.org/abs/2006.06676) gains from a few thousand up to this.
 FEW = 10_000
 HELD_OUT = 0.05
+# Of fewer than so many held-out images a mean score says too little to take them away from so few.
+FEWEST_HELD_OUT = 16
 NO_AUGMENTATION = "none"
 SIDED = {"left", "right"}
 
@@ -48,8 +50,8 @@ def choose_for(args: argparse.Namespace, data: ImageStream, count: int | None) -
             args.diffaugment = None
     if "hold_out" in args:
         if args.hold_out is None:
-            args.hold_out = HELD_OUT if few else 0.0
-            if few:
+            args.hold_out = HELD_OUT if few and count * HELD_OUT > FEWEST_HELD_OUT else 0.0
+            if args.hold_out:
                 said.append(f"{HELD_OUT:.0%} are held out, to see whether it learns the others by heart (--hold_out 0)")
         data.hold_out(args.hold_out)
     return f"{count:,} images are few: {'; '.join(said)}." if said else None

@@ -64,6 +64,13 @@ def test_few_images_are_mirrored_augmented_and_held_out_in_a_line_that_says_how_
         assert flag in said
 
 
+def test_of_very_few_images_none_are_taken_away():
+    args, said, told = settle(100)
+    assert args.diffaugment
+    assert args.hold_out == told["hold_out"] == 0.0
+    assert "held out" not in said
+
+
 def test_digits_are_augmented_but_not_mirrored():
     args, said, _ = settle(857, ("0", "1"))
     assert args.random_flip is False
