@@ -12,8 +12,8 @@ from torch import nn
 from .. import losses
 from ..errors import UserError
 from .arguments import at_least, in_range
-from .small_data import FEW, HELD_OUT, NO_AUGMENTATION
 from .run import TrainingRun
+from .small_data import FEW, HELD_OUT, NO_AUGMENTATION
 
 
 @dataclass

@@ -12,8 +12,8 @@ import torch
 from PIL import Image
 
 from genmodels.data import load_images
-from genmodels.training.small_data import choose_for, count_of, epochs_of, may_be_mirrored
 from genmodels.training.monitor import Monitor
+from genmodels.training.small_data import choose_for, count_of, epochs_of, may_be_mirrored
 
 TINY = ["--base_channels", "4", "--max_train_steps", "30", "--train_batch_size", "8", "--report_to", "none"]
 
