@@ -443,9 +443,15 @@ def is_junk(name: str) -> bool:
 
 
 def natural_key(name: str) -> tuple:
-    """For sorting: numbers within names count as numbers, 2 before 10."""
-    # Splitting puts text and numbers in turn, so that only like is compared with like.
-    return [int(part) if i % 2 else part for i, part in enumerate(re.split(r"([0-9]+)", name))], name
+    """For sorting: numbers within names count as numbers, 2 before 10; names that are whole numbers come first, -1 before 0."""
+    # By length and digits, since Python refuses to read numbers of thousands of digits. Splitting puts text and numbers in
+    # turn, so that only like is compared with like.
+    parts = [
+        (len(digits := part.lstrip("0")), digits) if i % 2 else part
+        for i, part in enumerate(re.split(r"([0-9]+)", name))
+    ]
+    number = int(name) if re.fullmatch(r"-?[0-9]{1,18}", name) else None
+    return number is None, number or 0, parts, name
 
 
 def label_name(column: str, value: object, source: str) -> str:

@@ -18,7 +18,10 @@ from .archives import archive_suffix, read_place
 from .columns import Rows, class_numbers, find_attributes, first_line
 from .files import HUB_ATTEMPTS, HubFiles, LocalFiles
 from .listing import File, Listing, arrange, counted, is_junk, is_picture, list_pictures, walk
-from .tables import TABLE_SUFFIXES, Table, holds_images, is_saved_dataset, open_saved, open_table
+from .tables import TABLE_SUFFIXES, Table, holds_images, is_saved_dataset, names_files, open_saved, open_table
+
+# How the Hub's clients name the parts of a split.
+SHARD = re.compile(r"-[0-9]{5}-of-[0-9]{5}")
 
 
 def open_source(source: str, split: str, config_name: str | None, revision: str | None = None) -> Folder | Table:
@@ -63,7 +66,8 @@ def _open_folder(source: str, folder: Path, split: str, config_name: str | None)
     except UserError:
         # It has tables and no images, or no order among these.
         listing = None
-    declared = LocalFiles(folder).declared()
+    # A repository of the Hub may show some of its images as files, and a table may name the files of its images.
+    declared = LocalFiles(folder).declared() or any(SHARD.search(path.name) or names_files(path) for path in tables)
     if listing is None or declared:
         return open_table(source, str(folder.resolve()), split, config_name, LocalFiles(folder))
     if any(map(holds_images, tables)):

@@ -191,6 +191,19 @@ def holds_images(path: Path) -> bool:
     )
 
 
+def names_files(path: Path) -> bool:
+    """Whether a parquet file has images by their path alone: its first row has no bytes."""
+    if path.suffix.lower() != ".parquet":
+        return False
+    try:
+        batch = next(parquet.ParquetFile(path).iter_batches(batch_size=1), None)
+    except (OSError, ArrowInvalid):
+        return False
+    rows = batch.to_pylist() if batch is not None else []
+    images = [value for row in rows for value in row.values() if isinstance(value, dict) and "bytes" in value]
+    return any(image["bytes"] is None and image.get("path") for image in images)
+
+
 def is_saved_dataset(folder: Path) -> bool:
     """Whether save_to_disk has written this folder."""
     return (folder / SAVED_SPLITS).is_file() or (

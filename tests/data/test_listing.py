@@ -94,9 +94,9 @@ FOLDERS = [
     ("images and masks", numbered("images", "masks"), "4 images in 2 classes", ["images", "masks"]),
     (
         "numbers",
-        numbered("0", "1", "2", "10", "11", "20"),
-        "12 images in 6 classes",
-        ["0", "1", "2", "10", "11", "20"],
+        numbered("0", "1", "2", "10", "11", "20", "-1", "other"),
+        "16 images in 8 classes",
+        ["-1", "0", "1", "2", "10", "11", "20", "other"],
     ),
     (
         "odd names",

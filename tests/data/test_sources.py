@@ -196,6 +196,22 @@ def test_images_and_tables_side_by_side_are_not_both_taken(tmp_path):
     assert load_images(folder, num_workers=0).num_images == N
 
 
+def test_a_table_in_the_layout_of_the_hub_comes_before_pictures_beside_it(tmp_path):
+    folder = save(tmp_path, {}, {})
+    (tmp_path / "data").mkdir()
+    (tmp_path / "train.parquet").rename(tmp_path / "data" / "train-00000-of-00001.parquet")
+    (tmp_path / "preview.png").write_bytes(png())
+    assert load_images(folder, num_workers=0).num_images == N
+
+
+def test_a_table_that_names_the_pictures_beside_it_is_taken(own):
+    (own / "link.png").unlink()
+    rows_naming(own, "images/own.png")
+    (batch,) = load_images(str(own), num_workers=0).once()
+    assert batch["pixel_values"].shape[0] == 1
+    assert batch["pixel_values"].max() < -0.9
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [("a.png", "is a single image: give the folder"), ("a.csv", "is a file of another kind: give a folder of images")],
