@@ -92,7 +92,7 @@ def plan_of(
 def describe_few(args: argparse.Namespace, data: ImageStream, processes: int) -> str | None:
     """What becomes of batches that the data does not fill, in a sentence with the user's own numbers; None if it does."""
     count = data.few()
-    if count is None:
+    if not count:
         return None
     accumulated = args.gradient_accumulation_steps
     # The critics of some scripts take several batches a step.
