@@ -28,14 +28,15 @@ from starlette.responses import PlainTextResponse, Response
 from .admission import RETRY_SECONDS, AbandonedError, BusyError, Visitor, admitted
 
 API = "/gradio_api"
-# Requests that are open at once, of them streams of events, which stay open; and both of one address.
-MAX_OPEN, MAX_STREAMS, MAX_OPEN_OF_ADDRESS = 1000, 500, 100
+# Requests that are open at once, of them streams of events, which stay open, and calls of tools, for each of which Gradio holds a
+# thread that its files need, too; and all of one address.
+MAX_OPEN, MAX_STREAMS, MAX_TOOLS, MAX_OPEN_OF_ADDRESS = 1000, 500, 16, 100
 # Bytes of one request, of those that carry no photo, of all that are being read or answered, and seconds for sending one.
 MAX_BODY, MAX_SMALL_BODY, MAX_BODIES, BODY_SECONDS = 36 * 2**20, 2**20, 128 * 2**20, 30
 # Answers of the API that a session has not fetched, and calls of all.
 MAX_UNFETCHED, MAX_CALLS = 8, 256
-# Seconds after which a connection is closed on which no whole request has come, and between two looks.
-SILENT_SECONDS, LOOK_SECONDS = 20, 5
+# Seconds after which a connection is closed on which no whole request has come, or whose answer is not taken; between two looks.
+SILENT_SECONDS, STALLED_SECONDS, LOOK_SECONDS = 20, 180, 5
 # How long a request is held that finds no room, so that who asks again at once asks no more than once in that time.
 HOLD_SECONDS = 0.5
 # Addresses of a reverse proxy on Spaces.
@@ -165,8 +166,9 @@ class FrontDoor:
         if self.watch is None:
             self.watch = asyncio.ensure_future(self._close_silent())
         address = address_of(scope.get("client"))
-        held = ["all", *(["streams"] if self._is_stream(scope) else []), *([address] if address else [])]
-        limits = {"all": MAX_OPEN, "streams": MAX_STREAMS}
+        tools = ["tools"] if scope["method"] == "POST" and scope["path"].startswith(f"{API}/mcp") else []
+        held = ["all", *tools, *(["streams"] if self._is_stream(scope) else []), *([address] if address else [])]
+        limits = {"all": MAX_OPEN, "streams": MAX_STREAMS, "tools": MAX_TOOLS}
         size = 0
         try:
             self._check(scope)
@@ -193,16 +195,24 @@ class FrontDoor:
             pass
 
     async def _close_silent(self) -> None:
-        """Close the connections on which a request's head comes too slowly: Gradio's server waits for it without end."""
-        since: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
+        """Close the connections that send or take too slowly: Gradio's server waits for them without end."""
+        silent: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
+        stalled: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
         while True:
             await asyncio.sleep(LOOK_SECONDS)
+            now = time.monotonic()
             for connection in list(self.demo.server.server_state.connections):
                 cycle, transport = getattr(connection, "cycle", None), getattr(connection, "transport", None)
+                if transport is None:
+                    continue
                 if cycle is not None and not cycle.response_complete:
-                    since.pop(connection, None)
-                elif time.monotonic() - since.setdefault(connection, time.monotonic()) > SILENT_SECONDS and transport:
+                    silent.pop(connection, None)
+                elif now - silent.setdefault(connection, now) > SILENT_SECONDS:
                     transport.close()
+                if not transport.get_write_buffer_size():
+                    stalled.pop(connection, None)
+                elif now - stalled.setdefault(connection, now) > STALLED_SECONDS:
+                    transport.abort()
 
     @staticmethod
     def _is_stream(scope) -> bool:

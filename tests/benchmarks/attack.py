@@ -203,7 +203,12 @@ async def warm(url: str) -> dict[str, int]:
         components, _ = await components_of(http)
         page = Page(http, components)
         for call in [*DEAREST, *POINTER]:
-            while await page.call(*call) in ("loading", "busy"):
+            answer = ""
+            while answer != "ok":
+                try:
+                    answer = await page.call(*call)
+                except httpx.ReadTimeout:
+                    continue
                 await asyncio.sleep(0.5)
     return components
 

@@ -388,6 +388,24 @@ def test_open_requests_and_streams_are_bounded(server, monkeypatch):
     until(lambda: server.ask("HEAD", "/gradio_api/queue/status")[0] in (200, 405))
 
 
+def test_an_answer_that_nobody_takes_is_dropped(server, monkeypatch):
+    monkeypatch.setattr(front_door, "STALLED_SECONDS", 0.3)
+    monkeypatch.setattr(front_door, "LOOK_SECONDS", 0.1)
+    assert server.ask("GET", "/")[0] == 200
+    body = {"component_id": server.part._id, "fn_name": "echo", "session_hash": "a", "data": {"x": "a" * 16_000_000}}
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+    connection.request("POST", FUNCTION, json.dumps(body), JSON)
+    until(lambda: len(server.demo.server.server_state.connections) == 1)
+    until(lambda: not server.demo.server.server_state.connections)
+    connection.close()
+
+
+def test_tools_leave_threads_for_the_pages_files(server, monkeypatch):
+    monkeypatch.setattr(front_door, "MAX_TOOLS", 0)
+    assert server.ask("POST", "/gradio_api/mcp/", "{}", JSON)[0] == 503
+    assert server.ask("GET", "/theme.css")[0] == 200
+
+
 @pytest.mark.parametrize(
     ("trusted", "forwarded", "address"),
     [
