@@ -108,7 +108,7 @@ def add_stabiliser_arguments(parser: argparse.ArgumentParser, flags: Iterable[st
         flag = FLAGS[name]
         default = "; default: %(default)s" if flag.options.get("default") is not None else ""
         group.add_argument(f"--{name}", help=f"{flag.what} ({flag.authors}, {flag.source}{default})", **flag.options)
-    group.add_argument(
+    parser.add_argument_group("few images").add_argument(
         "--hold_out",
         type=in_range(0, 0.5),
         metavar="SHARE",
