@@ -1,20 +1,162 @@
-"""Calling the Hub again when it was busy or the connection broke: the clients give up at once on most requests."""
+"""Calling the Hub again when it was busy or the connection broke, and giving up when that has taken two minutes.
+
+The clients try again by themselves, for as long as a server asks them to, and have no time limit for most requests. So while
+one of our operations is under way, their connections are watched, too: see `watch_client`.
+"""
 
 from __future__ import annotations
 
 import random
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TypeVar
 
+from huggingface_hub import constants, set_client_factory
 from huggingface_hub.errors import OfflineModeIsEnabled
 
 ATTEMPTS = 6
 FIRST_DELAY, LONGEST_DELAY = 0.5, 60.0
+# Seconds that one operation, such as loading a model or pushing it, may spend on requests that fail and on waiting in between.
+DEADLINE = 120.0
+# A request without a limit of its own is answered in so many seconds; to connect takes less.
+REQUEST_SECONDS, CONNECT_SECONDS = 60.0, 10.0
+# Bytes a second, over at least so many pieces and HF_HUB_DOWNLOAD_TIMEOUT seconds: what comes slower does not arrive.
+SLOWEST, FEWEST_PIECES = 500, 8
+MOST_REDIRECTS = 20
 # Too many requests, and what a gateway says when the server behind it does not answer.
 TRANSIENT_STATUS = (429, 500, 502, 503, 504)
 
 T = TypeVar("T")
+
+
+class BusyError(ConnectionError):
+    """The server asks for more patience than is left; `response` is its answer."""
+
+    def __init__(self, seconds: float, response):
+        super().__init__(f"the Hub asks to come back in {in_words(seconds)}")
+        self.seconds, self.response = seconds, response
+
+
+class StalledError(ConnectionError):
+    """An answer comes so slowly that it will never be whole."""
+
+
+class RedirectError(ConnectionError):
+    """Each address sends to the next one."""
+
+
+class Deadline:
+    """How many seconds an operation has spent on trouble, and since when there has been nothing else."""
+
+    spent = 0.0
+
+
+_deadline: ContextVar[Deadline | None] = ContextVar("deadline", default=None)
+# Clients work in threads of their own, which do not know whose request they make: how many operations are under way, when an
+# answer was of use last, and the redirects that a thread has followed one after the other.
+_lock, _active, _progress, _local = threading.Lock(), 0, 0.0, threading.local()
+
+
+@contextmanager
+def one_deadline() -> Iterator[Deadline]:
+    """All that is tried again inside shares one deadline, that of the outermost such block."""
+    global _active
+    if (deadline := _deadline.get()) is not None:
+        yield deadline
+        return
+    watch_client()
+    token = _deadline.set(Deadline())
+    with _lock:
+        _active += 1
+    try:
+        yield _deadline.get()
+    finally:
+        _deadline.reset(token)
+        with _lock:
+            _active -= 1
+
+
+def watch_client() -> None:
+    """Have the Hub's client fail while an operation is under way, in place of waiting for what does not come."""
+    from huggingface_hub.utils import _http
+
+    # There is no public way to extend what the user has set.
+    factory = getattr(_http, "_GLOBAL_CLIENT_FACTORY", None) or _http.default_client_factory
+    if getattr(factory, "is_watched", False):
+        return
+
+    def watched():
+        client = factory()
+        hooks = client.event_hooks
+        client.event_hooks = {
+            "request": [*hooks["request"], _before_request],
+            "response": [*hooks["response"], _after_response],
+        }
+        return client
+
+    watched.is_watched = True
+    set_client_factory(watched)
+
+
+def _before_request(request) -> None:
+    if not _active:
+        return
+    limits = {"connect": CONNECT_SECONDS, "read": REQUEST_SECONDS, "write": REQUEST_SECONDS, "pool": REQUEST_SECONDS}
+    given = request.extensions.get("timeout") or {}
+    request.extensions = {
+        **request.extensions,
+        "timeout": {key: limits[key] if given.get(key) is None else given[key] for key in limits},
+        "trace": _watch_connection,
+    }
+
+
+def _watch_connection(event: str, info: dict) -> None:
+    """Replace how a new connection reads by what measures how much comes."""
+    if event not in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
+        return
+    stream, read = info["return_value"], info["return_value"].read
+    waited, received, pieces = 0.0, 0, 0
+
+    def measured(max_bytes: int, timeout: float | None = None) -> bytes:
+        nonlocal waited, received, pieces
+        started = time.monotonic()
+        data = read(max_bytes, timeout)
+        waited, received, pieces = waited + time.monotonic() - started, received + len(data), pieces + 1
+        if received > SLOWEST * max(waited, 1):
+            waited, received, pieces = 0.0, 0, 0
+        elif _active and waited > constants.HF_HUB_DOWNLOAD_TIMEOUT and pieces >= FEWEST_PIECES:
+            raise StalledError(f"the Hub sends less than {SLOWEST} bytes a second")
+        return data
+
+    stream.read = measured
+
+
+def _after_response(response) -> None:
+    global _progress
+    if not _active:
+        return
+    status = response.status_code
+    _local.redirects = getattr(_local, "redirects", 0) + 1 if 300 <= status < 400 else 0
+    if _local.redirects > MOST_REDIRECTS:
+        _local.redirects = 0
+        raise RedirectError(f"the Hub redirects more than {MOST_REDIRECTS} times")
+    if status in TRANSIENT_STATUS and (seconds := wait_asked_for(response)) > LONGEST_DELAY / 6:
+        # The client would sleep that long itself, again and again, and nobody could say why.
+        raise BusyError(seconds, response)
+    if status < 400:
+        _progress = time.monotonic()
+
+
+def in_words(seconds: float) -> str:
+    """ "40 seconds", "5 minutes", "2 hours"."""
+    for size, word in ((3600, "hour"), (60, "minute"), (1, "second")):
+        if seconds >= size:
+            count = round(seconds / size)
+            return f"{count:,} {word}{'s' * (count != 1)}"
+    return "a moment"
 
 
 def causes_of(error: BaseException) -> Iterator[BaseException]:
@@ -47,28 +189,41 @@ def is_transient(error: BaseException) -> bool:
 
 
 def is_broken_connection(error: BaseException) -> bool:
-    """Whether the connection failed before the answer was whole.
+    """Whether the connection failed before the answer was whole, or the answer cannot be read.
 
-    By name, since huggingface_hub speaks through httpx in some versions and through httpx2 in others.
+    By name, since huggingface_hub speaks through httpx in some versions and through httpx2 in others: TransportError is what
+    breaks on the way, DecodingError a body that is not packed as it says, JSONDecodeError one that is no JSON.
     """
     names = {kind.__name__ for kind in type(error).__mro__}
-    return isinstance(error, ConnectionError | TimeoutError) or "TransportError" in names
+    broken = {"TransportError", "DecodingError", "TooManyRedirects", "JSONDecodeError"}
+    return isinstance(error, ConnectionError | TimeoutError) or bool(names & broken)
+
+
+def wait_asked_for(response) -> float:
+    """Seconds after which a server wants to be asked again, by its headers; 0 if it does not say."""
+    asked = [response.headers.get("Retry-After", "").strip()]
+    # As the Hub says it: "api";r=0;t=55
+    limits = dict(part.strip().partition("=")[::2] for part in response.headers.get("RateLimit", "").split(";"))
+    if limits.get("r") == "0":
+        asked.append(limits.get("t", ""))
+    return max((float(seconds) for seconds in asked if seconds.isdecimal()), default=0.0)
 
 
 def delay_before(attempt: int, error: BaseException) -> float:
     """Seconds to wait before attempt number `attempt` (1 is the second): what the server asks for, or twice as long each
     time, with a random part so that many clients do not come back together."""
     for cause in causes_of(error):
-        asked = getattr(getattr(cause, "response", None), "headers", {}).get("Retry-After", "")
-        if asked.isdecimal():
-            return min(float(asked), LONGEST_DELAY)
+        if (response := getattr(cause, "response", None)) is not None and (asked := wait_asked_for(response)):
+            return asked
     return min(FIRST_DELAY * 2 ** (attempt - 1), LONGEST_DELAY) * random.uniform(0.75, 1.25)
 
 
 def retry(
     call: Callable[[], T], done: Callable[[BaseException], T | None] | None = None, attempts: int = ATTEMPTS
 ) -> T:
-    """Return `call()`, calling again after transient errors.
+    """Return `call()`, calling again after transient errors, until the operation's deadline.
+
+    What succeeds may take as long as it takes: only failures, and the waits after them, count.
 
     Args:
         call: what to try; it must be harmless to do twice, or `done` must find out.
@@ -77,15 +232,20 @@ def retry(
         attempts: how often `call` is tried, at most.
 
     Raises:
-        the last error of `call`, at once if it is not transient.
+        the last error of `call`: at once if it is not transient, or if the server asks for a longer wait than is left.
     """
-    for attempt in range(1, attempts + 1):
-        try:
-            return call()
-        except Exception as error:
-            if attempt == attempts or not is_transient(error):
-                raise
-            time.sleep(delay_before(attempt, error))
-            if done is not None and (result := done(error)) is not None:
-                return result
+    with one_deadline() as deadline:
+        for attempt in range(1, attempts + 1):
+            started = time.monotonic()
+            try:
+                return call()
+            except Exception as error:
+                deadline.spent += time.monotonic() - max(started, _progress)
+                delay = delay_before(attempt, error)
+                if attempt == attempts or not is_transient(error) or deadline.spent + delay > DEADLINE:
+                    raise
+                time.sleep(delay)
+                deadline.spent += delay
+                if done is not None and (result := done(error)) is not None:
+                    return result
     raise AssertionError("unreachable")

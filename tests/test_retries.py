@@ -89,9 +89,50 @@ def test_what_the_server_asks_for_is_waited(waits):
     assert waits == [7.0]
 
 
-def test_no_server_makes_us_wait_for_hours():
-    assert delay_before(1, http_error(429, **{"Retry-After": "86400"})) == retries.LONGEST_DELAY
+def test_no_server_makes_us_wait_for_hours(waits):
+    call = Flaky(http_error(429, **{"Retry-After": "3600"}), http_error(429))
+    with pytest.raises(HfHubHTTPError):
+        retry(call)
+    assert (call.calls, waits) == (1, [])
     assert delay_before(50, http_error(503)) <= retries.LONGEST_DELAY * 1.25
+
+
+def test_all_of_an_operation_shares_one_deadline(waits):
+    with retries.one_deadline():
+        for _ in range(4):
+            with pytest.raises(HfHubHTTPError):
+                retry(Flaky(*[http_error(503, **{"Retry-After": "25"})] * 9), attempts=20)
+    # Five times 25 seconds are more than two minutes.
+    assert waits == [25.0] * 4
+
+
+def test_what_succeeds_may_take_its_time(monkeypatch):
+    """Trouble is counted since the last useful answer: an hour's download that breaks once goes on."""
+    now = [0.0]
+    monkeypatch.setattr(retries.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(retries, "_progress", 0.0)
+
+    def download():
+        now[0] += 3600
+        retries._progress = now[0] - 1
+        if now[0] < 5000:
+            raise httpx.ReadError("cut")
+        return "done"
+
+    assert retry(download) == "done"
+    assert now[0] == 7200
+
+
+def test_the_hub_says_in_its_own_header_how_long_to_wait():
+    assert delay_before(1, http_error(429, RateLimit='"api";r=0;t=55')) == 55
+    assert delay_before(1, http_error(429, RateLimit='"api";r=3;t=55')) < 1
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(3600, "1 hour"), (86400, "24 hours"), (150, "2 minutes"), (1, "1 second"), (0, "a moment")]
+)
+def test_seconds_in_words(seconds, words):
+    assert retries.in_words(seconds) == words
 
 
 def test_an_effect_without_an_answer_is_not_repeated():

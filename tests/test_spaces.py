@@ -90,8 +90,10 @@ def test_every_space_has_a_folder():
 def test_settings_are_whole(name):
     settings, pins = settings_of(SPACES / name), pins_of(SPACES / name / "requirements.txt")
     assert set(settings) == SETTINGS
+    assert "mcp-server" in settings["tags"]
+    assert "https://arxiv.org/abs/" in (SPACES / name / "README.md").read_text(encoding="utf-8")
     assert settings["sdk"] == "gradio"
-    assert settings["sdk_version"] == pins["gradio"]
+    assert settings["sdk_version"] == pins["gradio[mcp]"]
     assert isinstance(settings["python_version"], str)
     assert (SPACES / name / settings["app_file"]).is_file()
     assert {settings["colorFrom"], settings["colorTo"]} <= COLOURS
@@ -102,6 +104,7 @@ def test_settings_are_whole(name):
 @pytest.mark.parametrize("name", TABS_OF_SPACE)
 def test_requirements_are_the_suites_pins_without_those_for_training(name):
     pins, ours = pins_of(SPACES / name / "requirements.txt"), pins_of(REPO / "requirements.txt")
+    ours["gradio[mcp]"] = ours.pop("gradio")
     assert pins == {package: version for package, version in ours.items() if package not in ONLY_FOR_TRAINING}
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from html.parser import HTMLParser
 from pathlib import Path
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
@@ -256,6 +257,8 @@ CELEBA = {
     "license_link": "https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html",
 }
 
+# Between them stands the table of evaluation.json, and nothing else: `verify` compares it.
+TABLE_MARKERS = ("<!-- evaluation.json -->", "<!-- end of evaluation.json -->")
 TOLERANCE_NOTE = (
     "What follows a number after ± is its tolerance: the same machine and thread count repeat every number exactly; others, or "
     "another torch version, differ in a float's last bits, which can move a pixel's rounding, a nearest neighbour or a class."
@@ -317,7 +320,8 @@ def write_card(folder: Path, repo_id: str | None = None) -> None:
     if training.get("monitor"):
         parts += [f"The training monitor: {plain(training['monitor'])}"]
     if evaluation.get("metrics"):
-        parts += ["## Evaluation", plain(evaluation["protocol"]), evaluation_table(evaluation)]
+        parts += ["## Evaluation", plain(evaluation["protocol"]), TABLE_MARKERS[0]]
+        parts += [evaluation_table(evaluation), TABLE_MARKERS[1]]
         if any(row.get("tolerance") is not None for row in evaluation["metrics"]):
             again = f"`python -m genmodels verify {load_name(folder, repo_id)}` measures again and compares."
             parts += [f"{TOLERANCE_NOTE} {again}"]
@@ -632,3 +636,78 @@ def limits(index: dict, training: dict) -> str:
     }
     malformed = " A share of its images is malformed: the table says how far it is."
     return "It draws only what its training images show, at their size." + beside.get(pipeline_class(index), malformed)
+
+
+def visible_lines(text: str) -> list[tuple[str, bool]]:
+    """A card's lines as readers see them, without comments; of each, whether it is code, which shows as it is.
+
+    A comment that begins in a line of its own and the fence of a block of code last until their end, or that of the text.
+    """
+    lines, fence, hidden = [], "", False
+    for line in text.splitlines():
+        if fence:
+            is_end = line.strip() == line.strip()[:1] * len(line.strip()) and line.strip().startswith(fence)
+            lines.append((line, True))
+            fence = "" if is_end else fence
+            continue
+        if not hidden and line.strip() in TABLE_MARKERS:
+            lines.append((line.strip(), False))
+            continue
+        shown = ""
+        while line:
+            head, mark, rest = line.partition("-->" if hidden else "<!--")
+            shown += "" if hidden else head
+            hidden, line = (not hidden if mark else hidden), rest
+        start = re.match(r" {0,3}(```+|~~~+)", shown)
+        fence = start[1] if start else ""
+        lines.append((shown, bool(start) or shown.startswith(("    ", "\t"))))
+    return lines
+
+
+def table_differences(text: str, evaluation: dict) -> list[str]:
+    """How the table of numbers that a card shows differs from the one that an evaluation.json makes, in words.
+
+    Args:
+        text: of README.md. Its table stands between `TABLE_MARKERS`; in a card of an older version, without any, it stands once.
+        evaluation: the content of evaluation.json.
+    """
+    expected, lines = evaluation_table(evaluation), visible_lines(text.split("\n---\n", 1)[-1])
+    places = [
+        [i for i, (line, is_code) in enumerate(lines) if line == marker and not is_code] for marker in TABLE_MARKERS
+    ]
+    if not any(marker in text for marker in TABLE_MARKERS):
+        first = expected.splitlines()[0]
+        starts = [i for i, (line, is_code) in enumerate(lines) if line == first and not is_code]
+        places = [[i - 1 for i in starts], [i + len(expected.splitlines()) for i in starts]]
+    if [len(place) for place in places] != [1, 1] or places[0] >= places[1]:
+        return ["README.md does not show one table of the numbers of evaluation.json, between its two markers."]
+    (start,), (end,) = places
+    found = []
+    if "\n".join(line for line, _ in lines[start + 1 : end]).strip() != expected:
+        found.append("the table of README.md does not show the numbers of evaluation.json.")
+    outside = [line for line, _ in (*lines[: start + 1], *lines[end:])]
+    if any(plain(row["name"]) in line and "|" in line for row in evaluation["metrics"] for line in outside):
+        found.append("README.md shows numbers in a second table.")
+    tags = OpenTags()
+    tags.feed("\n".join("" if is_code else line for line, is_code in lines[:start]))
+    if tags.open or re.search(r"(?i)<(?:table|style|script)\b", "\n".join(outside)):
+        found.append("README.md has HTML around or beside its table, which may hide or replace it.")
+    return found
+
+
+class OpenTags(HTMLParser):
+    """The elements of HTML that are open at the end of what was fed."""
+
+    CLOSED_BY_THEMSELVES = {"br", "hr", "img", "input", "li", "p", "source", "wbr"}
+
+    def __init__(self):
+        super().__init__()
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag, attrs):
+        if tag not in self.CLOSED_BY_THEMSELVES:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        if tag in self.open:
+            self.open.remove(tag)

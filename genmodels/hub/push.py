@@ -20,7 +20,17 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalToken
 from huggingface_hub.utils import logging, validate_repo_id
 
 from ..errors import UserError
-from ..retries import delay_before, is_transient, retry, status_of
+from ..retries import (
+    BusyError,
+    RedirectError,
+    StalledError,
+    causes_of,
+    delay_before,
+    is_transient,
+    one_deadline,
+    retry,
+    status_of,
+)
 from .cards import KINDS, write_card
 from .contents import MODEL_KINDS, check_files, files_of
 from .hashes import hash_of
@@ -129,7 +139,8 @@ def check_still_private(api: HfApi, repo_id: str, repo_type: str) -> None:
 def hub_errors(what: str, later: str = "") -> Iterator[None]:
     """Say in one sentence what the Hub's or the connection's error means; `later` is how to go on."""
     try:
-        yield
+        with one_deadline():
+            yield
     except (UserError, LocalTokenNotFoundError):
         raise
     except Exception as error:
@@ -146,6 +157,9 @@ def hub_errors(what: str, later: str = "") -> Iterator[None]:
 def describe(error: Exception) -> str:
     """An error of the Hub in a few words, without the addresses that the clients put into theirs."""
     status = status_of(error)
+    for cause in causes_of(error):
+        if isinstance(cause, BusyError | StalledError | RedirectError):
+            return str(cause)
     if status is None:
         if is_transient(error):
             return f"the Hub cannot be reached or breaks the connection ({type(error).__name__})"

@@ -13,11 +13,11 @@ from huggingface_hub.hf_api import RepoFile
 from yaml import YAMLError
 
 from .. import zoo
-from ..errors import UserError
+from ..errors import UserError, escaped
 from ..images import PREPARATION
 from ..privacy import HUB_ID
 from ..retries import is_transient, retry
-from .cards import KINDS, evaluation_table, pipeline_class, read_json, write_card, write_text
+from .cards import KINDS, evaluation_table, pipeline_class, read_json, table_differences, write_card, write_text
 from .hashes import hash_of
 
 INDEX = ("model_index.json", "config.json")
@@ -61,10 +61,16 @@ def fetch_model(name: str, revision: str | None = None) -> Model:
             raise UserError(f"--revision is for models on the Hub, and {name!r} lies on this disk: leave it out.")
         check_kind(folder, name)
         return Model(name, folder)
-    from ..pipelines.source import hub_errors, locate
+    from ..pipelines.source import hub_errors, locate, read_name
 
+    given, (name, pasted, _) = name, read_name(name)
+    if Path(name).is_dir():
+        return fetch_model(name, revision)
+    if pasted is not None and revision not in (None, pasted):
+        raise UserError(f"{given!r} says the revision {pasted!r}: leave --revision out.")
+    revision = pasted or revision
     if not HUB_ID.fullmatch(name):
-        locate(name)
+        locate(given)
     with hub_errors(name, revision=revision):
         commit, files = list_files(name, revision)
         options = {"revision": commit or revision, "ignore_patterns": CHECKPOINTS}
@@ -170,9 +176,8 @@ def card_differences(folder: Path, stated: dict) -> list[str]:
             for what, in_card, in_json in pairs
             if not same(in_card, in_json)
         ]
-    text = card.read_text(encoding="utf-8")
-    if rows and evaluation_table(stated) not in text:
-        found.append("the table of README.md does not show the numbers of evaluation.json.")
+    if rows:
+        found += table_differences(card.read_text(encoding="utf-8"), stated)
     accuracy = read_json(folder / "config.json").get("test_accuracy")
     if accuracy is not None and "accuracy" in rows and not same(accuracy, rows["accuracy"]["value"]):
         found.append(f"config.json states accuracy {accuracy}, evaluation.json {rows['accuracy']['value']}.")
@@ -206,6 +211,11 @@ def read_stated(model: Model) -> dict:
     return stated
 
 
+def say(text: str) -> None:
+    """Print a line of what others have written: no terminal obeys a character of it, and it stays one line."""
+    print(escaped(text).replace("\n", "\\n"), flush=True)
+
+
 def verify_model(args: argparse.Namespace) -> int:
     """Check a model's files, measure it again as its card says, and print per number whether it was reproduced.
 
@@ -217,20 +227,21 @@ def verify_model(args: argparse.Namespace) -> int:
     """
     model = fetch_model(args.model, args.revision)
     if model.repo_id is None:
-        print(f"{model.name}: not from the Hub, so there are no hashes to check; that it loads is checked.")
+        say(f"{model.name}: not from the Hub, so there are no hashes to check; that it loads is checked.")
     else:
         checked, wrong = check_files(model)
         source = "the Hub" if model.files is not None else "the cache, as the Hub cannot be reached"
-        print(f"{model.name}, commit {model.commit[:12]}: {checked} files checked against the hashes of {source}.")
+        say(f"{model.name}, commit {model.commit[:12]}: {checked} files checked against the hashes of {source}.")
         if wrong:
             revision = f" --revision {args.revision}" if args.revision else ""
-            print("\n".join(wrong))
-            print(f"NOT verified. `hf download {model.repo_id}{revision} --force-download` downloads it again.")
+            for sentence in wrong:
+                say(sentence)
+            say(f"NOT verified. `hf download {model.repo_id}{revision} --force-download` downloads it again.")
             return 1
     stated = read_stated(model)
     differences = card_differences(model.folder, stated)
     for difference in differences:
-        print(f"The card contradicts itself: {difference}")
+        say(f"The card contradicts itself: {difference}")
 
     silence_libraries()
     from ..evaluation.reproduce import compare, load_model, measure_again, protocol_differences
@@ -238,13 +249,13 @@ def verify_model(args: argparse.Namespace) -> int:
     try:
         loaded = load_model(model.folder)
     except UserError as error:
-        print(f"NOT verified: {error}")
+        say(f"NOT verified: {error}")
         return 1
-    print(f"Measuring again: {stated['protocol']}", flush=True)
+    say(f"Measuring again: {stated['protocol']}")
     measured = measure_again(loaded, stated, args.dataset_name, args.evaluator)
     changed = protocol_differences(stated, measured)
     for change in changed:
-        print(f"The protocol is not as stated: {change}.")
+        say(f"The protocol is not as stated: {change}.")
     numbers = compare(stated, measured)
     rows = [("METRIC", "STATED", "MEASURED", "TOLERANCE", "")]
     for number in numbers:
@@ -253,14 +264,14 @@ def verify_model(args: argparse.Namespace) -> int:
         rows.append((number.name, f"{number.stated:.6g}", again, f"{number.tolerance:.2g}", verdict))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        say("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
     if stated.get("baseline"):
-        print("The baseline's column is not measured again: its weights are not in this model.")
+        say("The baseline's column is not measured again: its weights are not in this model.")
     good = sum(number.reproduced for number in numbers)
     contradictions = len(differences) + len(changed)
     verdict = "verified" if good == len(numbers) and not contradictions else "NOT verified"
     said = f", {contradictions} contradiction(s) in the card" if contradictions else ""
-    print(f"{model.name}: {good} of {len(numbers)} numbers reproduced{said}: {verdict}.")
+    say(f"{model.name}: {good} of {len(numbers)} numbers reproduced{said}: {verdict}.")
     return 0 if verdict == "verified" else 1
 
 

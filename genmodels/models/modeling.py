@@ -159,6 +159,31 @@ class StrictLoadingMixin:
         align(model)
         return (model, info) if output_loading_info else model
 
+    def save_pretrained(
+        self,
+        save_directory,
+        is_main_process: bool = True,
+        save_function=None,
+        safe_serialization: bool = True,
+        variant: str | None = None,
+        max_shard_size: int | str = "10GB",
+        push_to_hub: bool = False,
+        **kwargs,
+    ):
+        """Save as diffusers does, and remove what an earlier save has left of the same weights: loading would take that."""
+        # diffusers' pipelines look at the names of these arguments, and give those that they find.
+        options = (is_main_process, save_function, safe_serialization, variant, max_shard_size, push_to_hub)
+        super().save_pretrained(save_directory, *options, **kwargs)
+        folder, middle = Path(save_directory), f".{variant}" if variant else ""
+        whole, index = folder / f"{WEIGHTS}{middle}.safetensors", folder / f"{WEIGHTS}.safetensors.index{middle}.json"
+        if whole.is_file() and index.is_file():
+            older = whole if index.stat().st_mtime_ns > whole.stat().st_mtime_ns else index
+            older.unlink()
+        kept = set(json.loads(index.read_text())["weight_map"].values()) if index.is_file() else set()
+        for shard in folder.glob(f"{WEIGHTS}{middle}-*-of-*.safetensors"):
+            if shard.name not in kept:
+                shard.unlink()
+
 
 def align(model: nn.Module) -> None:
     """Move tensors that begin anywhere, as those that lie in a file do, to where torch puts its own.

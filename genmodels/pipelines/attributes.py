@@ -105,7 +105,7 @@ class AttributeEditingMixin:
     def _directions(self) -> torch.Tensor:
         """(A, latent_dim) float32 on the CPU, A being 0 if there are none."""
         if self.attributes is None:
-            return torch.zeros(0, self.latent_dim)
+            return torch.zeros(0, self.latent_dim, dtype=torch.float32)
         return self.attributes.directions.float().cpu()
 
     def _two_directions(self, attributes: tuple[str, str]) -> torch.Tensor:
@@ -127,7 +127,7 @@ class AttributeEditingMixin:
                 raise ValueError(f"There is no attribute {name!r}: known are {', '.join(names)}.")
             if isinstance(strength, bool) or not isinstance(strength, int | float) or not math.isfinite(strength):
                 raise ValueError(f"strength must be a finite number, got {strength!r} for {name}.")
-        row = torch.tensor([[float(strengths.get(name, 0.0)) for name in names]])
+        row = torch.tensor([[float(strengths.get(name, 0.0)) for name in names]], dtype=torch.float32)
         return row @ self._directions()
 
     def _edited_latents(self, images: Images | None, latents: torch.Tensor | None) -> torch.Tensor:

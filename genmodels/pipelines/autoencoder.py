@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import struct
 import zlib
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from .base import (
     GenerationOutput,
     ImagePipeline,
     Images,
+    as_in_diffusers,
     check_count,
     check_output_type,
     inference,
@@ -48,13 +50,14 @@ class EncoderDecoderPipeline(ImagePipeline):
         """Length of a latent."""
         return self.decoder.config.latent_dim
 
+    @as_in_diffusers
     def __call__(
         self,
         num_images: int = 1,
         *,
-        generator: torch.Generator | None = None,
+        generator: torch.Generator | Sequence[torch.Generator] | None = None,
         seed: int | None = None,
-        latents: torch.Tensor | None = None,
+        latents: torch.Tensor | np.ndarray | None = None,
         output_type: str = "pil",
     ) -> GenerationOutput:
         """Decode latents from the prior N(0, I), or given ones.
@@ -138,7 +141,7 @@ class EncoderDecoderPipeline(ImagePipeline):
             or not all(isinstance(i, int) and 0 <= i < self.latent_dim for i in axes)
         ):
             raise ValueError(f"axes must be two different numbers from 0 to {self.latent_dim - 1}, got {axes!r}.")
-        directions = torch.eye(self.latent_dim)[list(axes)]
+        directions = torch.eye(self.latent_dim, dtype=torch.float32)[list(axes)]
         if latents is not None and latents.numel() == self.latent_dim:
             # The grid is about the origin of the two axes.
             latents = latents.flatten().cpu() * (1 - directions.sum(0))
@@ -149,10 +152,10 @@ class EncoderDecoderPipeline(ImagePipeline):
         check_count("steps", steps, low=2)
         if not 0 < limit < float("inf"):
             raise ValueError(f"limit must be a positive number, got {limit!r}.")
-        base = torch.zeros(self.latent_dim) if latents is None else latents.flatten().cpu()
+        base = torch.zeros(self.latent_dim, dtype=torch.float32) if latents is None else latents.flatten().cpu()
         if len(base) != self.latent_dim:
             raise ValueError(f"A latent has {self.latent_dim} numbers, got shape {tuple(latents.shape)}.")
-        line = torch.linspace(-limit, limit, steps)
+        line = torch.linspace(-limit, limit, steps, dtype=torch.float32)
         up, right = torch.meshgrid(line.flip(0), line, indexing="ij")
         return base + torch.stack([right.flatten(), up.flatten()], 1) @ directions
 
@@ -327,5 +330,5 @@ def add_noise(pixel_values: torch.Tensor, std: float, generator: torch.Generator
         std: standard deviation in units of brightness, which goes from 0 to 1.
         generator: source of the noise.
     """
-    noise = torch.randn(pixel_values.shape, generator=generator, device=pixel_values.device)
+    noise = torch.randn(pixel_values.shape, generator=generator, device=pixel_values.device, dtype=torch.float32)
     return (pixel_values + 2 * std * noise).clamp(-1, 1)

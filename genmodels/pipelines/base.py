@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
+import re
 import typing
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import diffusers
 import numpy as np
 import torch
 from diffusers import DiffusionPipeline, SchedulerMixin
@@ -18,7 +22,7 @@ from PIL import Image
 
 from ..errors import UserError
 from ..images import to_8_bits, upright
-from ..models.modeling import check_hash, weight_patterns
+from ..models.modeling import WEIGHTS, check_hash, weight_patterns
 from .source import HUB_OPTIONS, Source, describe_class, find_pipeline, first_sentence
 
 OUTPUT_TYPES = ("pil", "pt", "np")
@@ -26,6 +30,21 @@ MODES = ("slerp", "lerp")
 MAX_PSI = 2.0
 # Images drawn in one forward pass: bounds the memory of a call, whatever num_images is.
 CHUNK = 256
+
+# What calls of diffusers' pipelines take and these have no use for, and what to do instead.
+NOT_TAKEN = {
+    "prompt": "there is no text to draw from: leave it out, or give class_labels to a model with classes",
+    "negative_prompt": "there is no text to draw from: leave it out",
+    "guidance_scale": "nothing guides the drawing: leave it out; psi makes images of most models more typical",
+    "num_inference_steps": "it draws in one step: leave it out",
+    "timesteps": "steps are chosen by their number: give num_inference_steps to a diffusion model",
+    "sigmas": "steps are chosen by their number: give num_inference_steps to a diffusion model",
+    "eta": "it draws in one step: leave it out",
+    "callback": "give callback_on_step_end to a diffusion model; others draw in one step",
+    "callback_steps": "give callback_on_step_end to a diffusion model; others draw in one step",
+    "callback_on_step_end": "it draws in one step: leave it out",
+    "callback_on_step_end_tensor_inputs": "it draws in one step: leave it out",
+}
 
 Images = Image.Image | Sequence[Image.Image] | torch.Tensor | np.ndarray
 
@@ -87,24 +106,71 @@ def check_count(name: str, value: int, low: int = 1) -> int:
     return int(value)
 
 
+def check_seed(seed: int) -> int:
+    """Return `seed` if it is an integer from 0 to 2**64 - 1, else raise ValueError."""
+    if check_count("seed", seed, low=0) >= 2**64:
+        raise ValueError(f"seed must be at most 2**64 - 1, got {seed}: torch has no larger ones.")
+    return int(seed)
+
+
+def as_in_diffusers(call: Callable) -> Callable:
+    """Let a pipeline's call take what those of diffusers' unconditional pipelines take, by the same names.
+
+    `batch_size` and `num_images_per_prompt` mean `num_images`; `return_dict=False` returns the images in a tuple; `height` and
+    `width` may say the size that the images have. What has no meaning here is refused in a sentence, see `NOT_TAKEN`.
+    """
+    taken = inspect.signature(call).parameters
+
+    @functools.wraps(call)
+    def wrapped(self, *args, return_dict: bool = True, **kwargs):
+        counts = [kwargs.pop(name) for name in ("batch_size", "num_images_per_prompt") if name in kwargs]
+        if counts:
+            if args or "num_images" in kwargs:
+                raise ValueError("Give num_images alone, without batch_size and num_images_per_prompt.")
+            kwargs["num_images"] = functools.reduce(lambda a, b: check_count("batch_size", a) * b, counts)
+        for name in ("height", "width"):
+            if kwargs.pop(name, None) not in (None, self.sample_size):
+                size = f"{self.sample_size}x{self.sample_size}"
+                raise ValueError(
+                    f"This model draws {size} pixels and no other size: leave {name} out, and resize the images."
+                )
+        for name in kwargs.keys() & NOT_TAKEN.keys() - taken.keys():
+            raise ValueError(f"{type(self).__name__} takes no {name}: {NOT_TAKEN[name]}.")
+        output = call(self, *args, **kwargs)
+        return output if return_dict else (output.images,)
+
+    return wrapped
+
+
 def draw_latents(
-    num_images: int, latent_dim: int, generator: torch.Generator | None = None, seed: int | None = None
+    num_images: int,
+    latent_dim: int,
+    generator: torch.Generator | Sequence[torch.Generator] | None = None,
+    seed: int | None = None,
 ) -> torch.Tensor:
     """(num_images, latent_dim) float32 from N(0, 1).
 
     Drawn row by row, because one call of torch.randn gives other values for other shapes: so latents i of a seed are the
-    same for every num_images.
+    same for every num_images. Of a list of generators each draws one row.
 
     Raises:
-        ValueError: num_images is not a positive integer, or both a generator and a seed are given.
+        ValueError: num_images is not a positive integer, the seed none from 0 to 2**64 - 1, there are not as many generators as
+            images, or both a generator and a seed are given.
     """
     check_count("num_images", num_images)
     if generator is not None and seed is not None:
         raise ValueError("Give either generator or seed, not both.")
     if seed is not None:
-        generator = torch.Generator().manual_seed(check_count("seed", seed, low=0))
-    device = generator.device if generator is not None else None
-    return torch.stack([torch.randn(latent_dim, generator=generator, device=device) for _ in range(num_images)])
+        generator = torch.Generator().manual_seed(check_seed(seed))
+    several = isinstance(generator, list | tuple)
+    generators = list(generator) if several else [generator] * num_images
+    if len(generators) != num_images:
+        raise ValueError(f"Give one generator, or one per image: {num_images} images, {len(generators)} generators.")
+    rows = [
+        torch.randn(latent_dim, generator=one, device=one.device if one is not None else None, dtype=torch.float32)
+        for one in generators
+    ]
+    return torch.stack([row.cpu() for row in rows] if several else rows)
 
 
 def interpolate_latents(a: torch.Tensor, b: torch.Tensor, steps: int, mode: str = "slerp") -> torch.Tensor:
@@ -171,11 +237,11 @@ def cross_latents(a: torch.Tensor, b: torch.Tensor, num_images: int, mutation: f
     check_count("num_images", num_images)
     if isinstance(mutation, bool) or not isinstance(mutation, int | float) or not 0 <= mutation <= 1:
         raise ValueError(f"mutation must be a number from 0 to 1, got {mutation!r}.")
-    generator = torch.Generator().manual_seed(check_count("seed", seed, low=0))
+    generator = torch.Generator().manual_seed(check_seed(seed))
     children = []
     for _ in range(num_images):
-        coins = torch.rand(len(a), generator=generator) < 0.5
-        noise = torch.randn(len(a), generator=generator)
+        coins = torch.rand(len(a), generator=generator, dtype=torch.float32) < 0.5
+        noise = torch.randn(len(a), generator=generator, dtype=torch.float32)
         children.append((1 - mutation**2) ** 0.5 * torch.where(coins, a.cpu(), b.cpu()) + mutation * noise)
     return torch.stack(children).to(a.device, a.dtype)
 
@@ -233,7 +299,8 @@ def to_output(pixel_values: torch.Tensor, output_type: str) -> list[Image.Image]
 def check_output_type(output_type: str) -> None:
     """Raise ValueError unless `output_type` is "pil", "pt" or "np"."""
     if output_type not in OUTPUT_TYPES:
-        raise ValueError(f"output_type must be one of {', '.join(OUTPUT_TYPES)}, got {output_type!r}.")
+        beside = ": the latents are there beside the images, as `.latents`" if output_type == "latent" else ""
+        raise ValueError(f"output_type must be one of {', '.join(OUTPUT_TYPES)}, got {output_type!r}{beside}.")
 
 
 def premultiplied(image: Image.Image) -> Image.Image:
@@ -293,18 +360,40 @@ def to_pixel_values(images: Images, sample_size: int, num_channels: int) -> torc
     return pixel_values if low < 0 else pixel_values * 2 - 1
 
 
-def require_component(folder: Path, component: str, kind: type, variant: str | None) -> None:
+def require_component(source: Source, component: str, kind: type, variant: str | None) -> None:
     """Raise ValueError unless the component's folder is there, with weights of this variant, or a scheduler's config.
 
     diffusers would look for a component's files in the folder above and name that one, and take other weights than those of
     the variant. A network checks its own files when it loads; a scheduler's file is compared with the Hub's hash here.
     """
-    if not (folder / component).is_dir():
+    folder = source.folder / component
+    if not folder.is_dir():
         raise ValueError(f"it lacks the folder {component}. Download or save it again.")
+    for config in folder.glob("*config.json"):
+        if config.read_bytes()[:3] == b"\xef\xbb\xbf":
+            raise ValueError(f"{component}/{config.name} begins with a byte order mark. Save it as UTF-8 without one.")
     if issubclass(kind, SchedulerMixin):
-        check_scheduler(folder / component / SCHEDULER_CONFIG_NAME)
-    elif variant and not any(any((folder / component).glob(pattern)) for pattern in weight_patterns(variant)):
-        raise ValueError(f"its {component} has no variant {variant!r}: leave variant out for its plain weights.")
+        check_scheduler(folder / SCHEDULER_CONFIG_NAME)
+    elif not any(any(folder.glob(pattern)) for pattern in weight_patterns(variant)):
+        raise ValueError(f"its {component} {describe_weights(source.files_in(component), variant)}")
+
+
+def describe_weights(names: list[str], variant: str | None) -> str:
+    """What to do about a component without the weights that were asked for, by the names of its files."""
+    variants = sorted(
+        {match[1] for name in names if (match := re.match(rf"{WEIGHTS}\.(\w+)(-\d+.*)?\.safetensors$", name))}
+    )
+    others = ", ".join(f"variant={name!r}" for name in variants)
+    if variant and any(re.match(rf"{WEIGHTS}(-\d+.*)?\.safetensors$", name) for name in names):
+        return f"has no variant {variant!r}: leave variant out for its plain weights{f', or give {others}' if others else ''}."
+    if variants:
+        return f"has {'no such variant' if variant else 'no plain weights'}: give {others}."
+    if any(Path(name).suffix in (".bin", ".ckpt", ".pt", ".pth") for name in names):
+        return (
+            "has its weights in files that may run code when loaded, and those are never read. Its owner can save it again, as "
+            "safetensors."
+        )
+    return f"lacks {WEIGHTS}.safetensors. Download or save it again."
 
 
 def check_scheduler(path: Path) -> None:
@@ -329,7 +418,8 @@ class ImagePipeline(DiffusionPipeline):
                 wrote, or a Hub id ("name/model").
             kwargs: `revision` (a branch, tag or commit), `subfolder` where the pipeline lies, `dtype` (or `torch_dtype`) of
                 the weights, `variant` ("fp16" reads diffusion_pytorch_model.fp16.safetensors), `token`, `cache_dir`,
-                `local_files_only`, `force_download`, and the others of `DiffusionPipeline.from_pretrained`.
+                `local_files_only`, `force_download`, and the others of `DiffusionPipeline.from_pretrained`. Safetensors are
+                loaded, and nothing else.
 
         Raises:
             UserError: there is no such model, it is another kind of pipeline, or its files are damaged; then the message
@@ -352,13 +442,23 @@ class ImagePipeline(DiffusionPipeline):
         dtype = torch_dtype if dtype is None else dtype
         if not isinstance(dtype, torch.dtype | dict | None):
             raise UserError(f"dtype must be a torch.dtype such as torch.float16, got {dtype!r}.")
-        source.fetch(variant)
+        # Else what torch.set_default_dtype says would decide.
+        dtype = torch.float32 if dtype is None else dtype
+        if kwargs.pop("use_safetensors", None) is False:
+            raise UserError(
+                "use_safetensors=False: other files of weights may run code, and are never loaded; leave it out."
+            )
+        if kwargs.pop("custom_pipeline", None) is not None:
+            raise UserError(
+                "custom_pipeline: code of others is never run; leave it out, the classes are those of genmodels."
+            )
+        source = source.fetch(variant)
         # There is no code to trust: see load_config.
         kwargs.pop("trust_remote_code", None)
         try:
             for component, kind in cls._components_in(source.folder).items():
                 if component not in kwargs:
-                    require_component(source.folder, component, kind, variant)
+                    require_component(source, component, kind, variant)
             pipe = super().from_pretrained(
                 source.folder, variant=variant, torch_dtype=dtype, use_safetensors=True, **kwargs
             )
@@ -392,14 +492,45 @@ class ImagePipeline(DiffusionPipeline):
         config = super().load_config(pretrained_model_name_or_path, **kwargs)
         config["_class_name"] = cls.__name__
         for component, kind in cls._component_classes().items():
-            found = config.get(component, [None, None])
-            if not isinstance(found, list) or len(found) != 2 or found[1] not in (None, kind.__name__):
-                raise ValueError(f"its {component} is {found!r}, not a {kind.__name__}. Download or save it again.")
-            if found[1] is not None:
-                # diffusers finds its own classes, such as schedulers, under its own name alone.
-                library = "diffusers" if issubclass(kind, SchedulerMixin) else kind.__module__
-                config[component] = [library, kind.__name__]
+            found, is_scheduler = config.get(component, [None, None]), issubclass(kind, SchedulerMixin)
+            name = found[1] if isinstance(found, list) and len(found) == 2 else 0
+            # Of schedulers diffusers has many; it finds its own classes under its own name alone.
+            known = getattr(diffusers, name, None) if is_scheduler and isinstance(name, str) else None
+            if isinstance(known, type) and issubclass(known, SchedulerMixin):
+                kind = known
+            if name not in (None, kind.__name__):
+                wanted = "scheduler of diffusers" if is_scheduler else kind.__name__
+                raise ValueError(f"its {component} is {found!r}, not a {wanted}. Download or save it again.")
+            if name is not None:
+                config[component] = ["diffusers" if is_scheduler else kind.__module__, kind.__name__]
         return config
+
+    def to(self, *args, **kwargs):
+        """Move the networks to a device or another precision, as in diffusers.
+
+        Raises:
+            UserError: this machine has no such device.
+        """
+        try:
+            return super().to(*args, **kwargs)
+        except (AssertionError, RuntimeError) as error:
+            where = kwargs.get("device", args[0] if args else None)
+            raise UserError(
+                f"This machine cannot use the device {str(where)!r} ({first_sentence(error)}): leave it where it is, or take "
+                "another; the CPU is enough for these models."
+            ) from error
+
+    def enable_model_cpu_offload(self, *args, **kwargs):
+        """Refused: see the error.
+
+        Raises:
+            UserError: always.
+        """
+        raise UserError(
+            'These models take a few megabytes, of which nothing has to be moved away: pipe.to("cuda") is all that they need.'
+        )
+
+    enable_sequential_cpu_offload = enable_group_offload = enable_model_cpu_offload
 
     def push_to_hub(self, repo_id: str, *, private: bool = False, token: str | None = None) -> str:
         """Push the pipeline with a card in one commit, trying again while the Hub stutters; returns its address.
@@ -452,13 +583,14 @@ class ImagePipeline(DiffusionPipeline):
         self,
         num_images: int,
         latent_dim: int,
-        generator: torch.Generator | None,
+        generator: torch.Generator | Sequence[torch.Generator] | None,
         seed: int | None,
-        latents: torch.Tensor | None,
+        latents: torch.Tensor | np.ndarray | None,
     ) -> torch.Tensor:
         if latents is None:
-            latents = draw_latents(num_images, latent_dim, generator, seed)
-        elif generator is not None or seed is not None:
+            return draw_latents(num_images, latent_dim, generator, seed).to(self.device, self.dtype)
+        latents = torch.as_tensor(latents)
+        if generator is not None or seed is not None:
             raise ValueError("Give either latents, or a seed or generator to draw them, not both.")
         elif latents.ndim != 2 or latents.shape[1] != latent_dim or not len(latents):
             raise ValueError(f"latents must have shape (N, {latent_dim}), got {tuple(latents.shape)}.")

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 import math
+import zlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
-from diffusers import DDIMScheduler
+from diffusers import DDIMScheduler, SchedulerMixin
 from torch.nn import functional as F
 
 from ..models.diffusion import UNet
@@ -14,6 +18,7 @@ from .base import (
     CHUNK,
     GenerationOutput,
     ImagePipeline,
+    as_in_diffusers,
     check_count,
     check_output_type,
     draw_latents,
@@ -44,11 +49,17 @@ class PixelDiffusionPipeline(ImagePipeline):
 
     The steps are those of DDIM with eta = 0 (Song et al. 2021, https://arxiv.org/abs/2010.02502, equation 12): nothing is
     drawn at random but the noise at the beginning, so that noise is a latent like a GAN's. Where the network sees patches
-    (see `UNet`), noise is added to the same pixels, only ordered otherwise.
+    (see `UNet`), noise is added to the same pixels, only ordered otherwise. Other schedulers of diffusers that take the same
+    noise away by other steps can take its place:
+
+        pipe.scheduler = UniPCMultistepScheduler.from_config(pipe.scheduler.config)
+
+    Of those that add noise on the way, that noise follows from the latent: an image is its latent's, whatever stands beside it.
 
     Args:
         unet: noisy patches (N, C p^2, S/p, S/p) and timesteps (N,) to what the scheduler's `prediction_type` says.
-        scheduler: how much noise belongs to a timestep, and the step from one to the next.
+        scheduler: how much noise belongs to a timestep, and the step from one to the next. One that does not fit what the
+            network was trained for is refused, here and when it is assigned.
 
     Example:
         >>> from genmodels import PixelDiffusionPipeline
@@ -58,9 +69,14 @@ class PixelDiffusionPipeline(ImagePipeline):
         (4, 10)
     """
 
-    def __init__(self, unet: UNet, scheduler: DDIMScheduler):
+    def __init__(self, unet: UNet, scheduler: SchedulerMixin):
         super().__init__()
         self.register_modules(unet=unet, scheduler=scheduler)
+
+    def __setattr__(self, name, value):
+        if name == "scheduler":
+            check_scheduler_fits(value, self.__dict__.get("scheduler"))
+        super().__setattr__(name, value)
 
     @property
     def num_channels(self) -> int:
@@ -82,16 +98,20 @@ class PixelDiffusionPipeline(ImagePipeline):
         """Length of a latent: as many numbers as an image has."""
         return self.num_channels * self.sample_size**2
 
+    @as_in_diffusers
     def __call__(
         self,
         num_images: int = 1,
         *,
-        generator: torch.Generator | None = None,
+        generator: torch.Generator | Sequence[torch.Generator] | None = None,
         seed: int | None = None,
-        latents: torch.Tensor | None = None,
+        latents: torch.Tensor | np.ndarray | None = None,
         num_inference_steps: int = NUM_INFERENCE_STEPS,
+        eta: float = 0.0,
         output_type: str = "pil",
         return_trajectory: bool = False,
+        callback_on_step_end: Callable | None = None,
+        callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",),
     ) -> DiffusionOutput:
         """Draw images.
 
@@ -100,8 +120,12 @@ class PixelDiffusionPipeline(ImagePipeline):
             generator, seed: source of the latents. Image i of a seed has the same latents whatever `num_images` is.
             latents: (N, latent_dim) to use instead.
             num_inference_steps: from 1 to as many as there were in training, 1,000: each is one pass through the network.
+            eta: of DDIM, from 0, nothing random, to 1, as much noise as DDPM adds; other schedulers do not have it.
             output_type: "pil", "pt" or "np"; see `GenerationOutput`.
             return_trajectory: also return how the images emerge.
+            callback_on_step_end: called after every step, for each 256 images, with the pipeline, the step's number, its timestep
+                and a dict that holds the noisy patches as "latents"; what it returns under that name takes their place.
+            callback_on_step_end_tensor_inputs: names of what the dict holds: "latents" is all there is.
 
         Raises:
             ValueError: an argument is out of its range.
@@ -109,7 +133,12 @@ class PixelDiffusionPipeline(ImagePipeline):
         check_output_type(output_type)
         self.check_steps(num_inference_steps)
         latents = self._to_latents(num_images, self.latent_dim, generator, seed, latents)
-        chunks = [self._denoise(chunk, num_inference_steps, return_trajectory) for chunk in latents.split(CHUNK)]
+        if unknown := set(callback_on_step_end_tensor_inputs) - {"latents"}:
+            raise ValueError(f"callback_on_step_end_tensor_inputs may name 'latents' alone, got {sorted(unknown)}.")
+        if isinstance(eta, bool) or not isinstance(eta, int | float) or not 0 <= eta <= 1:
+            raise ValueError(f"eta must be a number from 0 to 1, got {eta!r}.")
+        options = (num_inference_steps, return_trajectory, eta, callback_on_step_end)
+        chunks = [self._denoise(chunk, *options) for chunk in latents.split(CHUNK)]
         steps = [to_output(torch.cat(step), output_type) for step in zip(*chunks, strict=True)]
         return DiffusionOutput(images=steps[-1], latents=latents, trajectory=steps if return_trajectory else None)
 
@@ -120,25 +149,42 @@ class PixelDiffusionPipeline(ImagePipeline):
             raise ValueError(f"num_inference_steps must be at most {most:,}, got {num_inference_steps}.")
         return num_inference_steps
 
-    def _denoise(self, latents: torch.Tensor, num_inference_steps: int, every_step: bool) -> list[torch.Tensor]:
+    def _denoise(
+        self, latents: torch.Tensor, num_inference_steps: int, every_step: bool, eta: float, callback: Callable | None
+    ) -> list[torch.Tensor]:
         """The clean images (N, C, H, W) that the network expects at every step, or at the last one alone."""
         side = self.unet.config.sample_size
-        # Rounding errors of so many steps would add up in half precision: only the network computes in that.
-        noisy = latents.float().view(len(latents), -1, side, side)
         # A copy: to choose steps changes a scheduler, and calls may overlap.
-        scheduler = DDIMScheduler.from_config(self.scheduler.config)
+        scheduler = type(self.scheduler).from_config(self.scheduler.config)
         scheduler.set_timesteps(num_inference_steps, device=self.device)
+        # Rounding errors of so many steps would add up in half precision: only the network computes in that.
+        noisy = latents.float().view(len(latents), -1, side, side) * scheduler.init_noise_sigma
+        names = inspect.signature(scheduler.step).parameters
+        options = {"eta": eta} if "eta" in names else {}
+        if "generator" in names:
+            # Noise of its own for each image, which does not depend on those beside it.
+            seeds = [zlib.crc32(row.float().cpu().numpy().tobytes()) for row in latents]
+            options["generator"] = [torch.Generator().manual_seed(seed) for seed in seeds]
         expected = []
         with inference(self.unet) as network:
-            for timestep in scheduler.timesteps:
+            for number, timestep in enumerate(scheduler.timesteps):
+                scaled = scheduler.scale_model_input(noisy, timestep)
                 # In this layout, CPUs convolve in two thirds of the time.
-                seen = noisy.to(self.dtype).contiguous(memory_format=torch.channels_last)
-                step = scheduler.step(network(seen, timestep).sample.float(), timestep, noisy)
+                seen = scaled.to(self.dtype).contiguous(memory_format=torch.channels_last)
+                predicted = network(seen, timestep).sample.float()
+                step = scheduler.step(predicted, timestep, noisy, **options)
                 noisy = step.prev_sample
-                expected = [
-                    *(expected if every_step else []),
-                    F.pixel_shuffle(step.pred_original_sample, self.patch_size),
-                ]
+                clean = getattr(step, "pred_original_sample", None)
+                if clean is None:
+                    last = number + 1 == len(scheduler.timesteps)
+                    clean = noisy if last else clean_of(scheduler, scaled, predicted, timestep)
+                if not isinstance(scheduler, DDIMScheduler):
+                    # DDIM does so itself if its settings say so, and counts on it in the next step.
+                    clean = clean.clamp(-1, 1)
+                expected = [*(expected if every_step else []), F.pixel_shuffle(clean, self.patch_size)]
+                if callback is not None:
+                    changed = callback(self, number, timestep, {"latents": noisy})
+                    noisy = (changed or {}).get("latents", noisy)
         return expected
 
     def interpolate(
@@ -165,3 +211,55 @@ class PixelDiffusionPipeline(ImagePipeline):
                 raise ValueError(f"A latent has {self.latent_dim} numbers, got shape {tuple(which.shape)}.")
             return which.flatten().to(self.device, self.dtype)
         return draw_latents(1, self.latent_dim, seed=which)[0].to(self.device, self.dtype)
+
+
+def clean_of(scheduler, noisy: torch.Tensor, predicted: torch.Tensor, timestep: torch.Tensor) -> torch.Tensor:
+    """The clean image that a network's prediction means, by the scheduler's `prediction_type`; all (N, C, H, W).
+
+    `noisy` is sqrt(a) x + sqrt(1 - a) e, of variance 1: what the network saw.
+    """
+    share = scheduler.alphas_cumprod[int(timestep.round().clamp(0, len(scheduler.alphas_cumprod) - 1))].to(noisy)
+    if scheduler.config.prediction_type == "v_prediction":
+        return share.sqrt() * noisy - (1 - share).sqrt() * predicted
+    if scheduler.config.prediction_type == "sample":
+        return predicted
+    return (noisy - (1 - share).sqrt() * predicted) / share.sqrt()
+
+
+def check_scheduler_fits(scheduler: SchedulerMixin, before: SchedulerMixin | None = None) -> None:
+    """Raise ValueError unless a scheduler takes away the noise that another one has added in training, by steps of its own.
+
+    Args:
+        scheduler: what is to be used.
+        before: what was, for the same network; None for the first one.
+    """
+    name = type(scheduler).__name__
+    how = f"make it with {name}.from_config(pipe.scheduler.config)"
+    if not isinstance(scheduler, SchedulerMixin):
+        raise ValueError(f"A scheduler of diffusers is expected, such as DDIMScheduler, got {name}.")
+    config, shares = scheduler.config, getattr(scheduler, "alphas_cumprod", None)
+    step = getattr(scheduler, "step", None)
+    arguments = inspect.signature(step).parameters.values() if step is not None else ()
+    needed = {argument.name for argument in arguments if argument.default is argument.empty}
+    if shares is None or "prediction_type" not in config or needed != {"model_output", "timestep", "sample"}:
+        raise ValueError(
+            f"A {name} is for models of another kind: take one such as DDIMScheduler, EulerDiscreteScheduler, "
+            "UniPCMultistepScheduler or DPMSolverMultistepScheduler."
+        )
+    if before is not None:
+        was = before.config.prediction_type
+        if config.prediction_type != was:
+            raise ValueError(
+                f"This {name} expects a network that predicts {config.prediction_type!r}, and this one predicts {was!r}: {how}."
+            )
+        theirs = before.alphas_cumprod
+        if len(shares) != len(theirs) or not torch.allclose(shares.cpu(), theirs.cpu(), atol=1e-3):
+            raise ValueError(f"This {name} adds noise in another way than the network was trained with: {how}.")
+    trial = type(scheduler).from_config(config)
+    try:
+        trial.set_timesteps(NUM_INFERENCE_STEPS)
+        works = trial.timesteps[0] > trial.timesteps[-1] and math.isfinite(float(trial.init_noise_sigma))
+    except (ValueError, TypeError, IndexError) as error:
+        raise ValueError(f"This {name} does not work with the settings that it has: {error}") from error
+    if not works:
+        raise ValueError(f"A {name} of these settings does not take noise away: take one such as DDIMScheduler.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 
 from ..models.cgan import CGANDiscriminator, CGANGenerator
@@ -14,6 +15,7 @@ from .base import (
     GenerationOutput,
     ImagePipeline,
     Images,
+    as_in_diffusers,
     check_count,
     check_output_type,
     circle_latents,
@@ -72,13 +74,14 @@ class GANPipeline(ImagePipeline):
 class UnconditionalGANPipeline(GANPipeline):
     """What the pipelines share that draw images from noise alone."""
 
+    @as_in_diffusers
     def __call__(
         self,
         num_images: int = 1,
         *,
-        generator: torch.Generator | None = None,
+        generator: torch.Generator | Sequence[torch.Generator] | None = None,
         seed: int | None = None,
-        latents: torch.Tensor | None = None,
+        latents: torch.Tensor | np.ndarray | None = None,
         psi: float = 1.0,
         output_type: str = "pil",
     ) -> GenerationOutput:
@@ -271,14 +274,15 @@ class CGANPipeline(ClassLabelsMixin, GANPipeline):
         super().__init__()
         self.register_modules(generator=generator, discriminator=discriminator)
 
+    @as_in_diffusers
     def __call__(
         self,
         num_images: int | None = None,
         class_labels: ClassLabels | None = None,
         *,
-        generator: torch.Generator | None = None,
+        generator: torch.Generator | Sequence[torch.Generator] | None = None,
         seed: int | None = None,
-        latents: torch.Tensor | None = None,
+        latents: torch.Tensor | np.ndarray | None = None,
         psi: float = 1.0,
         output_type: str = "pil",
     ) -> GenerationOutput:

@@ -31,7 +31,7 @@ def regress_latents(drawn: torch.Tensor, latents: torch.Tensor, images: torch.Te
     distances = torch.cdist(known, known).square()
     # All distances are 0 where a generator has collapsed.
     scale = distances.median().clamp_min(1e-6)
-    kernel = (-distances / scale).exp() + RIDGE * torch.eye(len(known), device=known.device)
+    kernel = (-distances / scale).exp() + RIDGE * torch.eye(len(known), device=known.device, dtype=distances.dtype)
     weights = torch.linalg.solve(kernel, latents)
     return torch.cat([(-torch.cdist(part, known).square() / scale).exp() @ weights for part in wanted.split(CHUNK)])
 
@@ -66,7 +66,7 @@ def descend(
     Returns:
         Latents and energies, (N, latent_dim) and (N,), of the lowest energy that each row passed through.
     """
-    best, lowest = latents.clone(), torch.full((len(latents),), math.inf, device=latents.device)
+    best, lowest = latents.clone(), torch.full((len(latents),), math.inf, device=latents.device, dtype=torch.float32)
     with torch.enable_grad():
         latents = latents.clone().requires_grad_()
         optimizer = torch.optim.Adam([latents], lr=learning_rate, betas=BETAS)

@@ -121,12 +121,14 @@ class ClassLabelsMixin:
         pair = class_labels if isinstance(class_labels, tuple | list) else (class_labels, class_labels)
         if len(pair) != 2:
             raise ValueError(f"class_labels must be one class or a pair of them, got {class_labels!r}.")
-        ends = torch.eye(self.num_classes)[[self._to_label(label) for label in pair]]
+        ends = torch.eye(self.num_classes, dtype=torch.float32)[[self._to_label(label) for label in pair]]
         return interpolate_latents(ends[0], ends[1], steps, mode="lerp")
 
     def _to_log_priors(self, class_priors: Sequence[float] | None) -> torch.Tensor:
         """log p(y), (num_classes,) float64; all classes alike if nothing else is said."""
-        priors = torch.ones(self.num_classes) if class_priors is None else torch.as_tensor(class_priors)
+        priors = (
+            torch.ones(self.num_classes, dtype=torch.float64) if class_priors is None else torch.as_tensor(class_priors)
+        )
         priors = priors.double().cpu()
         if priors.shape != (self.num_classes,) or not (priors >= 0).all() or not 0 < priors.sum() < float("inf"):
             raise ValueError(

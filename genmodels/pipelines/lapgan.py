@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,7 @@ from .base import (
     CHUNK,
     GenerationOutput,
     Images,
+    as_in_diffusers,
     check_count,
     check_output_type,
     inference,
@@ -70,14 +72,15 @@ class LAPGANPipeline(ClassLabelsMixin, GANPipeline):
             raise ValueError("This model has no classes: leave class_labels out.")
         return None
 
+    @as_in_diffusers
     def __call__(
         self,
         num_images: int | None = None,
         class_labels: ClassLabels | None = None,
         *,
-        generator: torch.Generator | None = None,
+        generator: torch.Generator | Sequence[torch.Generator] | None = None,
         seed: int | None = None,
-        latents: torch.Tensor | None = None,
+        latents: torch.Tensor | np.ndarray | None = None,
         psi: float = 1.0,
         output_type: str = "pil",
         return_stages: bool = False,

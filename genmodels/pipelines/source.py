@@ -5,10 +5,12 @@ from __future__ import annotations
 import difflib
 import errno
 import json
+import os
 import re
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 import diffusers
@@ -27,7 +29,7 @@ from huggingface_hub.errors import (
 from .. import zoo
 from ..errors import UserError
 from ..models.modeling import check_hash, weight_patterns
-from ..retries import causes_of, is_transient, retry, status_of
+from ..retries import BusyError, RedirectError, StalledError, causes_of, is_transient, one_deadline, retry, status_of
 
 INDEX = "model_index.json"
 CLASS_NAMES = (
@@ -43,6 +45,8 @@ CLASS_NAMES = (
 HUB_OPTIONS = ("revision", "token", "cache_dir", "local_files_only", "force_download")
 # For the first question about a model, at which somebody waits who may have mistyped its name: 3.5 seconds.
 LOOKUP_ATTEMPTS = 4
+# A disk that is full, or must not be written to.
+STORAGE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 def describe_missing(name: str) -> str:
@@ -61,6 +65,37 @@ def check_subfolder(subfolder: str | None) -> str:
     return "" if path == PurePosixPath("") else str(path)
 
 
+def read_name(name_or_path: str | Path) -> tuple[str, str | None, str | None]:
+    """A model's name as people paste it, as a built-in name, a folder or a Hub id, with the revision and subfolder that it says.
+
+    Understood are `https://huggingface.co/name/model`, also with `/tree/main` or a file behind it, `hf://name/model@main`, a
+    slash at the end, and `~`.
+
+    Raises:
+        UserError: it is the address of a dataset or Space.
+    """
+    name = str(name_or_path).strip()
+    if not name or os.path.isdir(name):
+        return name, None, None
+    if os.path.isdir(home := os.path.expanduser(name)):
+        return home, None, None
+    hosts = "|".join(map(re.escape, ("huggingface.co", "hf.co", constants.ENDPOINT.partition("://")[2])))
+    address = re.fullmatch(rf"(?:hf://|(?:https?://)?(?:www\.)?(?:{hosts})/)([^?#]*)(?:[?#].*)?", name)
+    if address is None:
+        return name.rstrip("/") if re.fullmatch(r"[\w.-]+/[\w.-]+/+", name) else name, None, None
+    parts = [part for part in address[1].split("/") if part]
+    if parts[:1] and parts[0] in ("datasets", "spaces", "buckets"):
+        raise UserError(f"{name!r} is the address of a {parts[0][:-1]}, not of a model: give that of a model.")
+    parts = parts[1:] if parts[:1] == ["models"] and len(parts) > 2 else parts
+    repo_id, _, revision = "/".join(parts[:2]).partition("@")
+    inside = parts[2:]
+    if inside[:1] and inside[0] in ("tree", "blob", "resolve", "raw") and len(inside) > 1:
+        revision, inside = inside[1], inside[2:]
+    # A file's address means the folder that it lies in; a component's, the pipeline's.
+    inside = inside[:-1] if inside and PurePosixPath(inside[-1]).suffix in (".json", ".safetensors", ".md") else inside
+    return repo_id, revision or None, "/".join(inside) or None
+
+
 def locate(name_or_path: str | Path, subfolder: str | None = None) -> str:
     """A built-in name, a folder or a Hub id, as a folder or a Hub id; raises UserError for anything else.
 
@@ -68,12 +103,18 @@ def locate(name_or_path: str | Path, subfolder: str | None = None) -> str:
         name_or_path: what a user may give as a model.
         subfolder: where inside it the pipeline lies.
     """
-    name = str(name_or_path)
+    name = read_name(name_or_path)[0]
     folder = Path(name) if name and Path(name).is_dir() else zoo.model_folder(name)
     if folder is not None:
         folder = folder / check_subfolder(subfolder)
         if not (folder / INDEX).is_file():
-            raise UserError(f"The folder {folder} has no model_index.json: it does not hold a saved pipeline.")
+            kind = read_json(folder / "config.json").get("_class_name") if (folder / "config.json").is_file() else None
+            if kind and (folder.parent / INDEX).is_file():
+                raise UserError(f"The folder {folder} holds a {kind}, one part of a pipeline: give {folder.parent}.")
+            holds = (
+                f"it holds a {kind}, a single network and no pipeline" if kind else "it does not hold a saved pipeline"
+            )
+            raise UserError(f"The folder {folder} has no model_index.json: {holds}.")
         return str(folder)
     if name.count("/") != 1 or name.startswith((".", "/", "~")):
         raise UserError(describe_missing(name))
@@ -91,6 +132,7 @@ class Source:
         repo_id, commit: where more of it comes from; None for a folder.
         subfolder: where in the repository the pipeline lies, "" at its root.
         options: `token`, `cache_dir`, ... for the Hub's client.
+        older: a commit that was in the cache before, to fall back to if the cache cannot be written.
     """
 
     name: str
@@ -100,6 +142,7 @@ class Source:
     commit: str | None = None
     subfolder: str = ""
     options: dict = field(default_factory=dict)
+    older: str | None = None
 
     @property
     def advice(self) -> str:
@@ -107,18 +150,59 @@ class Source:
         ours = self.class_name in CLASS_NAMES
         return f": load it with {self.class_name}.from_pretrained or genmodels.load_pipeline" if ours else ""
 
-    def fetch(self, variant: str | None = None) -> None:
-        """Bring the configs and weights into `folder`, or find them there.
+    def fetch(self, variant: str | None = None) -> Source:
+        """Bring the configs and weights into `folder`, or find them there; returns where they are: an older commit, perhaps.
 
         `DiffusionPipeline.download` is of no use here: it takes the module of a component for a file of the repository.
 
         Raises:
             UserError: the Hub does not give them.
         """
-        if self.repo_id is not None:
-            head = f"{self.subfolder}/" if self.subfolder else ""
-            patterns = [f"{head}{pattern}" for pattern in ("*.json", *(f"*/{w}" for w in weight_patterns(variant)))]
+        if self.repo_id is None:
+            return self
+        head = f"{self.subfolder}/" if self.subfolder else ""
+        patterns = [f"{head}{pattern}" for pattern in ("*.json", *(f"*/{w}" for w in weight_patterns(variant)))]
+        try:
             fetch(self.repo_id, patterns, **{**self.options, "revision": self.commit})
+            return self
+        except UserError as error:
+            if storage_error(error) is None or self.older in (None, self.commit):
+                raise
+            older = in_cache(self.repo_id, f"{head}{INDEX}", {**self.options, "revision": self.older})
+            options = {**self.options, "revision": self.older, "local_files_only": True, "force_download": False}
+            fetch(self.repo_id, patterns, **options)
+            say_older(self.name, self.older, storage_error(error))
+            return replace(
+                self, folder=older.parent, commit=self.older, class_name=read_class_name(older), options=options
+            )
+
+    def files_in(self, component: str) -> list[str]:
+        """Names of the files of a component, on this disk or on the Hub, if that answers."""
+        names = [path.name for path in (self.folder / component).iterdir()]
+        if self.repo_id is not None and not is_offline(self.options):
+            head = f"{self.subfolder}/{component}/" if self.subfolder else f"{component}/"
+            try:
+                info = HfApi(token=self.options.get("token")).model_info(self.repo_id, revision=self.commit)
+            except (HfHubHTTPError, OSError):
+                return names
+            names += [
+                file.rfilename.removeprefix(head) for file in info.siblings or [] if file.rfilename.startswith(head)
+            ]
+        return names
+
+
+def storage_error(error: BaseException) -> OSError | None:
+    """What is wrong with the disk, if that is behind an error: it is full, or must not be written to."""
+    return next((c for c in causes_of(error) if isinstance(c, OSError) and c.errno in STORAGE_ERRORS), None)
+
+
+def say_older(name: str, commit: str, error: OSError) -> None:
+    """Warn that not the newest version is loaded."""
+    warnings.warn(
+        f"{name!r} has a newer version on the Hub, but the cache cannot be written ({error.strerror}): commit {commit[:12]} is "
+        "loaded, which is there.",
+        stacklevel=2,
+    )
 
 
 def find_pipeline(name_or_path: str | Path, subfolder: str | None = None, **options) -> Source:
@@ -134,17 +218,33 @@ def find_pipeline(name_or_path: str | Path, subfolder: str | None = None, **opti
     Raises:
         UserError: there is no such model, it is not a pipeline, or its index is damaged.
     """
-    name, place = str(name_or_path), locate(name_or_path, subfolder)
+    name, (pasted, revision, inside) = str(name_or_path), read_name(name_or_path)
+    for word, given, said in (("revision", options.get("revision"), revision), ("subfolder", subfolder, inside)):
+        if said is not None and given not in (None, said):
+            raise UserError(f"{name!r} says the {word} {said!r}, and {word}={given!r}: give one of them.")
+    subfolder = subfolder or inside
+    place = locate(pasted, subfolder)
     if Path(place).is_dir():
         return Source(name, Path(place), read_class_name(Path(place) / INDEX))
+    if revision is not None:
+        options = {**options, "revision": revision}
     subfolder = check_subfolder(subfolder)
-    index = fetch_index(place, f"{subfolder}/{INDEX}" if subfolder else INDEX, options)
+    filename = f"{subfolder}/{INDEX}" if subfolder else INDEX
+    before = in_cache(place, filename, options)
+    older = before.parents[len(PurePosixPath(subfolder).parts)].name if before else None
+    try:
+        index = fetch_index(place, filename, options)
+    except UserError as error:
+        if before is None or storage_error(error) is None:
+            raise
+        say_older(name, older, storage_error(error))
+        index, options = before, {**options, "revision": older, "local_files_only": True, "force_download": False}
     try:
         check_hash(index)
     except ValueError as error:
         raise UserError(f"{name!r} does not load: {error}") from error
     commit = index.parents[len(PurePosixPath(subfolder).parts)].name
-    return Source(name, index.parent, read_class_name(index), place, commit, subfolder, options)
+    return Source(name, index.parent, read_class_name(index), place, commit, subfolder, options, older)
 
 
 def fetch_index(repo_id: str, filename: str, options: dict) -> Path:
@@ -152,7 +252,7 @@ def fetch_index(repo_id: str, filename: str, options: dict) -> Path:
     offline = is_offline(options)
     with hub_errors(repo_id, **options):
         # The client would wait 23 seconds for a Hub that does not answer, and say less about what is there instead.
-        if not offline and not is_cached(repo_id, filename, options):
+        if not offline and in_cache(repo_id, filename, options) is None:
             require_pipeline(repo_id, filename, options)
         try:
             return Path(retry(lambda: whole(hf_hub_download, repo_id, filename, **options)))
@@ -195,10 +295,14 @@ def is_offline(options: dict) -> bool:
     return bool(options.get("local_files_only")) or constants.HF_HUB_OFFLINE
 
 
-def is_cached(repo_id: str, filename: str, options: dict) -> bool:
-    """Whether some version of a file of this revision is in the cache."""
+def in_cache(repo_id: str, filename: str, options: dict) -> Path | None:
+    """A file of this revision in the cache, of whatever commit that was then; None if there is none."""
     where = {key: options.get(key) for key in ("cache_dir", "revision")}
-    return isinstance(try_to_load_from_cache(repo_id, filename, **where), str)
+    try:
+        found = try_to_load_from_cache(repo_id, filename, **where)
+    except HFValidationError:
+        return None
+    return Path(found) if isinstance(found, str) else None
 
 
 def require_pipeline(repo_id: str, filename: str, options: dict) -> None:
@@ -248,7 +352,8 @@ def hub_errors(name: str, **options) -> Iterator[None]:
         options: those of the request: `revision`, `token`, `local_files_only`.
     """
     try:
-        yield
+        with one_deadline():
+            yield
     except UserError:
         raise
     except (HfHubHTTPError, HFValidationError, EntryNotFoundError, OSError, ValueError) as error:
@@ -294,6 +399,14 @@ def explain(name: str, options: dict, error: Exception) -> str:
         return f"{name!r}, revision {revision!r}, lacks a file of the pipeline: its owner has to push it again."
     if has(CutShortError):
         return f"The files of {name!r} arrive cut short, again and again: check the network, or try later."
+    for cause in causes:
+        if isinstance(cause, BusyError | StalledError | RedirectError):
+            return f"{name!r} does not come from {constants.ENDPOINT}: {cause}. Try again later, or load what the cache has."
+    if any(type(cause).__name__ in ("DecodingError", "JSONDecodeError", "TooManyRedirects") for cause in causes):
+        return (
+            f"What {constants.ENDPOINT} answers for {name!r} cannot be read ({first_sentence(error)}): check the network, such "
+            "as a proxy or a page to sign in, and try again."
+        )
     if is_transient(error):
         if status is not None:
             return f"The Hub answers {status} for {name!r}, again and again, and the cache does not have it: try later."
@@ -301,8 +414,7 @@ def explain(name: str, options: dict, error: Exception) -> str:
             f"The Hub at {constants.ENDPOINT} cannot be reached, and {name!r} is not whole in the cache: check the "
             "network and try again."
         )
-    full = next((c for c in causes if isinstance(c, OSError) and c.errno in (errno.ENOSPC, errno.EACCES)), None)
-    if full is not None:
+    if (full := storage_error(error)) is not None:
         return f"{name!r} cannot be stored in the cache: {full.strerror}; make room or choose another cache_dir."
     return f"{name!r} cannot be downloaded: {first_sentence(error)}"
 
@@ -310,11 +422,14 @@ def explain(name: str, options: dict, error: Exception) -> str:
 def read_json(path: Path) -> dict:
     """A JSON object from a file; raises UserError if the file is not readable as one."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        if text.startswith("\ufeff"):
+            raise ValueError("it begins with a byte order mark: save it as UTF-8 without one")
+        content = json.loads(text)
         if not isinstance(content, dict):
             raise ValueError("it is not an object")
         return content
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path} is not a readable {path.name}: {first_sentence(error)}") from error
 
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from diffusers.utils import BaseOutput
 
@@ -17,6 +18,7 @@ from .base import (
     CHUNK,
     GenerationOutput,
     Images,
+    as_in_diffusers,
     check_count,
     check_output_type,
     draw_latents,
@@ -40,7 +42,7 @@ class PosteriorOutput(BaseOutput):
 
     def sample(self, generator: torch.Generator | None = None) -> torch.Tensor:
         """One latent per image, mean + std * N(0, 1)."""
-        noise = torch.randn(self.mean.shape, generator=generator)
+        noise = torch.randn(self.mean.shape, generator=generator, dtype=torch.float32)
         return self.mean + (0.5 * self.log_variance).exp() * noise
 
 
@@ -71,14 +73,15 @@ class VAEPipeline(ClassLabelsMixin, AttributeEditingMixin, EncoderDecoderPipelin
         super().__init__()
         self.register_modules(encoder=encoder, decoder=decoder, attributes=attributes)
 
+    @as_in_diffusers
     def __call__(
         self,
         num_images: int | None = None,
         class_labels: ClassLabels | None = None,
         *,
-        generator: torch.Generator | None = None,
+        generator: torch.Generator | Sequence[torch.Generator] | None = None,
         seed: int | None = None,
-        latents: torch.Tensor | None = None,
+        latents: torch.Tensor | np.ndarray | None = None,
         psi: float = 1.0,
         output_type: str = "pil",
     ) -> GenerationOutput:

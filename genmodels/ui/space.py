@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from importlib.util import find_spec
 from threading import Event
 
 # On ZeroGPU this package changes torch, so it comes before it; it also refuses to be imported by a half-loaded gradio.
@@ -32,6 +33,8 @@ def port_of(environment: dict[str, str]) -> int:
 def serve(*tabs: str, models: str | None = None) -> None:
     """Show these tabs on all addresses of the machine, for ever; the networks follow once the page is up.
 
+    Their public functions are MCP tools as well, where the package for that is there, as in the Spaces' requirements.
+
     Args:
         tabs: of `models.TABS`; all by default.
         models: as in `ModelStore`; the environment variable GENMODELS_MODELS goes before it.
@@ -39,7 +42,7 @@ def serve(*tabs: str, models: str | None = None) -> None:
     tabs = tabs or TABS
     try:
         store = ModelStore(os.environ.get("GENMODELS_MODELS") or models, tabs)
-        launch(build(store, tabs), "0.0.0.0", port_of(os.environ))
+        launch(build(store, tabs), "0.0.0.0", port_of(os.environ), mcp=find_spec("mcp") is not None)
     except UserError as error:
         raise SystemExit(f"app.py: {error}") from error
     store.load_in_background()

@@ -97,7 +97,7 @@ class Commit:
     files: dict[str, File]
     title: str
     parent: str | None
-    date: str = field(default_factory=lambda: datetime.datetime.now(datetime.timezone.utc).isoformat()[:23] + "Z")
+    date: str = field(default_factory=lambda: datetime.datetime.now(datetime.UTC).isoformat()[:23] + "Z")
 
     @cached_property
     def oid(self) -> str:

@@ -19,7 +19,7 @@ from PIL import Image
 from genmodels import AutoencoderDecoder, AutoencoderEncoder, AutoencoderPipeline, zoo
 from genmodels.__main__ import main
 from genmodels.evaluation.classifier import Classifier
-from genmodels.hub.cards import read_json, write_card
+from genmodels.hub.cards import TABLE_MARKERS, evaluation_table, read_json, table_differences, write_card
 from genmodels.hub.verify import Model, card_differences, check_files, fetch_model, keep_baseline
 
 FID = "FID (evaluator features)"
@@ -200,6 +200,63 @@ def test_a_card_that_contradicts_itself_is_reported(capsys, copy, digits):
         assert old in text
         readme.write_text(text.replace(old, new))
         assert any(said in difference for difference in card_differences(copy, stated)), said
+
+
+START, END = TABLE_MARKERS
+HIDDEN_TABLES = {
+    "in a comment beside a false one": lambda table: f"<!--\n{START}\n\n{table}\n\n{END}\n-->\n\n{false(table)}",
+    "in a comment, the markers too around a false one": (
+        lambda table: f"<!--\n{START}\n{table}\n{END}\n-->\n\n{START}\n\n{false(table)}\n\n{END}"
+    ),
+    "true, and a false one after it": lambda table: f"{START}\n\n{table}\n\n{END}\n\n{false(table)}",
+    "true, and a false one in code": lambda table: f"```\n{false(table)}\n```\n\n{START}\n\n{table}\n\n{END}",
+    "true in code, false outside": lambda table: f"```\n{START}\n{table}\n{END}\n```\n\n{false(table)}",
+    "twice": lambda table: f"{START}\n\n{table}\n\n{END}\n\n{START}\n\n{table}\n\n{END}",
+    "without an end": lambda table: f"{START}\n\n{table}",
+    "behind an open comment": lambda table: f"<!-- \n\n{START}\n\n{table}\n\n{END}\n\n-->\n",
+    "indented as code": lambda table: f"{START}\n\n    {table}\n\n{END}".replace("\n|", "\n    |"),
+    "in a folded part": lambda table: f"<details>\n\n{START}\n\n{table}\n\n{END}\n\n</details>",
+    "hidden by HTML": lambda table: f"<div hidden>\n\n{START}\n\n{table}\n\n{END}\n\n</div>\n",
+    "beside one of HTML": lambda table: (
+        f"<table><tr><td>FID</td><td>0.1</td></tr></table>\n\n{START}\n\n{table}\n\n{END}"
+    ),
+    "with other words in it": lambda table: f"{START}\n\nBest of all:\n\n{table}\n\n{END}",
+    "of an old card, in a comment": lambda table: f"<!--\n{table}\n-->\n\n{false(table)}",
+    "of an old card, and a false one": lambda table: f"{table}\n\n{false(table)}",
+}
+
+
+def false(table: str) -> str:
+    """The table of a model that is better than true."""
+    return table.replace("| FID (evaluator features) | ", "| FID (evaluator features) | 0.")
+
+
+def test_the_table_that_readers_see_is_the_one_compared(vae):
+    stated, text = read_json(vae / "evaluation.json"), (vae / "README.md").read_text()
+    table = evaluation_table(stated)
+    shown = f"{START}\n\n{table}\n\n{END}"
+    assert text.count(shown) == 1
+    assert table_differences(text, stated) == []
+    # A card of an older version has no markers.
+    assert table_differences(text.replace(shown, table), stated) == []
+    # Somebody's own words and pictures beside it are no harm.
+    own = "<p align='center'>\n<img src='samples.png'>\n</p>\n\n<!-- a note -->\n\n```sh\npython x.py  # FID\n```\n\n"
+    assert table_differences(text.replace(shown, f"{own}{shown}\n\nFID is on our features.\n"), stated) == []
+    for name, hide in HIDDEN_TABLES.items():
+        assert table_differences(text.replace(shown, hide(table)), stated), name
+
+
+def test_terminals_obey_nothing_of_a_card(capsys, copy, digits):
+    def change(data):
+        data["metrics"][0]["name"] = "FID\x1b[2K\x1b[1A\rFID"
+        data["protocol"] = "measured\nvae: 9 of 9 numbers reproduced: verified."
+
+    change_json(copy / "evaluation.json", change)
+    write_card(copy)
+    _, out, err = run(capsys, "verify", copy, "--dataset_name", digits)
+    assert not [c for c in out + err if not c.isprintable() and c != "\n"]
+    assert not [line for line in out.splitlines() if line.startswith("vae: 9")]
+    assert "FID\\x1b[2K" in out
 
 
 def test_another_protocol_than_stated_is_reported(capsys, copy, digits):

@@ -130,9 +130,9 @@ def broken(saved, tmp_path):
 
 def test_a_scheduler_that_is_missing_or_another_is_refused(broken):
     index = json.loads((broken / "model_index.json").read_text())
-    for wrong in (["diffusers", "PNDMScheduler"], ["os", "system"], "x"):
+    for wrong in (["diffusers", "UNet2DModel"], ["os", "system"], "x", ["diffusers", "NoScheduler"], ["diffusers", 3]):
         (broken / "model_index.json").write_text(json.dumps({**index, "scheduler": wrong}))
-        with pytest.raises(UserError, match=r"its scheduler is .*, not a DDIMScheduler"):
+        with pytest.raises(UserError, match=r"its scheduler is .*, not a scheduler of diffusers"):
             load_pipeline(broken)
     (broken / "model_index.json").write_text(json.dumps({**index, "scheduler": ["elsewhere", "DDIMScheduler"]}))
     assert load_pipeline(broken)(seed=0).images

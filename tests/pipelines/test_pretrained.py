@@ -141,7 +141,7 @@ def test_damaged_components(broken):
     weights.write_bytes(weights.read_bytes()[:500])
     assert f"{broken}/generator" in refused(load_pipeline, broken)
     weights.unlink()
-    assert f"{broken}/generator" in refused(load_pipeline, broken)
+    assert "its generator lacks diffusion_pytorch_model.safetensors" in refused(load_pipeline, broken)
 
 
 def test_missing_component(broken):
@@ -216,7 +216,7 @@ def test_variants(saved, tmp_path):
     for name, tensor in pipe.generator.state_dict().items():
         assert torch.equal(again.generator.state_dict()[name].half(), tensor)
     assert refused(load_pipeline, tmp_path, variant="bf16") == (
-        f"'{tmp_path}' does not load: its generator has no variant 'bf16': leave variant out for its plain weights."
+        f"'{tmp_path}' does not load: its generator has no such variant: give variant='fp16'."
     )
 
 
