@@ -92,7 +92,8 @@ def test_images_are_as_large_as_the_patches_make_them():
 
 
 def test_classes_of_a_way_are_those_of_its_ends():
-    assert gallery.classes_of(SimpleNamespace(num_classes=10), 3, 24) == {"class_labels": (3, 4)}
+    digits = SimpleNamespace(num_classes=10, class_names=list("9876543210"))
+    assert gallery.classes_of(digits, 3, 24) == {"class_labels": ("6", "5")}
     assert gallery.classes_of(SimpleNamespace(num_classes=0), 3, 24) == {}
 
 
