@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from diffusers import DiffusionPipeline, SchedulerMixin
 from diffusers.configuration_utils import FrozenDict
+from diffusers.pipelines import pipeline_utils
 from diffusers.schedulers.scheduling_utils import SCHEDULER_CONFIG_NAME
 from diffusers.utils import BaseOutput
 from PIL import Image
@@ -459,9 +460,9 @@ class ImagePipeline(DiffusionPipeline):
             for component, kind in cls._components_in(source.folder).items():
                 if component not in kwargs:
                     require_component(source, component, kind, variant)
-            pipe = super().from_pretrained(
-                source.folder, variant=variant, torch_dtype=dtype, use_safetensors=True, **kwargs
-            )
+            # Older diffusers know the old name only, newer ones warn of it.
+            named = {"dtype" if hasattr(pipeline_utils, "_resolve_dtype") else "torch_dtype": dtype}
+            pipe = super().from_pretrained(source.folder, variant=variant, use_safetensors=True, **named, **kwargs)
         except (ValueError, OSError) as error:
             raise UserError(f"{name!r} does not load: {first_sentence(error)}") from error
         # As in StrictLoadingMixin: saved again, the origin would publish a path of the user's machine.
