@@ -72,6 +72,11 @@ def main() -> None:
     decoder = AutoencoderDecoder(upsampling=args.upsampling, **shape)
     optimizer = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()], lr=args.learning_rate, fused=True)
 
+    def make_pipeline(**networks) -> AutoencoderPipeline:
+        pipe = AutoencoderPipeline(**networks)
+        # One image has no covariance.
+        return pipe.whiten(bank()) if len(bank()) > 1 else pipe
+
     @cache
     def bank() -> torch.Tensor:
         """Training images as the encoder sees them, the same ones every time."""
@@ -89,7 +94,7 @@ def main() -> None:
         models={"encoder": encoder, "decoder": decoder},
         optimizers={"autoencoder": optimizer},
         averaged=("encoder", "decoder"),
-        make_pipeline=lambda **networks: AutoencoderPipeline(**networks).whiten(bank()),
+        make_pipeline=make_pipeline,
         draw_samples=draw_samples,
         advice={
             "mode collapse": "try a lower --learning_rate",

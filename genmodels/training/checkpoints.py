@@ -143,9 +143,10 @@ def load_checkpoint(folder: Path) -> dict:
                 raise ValueError(f"{name} is not as it was saved")
         return unflatten(spec, tensors)
     except (OSError, ValueError, KeyError, AttributeError, TypeError, SafetensorError) as error:
+        others = [path.name for path in complete_checkpoints(folder.parent) if path != folder]
         raise UserError(
-            f"The checkpoint {folder} is damaged ({first_line(error)}): remove it, and --resume_from_checkpoint latest goes on "
-            "from the one before it."
+            f"The checkpoint {folder} is damaged ({first_line(error)}): remove it, and --resume_from_checkpoint latest "
+            + (f"goes on from {others[-1]}." if others else "begins anew, for there is no other.")
         ) from error
 
 

@@ -20,7 +20,21 @@ def step_of(grid: Path) -> int:
 
 def frames_of(folder: Path) -> list[Path]:
     """The sample grids of a run, oldest first; evenly chosen if there are more than a film takes."""
-    return evenly_chosen(sorted(folder.glob("step-*.png"), key=step_of))
+    return evenly_chosen(sorted(grids_of(folder), key=step_of))
+
+
+def grids_of(folder: Path) -> list[Path]:
+    """The sample grids of a run, without what else has come to lie beside them."""
+    return [path for path in folder.glob("step-*.png") if path.stem.removeprefix("step-").isdecimal()]
+
+
+def read_grid(path: Path) -> Image.Image | None:
+    """None if it cannot be read: a film with a frame less is better than a model that is not saved."""
+    try:
+        with Image.open(path) as grid:
+            return grid.convert("RGB")
+    except (OSError, ValueError, SyntaxError):
+        return None
 
 
 def evenly_chosen(frames: list) -> list:
@@ -42,7 +56,8 @@ def save_film(folder: Path, target: Path, start: Start | None = None) -> list[in
         The training step of each frame, the last one of grids that look alike: those become one frame.
     """
     offset = start.steps if start else 0
-    shown = [(step_of(path) + offset, Image.open(path).convert("RGB")) for path in frames_of(folder)]
+    grids = [(step_of(path) + offset, read_grid(path)) for path in frames_of(folder)]
+    shown = [(step, grid) for step, grid in grids if grid]
     before = start.frames() if start else []
     # The first grid of this run is what the last of that one shows.
     if before and shown and before[-1][1].size == shown[0][1].size:

@@ -35,7 +35,8 @@ from .checkpoints import (
     write_folder_atomically,
 )
 from .facts import describe_few, plan_of, training_facts
-from .film import save_film
+from .film import grids_of, save_film
+from .film import step_of as step_of_grid
 from .monitor import Monitor
 from .optimization import (
     Average,
@@ -856,12 +857,14 @@ class TrainingRun:
         """Drop log lines and sample grids of what will be done again."""
         path = self.output_dir / "metrics.jsonl"
         if path.exists():
-            lines = [line for line in path.read_text().splitlines() if place_of(line) < (self._step, self._reported)]
+            # A crash of the machine may leave anything in its last line.
+            text = path.read_text(encoding="utf-8", errors="replace")
+            lines = [line for line in text.splitlines() if place_of(line) < (self._step, self._reported)]
             partial = path.with_suffix(".partial")
             partial.write_text("".join(f"{line}\n" for line in lines))
             partial.replace(path)
-        for grid in (self.output_dir / "samples").glob("step-*.png"):
-            if int(grid.stem.split("-")[1]) > self._step:
+        for grid in grids_of(self.output_dir / "samples"):
+            if step_of_grid(grid) > self._step:
                 grid.unlink()
 
     def _save_samples(self) -> None:

@@ -17,7 +17,7 @@ PR_SET_PDEATHSIG = 1
 
 
 class StopSignals:
-    """While entered, SIGTERM and Ctrl-C only set `requested`; a second Ctrl-C, a second later, interrupts.
+    """While entered, SIGTERM, SIGHUP and Ctrl-C only set `requested`; a second Ctrl-C, a second later, interrupts.
 
     Left by an exception it goes on, until `restore`: whoever saves what there is to save is not to be ended meanwhile.
 
@@ -35,7 +35,11 @@ class StopSignals:
     def __enter__(self) -> StopSignals:
         # Python lets only the main thread handle signals.
         if threading.current_thread() is threading.main_thread():
-            self._previous = {number: signal.signal(number, self._handle) for number in (signal.SIGTERM, signal.SIGINT)}
+            numbers = [signal.SIGTERM, signal.SIGINT]
+            # A terminal that is closed; nohup has it ignored, and Windows has none.
+            if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
+                numbers.append(signal.SIGHUP)
+            self._previous = {number: signal.signal(number, self._handle) for number in numbers}
             follow_launcher()
         return self
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import inspect
 import os
 from pathlib import Path
 
@@ -32,22 +33,33 @@ def check_trackers(names: list[str]) -> None:
 
 
 def knows_wandb_user() -> bool:
-    """Whether W&B would start a run without asking for a key."""
+    """Whether W&B would start a run without asking for a key; raises UserError if it cannot read its settings or the key."""
+    # W&B tells a good deal about itself on the terminal.
+    os.environ.setdefault("WANDB_SILENT", "true")
+    # Other libraries obey it, W&B does not any more.
+    if os.environ.get("WANDB_DISABLED", "").lower() in ("true", "1", "yes", "on"):
+        os.environ.setdefault("WANDB_MODE", "disabled")
     import wandb
-    from requests.utils import get_netrc_auth
 
-    # W&B's own files, the environment, and a server of one's own are all in its settings.
-    settings = wandb.setup().settings
-    # It has started a process.
-    wandb.teardown()
-    known = settings.api_key or settings.identity_token_file or get_netrc_auth(settings.base_url)
-    return settings.mode in ("offline", "disabled", "dryrun") or bool(known)
+    try:
+        settings = wandb.setup().settings
+        if settings.mode in ("offline", "disabled", "dryrun"):
+            return True
+        # Older versions cannot be asked: they ask the user, as the run starts.
+        can_tell = "prompt" in inspect.signature(wandb.login).parameters
+        return not can_tell or wandb.login(prompt=False, verify=False)
+    except (wandb.Error, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(
+            f"--report_to wandb: W&B does not take its settings ({reason}): mend the WANDB_ variables."
+        ) from error
+    finally:
+        # It has started a process.
+        wandb.teardown()
 
 
 def start_trackers(accelerator: Accelerator, args: argparse.Namespace, output_dir: Path, step: int) -> None:
     """Start the trackers of a run that is at `step`, where a resumed one reports on."""
-    # W&B tells a good deal about itself on the terminal.
-    os.environ.setdefault("WANDB_SILENT", "true")
     name = output_dir.resolve().name
     settings = {k: v if isinstance(v, bool | int | float | str) else str(v) for k, v in vars(args).items()}
     accelerator.init_trackers(

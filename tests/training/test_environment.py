@@ -18,6 +18,7 @@ from genmodels.hub.cards import code_of
 from genmodels.training import facts
 from genmodels.training.facts import git_commit
 from genmodels.training.processes import is_lost_process, keep_threads, on_main_process, refuse_lost_processes
+from genmodels.training.trackers import knows_wandb_user
 
 
 def git(folder, *words: str) -> str:
@@ -161,3 +162,43 @@ def test_wandb_without_a_login_is_told_before_anything_else(train, tmp_path, mon
             train("vae", "--dataset_name", "nowhere", "--report_to", "wandb", "--output_dir", tmp_path / "run", *flags)
         assert "--report_to wandb needs a login: run `wandb login`, set WANDB_API_KEY, or keep" in str(ended.value)
     assert list(tmp_path.iterdir()) == []
+
+
+KEY = "a" * 40
+# What the user has set, and whether W&B knows them, or what is said if it does not take it.
+LOGINS = {
+    "nothing": ({}, False),
+    "a key": ({"WANDB_API_KEY": KEY}, True),
+    "a netrc file": ({"NETRC": "netrc"}, True),
+    "offline": ({"WANDB_MODE": "offline"}, True),
+    "disabled": ({"WANDB_MODE": "disabled"}, True),
+    "disabled as other libraries have it": ({"WANDB_DISABLED": "true"}, True),
+    "not disabled": ({"WANDB_DISABLED": "false"}, False),
+    "no key at all": ({"WANDB_API_KEY": "not a key"}, "W&B does not take its settings (WANDB_API_KEY invalid"),
+    "no mode at all": ({"WANDB_MODE": "sideways"}, "W&B does not take its settings (1 validation error"),
+}
+
+
+@pytest.mark.parametrize("what", LOGINS)
+def test_wandb_itself_says_whether_it_knows_the_user(tmp_path, monkeypatch, what):
+    pytest.importorskip("wandb")
+    for name in [name for name in os.environ if name.startswith("WANDB_")]:
+        monkeypatch.delenv(name)
+    for name in ("WANDB_SILENT", "WANDB_MODE"):
+        # So that what is set by the check is taken back.
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "netrc").write_text(f"machine api.wandb.ai login user password {KEY}\n")
+    (tmp_path / "netrc").chmod(0o600)
+    environment, expected = LOGINS[what]
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    if isinstance(expected, str):
+        with pytest.raises(UserError) as error:
+            knows_wandb_user()
+        assert expected in str(error.value)
+        assert "\n" not in str(error.value)
+    else:
+        assert knows_wandb_user() is expected

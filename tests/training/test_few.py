@@ -9,6 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
+from genmodels import load_pipeline
 from genmodels.data import load_images
 from genmodels.training.checkpoints import load_checkpoint
 
@@ -69,6 +70,15 @@ def test_a_handful_of_images_trains_and_is_watched(train, tmp_path, capsys, coun
     assert (f"FID takes 4 images, and there are {count}: the last weights will be saved." in out) == (count < 4)
     training = json.loads((tmp_path / "run/model/training.json").read_text())
     assert ("selected" in training) == (count == 4)
+
+
+@pytest.mark.parametrize("script", ["autoencoder", "vae", "diffusion"])
+def test_one_image_trains_without_a_discriminator_too(train, tmp_path, script):
+    flags = [flag for flag in TINY if script != "diffusion" or flag not in ("--base_channels", "4")]
+    common = ["--dataset_name", pictures(tmp_path / "data", 1), *flags, *WATCH, "--train_batch_size", "4"]
+    train(script, *common, "--max_train_steps", "2", "--output_dir", tmp_path / "run")
+    pipe = load_pipeline(tmp_path / "run/model")
+    assert np.isfinite(pipe(num_images=2, seed=0, output_type="np").images).all()
 
 
 def test_the_plan_says_it_in_the_users_own_numbers(train, tmp_path, capsys):
