@@ -34,6 +34,8 @@ CIFAR10 = "uoft-cs/cifar10"
 TRACKERS = ("none", "tensorboard", "trackio", "wandb")
 # Errors of a full disk, a used-up quota, or a limit on file sizes.
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# Errors of a pipe whose reader has ended, and of a terminal that is closed.
+NOBODY_READS = (errno.EPIPE, errno.EIO)
 # The run under way, if any, for `run_main` to save and to close.
 RUNS: list = []
 # Flags that leave the trained weights and the logged losses as they are.
@@ -509,6 +511,10 @@ def end(error: BaseException) -> None:
         text = in_flags(error)
     elif isinstance(error, OSError) and error.errno in NO_ROOM:
         text = f"{error.strerror} while writing {error.filename or 'to the output folder'}: make room."
+    elif isinstance(error, OSError) and error.errno in NOBODY_READS and error.filename is None:
+        text = f"What it prints is read by no one any more ({error.strerror}): redirect it to a file."
+    elif is_of_output(error):
+        text = f"{error.strerror} while writing {error.filename}: let the output folder and what is in it be while a run lives."
     elif is_lost_process(error):
         text = "Another process of this run has ended, so this one does."
     elif saved:
@@ -517,6 +523,12 @@ def end(error: BaseException) -> None:
     else:
         raise error
     leave(f"{script_name()}: error: {text} {saved}".strip())
+
+
+def is_of_output(error: BaseException) -> bool:
+    """Whether a file of an output folder could not be written: someone has removed it, or taken away the right to."""
+    name = error.filename if isinstance(error, OSError) else None
+    return isinstance(name, str | Path) and any(Path(name).is_relative_to(run.output_dir) for run in RUNS)
 
 
 def leave(code: int | str) -> None:

@@ -51,7 +51,7 @@ class OutputFolder:
     def _open(self):
         """The lock's file, locked and with this process's name in it."""
         while True:
-            file = open(self._path / LOCK, "a+", encoding="utf-8")  # noqa: SIM115, open as long as the run lives
+            file = open(self._path / LOCK, "a+", encoding="utf-8", errors="replace")  # noqa: SIM115, open as long as the run lives
             free = True
             if fcntl:
                 try:
@@ -77,9 +77,15 @@ class OutputFolder:
                     break
             file.close()
         started = datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
-        file.truncate(0)
-        file.write(json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "started": started}))
-        file.flush()
+        owner = json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "started": started})
+        try:
+            file.truncate(0)
+            # At once: what a buffer holds on a full disk would fail again as the file is closed.
+            os.write(file.fileno(), owner.encode())
+        except OSError:
+            (self._path / LOCK).unlink()
+            file.close()
+            raise
         return file
 
     def release(self) -> None:

@@ -19,6 +19,24 @@ Answer = TypeVar("Answer")
 LOST = re.compile(r"gloo|nccl|connection (closed|reset|refused)|broken pipe|socket|peer", re.IGNORECASE)
 
 
+def open_accelerator(**options) -> Accelerator:
+    """accelerate's Accelerator; raises UserError if the environment asks for what is not there."""
+    try:
+        return Accelerator(**options)
+    except (ValueError, KeyError, ImportError, RuntimeError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise UserError(
+            f"accelerate cannot start ({reason}): mend the variables ACCELERATE_..., RANK, WORLD_SIZE and MASTER_ADDR, or what "
+            "`accelerate config` wrote."
+        ) from error
+
+
+def number_in_environment(name: str, default: int) -> int:
+    """What a launcher has put there, at least 1; the default where there is no number."""
+    value = os.environ.get(name, "")
+    return max(1, int(value)) if value.isdecimal() else default
+
+
 def on_main_process(accelerator: Accelerator, function: Callable[[], Answer]) -> Answer:
     """What a function returns in the main process, in every process.
 
@@ -55,10 +73,7 @@ def refuse_lost_processes(accelerator: Accelerator) -> None:
     """Raise UserError if several processes were asked for, and this one is alone: on CPUs accelerate says nothing of it."""
     if accelerator.num_processes > 1:
         return
-    try:
-        started = int(os.environ.get("WORLD_SIZE", "1"))
-    except ValueError:
-        started = 1
+    started = number_in_environment("WORLD_SIZE", 1)
     if started > 1:
         raise UserError(
             f"{started} processes were started, and each trains alone: on CPUs they find each other with ACCELERATE_USE_CPU=true "
@@ -77,8 +92,7 @@ def keep_threads(processes: int) -> None:
     if "OMP_NUM_THREADS" in os.environ and not set_by_launcher():
         return
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    local_processes = int(os.environ.get("LOCAL_WORLD_SIZE", processes))
-    torch.set_num_threads(max(1, cores // local_processes))
+    torch.set_num_threads(max(1, cores // number_in_environment("LOCAL_WORLD_SIZE", processes)))
 
 
 def set_by_launcher() -> bool:

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
-from accelerate import Accelerator
 from accelerate.utils import GradientAccumulationPlugin, ProjectConfiguration, set_seed
 from diffusers import DiffusionPipeline
 from PIL import Image
@@ -47,7 +46,7 @@ from .optimization import (
     split_batch,
 )
 from .output import OutputFolder
-from .processes import keep_threads, on_main_process, refuse_lost_processes
+from .processes import keep_threads, on_main_process, open_accelerator, refuse_lost_processes
 from .small_data import FEWEST_HELD_OUT, choose_for, count_of, epochs_of
 from .start import Start, counted_on, start_from
 from .stopping import StopSignals
@@ -87,7 +86,7 @@ class TrainingRun:
         """
         self.args, self.on_checkpoint = args, on_checkpoint
         self.output_dir = Path(args.output_dir)
-        self.accelerator = Accelerator(
+        self.accelerator = open_accelerator(
             mixed_precision=choose_mixed_precision(args.mixed_precision),
             # Its own variable in the environment would divide each loss once more than `update` does.
             gradient_accumulation_plugin=GradientAccumulationPlugin(num_steps=1),

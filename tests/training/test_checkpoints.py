@@ -82,7 +82,10 @@ def test_a_damaged_checkpoint_is_named(tmp_path):
     save_checkpoint(tmp_path / "checkpoint-1", STATE)
     file = tmp_path / "checkpoint-1" / "state.safetensors"
     file.write_bytes(file.read_bytes()[:100])
-    with pytest.raises(UserError, match="checkpoint-1 is damaged"):
+    with pytest.raises(UserError, match=r"checkpoint-1 is damaged .* latest begins anew, for there is no other"):
+        load_checkpoint(tmp_path / "checkpoint-1")
+    save_checkpoint(tmp_path / "checkpoint-0", STATE)
+    with pytest.raises(UserError, match=r"checkpoint-1 is damaged .* latest goes on from checkpoint-0"):
         load_checkpoint(tmp_path / "checkpoint-1")
 
 

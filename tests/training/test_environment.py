@@ -91,11 +91,32 @@ def test_without_a_word_all_cores_are_shared(threads):
     assert threads() == 8
     assert threads(2) == 4
     assert threads(4, LOCAL_WORLD_SIZE="2") == 4
+    assert threads(4, LOCAL_WORLD_SIZE="0") == 8
+    assert threads(4, LOCAL_WORLD_SIZE="some") == 2
 
 
 @pytest.mark.parametrize("value", ["1", "3", "4,2"])
 def test_threads_that_the_user_asks_for_are_obeyed(threads, value):
     assert threads(OMP_NUM_THREADS=value) == 5
+
+
+@pytest.mark.parametrize(
+    ("environment", "reason"),
+    [
+        ({"ACCELERATE_USE_CPU": "maybe"}, "invalid truth value maybe"),
+        ({"ACCELERATE_TORCH_DEVICE": "nonsense"}, "device type at start of device string: nonsense"),
+        ({"RANK": "0", "LOCAL_RANK": "0"}, "environment variable WORLD_SIZE expected"),
+    ],
+)
+def test_an_environment_that_accelerate_does_not_take_is_a_sentence(train, tmp_path, monkeypatch, environment, reason):
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit) as ended:
+        train("vae", "--dataset_name", "zoo:mnist-sample", *TINY, *QUIET, "--output_dir", tmp_path / "run")
+    assert str(ended.value).startswith("vae.py: error: accelerate cannot start (")
+    assert reason in str(ended.value)
+    assert "\n" not in str(ended.value)
+    assert not (tmp_path / "run").exists()
 
 
 PRINT = "import os, sys; from genmodels.training.processes import set_by_launcher; print(set_by_launcher())"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -43,6 +44,24 @@ def test_a_second_run_is_refused_while_the_first_lives(holder, tmp_path):
     assert json.loads((tmp_path / "run" / LOCK).read_text())["pid"] == os.getpid()
     folder.release()
     assert not (tmp_path / "run" / LOCK).exists()
+
+
+@pytest.mark.parametrize("left", [b"", b"{", b"[1]", b"\xff\xfe\0", b"null"])
+def test_what_names_no_one_is_taken_over(tmp_path, left):
+    (tmp_path / LOCK).write_bytes(left)
+    folder = OutputFolder(tmp_path)
+    assert json.loads((tmp_path / LOCK).read_text())["pid"] == os.getpid()
+    folder.release()
+
+
+def test_a_full_disk_keeps_nothing_of_a_start(tmp_path, monkeypatch):
+    def full(*arguments):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(UserError, match=r"run cannot be made \(No space left on device\)"):
+        OutputFolder(tmp_path / "run")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_name_of_another_machine_is_believed(tmp_path):

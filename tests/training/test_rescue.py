@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import shutil
 import signal
 import time
 
@@ -115,6 +116,73 @@ def test_a_disk_that_fills_up_while_validating(train, two_shards, tmp_path, monk
         ended.value
     )
     assert [path.name for path in complete_checkpoints(tmp_path / "checkpoints")] == ["checkpoint-3"]
+
+
+def test_an_output_folder_that_is_taken_away_is_a_sentence(train, two_shards, tmp_path, monkeypatch, capsys):
+    append = TrainingRun._append
+
+    def taken_away(self, figures, group=None):
+        if self.step == 4:
+            shutil.rmtree(tmp_path / "run")
+        append(self, figures, group)
+
+    monkeypatch.setattr(TrainingRun, "_append", taken_away)
+    with pytest.raises(SystemExit) as ended:
+        train("vae", "--dataset_name", two_shards, *TINY, *QUIET, "--output_dir", tmp_path / "run")
+    assert f"No such file or directory while writing {tmp_path / 'run/metrics.jsonl'}: let the output" in str(
+        ended.value
+    )
+    assert "The state after step 4 is saved" in str(ended.value)
+    assert "Traceback" not in capsys.readouterr().err
+    assert load_checkpoint(tmp_path / "run/checkpoints/checkpoint-4")["step"] == 4
+
+
+def test_what_others_left_in_the_output_folder_stops_no_run(train, two_shards, tmp_path):
+    common = ["--dataset_name", two_shards, *TINY, *QUIET, "--sample_steps", "2", "--output_dir", tmp_path]
+    train("vae", *common, "--max_train_steps", "4")
+    with open(tmp_path / "metrics.jsonl", "ab") as file:
+        file.write(b"\xff\0\0")
+    (tmp_path / "samples/step-by-step.png").write_bytes(b"of the user")
+    (tmp_path / "samples/step-000002.png").write_bytes(b"cut off")
+    train("vae", *common, "--max_train_steps", "6", "--resume_from_checkpoint", "latest")
+    log = [json.loads(line)["step"] for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert log == [1, 2, 4, 6]
+    training = json.loads((tmp_path / "model/training.json").read_text())
+    assert 2 not in training["film_steps"]
+    assert (tmp_path / "samples/step-by-step.png").read_bytes() == b"of the user"
+
+
+@pytest.mark.parametrize(
+    "error", [BrokenPipeError(errno.EPIPE, "Broken pipe"), OSError(errno.EIO, "Input/output error")]
+)
+def test_a_reader_that_has_gone_is_a_sentence(train, two_shards, tmp_path, monkeypatch, capsys, error):
+    fail_once(monkeypatch, TrainingRun, "_write_log", 3, error)
+    with pytest.raises(SystemExit) as ended:
+        train("vae", "--dataset_name", two_shards, *TINY, *QUIET, "--output_dir", tmp_path)
+    says = f"What it prints is read by no one any more ({error.strerror}): redirect it to a file. The state after step 4 is"
+    assert says in str(ended.value)
+    assert "Traceback" not in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="no such signal here")
+def test_a_terminal_that_is_closed_ends_a_run_with_a_checkpoint(train, two_shards, tmp_path, monkeypatch):
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    update = TrainingRun.update
+
+    def closed(self, *arguments):
+        if self.step == 3:
+            signal.raise_signal(signal.SIGHUP)
+        update(self, *arguments)
+
+    monkeypatch.setattr(TrainingRun, "update", closed)
+    try:
+        with pytest.raises(SystemExit) as ended:
+            train("vae", "--dataset_name", two_shards, *TINY, *QUIET, "--output_dir", tmp_path)
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert ended.value.code == 0
+    assert load_checkpoint(tmp_path / "checkpoints/checkpoint-4")["step"] == 4
 
 
 def test_the_oldest_checkpoint_makes_room_for_the_newest(train, two_shards, tmp_path, monkeypatch):
