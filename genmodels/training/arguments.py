@@ -412,8 +412,16 @@ def parse_arguments(
     """Parse the command line; a preset sets defaults, which flags override.
 
     Raises:
-        UserError: flags that do not go together, or a tracker that is not there.
+        UserError: flags that do not go together or are no UTF-8, or a tracker that is not there.
     """
+    for word in sys.argv[1:] if arguments is None else arguments:
+        try:
+            word.encode()
+        except UnicodeEncodeError:
+            # Neither checkpoints nor cards nor TensorBoard could take it.
+            raise UserError(
+                f"{word!a} on the command line is no UTF-8: set PYTHONUTF8=1, or rename what it stands for."
+            ) from None
     if presets:
         known, _ = parser.parse_known_args(arguments)
         parser.set_defaults(**presets[known.preset])
@@ -514,7 +522,9 @@ def end(error: BaseException) -> None:
     elif isinstance(error, OSError) and error.errno in NOBODY_READS and error.filename is None:
         text = f"What it prints is read by no one any more ({error.strerror}): redirect it to a file."
     elif is_of_output(error):
-        text = f"{error.strerror} while writing {error.filename}: let the output folder and what is in it be while a run lives."
+        text = (
+            f"{error.strerror} while writing {error.filename}: mend the output folder, or choose another --output_dir."
+        )
     elif is_lost_process(error):
         text = "Another process of this run has ended, so this one does."
     elif saved:

@@ -779,14 +779,17 @@ class TrainingRun:
             )
             if saved != own:
                 changed = changed_settings(state["settings"], settings_of(self.args, self.accelerator))
+                if self._other_data(state):
+                    changed.append("the images")
                 raise UserError(
                     f"The {name} in the checkpoint {folder} is another network: resume with the flags that it was made with. "
-                    + (
-                        f"Changed since: {'; '.join(changed)}."
-                        if changed
-                        else "None has changed, but the code or the data has."
-                    )
+                    + (f"Changed since: {'; '.join(changed)}." if changed else "None has changed, but the code has.")
                 )
+
+    def _other_data(self, state: dict) -> bool:
+        """Whether the data is known to be other than that of a checkpoint."""
+        before, now = state.get("dataset", {}).get("fingerprint"), self.data.fingerprint
+        return None not in (before, now) and before != now
 
     def _resume(self) -> None:
         folder, state = self._resumed
@@ -817,9 +820,8 @@ class TrainingRun:
         if folder.resolve().parent == (self.output_dir / "checkpoints").resolve():
             self._saved = (self._step, self._skip, self._reported)
         self.accelerator.print(f"Resuming from {folder}.")
-        before, now = state.get("dataset", {}), self.data.fingerprint
-        if now and before.get("fingerprint") not in (None, now):
-            counts = [f"{n:,}" if n is not None else "?" for n in (before["images"], self.data.num_images)]
+        if self._other_data(state):
+            counts = [f"{n:,}" if n is not None else "?" for n in (state["dataset"]["images"], self.data.num_images)]
             self.accelerator.print(
                 f"The data has changed since that checkpoint ({counts[0]} images then, {counts[1]} now), so the run goes on with "
                 "other images than it began with."

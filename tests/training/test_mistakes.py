@@ -37,6 +37,11 @@ def start(monkeypatch, capsys):
         ("cgan", ["--learning_rate", "nan"], "must be a number from 0 to 1"),
         ("dcgan", ["--preset", "biggan"], "invalid choice: 'biggan'"),
         ("dcgan", ["--kernel_size", "3"], "invalid choice: 3"),
+        (
+            "vae",
+            ["--hub_model_id", "me/caf\udce9"],
+            "'me/caf\\udce9' on the command line is no UTF-8: set PYTHONUTF8=1",
+        ),
         ("vae", ["--resolution", "200"], "--resolution must be from 16 to 128, got 200."),
         ("vae", ["--dataset_name", "zoo:nothing"], "There is no built-in sample 'zoo:nothing'"),
         ("vae", ["--mixed_precision", "fp16"], "fp16 overflows in gradient penalties"),

@@ -10,6 +10,7 @@ import time
 
 import pytest
 import torch
+from PIL import Image
 from test_exact_resume import QUIET, TINY, assert_same_runs
 
 from genmodels.data import ImageStream
@@ -129,7 +130,7 @@ def test_an_output_folder_that_is_taken_away_is_a_sentence(train, two_shards, tm
     monkeypatch.setattr(TrainingRun, "_append", taken_away)
     with pytest.raises(SystemExit) as ended:
         train("vae", "--dataset_name", two_shards, *TINY, *QUIET, "--output_dir", tmp_path / "run")
-    assert f"No such file or directory while writing {tmp_path / 'run/metrics.jsonl'}: let the output" in str(
+    assert f"No such file or directory while writing {tmp_path / 'run/metrics.jsonl'}: mend the output" in str(
         ended.value
     )
     assert "The state after step 4 is saved" in str(ended.value)
@@ -278,6 +279,21 @@ def test_other_networks_than_the_checkpoints_name_the_flags(train, two_shards, t
         train("vae", *common, "--lr_scheduler", "constant", *changed, *dry)
     assert "is another network: resume with the flags that it was made with" in str(ended.value)
     assert "Changed since: --base_channels 8 (was 4); --latent_dim 3 (was 2)." in str(ended.value)
+
+
+def test_images_of_other_channels_than_the_checkpoints_are_named(train, tmp_path):
+    (tmp_path / "data").mkdir()
+    for mode in ("L", "RGB"):
+        for k in range(3):
+            Image.new(mode, (32, 32), k if mode == "L" else (k, 200, 0)).save(tmp_path / f"data/{k}.png")
+        common = ["--dataset_name", tmp_path / "data", *TINY, *QUIET, "--monitor_steps", "0", "--max_train_steps", "1"]
+        common += ["--resume_from_checkpoint", "latest", "--output_dir", tmp_path / "run"]
+        if mode == "L":
+            train("vae", *common)
+    with pytest.raises(SystemExit) as ended:
+        train("vae", *common)
+    assert "is another network: resume with the flags" in str(ended.value)
+    assert str(ended.value).endswith("Changed since: the images.")
 
 
 def test_a_dry_run_refuses_what_the_run_would(train, two_shards, tmp_path):
