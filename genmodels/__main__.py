@@ -154,6 +154,14 @@ def make_parser() -> argparse.ArgumentParser:
     evaluate = commands.add_parser("evaluate", help="measure a model against real images")
     evaluate.add_argument("model", metavar="MODEL", help="a built-in name, a folder, or a Hub id such as name/model")
     evaluate.add_argument("--dataset_name", help="Hub id or folder; default: what the model was trained on")
+    evaluate.add_argument("--split", help="of real images to compare with; default: test")
+    for name, what in (
+        ("dataset_config_name", "configuration of the dataset, if it has several"),
+        ("dataset_revision", "commit, branch or tag on the Hub"),
+        ("image_column", "name of the column"),
+        ("label_column", "text, integers or booleans"),
+    ):
+        evaluate.add_argument(f"--{name}", help=f"{what}; default: as in training")
     evaluate.add_argument("--classes", nargs="+", metavar="NAME", help="default: those the model was trained on")
     evaluate.add_argument(
         "--evaluator", help="name, folder or Hub id of a classifier; default: the built-in one of this shape"

@@ -11,7 +11,19 @@ FLAGS = {
     "sample_size": "resolution",
     "source": "dataset_name",
 }
-ARGUMENTS = {*FLAGS, "background", "classes", "fit", "image_column", "label_column", "num_channels", "split"}
+ARGUMENTS = {
+    *FLAGS,
+    "background",
+    "classes",
+    "dataset_name",
+    "evaluator",
+    "fit",
+    "image_column",
+    "label_column",
+    "num_channels",
+    "num_inference_steps",
+    "split",
+}
 
 
 def escaped(text: str) -> str:

@@ -18,8 +18,6 @@ from PIL import Image, ImageColor, UnidentifiedImageError
 from .errors import UserError
 
 FITS = ("crop", "pad", "stretch")
-# How images are prepared where nothing else is said; what differs is written down with a model and its evaluation.
-PREPARATION = {"fit": "crop", "background": "black"}
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 BLACK = (0, 0, 0)
 GREY_MODES = ("1", "L", "LA", "La", "I", "F")

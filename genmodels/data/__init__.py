@@ -3,14 +3,43 @@
 Names resolve on first use, so that the listing of folders loads without torch and `datasets`.
 """
 
+from __future__ import annotations
+
 from importlib import import_module
+
+from ..errors import FLAGS
 
 _HOMES = {"ImageStream": "stream", "load_images": "stream"}
 
-__all__ = list(_HOMES)
+__all__ = [*_HOMES, "stated_reading", "unusual_reading"]
+
+# How images and labels are read where nothing else is said, as arguments of `load_images`.
+_USUAL = {
+    "fit": "crop",
+    "background": "black",
+    "image_column": None,
+    "label_column": None,
+    "config_name": None,
+    "revision": None,
+    "skip_unreadable": False,
+}
 
 
 def __getattr__(name: str):
     if name not in _HOMES:
         raise AttributeError(f"module 'genmodels.data' has no attribute {name!r}")
     return getattr(import_module(f"genmodels.data.{_HOMES[name]}"), name)
+
+
+def unusual_reading(options: dict) -> dict:
+    """Of arguments of `load_images`, by their flags' names, how images and labels are read otherwise than usual.
+
+    It is written down with a model and with its evaluation, so that whoever reads the data again does likewise.
+    """
+    flags = {FLAGS.get(name, name): usual for name, usual in _USUAL.items()}
+    return {flag: options[flag] for flag, usual in flags.items() if options.get(flag, usual) != usual}
+
+
+def stated_reading(facts: dict) -> dict:
+    """Arguments of `load_images`, from what `unusual_reading` wrote into a training.json or an evaluation.json."""
+    return {name: facts[FLAGS.get(name, name)] for name in _USUAL if FLAGS.get(name, name) in facts}

@@ -5,22 +5,28 @@ A row, a card or a list of data files may name any path and any protocol; `datas
 
 from __future__ import annotations
 
+import itertools
 import os
 import posixpath
 import re
+import tarfile
+from collections import Counter
 from pathlib import Path
 
 import yaml
-from huggingface_hub import hf_hub_download
+from huggingface_hub import HfFileSystem, hf_hub_download
 from huggingface_hub.errors import EntryNotFoundError
 
 from ..errors import UserError
 from ..retries import retry
+from .metadata import METADATA_NAMES
 
 # How often the Hub is asked for what a dataset consists of; while it streams, `datasets` tries again itself.
 HUB_ATTEMPTS = 4
 # Where a dataset declares its configurations and data files.
 CARD, CARD_DATA = "README.md", ".huggingface.yaml"
+# Of a tar archive, to tell what it is by.
+FIRST_MEMBERS = 32
 OUTSIDE = "only files of the dataset itself are opened"
 
 
@@ -111,6 +117,29 @@ class HubFiles(DatasetFiles):
             lambda: hf_hub_download(self.repo_id, name, repo_type="dataset", revision=self.commit),
             attempts=HUB_ATTEMPTS,
         )
+
+    def is_webdataset(self, name: str) -> bool:
+        """Whether a tar archive has no folders of images, by its first members alone."""
+
+        def first_members() -> list[str]:
+            path = f"datasets/{self.repo_id}/{name}"
+            with (
+                HfFileSystem().open(path, revision=self.commit, block_size=2**20) as file,
+                tarfile.open(fileobj=file) as tar,
+            ):
+                return [
+                    member.name.removeprefix("./") for member in itertools.islice(tar, FIRST_MEMBERS) if member.isfile()
+                ]
+
+        try:
+            members = retry(first_members, attempts=HUB_ATTEMPTS)
+        except (tarfile.TarError, EOFError):
+            return False
+        described = [posixpath.splitext(member) for member in members]
+        stems = Counter(stem for stem, _ in described)
+        if any(suffix.lower() in (".cls", ".json") and stems[stem] > 1 for stem, suffix in described):
+            return True
+        return not any("/" in member or member in (*METADATA_NAMES, "dataset.json") for member in members)
 
     def text(self, name: str) -> str | None:
         try:

@@ -170,15 +170,15 @@ def list_pictures(source: str) -> Listing:
         pictures = any(is_picture(file.name) for file in files)
         archives = [file for file in files if archive_suffix(file.name) and file.place]
         if not pictures and archives:
-            return _list_archives(source, archives)
+            return list_archives(source, archives)
         return replace(arrange(source, files, folders), leads_out=leads_out)
     if os.path.isfile(source):
-        return _list_archives(source, [File(os.path.basename(source), source)])
+        return list_archives(source, [File(os.path.basename(source), source)])
     raise UserError(f"There is no folder {source!r}: give a folder of images.")
 
 
-def _list_archives(source: str, archives: list[File]) -> Listing:
-    """The images in archives: of numbered parts together, of others each as a folder of its name."""
+def list_archives(source: str, archives: list[File]) -> Listing:
+    """The images in archives, files with places here: of numbered parts together, of others each as a folder of its name."""
     opened = [list_archive(archive.place, is_picture) for archive in archives]
     stems = [file.name.removesuffix(archive_suffix(file.name)) for file in archives]
     if len(archives) == 1:
@@ -210,6 +210,12 @@ def _sorted_out(members: list[tuple[str, Place | None]]) -> tuple[list[File], li
     """Files and folders among the members of an archive."""
     files = [File(name, place) for name, place in members if not name.endswith("/")]
     return files, [name.rstrip("/") for name, _ in members if name.endswith("/")]
+
+
+def are_parts(names: list[str]) -> bool:
+    """Whether names of archives number parts of one dataset, or name its splits; else each is that of a class."""
+    stems = [name.removesuffix(archive_suffix(name)) for name in names]
+    return len({re.sub("[0-9]+", "0", stem) for stem in stems}) == 1 or all(map(_split_in_name, stems))
 
 
 def _split_in_name(stem: str) -> str | None:
@@ -463,7 +469,7 @@ def label_name(column: str, value: object, source: str) -> str:
     if isinstance(value, str | int | float):
         return readable(str(value))
     raise UserError(
-        f"The column {column} of {source!r} holds {type(value).__name__} values: --label_column takes text, integers or booleans."
+        f"The column {column} of {source!r} holds {type(value).__name__} values: `label_column` takes text, integers or booleans."
     )
 
 

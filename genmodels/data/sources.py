@@ -17,7 +17,7 @@ from ..retries import retry
 from .archives import archive_suffix, read_place
 from .columns import Rows, class_numbers, find_attributes, first_line
 from .files import HUB_ATTEMPTS, HubFiles, LocalFiles
-from .listing import File, Listing, arrange, counted, is_junk, is_picture, list_pictures, walk
+from .listing import File, Listing, are_parts, arrange, counted, is_junk, is_picture, list_archives, list_pictures, walk
 from .tables import TABLE_SUFFIXES, Table, holds_images, is_saved_dataset, names_files, open_saved, open_table
 
 # How the Hub's clients name the parts of a split.
@@ -110,13 +110,17 @@ def _open_on_hub(source: str, split: str, config_name: str | None, revision: str
         ) from error
     names = [file.rfilename for file in info.siblings or [] if not is_junk(file.rfilename)]
     files = HubFiles(source, info.sha)
-    if not any(name.lower().endswith((*TABLE_SUFFIXES, ".tar")) for name in names):
-        if any(map(is_picture, names)):
-            listed = [File(name, ("hub", source, info.sha, name)) for name in names]
-            return Folder(source, arrange(source, listed, read=read_image_file), split, info.sha)
-        archives = [name for name in names if archive_suffix(name)]
-        if len(archives) == 1:
-            return Folder(source, list_pictures(files.download(archives[0])), split, info.sha)
+    archives = [name for name in names if archive_suffix(name)]
+    if any(name.lower().endswith(TABLE_SUFFIXES) for name in names) or files.declared():
+        archives = []
+    elif any(map(is_picture, names)):
+        listed = [File(name, ("hub", source, info.sha, name)) for name in names]
+        return Folder(source, arrange(source, listed, read=read_image_file), split, info.sha)
+    # Archives that describe their images one by one are read as they come, of any size; others only as a whole.
+    plain = are_parts(archives) and all(name.lower().endswith(".tar") for name in archives)
+    if archives and not (plain and files.is_webdataset(archives[0])):
+        found = [File(name, files.download(name)) for name in archives]
+        return Folder(source, list_archives(source, found), split, info.sha)
     return open_table(source, source, split, config_name, files)
 
 
@@ -189,6 +193,10 @@ class Folder:
         if count < len(self._pictures):
             chosen = sorted(random.Random(seed).sample(range(len(self._pictures)), count))
             self._pictures = tuple(self._pictures[i] for i in chosen)
+
+    def count_labels(self) -> int:
+        """How many images of the wanted classes there are."""
+        return self.num_images
 
     @property
     def num_images(self) -> int:

@@ -273,6 +273,10 @@ class ImageStream:
         """Leave about this share of the images out of every epoch, from the first batch on; `sample` has them."""
         self._rows.held_out = share
 
+    def count_labels(self) -> int | None:
+        """How many images of the wanted classes there are, by the column of labels alone; None if that alone cannot be read."""
+        return self._rows.source.count_labels()
+
     def count(self, limit: int) -> int | None:
         """How many images there are, those held out left out; None if there are `limit` or more, or more than a GB of them.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -12,6 +13,7 @@ import datasets
 import pyarrow
 from datasets.packaged_modules.parquet.parquet import Parquet
 from huggingface_hub import constants
+from huggingface_hub.errors import HfHubHTTPError
 from pyarrow import ArrowInvalid, parquet, types
 
 from ..errors import UserError
@@ -98,14 +100,17 @@ def open_table(source: str, path: str, split: str, config_name: str | None, file
         files,
         _count(builder, split),
         fingerprint=getattr(files, "commit", None) or _fingerprint(builder, split),
-        read_column=(lambda column: _of_train(read(columns=[column])[1], split))
+        read_column=(lambda column, train: _of(read(columns=[column])[1], split, train))
         if builder_reads(builder, "parquet")
-        else (lambda column: _of_train(splits, split).select_columns([column])),
+        else (lambda column, train: _of(splits, split, train).select_columns([column])),
+        columnar=builder_reads(builder, "parquet"),
     )
 
 
-def _of_train(splits, split: str):
-    """The training split, whose classes number those of all splits; where there is none, a split itself."""
+def _of(splits, split: str, train: bool):
+    """A split; or that of training, whose classes number those of all splits, if there is one."""
+    if not train:
+        return splits[split]
     same = [name for name in splits if SPLITS.get(name.lower()) == TRAIN]
     return splits[same[0] if same else split]
 
@@ -232,7 +237,8 @@ def open_saved(source: str, folder: Path, split: str) -> Table:
     except Exception as error:
         raise UserError(f"The dataset {source!r} cannot be opened: {first_line(error)}") from error
     splits = found if isinstance(found, datasets.DatasetDict) else {"train": found}
-    rows = splits[find_split(source, split, splits)]
+    split = find_split(source, split, splits)
+    rows = splits[split]
     from .files import LocalFiles
 
     shards = max(1, min(64, len(rows) // 100))
@@ -242,7 +248,7 @@ def open_saved(source: str, folder: Path, split: str) -> Table:
         LocalFiles(folder),
         len(rows),
         fingerprint=rows._fingerprint,
-        read_column=lambda column: _of_train(splits, split).select_columns([column]).to_iterable_dataset(),
+        read_column=lambda column, train: _of(splits, split, train).select_columns([column]).to_iterable_dataset(),
     )
 
 
@@ -258,7 +264,8 @@ class Table:
         files: DatasetFiles,
         num_images: int | None,
         fingerprint: str | None,
-        read_column: Callable[[str], datasets.IterableDataset],
+        read_column: Callable[[str, bool], datasets.IterableDataset],
+        columnar: bool = True,
     ):
         if rows.features is None:
             rows = rows._resolve_features()
@@ -268,6 +275,8 @@ class Table:
             )
         self.name, self._rows, self._files = name, rows, files
         self.num_images, self.fingerprint, self._read_column = num_images, fingerprint, read_column
+        # Whether a column can be read without the others; and how many rows count.
+        self._columnar, self._limit = columnar, None
 
     def select(
         self,
@@ -288,8 +297,6 @@ class Table:
         booleans = [name for name, feature in features.items() if getattr(feature, "dtype", None) == "bool"]
         self.attribute_names = find_attributes(booleans, attributes, self.name)
         names, self._numbers = self._classes() if self._label else ([], {})
-        # Workers get a copy of this object, where they are not forked.
-        self._read_column = None
         keep = class_numbers(classes, names, self.name)
         self.class_names = [names[i] for i in keep] if keep else names
         self._all_wanted = keep is None
@@ -306,18 +313,53 @@ class Table:
         declared = declared_classes(feature_of(self._rows.features, self._label), self._label)
         if declared is not None:
             return declared
-        column = self._label if self._label in self._rows.features else self._label.split(".")[0]
-        # Of parquet nothing but this column is read.
-        rows = self._read_column(column)
         try:
-            values = (values_of(batch, self._label) for batch in rows.iter(LABEL_BATCH))
-            return found_classes(values, self._label, self.name)
+            return found_classes(self._label_values(of_train=True), self._label, self.name)
         except OSError as error:
+            raise UserError(f"The dataset {self.name!r} cannot be read: {first_line(error)}") from error
+
+    def __getstate__(self) -> dict:
+        # Workers get a copy of this object, where they are not forked.
+        return {**self.__dict__, "_read_column": None}
+
+    def count_labels(self) -> int | None:
+        """How many images of the wanted classes there are, by the column of labels alone; None if it cannot be read alone."""
+        if self._label is None or not self._columnar:
+            return None
+        values = (value for batch in self._label_values(of_train=False) for value in batch)
+        return sum(value in self._numbers for value in itertools.islice(values, self._limit) if not is_missing(value))
+
+    def _label_values(self, of_train: bool) -> Iterator[list]:
+        """The label column in batches, of the training split or of this one; of parquet nothing else is read."""
+        column = self._label if self._label in self._rows.features else self._label.split(".")[0]
+        for batch in self._read(self._read_column(column, of_train), LABEL_BATCH):
+            yield values_of(batch, self._label)
+
+    def _read(self, rows: datasets.IterableDataset, size: int) -> Iterator[dict]:
+        """Batches of rows.
+
+        Raises:
+            UserError: the dataset is not what it says.
+            OSError: the connection breaks.
+        """
+        try:
+            # In batches: `datasets` takes ten times as long row by row.
+            yield from rows.iter(size)
+        except (UserError, OSError, HfHubHTTPError):
+            raise
+        except datasets.table.CastError as error:
+            columns = (", ".join(names) for names in (error.requested_column_names, error.table_column_names))
+            raise UserError(
+                f"The files of {self.name!r} have different columns, {' and '.join(columns)}: save them with the same ones, of "
+                "the same types."
+            ) from error
+        # What the libraries raise for rows that they do not understand is of any kind.
+        except Exception as error:
             raise UserError(f"The dataset {self.name!r} cannot be read: {first_line(error)}") from error
 
     def limit(self, count: int, seed: int) -> None:
         """Keep the first rows, so many: which others there are is not known before they are read."""
-        self._rows = self._rows.take(count)
+        self._rows, self._limit = self._rows.take(count), count
         self.num_images = None if self.num_images is None else min(count, self.num_images)
 
     @property
@@ -331,8 +373,7 @@ class Table:
             UserError: a row has no label, or no value of an attribute.
         """
         rows = self._rows if self.num_shards == 1 else self._rows.shard(self.num_shards, shard)
-        # In batches: `datasets` takes ten times as long row by row.
-        for batch in rows.iter(size):
+        for batch in self._read(rows, size):
             images = batch[self._image]
             yield images, self._labels(batch, len(images)), self._attributes(batch, len(images))
 

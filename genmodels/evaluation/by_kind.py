@@ -33,22 +33,22 @@ EDITED_IMAGES = 1000
 
 
 def classification_metric(
-    pipeline: ImagePipeline, images: torch.Tensor, labels: torch.Tensor, judged_right: torch.Tensor
+    pipeline: ImagePipeline, images: torch.Tensor, labels: torch.Tensor, judged_right: torch.Tensor | None
 ) -> Metric:
     """How many images a generative model classifies right; the floor is the evaluator's share on the same images.
 
     Args:
         pipeline: with classes.
         images, labels: real ones, in the pipeline's numbers of the classes.
-        judged_right: bool (N,), whether the evaluator is.
+        judged_right: bool (N,), whether the evaluator is; None if it does not know these classes.
     """
     chosen = evenly(len(images), CLASSIFIED[type(pipeline).__name__])
     settings = {"num_draws": CLASSIFY_DRAWS} if isinstance(pipeline, VAEPipeline) else {}
     right = pipeline.classify(images[chosen], **settings).class_labels == labels[chosen]
     args = {"images": len(chosen), **({"draws": CLASSIFY_DRAWS} if settings else {})}
-    shares = (float(which.double().mean()) for which in (right, judged_right[chosen]))
+    floor = None if judged_right is None else float(judged_right[chosen].double().mean())
     name = f"classification accuracy on {len(chosen):,} of the real images (generative)"
-    return Metric("generative_accuracy", name, *shares, "higher", args)
+    return Metric("generative_accuracy", name, float(right.double().mean()), floor, "higher", args)
 
 
 def within_class_recall_metrics(

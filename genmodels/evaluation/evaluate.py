@@ -42,6 +42,7 @@ from .evaluators import (
     in_size,
     load_classifier,
     with_accuracy,
+    without_labels,
 )
 from .inception import inception_features, load_inception
 from .metrics import (
@@ -71,9 +72,10 @@ def evaluate(
     seed: int = 0,
     num_inference_steps: int | None = None,
     inception: bool = False,
-    fit: str = "crop",
-    background: str = "black",
     c2st: bool = True,
+    max_train_samples: int | None = None,
+    train_seed: int = 0,
+    **reading,
 ) -> Evaluation:
     """Measure a pipeline.
 
@@ -92,8 +94,10 @@ def evaluate(
         num_inference_steps: of a diffusion model, which needs as many passes through its network for each image; by default
             those of its pipeline.
         inception: whether to measure the standard FID too, on features of Inception; see `load_inception`.
-        fit, background: how its training images became square, and what transparent parts showed; see `load_images`.
         c2st: whether to train fresh networks that try to tell the images from real ones; see `two_sample_metrics`.
+        max_train_samples, train_seed: of the training, if it had only so many images, chosen by that seed.
+        reading: further arguments of `load_images` that were given in the training, such as `label_column`, `fit` or
+            `revision`.
 
     Raises:
         UserError: no evaluator, no such data, fewer than 4 images, images of another shape or other classes than the
@@ -104,16 +108,27 @@ def evaluate(
     evaluator = evaluator or find_evaluator(pipeline)
     classifier, evaluator_sha256 = load_classifier(evaluator)
     shape = {"sample_size": pipeline.sample_size, "num_channels": pipeline.num_channels}
-    options = {"classes": classes, "batch_size": BATCH, "num_workers": 0, "fit": fit, "background": background, **shape}
+    read = {name: getattr(classifier.config, name) for name in shape}
+    if read != shape:
+        sides = [
+            f"{one['sample_size']}x{one['sample_size']} pixels, {one['num_channels']} channel(s)"
+            for one in (read, shape)
+        ]
+        raise UserError(
+            f"The evaluator {evaluator!r} reads images of {sides[0]}, and the model draws {sides[1]}: give another `evaluator`."
+        )
+    options = {"classes": classes, "batch_size": BATCH, "num_workers": 0, **reading, **shape}
     stream = load_images(dataset_name, split=reference_split, **options)
     announce(reference_split, stream.summary)
     reference, reference_labels = load_all(stream)
-    train_stream = load_images(dataset_name, split=train_split, **options)
+    train_stream = load_images(
+        dataset_name, split=train_split, max_samples=max_train_samples, seed=train_seed, **options
+    )
     announce(train_split, train_stream.summary)
     train, train_labels = load_all(train_stream)
     num_classes = getattr(pipeline, "num_classes", 0)
     if num_classes and not stream.class_names and isinstance(pipeline, VAEPipeline):
-        raise UserError(f"{dataset_name!r} has no labels, and the model has classes: give another --dataset_name.")
+        raise UserError(f"The model has classes: {without_labels(dataset_name, stream)}")
     own_names = own_class_names(pipeline, stream)
     if min(len(train), len(reference)) < MIN_IMAGES:
         raise UserError(
@@ -187,29 +202,37 @@ def evaluate(
         )
     # Of an unconditional model nobody knows which class an image should be, unless there is only one.
     one_class = len(stream.class_names) == 1 and not isinstance(pipeline, EncoderDecoderPipeline)
-    knows_classes = not classifier.config.attribute_names
-    if stream.class_names and knows_classes and (num_classes or one_class):
-        metrics += [
-            Metric(
-                "accuracy",
-                "class accuracy (evaluator)",
-                accuracy(fake_features, own_numbers[fake_labels]),
-                accuracy(floor_features, numbers[floor_labels]),
-                "higher",
-            ),
+    # One that has never seen the classes would name the nearest of its own; one without names numbers them.
+    known = classifier.config.class_names or own_names
+    knows_classes = not classifier.config.attribute_names and set(own_names) <= set(known)
+    # The model's numbers of the images' classes.
+    in_own = class_numbers(own_names, stream.class_names)
+    own_labels = in_own[reference_labels] if num_classes else None
+    if stream.class_names and (num_classes or one_class):
+        if knows_classes:
+            metrics.append(
+                Metric(
+                    "accuracy",
+                    "class accuracy (evaluator)",
+                    accuracy(fake_features, own_numbers[fake_labels]),
+                    accuracy(floor_features, numbers[floor_labels]),
+                    "higher",
+                )
+            )
+        metrics.append(
             Metric(
                 "within_class_distance",
                 "distance within a class (features)",
                 within_class_distance(fake_features, fake_labels),
                 within_class_distance(floor_features, floor_labels),
                 "as real",
-            ),
-        ]
+            )
+        )
         if num_classes:
             labelled = (
-                (reference_features, numbers[reference_labels]),
-                (fake_features, own_numbers[fake_labels]),
-                (floor_features, numbers[floor_labels]),
+                (reference_features, own_labels),
+                (fake_features, fake_labels),
+                (floor_features, in_own[floor_labels]),
             )
             metrics += within_class_recall_metrics(*labelled)
     metrics += [
@@ -231,9 +254,8 @@ def evaluate(
                 "as real",
             )
         )
-    own_labels = class_numbers(own_names, stream.class_names)[reference_labels] if num_classes else None
     if num_classes and stream.class_names and hasattr(pipeline, "classify"):
-        right = judged_right(reference_features, numbers[reference_labels])
+        right = judged_right(reference_features, numbers[reference_labels]) if knows_classes else None
         metrics.append(classification_metric(pipeline, reference, own_labels, right))
     if len(stream.class_names) > 1 and knows_classes and isinstance(pipeline, EncoderDecoderPipeline):
         real = (reference_features, numbers[reference_labels])
@@ -322,7 +344,7 @@ def sampling_options(pipeline: ImagePipeline, num_inference_steps: int | None) -
     """What of the way to draw belongs to the protocol, as arguments of the pipeline's call; raises UserError if it is wrong."""
     if not isinstance(pipeline, PixelDiffusionPipeline):
         if num_inference_steps is not None:
-            raise UserError(f"A {type(pipeline).__name__} draws in one step: leave num_inference_steps out.")
+            raise UserError(f"A {type(pipeline).__name__} draws in one step: leave `num_inference_steps` out.")
         return {}
     try:
         steps = NUM_INFERENCE_STEPS if num_inference_steps is None else num_inference_steps

@@ -34,9 +34,7 @@ def find_evaluator(pipeline: ImagePipeline) -> str:
     name = zoo.EVALUATORS.get((pipeline.sample_size, pipeline.num_channels))
     if name is None or zoo.model_folder(name) is None:
         shape = f"{pipeline.sample_size}x{pipeline.sample_size}, {pipeline.num_channels} channel(s)"
-        raise UserError(
-            f"There is no built-in evaluator for images of {shape}: give the folder of one with --evaluator."
-        )
+        raise UserError(f"There is no built-in evaluator for images of {shape}: give the folder of one as `evaluator`.")
     return name
 
 
@@ -84,14 +82,13 @@ def evaluate_classifier(
     *,
     classes: list[str] | None = None,
     split: str = "test",
-    fit: str = "crop",
-    background: str = "black",
+    **reading,
 ) -> Evaluation:
     """Measure which share of a split's images a classifier reads right; of attributes, of each and on average.
 
     Args:
         classifier: what to measure.
-        dataset_name, classes, fit, background: as in `evaluate`.
+        dataset_name, classes, reading: as in `evaluate`.
         split: of the dataset; not the one it was trained on.
 
     Raises:
@@ -103,11 +100,10 @@ def evaluate_classifier(
     shape = {"sample_size": classifier.config.sample_size, "num_channels": classifier.config.num_channels}
     names = classifier.config.attribute_names
     options = {"attributes": names, "batch_size": FEATURES_BATCH, "num_workers": 0, **shape}
-    options |= {"fit": fit, "background": background}
-    stream = load_images(dataset_name, split=split, classes=classes, **options)
+    stream = load_images(dataset_name, split=split, classes=classes, **options, **reading)
     announce(split, stream.summary)
     if not stream.class_names and not names:
-        raise UserError(f"{dataset_name!r} has no labels to measure a classifier by: give another --dataset_name.")
+        raise UserError(f"A classifier is measured by labels: {without_labels(dataset_name, stream)}")
     key = "attributes" if names else "class_labels"
     pairs = [(classifier(batch["pixel_values"]), batch[key]) for batch in stream.once()]
     scores, labels = (torch.cat(part) for part in zip(*pairs, strict=True))
@@ -159,6 +155,13 @@ def attribute_classifier_metrics(predicted: torch.Tensor, attributes: torch.Tens
         if not math.isnan(value):
             metrics.append(Metric(f"balanced_accuracy/{name}", f"{name}: balanced accuracy", value, 0.5, "higher"))
     return metrics
+
+
+def without_labels(dataset_name: str, stream: ImageStream) -> str:
+    """That the images have no labels, and what to do, for the end of a sentence."""
+    if stream.label_columns:
+        return f"give the column of {dataset_name!r} that holds labels as `label_column`, {' or '.join(stream.label_columns)}."
+    return f"{dataset_name!r} has no labels, so give another `dataset_name`."
 
 
 def in_size(stream: ImageStream) -> str:

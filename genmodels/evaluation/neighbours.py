@@ -81,6 +81,7 @@ def neighbors(
     split: str,
     space: str | None,
     output_type: str,
+    **reading,
 ) -> NeighborsOutput:
     """`ImagePipeline.neighbors`."""
     check_count("k", k)
@@ -107,9 +108,8 @@ def neighbors(
         # It needs `datasets`, which a Space has not.
         from ..data import load_images
 
-        stream = load_images(
-            str(dataset), split=split, batch_size=BATCH, num_workers=0, sample_size=size, num_channels=channels
-        )
+        shape = {"sample_size": size, "num_channels": channels}
+        stream = load_images(str(dataset), split=split, batch_size=BATCH, num_workers=0, **shape, **reading)
         batches = (batch["pixel_values"] for batch in stream.once())
     else:
         batches = to_pixel_values(dataset, size, channels).split(BATCH)

@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..data import stated_reading
 from ..errors import UserError
-from ..images import PREPARATION
 from ..pipelines import ImagePipeline, load_pipeline
 from .classifier import Classifier
 from .evaluate import evaluate
@@ -52,19 +52,19 @@ def measure_again(
     """
     dataset_name = dataset_name or stated.get("dataset")
     if dataset_name is None:
-        raise UserError("The numbers were measured on somebody's own images: give their folder with --dataset_name.")
-    preparation = {name: stated[name] for name in PREPARATION if name in stated}
+        raise UserError("The numbers were measured on somebody's own images: give their folder as `dataset_name`.")
+    reading = stated_reading(stated)
     if isinstance(model, Classifier):
-        options = {"classes": stated.get("classes"), "split": stated["split"], **preparation}
+        options = {"classes": stated.get("classes"), "split": stated["split"], **reading}
         return evaluate_classifier(model, dataset_name, **options)
     evaluator = evaluator or stated.get("evaluator")
     if evaluator is None:
-        raise UserError("The numbers were measured with somebody's own evaluator: give its folder with --evaluator.")
+        raise UserError("The numbers were measured with somebody's own evaluator: give its folder as `evaluator`.")
     sha256 = load_classifier(evaluator)[1]
     if stated.get("evaluator_sha256", sha256) != sha256:
         raise UserError(
             f"The evaluator {evaluator!r} has other weights (sha256 {sha256[:12]}...) than the one that the numbers were "
-            f"measured with ({stated['evaluator_sha256'][:12]}...): give that one with --evaluator."
+            f"measured with ({stated['evaluator_sha256'][:12]}...): give that one as `evaluator`."
         )
     return evaluate(
         model,
@@ -76,8 +76,10 @@ def measure_again(
         seed=stated["seed"],
         num_inference_steps=stated.get("num_inference_steps"),
         inception=any(row["metric"] == "inception_fid" for row in stated["metrics"]),
-        **preparation,
         c2st=any(row["metric"] == "c2st" for row in stated["metrics"]),
+        max_train_samples=stated.get("max_train_samples"),
+        train_seed=stated.get("train_seed", 0),
+        **reading,
     )
 
 

@@ -13,8 +13,8 @@ from huggingface_hub.hf_api import RepoFile
 from yaml import YAMLError
 
 from .. import zoo
+from ..data import stated_reading, unusual_reading
 from ..errors import UserError, escaped
-from ..images import PREPARATION
 from ..privacy import HUB_ID
 from ..retries import is_transient, retry
 from .cards import KINDS, evaluation_table, pipeline_class, read_json, table_differences, write_card, write_text
@@ -24,6 +24,8 @@ INDEX = ("model_index.json", "config.json")
 # What the numbers depend on, and what states them.
 FILES = ["README.md", "*.json", "*.safetensors", "*.py"]
 CHECKPOINTS = ["checkpoint*", "last-checkpoint/*"]
+# Of `evaluate`, how to read data that is not the model's own.
+READING_FLAGS = ("dataset_config_name", "dataset_revision", "image_column", "label_column")
 
 
 @dataclass
@@ -296,7 +298,12 @@ def evaluate_model(args: argparse.Namespace) -> int:
     from ..evaluation.reproduce import load_model
 
     classes = args.classes or training.get("classes")
-    preparation = {name: training[name] for name in PREPARATION if name in training}
+    # Another dataset has columns and configurations of its own, and a copy of the same one has the same.
+    reading = unusual_reading(training)
+    if args.dataset_name not in (None, training.get("dataset")):
+        reading = {name: reading[name] for name in reading if name not in ("dataset_config_name", "dataset_revision")}
+    reading |= {name: getattr(args, name) for name in READING_FLAGS if getattr(args, name) is not None}
+    options = {"classes": classes, **stated_reading(reading)}
     loaded = load_model(model.folder)
     if isinstance(loaded, Classifier):
         if args.evaluator or args.baseline or args.num_inference_steps or args.inception_fid:
@@ -304,16 +311,19 @@ def evaluate_model(args: argparse.Namespace) -> int:
                 f"{args.model} is an evaluator itself: leave --evaluator, --baseline, --num_inference_steps and "
                 "--inception_fid out."
             )
-        split = training.get("test_split", "test")
-        result = evaluate_classifier(loaded, dataset_name, classes=classes, split=split, **preparation).to_dict()
+        split = args.split or training.get("test_split", "test")
+        result = evaluate_classifier(loaded, dataset_name, split=split, **options).to_dict()
     else:
-        options = {
-            "classes": classes,
+        options |= {
             "evaluator": args.evaluator,
             "seed": args.seed,
             "inception": args.inception_fid,
-            **preparation,
+            "reference_split": args.split or "test",
+            "train_split": training.get("split") or "train",
         }
+        if "max_train_samples" in training:
+            reading |= {"max_train_samples": training["max_train_samples"], "train_seed": training["seed"]}
+            options |= {name: reading[name] for name in ("max_train_samples", "train_seed")}
         result = evaluate(loaded, dataset_name, **options, num_inference_steps=args.num_inference_steps).to_dict()
         if args.baseline:
             baseline = fetch_model(args.baseline)
@@ -327,7 +337,7 @@ def evaluate_model(args: argparse.Namespace) -> int:
                 row["baseline"] = values.get(row["metric"])
         else:
             keep_baseline(result, old)
-    result |= preparation
+    result |= reading
     print(f"{result['protocol']}\n\n{evaluation_table(result)}")
     text = json.dumps(result, indent=2) + "\n"
     outputs = [args.json] if args.json else []

@@ -557,6 +557,7 @@ class ImagePipeline(DiffusionPipeline):
         split: str = "train",
         space: str | None = None,
         output_type: str = "pil",
+        **reading,
     ) -> NeighborsOutput:
         """The k training images nearest to each of the given ones: copies would show.
 
@@ -571,6 +572,8 @@ class ImagePipeline(DiffusionPipeline):
             space: "features" of the built-in evaluator, where images of the same meaning are near, which is the default if there
                 is one for this size; or "pixels".
             output_type: "pil", "pt" or "np".
+            reading: further arguments of `genmodels.data.load_images` that were given in the training, such as `fit`,
+                `background`, `image_column`, `config_name` or `revision`.
 
         Raises:
             ValueError: an argument is out of its range, or nothing built in fits this size.
@@ -578,7 +581,7 @@ class ImagePipeline(DiffusionPipeline):
         """
         from ..evaluation.neighbours import neighbors
 
-        return neighbors(self, images, k, dataset, split, space, output_type)
+        return neighbors(self, images, k, dataset, split, space, output_type, **reading)
 
     def _to_latents(
         self,

@@ -195,14 +195,15 @@ def steps_of(epochs: int, data: ImageStream, world_size: int) -> int:
     Raises:
         UserError: nobody knows how many images there are.
     """
-    if data.num_images is None:
+    count = data.num_images if data.num_images is not None else data.count_labels()
+    if count is None:
         raise UserError(
             "How many images there are is not known before they have been read: give --max_train_steps in place of "
             "--num_train_epochs."
         )
-    batches = data.num_images // world_size // data.batch_size
+    batches = count // world_size // data.batch_size
     # Of fewer images than a batch takes, several passes fill one.
-    return epochs * batches or math.ceil(epochs * data.num_images / (world_size * data.batch_size))
+    return epochs * batches or math.ceil(epochs * count / (world_size * data.batch_size))
 
 
 def layer_papers(args: argparse.Namespace) -> list[str]:

@@ -13,8 +13,7 @@ from accelerate import Accelerator
 from torch import nn
 
 from .. import __version__
-from ..data import ImageStream
-from ..images import PREPARATION
+from ..data import ImageStream, unusual_reading
 from ..privacy import public_name
 from .arguments import command_line
 
@@ -37,7 +36,8 @@ def training_facts(
         "split": args.split,
         "classes": args.classes,
         # Evaluation must do likewise.
-        **{name: getattr(args, name) for name, usual in PREPARATION.items() if getattr(args, name) != usual},
+        **unusual_reading(vars(args)),
+        **({"max_train_samples": args.max_train_samples} if args.max_train_samples is not None else {}),
         **skipped,
         "seed": args.seed,
         "steps": steps,

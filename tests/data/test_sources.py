@@ -336,3 +336,21 @@ def test_a_cache_that_cannot_be_written_is_named(tmp_path):
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=300)
     assert "cannot be written" in done.stdout or done.stdout.strip() == str(N), done.stdout + done.stderr
     assert done.stdout.count("\n") == 1
+
+
+def test_images_of_chosen_classes_are_counted_by_their_labels_alone(tmp_path):
+    labels = {"kind": ["dog", "cat", "cat", "dog", "cat", None, "cat", ""]}
+    folder = save(tmp_path, labels, {"kind": datasets.Value("string")})
+    save(tmp_path, {"kind": ["dog", "cat"] + ["dog"] * 6}, {"kind": datasets.Value("string")}, "test.parquet")
+    for options, count in (({}, 4), ({"max_samples": 3}, 2), ({"split": "test"}, 1)):
+        stream = load_images(folder, label_column="kind", classes=["cat"], num_workers=0, sample_size=16, **options)
+        assert stream.num_images is None
+        assert stream.count_labels() == count
+    assert load_images(folder, num_workers=0).count_labels() is None
+
+
+def test_files_of_other_columns_get_a_sentence(tmp_path):
+    save(tmp_path, {}, {}, "a.parquet")
+    folder = save(tmp_path, {"kind": ["x"] * N}, {"kind": datasets.Value("string")}, "b.parquet")
+    with pytest.raises(UserError, match=r"have different columns, image and image, kind: save them with the same ones"):
+        load_images(folder, num_workers=0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import tarfile
 
 import pandas
 import pytest
@@ -134,3 +135,40 @@ def test_folders_of_images_are_listed_as_they_are_here(push, read):
     folders, zipped = read({"source": "alice/folders"}, {"source": "alice/zipped"})
     assert folders[:2] == zipped[:2] == [[0, 10] * 3, ["2", "10", "train"]]
     assert folders[2] == "6 images in 3 classes; 1 file of other kinds left out (.txt)"
+
+
+def packed(members: dict[str, bytes], mode: str = "w") -> bytes:
+    """A tar archive."""
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode=mode) as archive:
+        for name, content in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    return data.getvalue()
+
+
+def test_archives_on_the_hub_are_listed_as_they_are_here(push, read):
+    folders = {f"{kind}/{i}.png": png(i + (100 if kind == "dog" else 0)) for kind in ("cat", "dog") for i in range(2)}
+    push("tar-folders", {"photos.tar": packed(folders)})
+    push("tar-two", {"cat.tar": packed({"0.png": png(0)}), "dog.tar.gz": packed({"0.png": png(100)}, "w:gz")})
+    push("tar-splits", {f"{split}.tar": packed(folders) for split in ("train", "test")})
+    labels = {"metadata.csv": b"file_name,label\n0.png,cat\n1.png,dog\n", "0.png": png(0), "1.png": png(100)}
+    push("tar-labels", {"a.tar": packed(labels)})
+    samples = {f"{i:03}.{end}": data for i in range(3) for end, data in (("cls", b"%d" % (i % 2)), ("png", png(i)))}
+    push("tar-samples", {"000.tar": packed(samples)})
+    in_folders, in_archives, in_splits, in_file, in_samples, of_samples = read(
+        {"source": "alice/tar-folders"},
+        {"source": "alice/tar-two"},
+        {"source": "alice/tar-splits", "split": "test"},
+        {"source": "alice/tar-labels"},
+        {"source": "alice/tar-samples"},
+        {"source": "alice/tar-samples", "label_column": "cls"},
+    )
+    assert in_folders[:3] == [[0, 1, 100, 101], ["cat", "dog"], "4 images in 2 classes"]
+    assert in_archives[:2] == [[0, 100], ["cat", "dog"]]
+    assert in_splits[:2] == [[0, 1, 100, 101], ["cat", "dog"]]
+    assert in_file[:2] == [[0, 100], ["cat", "dog"]]
+    # Streamed: what the samples are is known as they come.
+    assert in_samples[::2] == [[0, 1, 2], None]
+    assert of_samples[:2] == [[0, 1, 2], ["0", "1"]]

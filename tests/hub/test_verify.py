@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import shlex
 import shutil
@@ -10,19 +11,39 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas
 import pytest
 import torch
 from helpers import REPO, make_pipeline, run_python
 from huggingface_hub import HfApi, snapshot_download
 from PIL import Image
 
-from genmodels import AutoencoderDecoder, AutoencoderEncoder, AutoencoderPipeline, zoo
+from genmodels import (
+    AutoencoderDecoder,
+    AutoencoderEncoder,
+    AutoencoderPipeline,
+    CGANDiscriminator,
+    CGANGenerator,
+    CGANPipeline,
+    zoo,
+)
 from genmodels.__main__ import main
 from genmodels.evaluation.classifier import Classifier
 from genmodels.hub.cards import TABLE_MARKERS, evaluation_table, read_json, table_differences, write_card
 from genmodels.hub.verify import Model, card_differences, check_files, fetch_model, keep_baseline
 
 FID = "FID (evaluator features)"
+# What a card says of a run.
+RUN = {
+    "steps": 1,
+    "batch_size": 1,
+    "images_seen": 1,
+    "minutes": 0,
+    "processes": 1,
+    "device": "CPU",
+    "mixed_precision": "no",
+}
+RUN |= {"commit": None, "torch": torch.__version__, "date": "2026-01-01"}
 
 
 def run(capsys, *args) -> tuple[int, str, str]:
@@ -462,3 +483,42 @@ def test_cards_of_the_zoo_do_not_contradict_themselves(name):
     stated = read_json(folder / "evaluation.json")
     assert stated["metrics"]
     assert card_differences(folder, stated) == []
+
+
+def test_data_is_read_as_in_the_training(capsys, saved, tmp_path):
+    """Labels that only training.json names, images of another column, and the part of the images that was trained on."""
+    sample = zoo.load_sample("zoo:mnist-sample")
+    names = ["ant", "bee", "cat", "dog"]
+    for split, chosen in (("train", range(48)), ("test", range(48, 72))):
+        images = []
+        for i in chosen:
+            data = io.BytesIO()
+            Image.fromarray(sample.images[i, ..., 0]).save(data, "PNG")
+            images.append(data.getvalue())
+        columns = {"photo": images, "mask": images, "kind": [names[i % 4] for i in chosen]}
+        (tmp_path / "rows").mkdir(exist_ok=True)
+        pandas.DataFrame(columns).to_parquet(tmp_path / "rows" / f"{split}.parquet")
+    given = ["evaluate", saved["cgan"], "--dataset_name", tmp_path / "rows", "--evaluator", "evaluator-mnist"]
+    code, _, err = run(capsys, *given)
+    assert (code, "28x28 pixels, 1 channel(s), and the model draws 16x16" in err) == (2, True)
+    folder, classes = tmp_path / "model", {"num_classes": 4, "class_names": names, "base_channels": 4}
+    CGANPipeline(CGANGenerator(**classes), CGANDiscriminator(**classes)).save_pretrained(folder)
+    given = ["evaluate", folder, *given[2:]]
+    code, _, err = run(capsys, *given)
+    assert (code, "choose one of photo, mask with --image_column" in err) == (2, True)
+    reading = {"image_column": "photo", "label_column": "kind", "max_train_samples": 40, "seed": 3}
+    training = {"title": "", "command": "", "dataset": None, "split": "train", "classes": None, **reading, **RUN}
+    (folder / "training.json").write_text(json.dumps(training))
+    assert run(capsys, *given, "--write_card")[0] == 0
+    stated = read_json(folder / "evaluation.json")
+    facts = {"image_column": "photo", "label_column": "kind", "max_train_samples": 40, "train_seed": 3, "n": 40}
+    assert facts.items() <= stated.items()
+    metrics = {row["metric"]: row for row in stated["metrics"]}
+    assert metrics["within_class_recall"]["floor"] > 0
+    # It knows digits, and could only name the nearest.
+    assert "accuracy" not in metrics
+    assert metrics["generative_accuracy"]["floor"] is None
+    code, out, _ = run(capsys, "verify", folder, "--dataset_name", tmp_path / "rows")
+    assert (code, out.splitlines()[-1].endswith("numbers reproduced: verified.")) == (0, True)
+    code, _, err = run(capsys, *given, "--label_column", "size")
+    assert (code, "has no label column 'size': --label_column takes kind" in err) == (2, True)
