@@ -52,19 +52,19 @@ def measure_again(
     """
     dataset_name = dataset_name or stated.get("dataset")
     if dataset_name is None:
-        raise UserError("The numbers were measured on somebody's own images: give their folder as `dataset_name`.")
+        raise UserError("The numbers were measured on somebody's own images: give their folder with `dataset_name`.")
     reading = stated_reading(stated)
     if isinstance(model, Classifier):
         options = {"classes": stated.get("classes"), "split": stated["split"], **reading}
         return evaluate_classifier(model, dataset_name, **options)
     evaluator = evaluator or stated.get("evaluator")
     if evaluator is None:
-        raise UserError("The numbers were measured with somebody's own evaluator: give its folder as `evaluator`.")
+        raise UserError("The numbers were measured with somebody's own evaluator: give its folder with `evaluator`.")
     sha256 = load_classifier(evaluator)[1]
     if stated.get("evaluator_sha256", sha256) != sha256:
         raise UserError(
             f"The evaluator {evaluator!r} has other weights (sha256 {sha256[:12]}...) than the one that the numbers were "
-            f"measured with ({stated['evaluator_sha256'][:12]}...): give that one as `evaluator`."
+            f"measured with ({stated['evaluator_sha256'][:12]}...): give that one with `evaluator`."
         )
     return evaluate(
         model,

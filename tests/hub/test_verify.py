@@ -102,7 +102,9 @@ def test_evaluation_says_all_that_a_repetition_needs(vae):
     assert {"fid", "kid", "precision", "recall", "mse", "negative_elbo", "kl", "nll"} <= set(metrics)
     assert metrics["kid"]["args"] == {"subsets": 100, "subset_size": 60}
     assert metrics["nll"]["args"] == {"draws": 64, "images": 60}
-    assert all(0 < row["tolerance"] < 0.02 * max(1, abs(row["value"])) for row in metrics.values())
+    for name, row in metrics.items():
+        # For C2ST a network is trained, whose every step adds to what differs.
+        assert 0 < row["tolerance"] < (0.06 if name.startswith("c2st") else 0.02) * max(1, abs(row["value"]))
     # The folder of the data is the measurer's own.
     assert evaluation["dataset"] is None
     assert "own images, split test" in evaluation["protocol"]
