@@ -34,7 +34,9 @@ def find_evaluator(pipeline: ImagePipeline) -> str:
     name = zoo.EVALUATORS.get((pipeline.sample_size, pipeline.num_channels))
     if name is None or zoo.model_folder(name) is None:
         shape = f"{pipeline.sample_size}x{pipeline.sample_size}, {pipeline.num_channels} channel(s)"
-        raise UserError(f"There is no built-in evaluator for images of {shape}: give the folder of one with `evaluator`.")
+        raise UserError(
+            f"There is no built-in evaluator for images of {shape}: give the folder of one with `evaluator`."
+        )
     return name
 
 

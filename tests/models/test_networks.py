@@ -525,7 +525,9 @@ def test_wrong_size(network, arguments, size):
 @pytest.mark.parametrize(("network", "arguments"), NETWORKS, ids=IDS)
 @pytest.mark.parametrize("channels", [0, 2, 5, "RGB"])
 def test_wrong_channels(network, arguments, channels):
-    with pytest.raises(ValueError, match=r"num_channels must be 1 \(grey\), 3 \(colour\) or 4 \(colour and opacity\), got"):
+    with pytest.raises(
+        ValueError, match=r"num_channels must be 1 \(grey\), 3 \(colour\) or 4 \(colour and opacity\), got"
+    ):
         network(num_channels=channels, **arguments)
 
 
