@@ -63,7 +63,7 @@ def list_archive(
             raise
         raise UserError(f"{path!r} cannot be read as an archive ({error}): download or pack it again.") from error
     for name, _ in members:
-        if name.startswith("/") or ".." in name.split("/") or "\\" in name or name[1:3] == ":/":
+        if name.startswith("/") or ".." in name.split("/") or name[1:3] == ":/":
             raise UserError(f"{path!r} has a member {name!r}, which leads out of the archive: pack it again without.")
     return _webdataset(path, members, is_picture) or (members, {})
 
@@ -75,10 +75,12 @@ def _zip_members(path: str) -> list[tuple[str, Place]]:
         raise UserError(f"{path!r} is encrypted: unpack it, and give the folder.")
     members = {}
     for info in infos:
-        name = posixpath.normpath(info.filename) if info.filename[:1] != "/" else info.filename
+        # Some packers of Windows write its separator.
+        name = info.filename.replace("\\", "/")
+        name, is_folder = name if name[:1] == "/" else posixpath.normpath(name), name.endswith("/")
         # The upper half of the external attributes is the mode of Unix: links are no files.
         link = info.external_attr >> 28 == 0o12
-        members[name + "/" * info.is_dir()] = None if link else (path, info.file_size, info.filename)
+        members[name + "/" * is_folder] = None if link else (path, info.file_size, info.filename)
     return list(members.items())
 
 
@@ -88,7 +90,8 @@ def _tar_members(path: str) -> list[tuple[str, Place]]:
     with tarfile.open(path, "r:") as archive:
         for info in archive:
             # "./cat/1.png" and "cat/1.png" are one.
-            name = posixpath.normpath(info.name) if not info.name.startswith("/") else info.name
+            name = info.name.replace("\\", "/")
+            name = name if name.startswith("/") else posixpath.normpath(name)
             if info.isdir():
                 members[f"{name}/"] = None
             else:

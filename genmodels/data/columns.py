@@ -14,8 +14,9 @@ ALL_ATTRIBUTES = "all"
 MAX_CLASSES = 10_000
 # Undecoded images, their labels, None for those of a class that is not wanted, and their attributes.
 Rows = tuple[list, list[int | None], list[tuple[bool, ...]]]
-# Columns of a WebDataset that name its samples.
-OWN_COLUMNS = ("__key__", "__url__")
+# Columns of a WebDataset that name its samples, and the one in which pandas numbers rows.
+OWN_COLUMNS = ("__key__", "__url__", "__index_level_0__")
+BINARY, TEXT = ("binary", "large_binary", "binary_view"), ("string", "large_string", "string_view")
 
 
 def is_image_column(feature) -> bool:
@@ -23,8 +24,9 @@ def is_image_column(feature) -> bool:
     if isinstance(feature, datasets.Image):
         return True
     if isinstance(feature, dict):
-        return "bytes" in feature and set(feature) <= {"bytes", "path"}
-    return getattr(feature, "dtype", "") in ("binary", "large_binary")
+        # Where only files are named, they are of type null.
+        return getattr(feature.get("bytes"), "dtype", "") in (*BINARY, "null")
+    return getattr(feature, "dtype", "") in BINARY
 
 
 def find_image_column(features, wanted: str | None, source: str) -> str:
@@ -50,7 +52,10 @@ def find_image_column(features, wanted: str | None, source: str) -> str:
             )
         if isinstance(inner, datasets.Image):
             raise UserError(f"The column {name} of {source!r} holds lists of images: save one image in each row.")
-    raise UserError(f"{source!r} has no image column: its columns are {', '.join(features)}.")
+    raise UserError(
+        f"{source!r} has no image column: its columns are {', '.join(features)}, and images are columns of bytes, each a whole "
+        "file such as a PNG, or of what datasets.Image() makes."
+    )
 
 
 def label_columns(features) -> list[str]:
@@ -67,8 +72,7 @@ def label_columns(features) -> list[str]:
 def _is_label(feature) -> bool:
     kind = getattr(feature, "dtype", None)
     return isinstance(feature, datasets.ClassLabel) or (
-        isinstance(kind, str)
-        and (kind in ("bool", "string", "large_string") or kind.startswith(("int", "uint", "float")))
+        isinstance(kind, str) and (kind in ("bool", *TEXT) or kind.startswith(("int", "uint", "float")))
     )
 
 
@@ -82,9 +86,19 @@ def find_label_column(features, wanted: str | None, source: str) -> str | None:
     within = [name for name in known if name.split(".", 1)[-1] == wanted]
     if wanted in known or len(within) == 1:
         return wanted if wanted in known else within[0]
+    if wanted in features:
+        raise UserError(
+            f"The column {wanted} of {source!r} is of type {type_of(features[wanted])}, which holds no classes: save it as text, "
+            "integers or booleans."
+        )
     raise UserError(
         f"{source!r} has no label column {wanted!r}: `label_column` takes {', '.join(known) or 'nothing here'}."
     )
+
+
+def type_of(feature) -> str:
+    """A column's type in a word."""
+    return getattr(feature, "dtype", None) or ("list" if hasattr(feature, "feature") else type(feature).__name__)
 
 
 def feature_of(features, column: str):

@@ -318,7 +318,8 @@ class RowStream(IterableDataset):
         data, name = self.source.read(value)
         size = self.sample_size
         image = read_image(data, name, near=size if self.resize else None)
-        image = to_8_bits(image, self.num_channels, self.background, self.white, name)
+        with reading(name):
+            image = to_8_bits(image, self.num_channels, self.background, self.white, name)
         if image.size != (size, size):
             if not self.resize:
                 raise UserError(

@@ -431,3 +431,30 @@ def test_other_data_have_another_fingerprint(tmp_path):
     assert list_pictures(write(tmp_path / "b", numbered("cat", "dog"))).fingerprint() == before
     (tmp_path / "a" / "cat" / "0.png").write_bytes(png() + b"more")
     assert list_pictures(folder).fingerprint() != before
+
+
+def test_archives_of_windows_have_its_separator(tmp_path):
+    with zipfile.ZipFile(tmp_path / "photos.zip", "w") as archive:
+        for name, content in numbered("cat", "dog").items():
+            archive.writestr(name.replace("/", "\\"), content)
+    with tarfile.open(tmp_path / "photos.tar", "w") as archive:
+        for name, content in numbered("cat", "dog").items():
+            info = tarfile.TarInfo(name.replace("/", "\\"))
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    for name in ("photos.zip", "photos.tar"):
+        stream = load_images(tmp_path / name, num_workers=0, batch_size=4)
+        assert (stream.class_names, stream.num_images) == (["cat", "dog"], 4)
+        assert next(stream.once())["class_labels"].tolist() == [0, 0, 1, 1]
+    with zipfile.ZipFile(tmp_path / "out.zip", "w") as archive:
+        archive.writestr("..\\..\\0.png", png())
+    with pytest.raises(UserError, match="leads out of the archive"):
+        load_images(tmp_path / "out.zip")
+
+
+def test_what_a_decoder_leaves_half_done_is_a_sentence(tmp_path):
+    """Pillow's ICNS has colours of a palette that it does not keep."""
+    Image.new("P", (16, 16), 0).save(tmp_path / "a.icns")
+    stream = load_images(tmp_path, num_workers=0, sample_size=16)
+    with pytest.raises(UserError, match=r"a\.icns cannot be read as an image"):
+        list(stream.once())

@@ -11,8 +11,10 @@ from pathlib import Path
 import datasets
 import numpy as np
 import pandas
+import pyarrow
 import pytest
 from PIL import Image
+from pyarrow import parquet
 
 from genmodels.data import load_images
 from genmodels.errors import UserError
@@ -90,7 +92,7 @@ def test_missing_labels_get_a_sentence_unless_classes_are_chosen(tmp_path, featu
         (
             datasets.List(datasets.Value("int64")),
             [[1]] * N,
-            "has no label column 'label': `label_column` takes nothing",
+            "The column label of .* is of type list, which holds no classes",
         ),
         (datasets.Value("int64"), [None] * N, "has no label for any image"),
     ],
@@ -354,3 +356,16 @@ def test_files_of_other_columns_get_a_sentence(tmp_path):
     folder = save(tmp_path, {"kind": ["x"] * N}, {"kind": datasets.Value("string")}, "b.parquet")
     with pytest.raises(UserError, match=r"have different columns, image and image, kind: save them with the same ones"):
         load_images(folder, num_workers=0)
+
+
+def test_tables_of_other_writers(tmp_path):
+    """Arrow's views, and records that say more of an image than its bytes."""
+    images = [image["bytes"] for image in IMAGES]
+    views = {
+        "image": pyarrow.array(images, pyarrow.binary_view()),
+        "kind": pyarrow.array(list("abababab"), "string_view"),
+    }
+    records = {"image": [{"bytes": data, "path": None, "width": 16} for data in images], "kind": list("abababab")}
+    for name, columns in (("views", views), ("records", records)):
+        parquet.write_table(pyarrow.table(columns), tmp_path / f"{name}.parquet")
+        assert labels_of(str(tmp_path / f"{name}.parquet"), label_column="kind") == (["a", "b"], [0, 1] * 4)
