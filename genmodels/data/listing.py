@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import itertools
 import os
 import posixpath
 import re
@@ -261,16 +262,19 @@ def arrange(
     has_files_on_top = any("/" not in file.name for file in pictures)
     named = tops | {folder for folder in folders if "/" not in folder and folder.lower() in SPLITS}
     by_split = all(top.lower() in SPLITS for top in named) and any(SPLITS[top.lower()] == TRAIN for top in named)
-    if not by_split and len(tops) == 1 and not has_files_on_top:
-        # One folder around the splits.
-        (top,) = tops
-        inner = {file.name.split("/")[1] for file in pictures if file.name.count("/") > 1}
-        deep = all(file.name.count("/") > 1 for file in pictures)
-        if deep and all(name.lower() in SPLITS for name in inner) and any(SPLITS[n.lower()] == TRAIN for n in inner):
-            nested = [file._replace(name=file.name.removeprefix(f"{top}/")) for file in files]
-            return arrange(
-                root, nested, [f.removeprefix(f"{top}/") for f in folders if f != top], _below(columns, top), read
-            )
+    if not by_split:
+        # Folders around those of the splits, one in another.
+        inside = [file.name.split("/")[:-1] for file in pictures]
+        around = [
+            level[0] for level in itertools.takewhile(lambda level: len({*level}) == 1, zip(*inside, strict=False))
+        ]
+        for depth in range(1, len(around) + 1):
+            inner = {parts[depth].lower() if len(parts) > depth else "" for parts in inside}
+            if inner <= SPLITS.keys() and TRAIN in map(SPLITS.get, inner):
+                prefix = "/".join(around[:depth]) + "/"
+                nested = [file._replace(name=file.name.removeprefix(prefix)) for file in files]
+                within = [folder.removeprefix(prefix) for folder in folders if folder.startswith(prefix)]
+                return arrange(root, nested, within, _below(columns, prefix), read)
     if by_split and has_files_on_top:
         loose = [file.name for file in pictures if "/" not in file.name]
         raise UserError(
@@ -301,8 +305,7 @@ def arrange(
     return _described(listing, files, read)
 
 
-def _below(columns: dict | None, top: str) -> dict:
-    prefix = f"{top}/"
+def _below(columns: dict | None, prefix: str) -> dict:
     return {c: {name.removeprefix(prefix): v for name, v in values.items()} for c, values in (columns or {}).items()}
 
 

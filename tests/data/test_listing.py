@@ -85,6 +85,8 @@ FOLDERS = [
     ("capital splits", numbered("Train/cat", "Testing/cat"), "2 images in 1 class", ["cat"]),
     ("splits without classes", numbered("train", count=3) | numbered("test"), "3 images without classes", []),
     ("splits one deeper", numbered("archive/train/cat", "archive/test/cat"), "2 images in 1 class", ["cat"]),
+    ("splits two deeper", numbered("data/images/train/cat", "data/images/test/cat"), "2 images in 1 class", ["cat"]),
+    ("training images two deeper", numbered("data/images/train"), "2 images without classes", []),
     (
         "splits and other folders",
         numbered("train/cat", "test/cat") | {"annotations/a.xml": "<a/>", "README.md": "x"},
