@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import io
 import json
@@ -305,7 +306,7 @@ def test_snippet_of_many_images(kind, count, psi, usual_store, tmp_path, monkeyp
     with gr.Blocks() as demo:
         bulk.build(usual_store)
     (button,) = demo.fns.values()
-    picture, code = button.fn(kind, count, 3, psi)
+    picture, code = asyncio.run(button.fn(kind, count, 3, psi))
     made = run(code["value"], tmp_path, monkeypatch)
     assert np.abs(made - picture["value"]).max() <= 1
 
