@@ -132,7 +132,9 @@ def test_model_card_says_what_was_measured_and_how_exactly(name):
     }
     assert result["dataset"]["args"]["n"] == evaluation["n"]
     for row in evaluation["metrics"]:
-        assert 0 < row["tolerance"] <= max(0.01 * abs(row["value"]), 0.003)
+        # For C2ST a network is trained, whose every step adds to what differs.
+        limit = 0.05 if row["metric"].startswith("c2st") else max(0.01 * abs(row["value"]), 0.003)
+        assert 0 < row["tolerance"] <= limit
     if name in MODELS:
         assert {"fid", "kid", "precision", "recall"} <= {row["metric"] for row in evaluation["metrics"]}
         judge = zoo.model_folder(evaluation["evaluator"]) / "diffusion_pytorch_model.safetensors"
