@@ -12,6 +12,7 @@ import json
 import os
 import re
 import tempfile
+import threading
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -20,6 +21,8 @@ from .. import __version__
 from ..errors import UserError
 
 PACKAGE = Path(__file__).parent.parent
+# Python 3.11 fails to parse in several threads at once: it counts the depth of all of them together.
+PARSING = threading.Lock()
 INDEX = "model_index.json"
 # Classes and the modules that define them.
 HOMES = {
@@ -230,7 +233,8 @@ def file_stem(class_name: str) -> str:
 def code_of(class_name: str) -> str:
     """The text of the file that defines a pipeline or a network."""
     cut = Cut()
-    cut.take(HOMES[class_name], class_name)
+    with PARSING:
+        cut.take(HOMES[class_name], class_name)
     return cut.text(class_name)
 
 
