@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from . import losses
+from .adversarial import AdversarialStep, Regularization
 from .errors import UserError
 from .evaluation.mixtures import Mixture, grid, ring
 from .models import DCGANDiscriminator, DCGANGenerator
@@ -103,6 +104,28 @@ class PointDiscriminator(nn.Module):
         return self.score(self.minibatch(self.hidden(points))).flatten()
 
 
+class Cures(Regularization):
+    """Those of the settings that change the losses."""
+
+    def __init__(self, settings: Settings, random: torch.Generator):
+        wasserstein = settings.loss == "wasserstein"
+        self._random, self._r1_r2 = random, settings.gradient_penalty and not wasserstein
+        self.slope_penalty = SLOPE_PENALTY if settings.gradient_penalty and wasserstein else 0.0
+        if settings.label_smoothing and losses.ADVERSARIAL[settings.loss].labelled:
+            self.targets = {"label_smoothing": LABEL_SMOOTHING}
+
+    def inputs(self, real: torch.Tensor, fake: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return real.requires_grad_(self._r1_r2), fake.requires_grad_(self._r1_r2)
+
+    def penalty(self, real_scores, real, fake_scores, fake) -> torch.Tensor | float:
+        if not self._r1_r2:
+            return 0.0
+        return GAMMA * (losses.gradient_penalty(real_scores, real) + losses.gradient_penalty(fake_scores, fake))
+
+    def interpolates(self, real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
+        return losses.random_interpolates(real, fake, self._random)
+
+
 @contextmanager
 def looked_at(network: nn.Module) -> Iterator[nn.Module]:
     """A network in evaluation mode for a moment: neither BatchNorm nor spectral norm take note of what it is given."""
@@ -155,9 +178,14 @@ class LiveGAN:
                 shape = {"sample_size": 28, "num_channels": 1, "base_channels": DIGIT_CHANNELS}
                 self.generator = DCGANGenerator(latent_dim=data.latent_dim, **shape)
                 self.discriminator = DCGANDiscriminator(norm="none", **layers, **shape)
-        self.objective = losses.ADVERSARIAL[settings.loss]
+        self.adversarial = AdversarialStep(
+            losses.ADVERSARIAL[settings.loss],
+            lambda batch: self.generator(batch["latents"]),
+            lambda points, batch: (self.discriminator(points), [], 0.0),
+            Cures(settings, self.random),
+        )
         # Those of DCGAN for a classifier, those of R3GAN for the others.
-        betas = (0.5, 0.999) if self.objective.labelled else (0.0, 0.99)
+        betas = (0.5, 0.999) if self.adversarial.objective.labelled else (0.0, 0.99)
         adam = partial(torch.optim.Adam, betas=betas, fused=True)
         self.optimizer_g = adam(self.generator.parameters(), lr=settings.generator_rate)
         self.optimizer_d = adam(self.discriminator.parameters(), lr=settings.discriminator_rate)
@@ -168,40 +196,18 @@ class LiveGAN:
         """Make so many steps, or fewer: after so many seconds none is begun."""
         end = time.perf_counter() + seconds
         for _ in range(steps):
+            count = self.data.batch_size
             for _ in range(self.settings.discriminator_steps):
-                loss_d = self._update(self.optimizer_d, self.discriminator_loss())
+                batch = {"pixel_values": self.real(count), "latents": self.latents(count)}
+                loss_d = self._update(self.optimizer_d, self.adversarial.discriminator_loss(batch)[0])
             self.losses_d.append(loss_d)
-            self.losses_g.append(self._update(self.optimizer_g, self.generator_loss()))
+            batch = {"latents": self.latents(count)}
+            if self.adversarial.objective.paired:
+                batch["pixel_values"] = self.real(count)
+            self.losses_g.append(self._update(self.optimizer_g, self.adversarial.generator_loss(batch)[0]))
             self.step += 1
             if time.perf_counter() > end:
                 break
-
-    def discriminator_loss(self) -> torch.Tensor:
-        """Real points score higher than drawn ones."""
-        settings = self.settings
-        real = self.real(self.data.batch_size).requires_grad_()
-        fake = self.draw(self.data.batch_size).detach().requires_grad_()
-        real_scores, fake_scores = self.discriminator(real), self.discriminator(fake)
-        smoothed = settings.label_smoothing and self.objective.labelled
-        targets = {"label_smoothing": LABEL_SMOOTHING} if smoothed else {}
-        loss = self.objective.discriminator(real_scores, fake_scores, **targets)
-        if not settings.gradient_penalty:
-            return loss
-        if settings.loss != "wasserstein":
-            at_both = losses.gradient_penalty(real_scores, real) + losses.gradient_penalty(fake_scores, fake)
-            return loss + GAMMA * at_both
-        share = torch.rand(len(real), *[1] * (real.ndim - 1), generator=self.random)
-        between = torch.lerp(fake, real, share).detach().requires_grad_()
-        return loss + SLOPE_PENALTY * losses.lipschitz_penalty(self.discriminator(between), between)
-
-    def generator_loss(self) -> torch.Tensor:
-        """Drawn points score higher than real ones, or are called real."""
-        real_scores = None
-        fake_scores = self.discriminator(self.draw(self.data.batch_size))
-        if self.objective.paired:
-            with torch.no_grad():
-                real_scores = self.discriminator(self.real(self.data.batch_size))
-        return self.objective.generator(fake_scores, real_scores)
 
     def _update(self, optimizer: torch.optim.Optimizer, loss: torch.Tensor) -> float:
         # The generator's backward pass reaches the discriminator too.
@@ -219,9 +225,9 @@ class LiveGAN:
             return self.mixture.sample(count, self.random)
         return self.images[torch.randint(len(self.images), (count,), generator=self.random)]
 
-    def draw(self, count: int) -> torch.Tensor:
-        """The same of the generator, with its gradient."""
-        return self.generator(torch.randn(count, self.data.latent_dim, generator=self.random))
+    def latents(self, count: int) -> torch.Tensor:
+        """What the generator draws as many of them from."""
+        return torch.randn(count, self.data.latent_dim, generator=self.random)
 
     @torch.no_grad()
     def sample(self, count: int, seed: int = 0) -> torch.Tensor:

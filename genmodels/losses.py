@@ -183,12 +183,15 @@ ADVERSARIAL = {
 }
 
 
-def random_interpolates(real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
+def random_interpolates(
+    real: torch.Tensor, fake: torch.Tensor, generator: torch.Generator | None = None
+) -> torch.Tensor:
     """u x + (1 - u) G(z) with u from U(0, 1) for each pair of images, requiring grad: where `lipschitz_penalty` is taken.
 
-    Gulrajani et al. 2017, https://arxiv.org/abs/1704.00028, algorithm 1. Both arguments are (N, C, H, W).
+    Gulrajani et al. 2017, https://arxiv.org/abs/1704.00028, algorithm 1. Both tensors are (N, C, H, W) or points (N, D).
     """
-    weights = torch.rand(len(real), 1, 1, 1, device=real.device, dtype=real.dtype)
+    shape = (len(real), *[1] * (real.ndim - 1))
+    weights = torch.rand(shape, generator=generator, device=real.device, dtype=real.dtype)
     return torch.lerp(fake, real, weights).detach().requires_grad_()
 
 

@@ -24,6 +24,7 @@ ALLOWED = {
     "images": {"errors"},
     "models": set(),
     "losses": set(),
+    "adversarial": {"losses"},
     "zoo": {"errors"},
     # hub only for push_to_hub, evaluation only for neighbors, when they are called.
     "pipelines": {"images", "models", "zoo", "errors", "retries", "hub", "evaluation"},
@@ -34,6 +35,7 @@ ALLOWED = {
         "images",
         "models",
         "losses",
+        "adversarial",
         "pipelines",
         "evaluation",
         "zoo",
@@ -58,7 +60,7 @@ ALLOWED = {
         "privacy",
         "package",
     },
-    "live": {"models", "losses", "evaluation", "errors"},
+    "live": {"models", "losses", "adversarial", "evaluation", "errors"},
     "ui": {"images", "pipelines", "zoo", "evaluation", "errors", "retries", "models", "live"},
     "__main__": {"pipelines", "evaluation", "hub", "zoo", "errors", "flags", "grid", "package"},
 }

@@ -102,13 +102,12 @@ def main() -> None:
         },
     )
 
-    def reconstruction_error(batch: dict[str, torch.Tensor]) -> torch.Tensor:
+    def reconstruction_error(batch: dict[str, torch.Tensor]) -> tuple:
         """|x - decoder(encoder(x + noise))|^2 per pixel."""
         images = batch["pixel_values"]
         seen = add_noise(images, args.noise) if args.noise else images
         loss = losses.mean_squared_error(decoder(encoder(seen)), images)
-        run.log(loss=loss)
-        return loss
+        return loss, {"loss": loss}
 
     for batch in run.steps():
         run.update(optimizer, reconstruction_error, batch)

@@ -24,6 +24,7 @@ import torch
 from torch.nn import functional as F
 
 from genmodels import CGANDiscriminator, CGANGenerator, CGANPipeline, losses
+from genmodels.adversarial import AdversarialStep
 from genmodels.errors import UserError
 from genmodels.hub.push import finish_run, require_write_access
 from genmodels.hub.uploads import checkpoint_uploads
@@ -110,7 +111,7 @@ def main() -> None:
     check_stabilisers(args)
     require_write_access(args)
     run = TrainingRun(args, on_checkpoint=checkpoint_uploads(args), batches_per_step=args.critic_steps)
-    stabilise, objective = Stabilisers(args, run), losses.ADVERSARIAL[args.loss]
+    stabilise = Stabilisers(args, run)
     require_classes(run.data, "A conditional GAN")
 
     shape = {
@@ -129,7 +130,7 @@ def main() -> None:
     )
     # BatchNorm only without penalties, which are defined per image.
     norm = "none" if args.r1 or args.r2 or args.loss == "wasserstein" else "batch"
-    classifies, slope_penalty = args.auxiliary_classifier > 0, args.gradient_penalty * (args.loss == "wasserstein")
+    classifies = args.auxiliary_classifier > 0
     discriminator = CGANDiscriminator(
         norm=norm,
         base_channels=args.discriminator_channels,
@@ -151,55 +152,27 @@ def main() -> None:
         advice=ADVICE,
     )
 
-    def draw(labels: torch.Tensor) -> torch.Tensor:
+    def draw(batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        labels = batch["class_labels"]
         return generator(torch.randn(len(labels), args.latent_dim, device=run.device), labels)
 
-    def judge(images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def judge(images: torch.Tensor, batch: dict[str, torch.Tensor]) -> tuple:
         """Scores, hidden features, and the weighted -log p(class | image)."""
-        if not classifies:
-            return *discriminator(images, labels, return_features=True), torch.zeros((), device=run.device)
-        wanted = {"return_features": True, "return_class_logits": True}
-        scores, features, class_logits = discriminator(images, labels, **wanted)
-        return scores, features, args.auxiliary_classifier * F.cross_entropy(class_logits, labels)
+        labels, class_loss = batch["class_labels"], 0.0
+        scores, features, *logits = discriminator(
+            images, labels, return_features=True, **({"return_class_logits": True} if classifies else {})
+        )
+        if classifies:
+            class_loss = args.auxiliary_classifier * F.cross_entropy(*logits, labels)
+        return scores, [features], class_loss
 
-    def discriminator_loss(batch: dict[str, torch.Tensor]) -> torch.Tensor:
-        """Real images score higher than fakes of the same classes."""
-        real, labels = batch["pixel_values"], batch["class_labels"]
-        with torch.no_grad():
-            fake = draw(labels)
-        real, fake = stabilise.inputs(real, fake)
-        real_scores, _, class_loss = judge(real, labels)
-        fake_scores = discriminator(fake, labels)
-        loss = objective.discriminator(real_scores, fake_scores, **stabilise.targets)
-        penalty = stabilise.gradient_penalties(real_scores, real, fake_scores, fake)
-        if slope_penalty:
-            mixed = losses.random_interpolates(real, fake)
-            penalty = penalty + slope_penalty * losses.lipschitz_penalty(discriminator(mixed, labels), mixed)
-        run.log(loss_d=loss, penalty=penalty, accuracy_d=losses.pair_accuracy(real_scores, fake_scores))
-        # The classes are learned from real images alone: fakes do not show theirs yet.
-        return loss + penalty + class_loss + stabilise.historical_penalty("discriminator", discriminator)
-
-    def generator_loss(batch: dict[str, torch.Tensor]) -> torch.Tensor:
-        """Fakes score higher than those real images."""
-        real, labels = batch["pixel_values"], batch["class_labels"]
-        fake_scores, fake_features, class_loss = judge(stabilise.seen(draw(labels)), labels)
-        real_scores = None
-        if args.feature_matching or objective.paired:
-            with torch.no_grad():
-                real_scores, real_features = discriminator(stabilise.seen(real), labels, return_features=True)
-        if args.feature_matching:
-            loss = losses.feature_matching_loss(real_features, fake_features)
-        else:
-            loss = objective.generator(fake_scores, real_scores)
-        run.log(loss_g=loss)
-        return loss + class_loss + stabilise.historical_penalty("generator", generator)
-
+    step = AdversarialStep(losses.ADVERSARIAL[args.loss], draw, judge, stabilise)
     for batch in run.steps():
         for part in split_batch(batch, args.critic_steps):
-            run.update(optimizer_d, discriminator_loss, part)
-        run.update(optimizer_g, generator_loss, part)
+            run.update(optimizer_d, step.discriminator_loss, part)
+        run.update(optimizer_g, step.generator_loss, part)
 
-    papers = ["1411.1784", objective.paper, *(["1704.00028"] if slope_penalty else []), "1511.06434"]
+    papers = ["1411.1784", step.objective.paper, *(["1704.00028"] if stabilise.slope_penalty else []), "1511.06434"]
     papers += [*(["1610.09585"] if classifies else []), *stabilise.papers, *layer_papers(args)]
     kind = "Conditional GAN with a Wasserstein critic" if args.loss == "wasserstein" else "Conditional GAN"
     finish_run(run, title=kind, papers=papers)

@@ -23,6 +23,7 @@ import argparse
 import torch
 
 from genmodels import DCGANDiscriminator, DCGANGenerator, DCGANPipeline, losses
+from genmodels.adversarial import AdversarialStep
 from genmodels.errors import UserError
 from genmodels.hub.push import finish_run, require_write_access
 from genmodels.hub.uploads import checkpoint_uploads
@@ -117,7 +118,7 @@ def main() -> None:
         raise UserError("--without divisible_kernel is about transposed convolutions: leave out --upsampling nearest.")
     require_write_access(args)
     run = TrainingRun(args, on_checkpoint=checkpoint_uploads(args))
-    stabilise, objective = Stabilisers(args, run), losses.ADVERSARIAL[args.loss]
+    stabilise = Stabilisers(args, run)
 
     shape = {
         "sample_size": run.data.sample_size,
@@ -152,41 +153,19 @@ def main() -> None:
         advice=ADVICE,
     )
 
-    def draw(count: int) -> torch.Tensor:
-        return generator(torch.randn(count, args.latent_dim, device=run.device))
+    def draw(batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        return generator(torch.randn(len(batch["pixel_values"]), args.latent_dim, device=run.device))
 
-    def discriminator_loss(batch: dict[str, torch.Tensor]) -> torch.Tensor:
-        """Real images score higher than fakes."""
-        real = batch["pixel_values"]
-        with torch.no_grad():
-            fake = draw(len(real))
-        real, fake = stabilise.inputs(real, fake)
-        real_scores, fake_scores = discriminator(real), discriminator(fake)
-        loss = objective.discriminator(real_scores, fake_scores, **stabilise.targets)
-        penalty = stabilise.gradient_penalties(real_scores, real, fake_scores, fake)
-        run.log(loss_d=loss, penalty=penalty, accuracy_d=losses.pair_accuracy(real_scores, fake_scores))
-        return loss + penalty + stabilise.historical_penalty("discriminator", discriminator)
+    def judge(images: torch.Tensor, batch: dict[str, torch.Tensor]) -> tuple:
+        scores, features = discriminator(images, return_features=True)
+        return scores, [features], 0.0
 
-    def generator_loss(batch: dict[str, torch.Tensor]) -> torch.Tensor:
-        """Fakes score higher than those real images."""
-        real = batch["pixel_values"]
-        fake_scores, fake_features = discriminator(stabilise.seen(draw(len(real))), return_features=True)
-        real_scores = None
-        if args.feature_matching or objective.paired:
-            with torch.no_grad():
-                real_scores, real_features = discriminator(stabilise.seen(real), return_features=True)
-        if args.feature_matching:
-            loss = losses.feature_matching_loss(real_features, fake_features)
-        else:
-            loss = objective.generator(fake_scores, real_scores)
-        run.log(loss_g=loss)
-        return loss + stabilise.historical_penalty("generator", generator)
-
+    step = AdversarialStep(losses.ADVERSARIAL[args.loss], draw, judge, stabilise)
     for batch in run.steps():
-        run.update(optimizer_d, discriminator_loss, batch)
-        run.update(optimizer_g, generator_loss, batch)
+        run.update(optimizer_d, step.discriminator_loss, batch)
+        run.update(optimizer_g, step.generator_loss, batch)
 
-    papers = ["1511.06434", objective.paper, *stabilise.papers, *layer_papers(args)]
+    papers = ["1511.06434", step.objective.paper, *stabilise.papers, *layer_papers(args)]
     finish_run(run, title=f"DCGAN ({args.preset} recipe)", papers=papers)
 
 

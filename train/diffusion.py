@@ -112,15 +112,14 @@ def main() -> None:
     )
     alphas_cumprod = scheduler.alphas_cumprod.to(run.device)
 
-    def loss_of(batch: dict[str, torch.Tensor]) -> torch.Tensor:
+    def loss_of(batch: dict[str, torch.Tensor]) -> tuple:
         """x_t = sqrt(abar_t) x + sqrt(1 - abar_t) eps, and the network says which part of it is noise."""
         x = F.pixel_unshuffle(batch["pixel_values"], args.patch_size)
         t = torch.randint(len(alphas_cumprod), (len(x),), device=run.device)
         share, noise = alphas_cumprod[t], torch.randn_like(x)
         noisy = share.sqrt().view(-1, 1, 1, 1) * x + (1 - share).sqrt().view(-1, 1, 1, 1) * noise
         loss = losses.velocity_loss(unet(noisy, t).sample, x, noise, share)
-        run.log(loss=loss)
-        return loss
+        return loss, {"loss": loss}
 
     for batch in run.steps():
         run.update(optimizer, loss_of, batch)

@@ -125,7 +125,7 @@ def main() -> None:
         make_pipeline=with_accuracy,
     )
 
-    def cross_entropy(batch: dict[str, torch.Tensor]) -> torch.Tensor:
+    def cross_entropy(batch: dict[str, torch.Tensor]) -> tuple:
         """-log p(class | image), or the mean over attributes of -log p(has it or not | image), the image moved at random."""
         images = losses.translate(batch["pixel_values"], args.crop_padding, fill=-1.0)
         scores = model(images.contiguous(memory_format=torch.channels_last))
@@ -133,8 +133,7 @@ def main() -> None:
             loss = F.binary_cross_entropy_with_logits(scores, batch["attributes"].float())
         else:
             loss = F.cross_entropy(scores, batch["class_labels"])
-        run.log(loss=loss, accuracy=hits(scores, batch).float().mean())
-        return loss
+        return loss, {"loss": loss, "accuracy": hits(scores, batch).float().mean()}
 
     for batch in run.steps():
         run.update(optimizer, cross_entropy, batch)

@@ -25,6 +25,7 @@ import argparse
 import torch
 
 from genmodels import LAPGANDiscriminator, LAPGANGenerator, LAPGANPipeline, losses
+from genmodels.adversarial import AdversarialStep
 from genmodels.errors import UserError
 from genmodels.hub.push import finish_run, require_write_access
 from genmodels.hub.uploads import checkpoint_uploads
@@ -73,7 +74,7 @@ def main() -> None:
     check_stabilisers(args)
     require_write_access(args)
     run = TrainingRun(args, on_checkpoint=checkpoint_uploads(args))
-    stabilise, objective = Stabilisers(args, run), losses.ADVERSARIAL[args.loss]
+    stabilise = Stabilisers(args, run)
     if args.conditional:
         require_classes(run.data, "--conditional")
 
@@ -106,51 +107,26 @@ def main() -> None:
     def labels_of(batch: dict[str, torch.Tensor]) -> torch.Tensor | None:
         return batch["class_labels"] if args.conditional else None
 
-    def draw(real: torch.Tensor, labels: torch.Tensor | None) -> list[torch.Tensor]:
+    def draw(batch: dict[str, torch.Tensor]) -> list[torch.Tensor]:
         """A pyramid: the coarsest image from noise, each residual from noise and the real coarse image."""
+        real = batch["pixel_values"]
         latents = torch.randn(len(real), args.latent_dim, device=run.device)
-        return generator(latents, labels, given=real)
+        return generator(latents, labels_of(batch), given=real)
 
-    # The losses are means over images and levels. Levels share no weights, so each learns as if it were alone.
+    def judge(pyramid: list[torch.Tensor], batch: dict[str, torch.Tensor]) -> tuple:
+        """Scores of each level, given the real coarse image; levels share no weights, so each learns as if it were alone."""
+        options = {"pyramid": pyramid, "return_features": True}
+        return *discriminator(batch["pixel_values"], labels_of(batch), **options), 0.0
 
-    def discriminator_loss(batch: dict[str, torch.Tensor]) -> torch.Tensor:
-        """Real coarsest images and residuals score higher than drawn ones."""
-        images, labels = batch["pixel_values"], labels_of(batch)
-        real = laplacian_pyramid(images, args.num_levels)
-        with torch.no_grad():
-            fake = draw(images, labels)
-        real, fake = zip(*map(stabilise.inputs, real, fake), strict=True)
-        real_scores = discriminator(images, labels, pyramid=real)
-        fake_scores = discriminator(images, labels, pyramid=fake)
-        loss = objective.discriminator(real_scores, fake_scores, **stabilise.targets)
-        levels = zip(real_scores.T, real, fake_scores.T, fake, strict=True)
-        penalty = sum(stabilise.gradient_penalties(*level) for level in levels) / args.num_levels
-        run.log(loss_d=loss, penalty=penalty, accuracy_d=losses.pair_accuracy(real_scores, fake_scores))
-        return loss + penalty + stabilise.historical_penalty("discriminator", discriminator)
+    def real(batch: dict[str, torch.Tensor]) -> list[torch.Tensor]:
+        return laplacian_pyramid(batch["pixel_values"], args.num_levels)
 
-    def generator_loss(batch: dict[str, torch.Tensor]) -> torch.Tensor:
-        """Drawn coarsest images and residuals score higher than those real ones."""
-        images, labels = batch["pixel_values"], labels_of(batch)
-        fake = list(map(stabilise.seen, draw(images, labels)))
-        fake_scores, fake_features = discriminator(images, labels, pyramid=fake, return_features=True)
-        real_scores = None
-        if args.feature_matching or objective.paired:
-            real = list(map(stabilise.seen, laplacian_pyramid(images, args.num_levels)))
-            with torch.no_grad():
-                real_scores, real_features = discriminator(images, labels, pyramid=real, return_features=True)
-        if args.feature_matching:
-            matched = map(losses.feature_matching_loss, real_features, fake_features)
-            loss = sum(matched) / args.num_levels
-        else:
-            loss = objective.generator(fake_scores, real_scores)
-        run.log(loss_g=loss)
-        return loss + stabilise.historical_penalty("generator", generator)
-
+    step = AdversarialStep(losses.ADVERSARIAL[args.loss], draw, judge, stabilise, real)
     for batch in run.steps():
-        run.update(optimizer_d, discriminator_loss, batch)
-        run.update(optimizer_g, generator_loss, batch)
+        run.update(optimizer_d, step.discriminator_loss, batch)
+        run.update(optimizer_g, step.generator_loss, batch)
 
-    finish_run(run, title="LAPGAN", papers=["1506.05751", objective.paper, *stabilise.papers])
+    finish_run(run, title="LAPGAN", papers=["1506.05751", step.objective.paper, *stabilise.papers])
 
 
 if __name__ == "__main__":

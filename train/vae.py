@@ -134,7 +134,7 @@ def main() -> None:
 
     draws = args.importance_samples
 
-    def negative_bound(batch: dict[str, torch.Tensor]) -> torch.Tensor:
+    def negative_bound(batch: dict[str, torch.Tensor]) -> tuple:
         """-log p(x | z) + beta KL(q(z | x) || p(z)), one z for each image, or the tighter bound of several; all given y if
         conditional."""
         images, labels = batch["pixel_values"], batch["class_labels"] if args.conditional else None
@@ -152,8 +152,7 @@ def main() -> None:
             loss = losses.importance_weighted_nll(log_likelihood.view(-1, draws), noise, latents, log_variance)
         else:
             loss = reconstruction + args.beta * kl
-        run.log(loss=loss, reconstruction=reconstruction, kl=kl)
-        return loss
+        return loss, {"loss": loss, "reconstruction": reconstruction, "kl": kl}
 
     for batch in run.steps():
         run.update(optimizer, negative_bound, batch)

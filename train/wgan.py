@@ -19,6 +19,7 @@ import argparse
 import torch
 
 from genmodels import DCGANDiscriminator, DCGANGenerator, WGANPipeline, losses
+from genmodels.adversarial import AdversarialStep
 from genmodels.errors import UserError
 from genmodels.hub.push import finish_run, require_write_access
 from genmodels.hub.uploads import checkpoint_uploads
@@ -136,36 +137,23 @@ def main() -> None:
         advice=ADVICE,
     )
 
-    def draw(count: int) -> torch.Tensor:
-        return generator(torch.randn(count, args.latent_dim, device=run.device))
+    def draw(batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        return generator(torch.randn(len(batch["pixel_values"]), args.latent_dim, device=run.device))
 
-    def critic_loss(batch: dict[str, torch.Tensor]) -> torch.Tensor:
-        """Real images score higher than fakes, as far as the slope allows."""
-        real = batch["pixel_values"]
-        with torch.no_grad():
-            fake = draw(len(real))
-        real, fake = stabilise.seen(real), stabilise.seen(fake)
-        loss = losses.wasserstein_critic_loss(critic(real), critic(fake))
-        run.log(wasserstein_estimate=-loss)
-        if args.gradient_penalty:
-            mixed = losses.random_interpolates(real, fake)
-            penalty = losses.lipschitz_penalty(critic(mixed), mixed)
-            run.log(penalty=penalty)
-            loss = loss + args.gradient_penalty * penalty
-        return loss + stabilise.historical_penalty("discriminator", critic)
+    def judge(images: torch.Tensor, batch: dict[str, torch.Tensor]) -> tuple:
+        return critic(images), [], 0.0
 
-    def generator_loss(batch: dict[str, torch.Tensor]) -> torch.Tensor:
-        """Fakes score higher."""
-        loss = losses.wasserstein_generator_loss(critic(stabilise.seen(draw(len(batch["pixel_values"])))))
-        run.log(loss_g=loss)
-        return loss + stabilise.historical_penalty("generator", generator)
+    class CriticStep(AdversarialStep):
+        def figures(self, loss, penalty, slope, real_scores, fake_scores) -> dict[str, torch.Tensor]:
+            return {"wasserstein_estimate": -loss, **({"penalty": slope} if args.gradient_penalty else {})}
 
+    step = CriticStep(losses.ADVERSARIAL["wasserstein"], draw, judge, stabilise)
     for batch in run.steps():
         for part in split_batch(batch, args.critic_steps):
-            run.update(optimizer_c, critic_loss, part)
+            run.update(optimizer_c, step.discriminator_loss, part)
             if args.weight_clip:
                 losses.clip_weights(weights, args.weight_clip)
-        run.update(optimizer_g, generator_loss, part)
+        run.update(optimizer_g, step.generator_loss, part)
 
     bound = "weight clipping" if args.weight_clip else "spectral norm" if args.spectral_norm else "gradient penalty"
     papers = ["1701.07875", *(["1704.00028"] if args.gradient_penalty else [])]

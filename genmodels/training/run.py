@@ -160,7 +160,6 @@ class TrainingRun:
         self._losses: dict[str, torch.Tensor] = {}
         # Sums and counts of the losses since the monitor last looked.
         self._window: dict[str, list] = {}
-        self._part = 0
         # The trained model that this one starts from.
         self._start: Start | None = None
         # The best weights by validation, and the last figures of it.
@@ -251,20 +250,21 @@ class TrainingRun:
         """Whether the last step has been taken."""
         return self._step >= self.args.max_train_steps
 
-    def history(self, name: str) -> list[torch.Tensor]:
-        """The mean over all steps of each parameter of a network that `prepare` was given as `historical`."""
-        return list(self._histories[name].module.parameters())
+    def history(self, name: str) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+        """The parameters of a network that `prepare` was given as `historical`, and the mean of each over all steps."""
+        return list(self._models[name].parameters()), list(self._histories[name].module.parameters())
 
     def update(
         self,
         optimizer: torch.optim.Optimizer,
-        loss_of: Callable[[dict[str, torch.Tensor]], torch.Tensor],
+        loss_of: Callable[[dict[str, torch.Tensor]], tuple[torch.Tensor, dict[str, torch.Tensor]]],
         batch: dict[str, torch.Tensor],
     ) -> None:
-        """One optimizer step down the gradient of `loss_of(batch)`, a mean over the batch.
+        """One optimizer step down the gradient of `loss_of(batch)`: a mean over the batch, and scalars to log by their names.
 
         With --gradient_accumulation_steps the batch is taken in so many parts; with several processes the gradient is the
         mean over all their batches. Only the optimizer's own parameters get a gradient, whatever else the loss went through.
+        The scalars are read, and so waited for, only every --logging_steps steps.
         """
         if self._updates < self._skip:
             self._updates += 1
@@ -276,8 +276,13 @@ class TrainingRun:
         parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
         optimizer.zero_grad(set_to_none=True)
         parts = self.args.gradient_accumulation_steps
-        for self._part, part in enumerate(split_batch(batch, parts)):
-            self.accelerator.backward(loss_of(part) / parts, inputs=parameters)
+        means: dict[str, torch.Tensor] = {}
+        for part in split_batch(batch, parts):
+            loss, figures = loss_of(part)
+            self.accelerator.backward(loss / parts, inputs=parameters)
+            for name, value in figures.items():
+                value = value.detach().float() / parts
+                means[name] = means[name] + value if name in means else value
         average_gradients(self.accelerator, parameters)
         with self._stop.held():
             before = versions(optimizer)
@@ -286,6 +291,7 @@ class TrainingRun:
             except BaseException:
                 self._torn = versions(optimizer) != before
                 raise
+            self._losses |= means
             self._updates += 1
             self._buffers = None
 
@@ -300,12 +306,6 @@ class TrainingRun:
 
     def _all_buffers(self) -> list[torch.Tensor]:
         return [buffer for model in self._models.values() for buffer in model.buffers()]
-
-    def log(self, **losses: torch.Tensor) -> None:
-        """Note scalars of this step; they are read, and so waited for, only every --logging_steps steps."""
-        for name, value in losses.items():
-            value = value.detach().float() / self.args.gradient_accumulation_steps
-            self._losses[name] = self._losses[name] + value if self._part else value
 
     def steps(self) -> Iterator[dict[str, torch.Tensor]]:
         """Batches on the device, one a step, until --max_train_steps; everything between two steps happens here.

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import torch
-from torch import nn
 
 from .. import losses
+from ..adversarial import Images, Regularization
 from ..errors import UserError
 from .arguments import at_least, in_range
 from .run import TrainingRun
@@ -128,8 +128,8 @@ def check_stabilisers(args: argparse.Namespace) -> None:
         raise UserError("--penalty_interval spaces out penalties that are off: add --r1 or --r2, or leave it out.")
 
 
-class Stabilisers:
-    """The chosen stabilisers of a run, for its script to put into the objectives.
+class Stabilisers(Regularization):
+    """The chosen stabilisers of a run, as `AdversarialStep` asks for them.
 
     Args:
         args: with any of the flags.
@@ -137,7 +137,6 @@ class Stabilisers:
 
     Attributes:
         layers: arguments of the discriminator's class.
-        targets: arguments of the discriminator's loss.
         discriminator_learning_rate: of its optimizer.
         historical: of which networks `TrainingRun.prepare` must keep the mean of past weights.
         papers: arXiv ids of those that are on.
@@ -148,6 +147,9 @@ class Stabilisers:
         self._args, self._run = args, run
         self.layers = {name: values[name] for name in LAYERS if name in values}
         self.targets = {name: values[name] for name in TARGETS if values.get(name)}
+        self.feature_matching = values.get("feature_matching", False)
+        if values.get("loss", "wasserstein") == "wasserstein":
+            self.slope_penalty = values.get("gradient_penalty", 0.0)
         self._augmentations, self._noise = values.get("diffaugment") or (), values.get("instance_noise", 0.0)
         rate = args.discriminator_learning_rate
         self.discriminator_learning_rate = args.learning_rate if rate is None else rate
@@ -160,8 +162,10 @@ class Stabilisers:
         used += ["1807.00734"] if values.get("loss") == "relativistic" else []
         self.papers = [source for source in dict.fromkeys(used) if not source.startswith("https:")]
 
-    def seen(self, images: torch.Tensor) -> torch.Tensor:
+    def seen(self, images: Images) -> Images:
         """Images as the discriminator sees them in this step: augmented, and with instance noise, if so chosen."""
+        if not isinstance(images, torch.Tensor):
+            return [self.seen(level) for level in images]
         images = losses.augment(images, self._augmentations)
         if not self._noise:
             return images
@@ -171,21 +175,23 @@ class Stabilisers:
     @property
     def _penalty_weights(self) -> tuple[float, float]:
         """Of R1 and of R2 in this step. Every --logging_steps-th step has them if that is a multiple of the interval."""
-        interval = self._args.penalty_interval
+        interval = getattr(self._args, "penalty_interval", 1)
         if (self._run.step + 1) % interval:
             return 0.0, 0.0
-        return interval * self._args.r1, interval * self._args.r2
+        return interval * getattr(self._args, "r1", 0.0), interval * getattr(self._args, "r2", 0.0)
 
-    def inputs(self, real: torch.Tensor, fake: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Both as the discriminator sees them to learn from, requiring grad where `gradient_penalties` takes it."""
+    def inputs(self, real: Images, fake: Images) -> tuple[Images, Images]:
+        if not isinstance(real, torch.Tensor):
+            return tuple(zip(*map(self.inputs, real, fake), strict=True))
         real, fake = self.seen(real), self.seen(fake)
         r1, r2 = self._penalty_weights
         return real.detach().requires_grad_(r1 > 0), fake.detach().requires_grad_(r2 > 0)
 
-    def gradient_penalties(
-        self, real_scores: torch.Tensor, real: torch.Tensor, fake_scores: torch.Tensor, fake: torch.Tensor
-    ) -> torch.Tensor:
-        """R1 at the real images and R2 at the fakes, each times its weight, of what `inputs` returned in this step."""
+    def penalty(self, real_scores: torch.Tensor, real: Images, fake_scores: torch.Tensor, fake: Images) -> torch.Tensor:
+        if not isinstance(real, torch.Tensor):
+            # Of scores (N, levels) the mean over the levels.
+            levels = zip(real_scores.T, real, fake_scores.T, fake, strict=True)
+            return sum(self.penalty(*level) for level in levels) / len(real)
         penalty = torch.zeros((), device=real.device)
         r1, r2 = self._penalty_weights
         if r1:
@@ -194,9 +200,9 @@ class Stabilisers:
             penalty = penalty + r2 * losses.gradient_penalty(fake_scores, fake)
         return penalty
 
-    def historical_penalty(self, name: str, network: nn.Module) -> torch.Tensor | float:
+    def weight_penalty(self, network: str) -> torch.Tensor | float:
         """Of a network's distance from its mean over all steps, times its weight."""
         weight = self._args.historical_averaging
         if not weight:
             return 0.0
-        return weight * losses.historical_averaging_penalty(network.parameters(), self._run.history(name))
+        return weight * losses.historical_averaging_penalty(*self._run.history(network))

@@ -139,7 +139,7 @@ def heat(gan: LiveGAN) -> bytes:
     Scores of losses without labels mean something only beside each other: there their median is in the middle.
     """
     scores = gan.scores_on_plane(SIDE).nan_to_num()
-    if not gan.objective.labelled:
+    if not gan.adversarial.objective.labelled:
         scores = scores - scores.median()
     scale = max(float(scores.abs().max()), SCORES)
     return (scores / scale * 127 + 128).byte().numpy().tobytes()

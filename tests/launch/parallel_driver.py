@@ -89,7 +89,7 @@ def save_gradients(folder: Path) -> None:
     }
     found = {}
     for name, (network, loss_of) in objectives.items():
-        run.update(optimizers[network], loss_of, batch)
+        run.update(optimizers[network], lambda part, loss_of=loss_of: (loss_of(part), {}), batch)
         found |= {f"{name}.{key}": p.grad.clone() for key, p in networks[network].named_parameters()}
     if run.accelerator.is_main_process:
         # What two processes with BatchNorm should find: the mean over the halves, each normalised by itself.

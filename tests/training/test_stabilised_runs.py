@@ -132,8 +132,8 @@ def test_off_is_off():
     images = torch.rand(2, 1, 4, 4)
     assert stabilise.seen(images) is images
     assert not any(part.requires_grad for part in stabilise.inputs(images, images))
-    assert stabilise.gradient_penalties(None, images, None, images) == 0
-    assert stabilise.historical_penalty("generator", None) == 0
+    assert stabilise.penalty(None, images, None, images) == 0
+    assert stabilise.weight_penalty("generator") == 0
     assert (stabilise.historical, stabilise.papers, stabilise.discriminator_learning_rate) == ((), [], 0.1)
     assert not any({**stabilise.layers, **stabilise.targets}.values())
 
@@ -163,7 +163,7 @@ def test_gradient_penalties_have_their_weights_and_places():
         stabilise = Stabilisers(arguments(*flags), SimpleNamespace(step=step))
         real, fake = stabilise.inputs(*images)
         scores = [critic(part.flatten(1)).square().flatten() for part in (real, fake)]
-        return stabilise.gradient_penalties(scores[0], real, scores[1], fake).item()
+        return stabilise.penalty(scores[0], real, scores[1], fake).item()
 
     def by_itself(part):
         part = part.clone().requires_grad_()
@@ -191,7 +191,7 @@ def test_the_history_is_the_mean_of_the_weights_after_each_step(train, two_shard
     def note(run):
         after_step(run)
         weights = [p.detach().clone() for p in run._models["generator"].parameters()]
-        seen.append((weights, [mean.clone() for mean in run.history("generator")]))
+        seen.append((weights, [mean.clone() for mean in run.history("generator")[1]]))
 
     monkeypatch.setattr(TrainingRun, "_after_step", note)
     flags = ["--historical_averaging", "--output_dir", tmp_path]
