@@ -44,7 +44,6 @@ def test_names_are_sorted_and_known():
         "dcgan-cifar10-frogs",
         "dcgan-mnist",
         "denoiser-mnist",
-        "diffusion-cifar10-frogs",
         "diffusion-mnist",
         "gan-mnist",
         "lapgan-cifar10-frogs",

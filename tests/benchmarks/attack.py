@@ -30,7 +30,7 @@ import psutil
 sys.path.append(str(Path(__file__).parents[1]))
 from suite_browser import percentile, running_app
 
-DIFFUSION = "diffusion-cifar10-frogs"
+DIFFUSION = "diffusion-mnist"
 DEAREST = [
     ("samples", "loop", {"seed": 3}),
     ("training", "memorised", {"kind": "samples"}),
