@@ -287,11 +287,11 @@ def test_a_space_starts_in_a_fresh_environment(built, tmp_path):
 COMPARE = """
 import sys
 sys.modules.update(dict.fromkeys(sys.argv[1:]))
-from genmodels.ui import game, memory, models, real_or_fake
+from genmodels.ui import comparer, game, memory, models
 game.CALIBRATED = memory.COUNT = 6
 store = models.ModelStore(tabs=("real_or_fake", "training"))
 store.load(further=False)
-table = game.Game(real_or_fake.Comparer(store))
+table = game.Game(comparer.Comparer(store))
 for kind in game.KINDS:
     answer = table.guess(table.next(kind)["round"])
     print(*answer["judges"], answer["total"], memory.Memory(store).check(kind, 0)["train"])

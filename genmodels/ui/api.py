@@ -14,6 +14,7 @@ from PIL import Image
 from ..errors import UserError
 from . import bulk, models, real_or_fake
 from .admission import patient, unhurried
+from .comparer import KINDS, Comparer
 from .front_door import queued
 from .gallery import truncates
 from .inputs import MAX_SEED, answered, read_image
@@ -133,8 +134,8 @@ def add_api(store: ModelStore, tabs: Sequence[str] = models.TABS) -> None:
     """Add the public endpoints that these tabs' models allow to the Blocks under construction."""
     shown = {model.title: model for model in store.shown}
     encoders = {title: model for title, model in shown.items() if model.kind in ENCODING}
-    comparer = real_or_fake.Comparer(store)
-    compared = {store.models[kind].title: store.models[kind] for kind in real_or_fake.KINDS if kind in store.models}
+    comparer = Comparer(store)
+    compared = {store.models[kind].title: store.models[kind] for kind in KINDS if kind in store.models}
 
     def sample(
         num_images: int = 0, seed: int = 0, psi: float = 1.0, model: str = "", class_labels: str = ""
@@ -322,7 +323,7 @@ def add_api(store: ModelStore, tabs: Sequence[str] = models.TABS) -> None:
         """
 
         def run() -> dict:
-            chosen = named(model, compared, real_or_fake.KINDS)
+            chosen = named(model, compared, KINDS)
             # It says so if the model has no discriminator.
             answer = comparer.compare(chosen.kind, seeded("seed", seed), picture)
             given = scored(chosen, image, class_label) if image != "" else None
@@ -357,7 +358,7 @@ def add_api(store: ModelStore, tabs: Sequence[str] = models.TABS) -> None:
         """
 
         def run() -> dict:
-            chosen = named(model, compared, real_or_fake.KINDS)
+            chosen = named(model, compared, KINDS)
             count, number = counted("k", k, 1, MAX_NEIGHBOURS), seeded("seed", seed)
             real = store.real_images_beside(chosen.kind)
             if image == "":

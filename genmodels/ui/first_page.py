@@ -9,14 +9,15 @@ from pathlib import Path
 
 from .pictures import PNG_PREFIX
 
-FOLDER = Path(__file__).parent / "assets"
+# A view's own lies in this folder of it.
+FOLDER, FIRST = Path(__file__).parent, "first"
 # Stands in page.json in front of the name of a PNG beside it.
 FILE_PREFIX = "file:"
 
 
-def write(tab: str, page: dict) -> None:
-    """Write a tab's first page: page.json, and a PNG for each picture in it."""
-    folder = FOLDER / tab
+def write(view: str, page: dict) -> None:
+    """Write a view's first page: page.json, and a PNG for each picture in it."""
+    folder = FOLDER / view / FIRST
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
 
@@ -32,9 +33,9 @@ def write(tab: str, page: dict) -> None:
     (folder / "page.json").write_text(json.dumps(store(page, ""), separators=(",", ":")) + "\n")
 
 
-def read(tab: str) -> dict | None:
-    """A tab's first page with its pictures as data URIs; None if it has not been prepared."""
-    folder = FOLDER / tab
+def read(view: str) -> dict | None:
+    """A view's first page with its pictures as data URIs; None if it has not been prepared."""
+    folder = FOLDER / view / FIRST
 
     def restore(value):
         if isinstance(value, dict):

@@ -10,7 +10,6 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import gradio as gr
 import numpy as np
 
 from .. import images
@@ -98,6 +97,9 @@ def read_image(value: Any, size: int, channels: int) -> np.ndarray:
 
 def answered(function, *arguments):
     """The function's result; what a caller did wrong, or a model that is still loading, as `gr.Error`."""
+    # A view's process beside the page does without.
+    import gradio as gr
+
     try:
         return function(*arguments)
     except NotReadyError:

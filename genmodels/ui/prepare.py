@@ -6,7 +6,7 @@ import sys
 
 from .. import zoo
 from ..errors import UserError
-from . import classes, first_page, live, map, pair, real_or_fake, samples
+from . import classes, comparer, first_page, live, map, pair, real_or_fake, samples
 from .models import CLASSES, MAP, SAMPLES, ModelStore, weights_digest
 
 # Folder of a page, what makes it, and the kinds of models that it shows.
@@ -15,8 +15,8 @@ PAGES = {
     "pair": (pair.first_page, pair.PAIR),
     "samples": (samples.first_page, (SAMPLES,)),
     "classes": (classes.first_page, (CLASSES,)),
-    "real_or_fake": (real_or_fake.prepared_page, real_or_fake.KINDS),
-    "training": (lambda store: live.first_page(), ()),
+    "real_or_fake": (real_or_fake.prepared_page, comparer.KINDS),
+    "live": (lambda store: live.first_page(), ()),
 }
 
 
@@ -35,7 +35,9 @@ def main() -> int:
         models = [store.models[kind] for kind in kinds if store.models[kind].reason is None]
         page["weights"] = {model.name: weights_digest(zoo.model_folder(model.name)) for model in models}
         first_page.write(name, page)
-        print(f"{name}: {sum(f.stat().st_size for f in (first_page.FOLDER / name).iterdir()):,} bytes")
+        print(
+            f"{name}: {sum(f.stat().st_size for f in (first_page.FOLDER / name / first_page.FIRST).iterdir()):,} bytes"
+        )
     return int(failed)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import gradio as gr
 
-FOLDER = Path(__file__).parent / "widgets"
+FOLDER = Path(__file__).parent
 # Colours of ten classes, told apart on black by people with any colour vision as far as ten can be.
 CLASS_COLOURS = (
     "#5aa9ff",
@@ -25,7 +25,7 @@ CLASS_COLOURS = (
 
 
 def read(name: str) -> str:
-    """The text of a file in the widgets folder."""
+    """The text of a file below this folder."""
     return (FOLDER / name).read_text(encoding="utf-8")
 
 
@@ -48,16 +48,15 @@ def widget(
             JavaScript runs before the tab's, each in a function of its own.
         scripts: further JavaScript whose functions the tab and its parts call.
     """
-    html = read(f"{name}.html").replace("<!-- parts -->", "".join(read(f"{part}.html") for part in parts))
-    for part in ("code", "film"):
-        html = html.replace(f"<!-- {part} -->", read(f"{part}.html"))
-    shared = [read(f"{script}.js") for script in ("common", *scripts)]
-    views = [f"(() => {{\n{read(f'{part}.js')}}})();\n" for part in parts]
+    html = read(f"{name}/view.html").replace("<!-- parts -->", "".join(read(f"{part}/view.html") for part in parts))
+    html = html.replace("<!-- code -->", read("shared/code.html")).replace("<!-- film -->", read("films/view.html"))
+    shared = [read(f"shared/{script}.js") for script in ("common", *scripts)]
+    views = [f"(() => {{\n{read(f'{part}/view.js')}}})();\n" for part in parts]
     return gr.HTML(
         label=label,
         html_template=html,
-        css_template="".join(read(f"{file}.css") for file in (name, *parts)),
-        js_on_load="".join([*shared, *views, read(f"{name}.js")]),
+        css_template="".join(read(f"{file}/view.css") for file in (name, *parts)),
+        js_on_load="".join([*shared, *views, read(f"{name}/view.js")]),
         apply_default_css=False,
         server_functions=functions,
         elem_id=f"{name.replace('_', '-')}-tab",

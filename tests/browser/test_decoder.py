@@ -36,7 +36,7 @@ def test_it_draws_what_torch_draws(browser, size, channels):
         expected = ((pipe.decoder(torch.tensor([z]))[0] + 1) * 127.5).round().permute(1, 2, 0).numpy()
     assert expected.std() > 5
     page = new_page(browser)
-    page.add_script_tag(content=read("decoder.js"))
+    page.add_script_tag(content=read("shared/decoder.js"))
     asked = {"layers": json.loads(json.dumps(layers_of(pipe))), "size": size, "channels": channels, "z": z}
     drawn = np.array(page.evaluate(RUN, asked)).reshape(size, size, channels)
     page.close()

@@ -19,8 +19,9 @@ from PIL import Image
 from test_handlers import NASTY, handlers
 
 from genmodels.errors import UserError
-from genmodels.ui import game, live, live_worker, map, memory
+from genmodels.ui import game, live, map, memory
 from genmodels.ui.api import add_api
+from genmodels.ui.live import worker
 from genmodels.ui.models import ModelStore
 
 INPUTS = 2000
@@ -260,7 +261,7 @@ class Trainers:
     """The process that trains visitors' GANs, without the process."""
 
     def __init__(self):
-        self.sessions = live_worker.Sessions()
+        self.sessions = worker.Sessions()
 
     def ask(self, request: dict) -> dict:
         """See `live.Trainer.ask`."""

@@ -8,7 +8,7 @@ import json
 import numpy as np
 import pytest
 
-from genmodels.ui import game, real_or_fake
+from genmodels.ui import comparer, game, real_or_fake
 from genmodels.ui.models import CLASSES, SAMPLES
 
 ROUNDS = 16
@@ -21,7 +21,7 @@ def short_games(monkeypatch):
 
 @pytest.fixture
 def table(usual_store) -> game.Game:
-    return game.Game(real_or_fake.Comparer(usual_store))
+    return game.Game(comparer.Comparer(usual_store))
 
 
 def pixels_of(answer: dict) -> np.ndarray:
@@ -56,7 +56,7 @@ def test_nothing_but_the_pixels_tells_real_from_fake(table):
 
 def test_the_first_round_is_the_same_for_everybody(table, usual_store):
     first = table.first(CLASSES)
-    assert np.array_equal(first.image, game.Game(real_or_fake.Comparer(usual_store)).first(CLASSES).image)
+    assert np.array_equal(first.image, game.Game(comparer.Comparer(usual_store)).first(CLASSES).image)
     assert [table.guess(game.FIRST + CLASSES)["real"] for _ in range(2)] == [False, False]
     page = real_or_fake.first_page(usual_store)
     assert np.array_equal(pixels_of(page[CLASSES]["game"]), first.image)
@@ -79,7 +79,7 @@ def test_no_stranger_can_crowd_out_a_round(table, monkeypatch):
 
 
 def test_the_name_of_a_round_tells_nothing_without_the_key(usual_store):
-    tables = [game.Game(real_or_fake.Comparer(usual_store)) for _ in range(2)]
+    tables = [game.Game(comparer.Comparer(usual_store)) for _ in range(2)]
     names = [tables[0].next(SAMPLES)["round"] for _ in range(ROUNDS)]
     assert len({tuple(table.named(name).is_real for name in names) for table in tables}) == 2
 
@@ -90,7 +90,7 @@ def test_there_is_no_game_without_real_images(odd_store):
     assert all("game" not in page[kind] for kind in without)
     for kind in without:
         with pytest.raises(game.UserError, match="nothing to compare"):
-            game.Game(real_or_fake.Comparer(odd_store)).next(kind)
+            game.Game(comparer.Comparer(odd_store)).next(kind)
 
 
 @pytest.mark.parametrize("name", [None, 3, "", "first-", "first-map", "x" * 10_000, ["a"]])

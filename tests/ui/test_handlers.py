@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from genmodels.ui import breed, classes, directions, map, pair, real_or_fake, samples, training
+from genmodels.ui import breed, classes, comparer, directions, map, pair, real_or_fake, samples, training
 from genmodels.ui.models import Model, ModelStore
 from genmodels.ui.nearest import Neighbours
 from genmodels.ui.pictures import FRAMES, PNG_PREFIX, to_bytes
@@ -169,10 +169,10 @@ def test_the_nearest_image_of_a_training_image_is_itself():
 
 def test_reals_and_fakes_are_compared(usual_store):
     answer = handlers(usual_store)["real_or_fake.compare"]({"kind": "classes", "seed": 5})
-    assert len(answer["real"]["scores"]) == len(answer["generated"]["scores"]) == real_or_fake.COUNT
+    assert len(answer["real"]["scores"]) == len(answer["generated"]["scores"]) == comparer.COUNT
     assert 0 <= answer["ranked"] <= 1
     many = handlers(usual_store)["real_or_fake.histogram"]({"kind": "classes", "seed": 5})
-    assert len(many["real"]) == len(many["generated"]) == real_or_fake.SCORED
+    assert len(many["real"]) == len(many["generated"]) == comparer.SCORED
     # About the model, whatever was clicked.
     assert handlers(usual_store)["real_or_fake.histogram"]({"kind": "classes", "seed": 6}) == many
     near = handlers(usual_store)["real_or_fake.neighbours"]({"kind": "classes", "seed": 5, "side": "real", "index": 2})

@@ -27,15 +27,15 @@ from genmodels.ui import (
     bulk,
     classes,
     faces,
+    films,
     live,
-    live_worker,
     map,
     memory,
     real_or_fake,
     samples,
-    snippets,
     training,
 )
+from genmodels.ui.live import worker
 from genmodels.ui.models import ModelStore
 from genmodels.ui.pictures import PNG_PREFIX
 
@@ -319,21 +319,21 @@ def test_snippet_of_a_film(gans, gan_store, tmp_path, monkeypatch):
     assert (made == [120, 0, 0]).all()
     # The package's own lies in the package, and what came from the Hub there.
     folder = zoo.replay_folders()[0]
-    code = snippets.film(folder.name, folder, 1)
+    code = films.snippets.film(folder.name, folder, 1)
     assert re.search(r"# Trained by: accelerate launch train/\S+", code)
     (tmp_path / "frame.png").unlink()
     run(code, tmp_path, monkeypatch)
-    assert 'hf_hub_download("someone/gan", "film.webp")' in snippets.film("someone/gan", gans / "a-gan", 0)
+    assert 'hf_hub_download("someone/gan", "film.webp")' in films.snippets.film("someone/gan", gans / "a-gan", 0)
 
 
 def test_snippets_of_live_training(tmp_path, monkeypatch, capsys):
-    sessions = live_worker.Sessions()
+    sessions = worker.Sessions()
     for settings in ({"loss": "relativistic", "gradient_penalty": True, "seed": 2}, {"data": "digits", "seed": 1}):
         full = live.settings_of({"settings": settings})
         sessions.answer({"session": "a", "settings": full})
         for steps in (2, 1):
             seen = sessions.answer({"session": "a", "steps": steps, "seconds": 99})
-        code = snippets.live(full, 3)
+        code = live.snippets.live(full, 3)
         if settings.get("data") == "digits":
             made = run(code, tmp_path, monkeypatch)
             assert np.abs(made - shown(seen["sheet"])).max() <= 1

@@ -15,7 +15,8 @@ from PIL import Image
 from genmodels import zoo
 from genmodels.errors import UserError
 from genmodels.live import Settings
-from genmodels.ui import first_page, live, live_worker, memory, replay
+from genmodels.ui import first_page, live, memory, replay
+from genmodels.ui.live import worker
 from genmodels.ui.models import ModelStore
 
 # How many training images the dishonest generator draws.
@@ -39,7 +40,7 @@ def test_turns_go_on_where_the_last_one_ended(page):
     assert [first["step"], second["step"]] == [1, 2]
     assert [row[0] for row in second["losses"]] == [2]
     assert first["points"] != second["points"]
-    assert len(base64.b64decode(second["heat"])) == live_worker.SIDE**2
+    assert len(base64.b64decode(second["heat"])) == worker.SIDE**2
     json.dumps(second, allow_nan=False)
 
 
@@ -110,8 +111,8 @@ def test_every_recipe_is_legal_and_differs():
 
 
 def test_each_gan_has_its_share(monkeypatch):
-    monkeypatch.setitem(live_worker.MAX_STEPS, "ring", 3)
-    sessions = live_worker.Sessions()
+    monkeypatch.setitem(worker.MAX_STEPS, "ring", 3)
+    sessions = worker.Sessions()
     sessions.answer({"session": "a", "settings": {}})
     answer = sessions.answer({"session": "a", "steps": 10, "seconds": 9})
     assert (answer["step"], answer["done"]) == (3, True)
@@ -123,7 +124,7 @@ class Room:
 
     def __init__(self):
         self.seconds = 100.0
-        self.sessions = live_worker.Sessions(lambda: self.seconds)
+        self.sessions = worker.Sessions(lambda: self.seconds)
 
     def start(self, name: str, page: str, address: str = "") -> bool:
         return not self.sessions.answer({"session": name, "settings": {}, "owner": [address, page]}).get("full")
@@ -134,8 +135,8 @@ class Room:
 
 @pytest.fixture
 def room(monkeypatch) -> Room:
-    monkeypatch.setattr(live_worker, "MAX_SESSIONS", 3)
-    monkeypatch.setattr(live_worker, "MAX_OF_ADDRESS", 2)
+    monkeypatch.setattr(worker, "MAX_SESSIONS", 3)
+    monkeypatch.setattr(worker, "MAX_OF_ADDRESS", 2)
     return Room()
 
 
@@ -148,12 +149,12 @@ def test_no_stranger_ends_a_running_training(room):
 
 def test_what_nobody_trains_makes_room(room):
     assert all(room.start(name, page=name) for name in "abc")
-    room.seconds += live_worker.FRESH_SECONDS + 1
+    room.seconds += worker.FRESH_SECONDS + 1
     assert room.train("a")
     # b and c were started and left alone.
     assert room.start("d", page="d")
     assert [room.train(name) for name in "ab"] == [True, False]
-    room.seconds += live_worker.REST_SECONDS + 1
+    room.seconds += worker.REST_SECONDS + 1
     assert room.train("a")
     assert room.start("e", page="e")
     assert not room.train("c")
@@ -172,27 +173,27 @@ def test_an_address_has_its_bound_and_others_have_room(room):
 
 
 def test_digits_are_trained_and_compared():
-    answer = live_worker.Sessions().answer({"session": "a", "settings": {"data": "digits"}})
+    answer = worker.Sessions().answer({"session": "a", "settings": {"data": "digits"}})
     assert 0 <= answer["alike"] < 0.2
     assert answer["sheet"].startswith("data:image/png")
 
 
 def test_the_heat_map_is_dark_where_scores_divide():
-    gan = live_worker.LiveGAN(Settings())
-    values = np.frombuffer(live_worker.heat(gan), np.uint8)
+    gan = worker.LiveGAN(Settings())
+    values = np.frombuffer(worker.heat(gan), np.uint8)
     assert values.max() == 255 or values.min() <= 1
-    relative = np.frombuffer(live_worker.heat(live_worker.LiveGAN(Settings(loss="relativistic"))), np.uint8)
+    relative = np.frombuffer(worker.heat(worker.LiveGAN(Settings(loss="relativistic"))), np.uint8)
     assert abs(float(np.median(relative)) - 128) <= 1
 
 
 def test_the_first_page_is_what_its_python_makes():
-    prepared = first_page.read("training")
+    prepared = first_page.read("live")
     assert prepared["first"]["settings"] == Settings().__dict__
-    gan = live_worker.LiveGAN(Settings())
+    gan = worker.LiveGAN(Settings())
     gan.train(20)
-    shown = live_worker.view(gan, 0)
+    shown = worker.view(gan, 0)
     assert shown["losses"] == [row for row in shown["losses"] if row[0] <= 20]
-    assert prepared["first"]["losses"][0][0] == live.FIRST_STEPS // live_worker.MAX_LOSSES
+    assert prepared["first"]["losses"][0][0] == live.FIRST_STEPS // worker.MAX_LOSSES
     assert prepared["first"]["modes"] == 8
 
 

@@ -98,6 +98,6 @@ def texts_in_script(script: str) -> list[str]:
 
 def texts() -> list[str]:
     """All texts of the page, each once."""
-    found = [text for file in sorted(FOLDER.glob("*.html")) for text in texts_in_html(file.read_text())]
-    found += [text for file in sorted(FOLDER.glob("*.js")) for text in texts_in_script(file.read_text())]
+    found = [text for file in sorted(FOLDER.rglob("*.html")) for text in texts_in_html(file.read_text())]
+    found += [text for file in sorted(FOLDER.rglob("*.js")) for text in texts_in_script(file.read_text())]
     return list(dict.fromkeys(text for text in found if not text.startswith("<!--") and re.search("[A-Za-z]{2}", text)))

@@ -1,0 +1,94 @@
+"""The Samples tab's view of children: two images of one generator cross, again and again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ...errors import UserError
+from .. import gallery
+from ..admission import unhurried
+from ..inputs import MAX_SEED, integer, number, server_function
+from ..models import Model, ModelStore
+from ..pictures import sheet_uri, to_bytes
+from . import snippets
+
+# A litter in its rows, and the images that one may begin with.
+CHILDREN, COLUMNS, FOUNDERS = 12, 4, 2
+# No number of a latent lies farther out.
+MAX_Z = 10.0
+
+
+def breeds(model: Model) -> bool:
+    """Whether a model draws from one latent alone, without classes."""
+    return model.class_name in ("VanillaGANPipeline", "DCGANPipeline", "WGANPipeline")
+
+
+def chosen(store: ModelStore, payload: dict):
+    """The model that a visitor asks for, and its pipeline.
+
+    Raises:
+        UserError: it has no such latent space.
+    """
+    model = gallery.chosen(store, payload)
+    if not breeds(model):
+        raise UserError(f"{model.title} does not draw from a single latent: choose another model.")
+    return model, store.pipe(model)
+
+
+def latent_of(value, latent_dim: int) -> list[float]:
+    """A latent as the page sends it, rounded as its Python shows it.
+
+    Raises:
+        UserError: it has another length.
+    """
+    if not isinstance(value, list) or len(value) != latent_dim:
+        raise UserError(f"A parent is a list of {latent_dim} numbers: begin again.")
+    return [round(number(v, -MAX_Z, MAX_Z, 0.0), 2) for v in value]
+
+
+def rounded(latents) -> list[list[float]]:
+    """(N, latent_dim) for the page."""
+    return [[round(float(v), 2) for v in row] for row in latents]
+
+
+def functions(store: ModelStore) -> list[Callable]:
+    """What the view's page may call."""
+
+    @server_function
+    @unhurried
+    def founders(payload: dict) -> dict:
+        import torch
+
+        from ...pipelines.base import draw_latents
+
+        model, pipe = chosen(store, payload)
+        seed = integer(payload.get("seed"), 0, MAX_SEED, 0)
+        latents = rounded(draw_latents(FOUNDERS, pipe.latent_dim, seed=seed))
+        images = pipe(latents=torch.tensor(latents), output_type="np").images
+        return {"model": model.key, "latents": latents, "sheet": sheet_uri(to_bytes(images), FOUNDERS)}
+
+    @server_function
+    @unhurried
+    def litter(payload: dict) -> dict:
+        import torch
+
+        from ...pipelines.base import cross_latents
+
+        model, pipe = chosen(store, payload)
+        given = payload.get("parents")
+        given = given if isinstance(given, list) and len(given) == 2 else [None, None]
+        parents = [latent_of(parent, pipe.latent_dim) for parent in given]
+        mutation = round(number(payload.get("mutation"), 0.0, 1.0, 0.2), 2)
+        seed = integer(payload.get("seed"), 0, MAX_SEED, 0)
+        a, b = torch.tensor(parents)
+        latents = cross_latents(a, b, CHILDREN, mutation, seed)
+        images = pipe(latents=latents, output_type="np").images
+        return {
+            "model": model.key,
+            "latents": rounded(latents),
+            "sheet": sheet_uri(to_bytes(images), COLUMNS),
+            "size": images.shape[1],
+            "code": snippets.litter(model, parents, mutation, seed, CHILDREN),
+        }
+
+    return [founders, litter]

@@ -1,0 +1,129 @@
+"""Many images at once: the one job that is worth a GPU. On ZeroGPU it runs in a process that holds one."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+
+import gradio as gr
+import numpy as np
+
+from ..admission import patient
+from ..front_door import queued
+from ..inputs import MAX_SEED, answered, integer, number, one_of
+from ..language import I18N
+from ..models import Model, ModelStore
+from ..pictures import sheet, to_bytes
+from . import snippets
+
+MAX_IMAGES = 1000
+MAX_PSI = 2.0
+# Seconds for which a GPU is asked: most of it is the start of the process, and short jobs get their turn sooner.
+GPU_SECONDS = 20
+# For so long a visitor's job waits for its network.
+WARM_UP_SECONDS = 60
+ON_ZERO_GPU = os.environ.get("SPACES_ZERO_GPU", "").lower() in ("1", "t", "true")
+
+# Pipelines by name. A process on ZeroGPU is forked from this one, maybe before all models were loaded.
+_pipes: dict[str, object] = {}
+
+
+def gpu(function):
+    """`function`, run on a GPU where there is ZeroGPU: its arguments and its result are pickled then."""
+    try:
+        from spaces import GPU
+    except ImportError:
+        return function
+    return GPU(duration=GPU_SECONDS)(function)
+
+
+@gpu
+def draw(name: str, count: int, seed: int, psi: float) -> np.ndarray:
+    """Images of a model on the device at hand.
+
+    Args:
+        name: what `load_pipeline` takes.
+        count, seed: of the latents.
+        psi: what the latents are scaled by.
+
+    Returns:
+        (count, H, W, C) uint8.
+    """
+    from ...pipelines import load_pipeline
+    from ...pipelines.base import draw_latents
+
+    if name not in _pipes:
+        _pipes[name] = load_pipeline(name)
+    pipe = _pipes[name]
+    if ON_ZERO_GPU:
+        pipe = pipe.to("cuda")
+    latents = draw_latents(count, pipe.latent_dim, seed=seed) * psi
+    return to_bytes(pipe(latents=latents, output_type="np").images)
+
+
+def draw_many(store: ModelStore, model: Model, count: int, seed: int, psi: float) -> np.ndarray:
+    """See `draw`.
+
+    Raises:
+        NotReadyError, UserError: see `ModelStore.pipe`.
+    """
+    _pipes[model.name] = store.pipe(model)
+    return draw(model.name, count, seed, psi)
+
+
+def columns_of(count: int) -> int:
+    """Columns of a contact sheet that is as square as can be."""
+    return math.ceil(math.sqrt(count))
+
+
+def build(store: ModelStore) -> None:
+    """A closed accordion under the tabs, with the form and the sheet that comes back."""
+    names = {kind: model.title for kind, model in store.models.items()}
+
+    async def run(kind, count, seed, psi) -> tuple[dict, dict]:
+        kind = one_of(kind, list(names), next(iter(names)))
+        # A visitor who presses the button while the networks load has only to wait.
+        for _ in range(WARM_UP_SECONDS):
+            if store.models[kind].pipe is not None or store.models[kind].reason is not None:
+                break
+            await asyncio.sleep(1)
+        return await queued(drawn)(kind, count, seed, psi)
+
+    @patient
+    def drawn(kind: str, count, seed, psi) -> tuple[dict, dict]:
+        count, seed = integer(count, 1, MAX_IMAGES, MAX_IMAGES), integer(seed, 0, MAX_SEED, 0)
+        psi = round(number(psi, 0.0, MAX_PSI, 1.0), 2)
+        images = answered(draw_many, store, store.models[kind], count, seed, psi)
+        picture = sheet(images, columns_of(count))
+        program = snippets.many(store.models[kind], count, columns_of(count), seed, psi)
+        return (
+            gr.update(value=picture.repeat(3, axis=2) if picture.shape[2] == 1 else picture, visible=True),
+            gr.update(value=program, visible=True),
+        )
+
+    with gr.Accordion(I18N(f"Up to {MAX_IMAGES:,} images at once"), open=False, elem_id="bulk"):
+        choices = [(name, kind) for kind, name in names.items()]
+        kind = gr.Radio(choices, value=choices[0][1], label=I18N("Model"), visible=len(choices) > 1)
+        with gr.Row(equal_height=True):
+            count = gr.Slider(1, MAX_IMAGES, value=MAX_IMAGES, step=1, label=I18N("Images"))
+            seed = gr.Number(value=0, minimum=0, maximum=MAX_SEED, precision=0, label=I18N("Seed"))
+            psi = gr.Slider(0, MAX_PSI, value=1, step=0.05, label=I18N("Truncation ψ"))
+        button = gr.Button(I18N("Draw"), variant="primary")
+        picture = gr.Image(
+            format="png",
+            visible=False,
+            show_label=False,
+            buttons=["download", "fullscreen"],
+            alt_text=I18N("The sheet of generated images"),
+        )
+        # No gr.Code: its colours are too light on white, and keys do not scroll it.
+        code = gr.Textbox(
+            label=I18N("The Python for this image"), interactive=False, visible=False, lines=8, buttons=["copy"]
+        )
+    button.click(
+        run,
+        [kind, count, seed, psi],
+        [picture, code],
+        api_visibility="private",
+    )

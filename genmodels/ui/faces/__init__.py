@@ -1,0 +1,198 @@
+"""The Map tab's third view: arithmetic with the labelled attributes of a VAE's latent space, a smile added to a face."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import math
+from collections.abc import Callable
+from functools import cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ...errors import UserError
+from .. import in_page
+from ..admission import unhurried
+from ..inputs import MAX_SEED, integer, number, server_function
+from ..models import FACES, ModelStore
+from ..pictures import raw, sheet_uri, to_bytes
+from . import snippets
+
+if TYPE_CHECKING:
+    import torch
+
+COUNT, FIRST_SEED = 12, 10
+MAX_ATTRIBUTES = 8
+# Strengths go from -LIMIT to LIMIT, in units of the difference of the means.
+LIMIT = 2.0
+# Images along a side of the grid over two attributes.
+STEPS = 5
+# No posterior mean of a photo lies farther out on any axis.
+MAX_Z = 100.0
+# Pixels of a photo from side to side.
+MAX_PHOTO = 100_000
+
+
+def names_of(store: ModelStore) -> list[str]:
+    """The attributes that are shown, at most MAX_ATTRIBUTES."""
+    return store.pipe(FACES).attribute_names[:MAX_ATTRIBUTES]
+
+
+def check_name(value, names: list[str]) -> str:
+    """`value`, one of the names.
+
+    Raises:
+        UserError: it is none of them.
+    """
+    if not isinstance(value, str) or value not in names:
+        raise UserError(f"There is no such attribute: known are {', '.join(names)}.")
+    return value
+
+
+def strengths_of(value, names: list[str]) -> dict[str, float]:
+    """The strengths that are not 0, each in [-LIMIT, LIMIT] and rounded as the Python shows it, in the order of `names`.
+
+    Raises:
+        UserError: an unknown attribute.
+    """
+    given = value if isinstance(value, dict) else {}
+    for name in given:
+        check_name(name, names)
+    strengths = {name: round(number(given.get(name), -LIMIT, LIMIT, 0.0), 2) for name in names}
+    return {name: strength for name, strength in strengths.items() if strength}
+
+
+def read_photo(value, size: int) -> np.ndarray:
+    """(size, size, 3) uint8 of what the page sent in base64.
+
+    Raises:
+        UserError: it is anything else.
+    """
+    expected = size * size * 3
+    if isinstance(value, str) and len(value) <= 4 * math.ceil(expected / 3):
+        try:
+            data = base64.b64decode(value, validate=True)
+        except (binascii.Error, ValueError):
+            data = b""
+        if len(data) == expected:
+            return np.frombuffer(data, np.uint8).reshape(size, size, 3)
+    raise UserError(f"That is no photo of {size} by {size} pixels: choose one with the button.")
+
+
+def square_of(payload: dict) -> tuple[int, int, int]:
+    """Left, top and side of the part of the photo that was encoded, in pixels of the photo."""
+    given = payload.get("square")
+    numbers = [integer(v, 0, MAX_PHOTO, 0) for v in given[:3]] if isinstance(given, list) else []
+    left, top, side = [*numbers, 0, 0, 0][:3]
+    return left, top, max(side, 1)
+
+
+def face_of(store: ModelStore, payload: dict) -> tuple[torch.Tensor, snippets.Face]:
+    """The latent (1, latent_dim) that the page means, a photo's or that of face `index` of a seed, and what to call it.
+
+    Raises:
+        UserError: what came as a photo's latent is none.
+    """
+    import torch
+
+    from ...pipelines.base import draw_latents
+
+    pipe = store.pipe(FACES)
+    z = payload.get("z")
+    if z is None:
+        seed = integer(payload.get("seed"), 0, MAX_SEED, FIRST_SEED)
+        index = integer(payload.get("index"), 0, COUNT - 1, 0)
+        return draw_latents(index + 1, pipe.latent_dim, seed=seed)[index:], snippets.Face(seed, index)
+    if not isinstance(z, list) or len(z) != pipe.latent_dim:
+        raise UserError(f"A photo's latent is a list of {pipe.latent_dim} numbers: choose the photo again.")
+    return torch.tensor([[number(v, -MAX_Z, MAX_Z, 0.0) for v in z]]), snippets.Face(square=square_of(payload))
+
+
+def functions(store: ModelStore) -> list[Callable]:
+    """What the view's page may call; nothing without a model."""
+    if FACES not in store.models:
+        return []
+    model = store.models[FACES]
+
+    @server_function
+    @unhurried
+    def faces(payload: dict) -> dict:
+        pipe = store.pipe(FACES)
+        seed = integer(payload.get("seed"), 0, MAX_SEED, FIRST_SEED)
+        drawn = pipe(num_images=COUNT, seed=seed, output_type="np")
+        return {
+            "sheet": sheet_uri(to_bytes(drawn.images), COUNT),
+            "latents": [[round(v, 4) for v in z] for z in drawn.latents.tolist()],
+            "seed": seed,
+            "names": names_of(store),
+            "held_fixed": bool(pipe.attributes.config.decorrelated),
+        }
+
+    @cache
+    def editing() -> dict:
+        pipe = store.pipe(FACES)
+        directions = pipe.attributes.directions[: len(names_of(store))].tolist()
+        return {"layers": in_page.layers_of(pipe), "directions": directions}
+
+    @server_function
+    def editor(payload: dict) -> dict:
+        return editing()
+
+    @server_function
+    def edit(payload: dict) -> dict:
+        latents, face = face_of(store, payload)
+        strengths = strengths_of(payload.get("strengths"), names_of(store))
+        images = store.pipe(FACES).edit(latents=latents, attribute=strengths, output_type="np").images
+        return {"picture": raw(to_bytes(images)[0]), "code": snippets.edit(model, face, strengths)}
+
+    @server_function
+    @unhurried
+    def photo(payload: dict) -> dict:
+        pipe = store.pipe(FACES)
+        mean = pipe.encode(read_photo(payload.get("photo"), model.sample_size)[None]).mean
+        z = [round(number(v, -MAX_Z, MAX_Z, 0.0), 4) for v in mean[0].tolist()]
+        return {"picture": raw(to_bytes(pipe.decode(mean, output_type="np").images)[0]), "z": z}
+
+    @server_function
+    def arithmetic(payload: dict) -> dict:
+        from ...pipelines.base import draw_latents
+
+        pipe = store.pipe(FACES)
+        seed = integer(payload.get("seed"), 0, MAX_SEED, FIRST_SEED)
+        a, b, c = (integer(payload.get(name), 0, COUNT - 1, 0) for name in "abc")
+        latents = draw_latents(COUNT, pipe.latent_dim, seed=seed)
+        images = pipe.decode((latents[a] - latents[b] + latents[c])[None], output_type="np").images
+        return {"picture": raw(to_bytes(images)[0]), "code": snippets.arithmetic(model, seed, (a, b, c))}
+
+    @server_function
+    @unhurried
+    def factors(payload: dict) -> dict:
+        latents, face = face_of(store, payload)
+        pair = tuple(check_name(payload.get(key), names_of(store)) for key in ("a", "b"))
+        if pair[0] == pair[1]:
+            raise UserError("Choose two different attributes.")
+        grid = store.pipe(FACES).traverse(
+            attributes=pair, latents=latents[0], steps=STEPS, limit=LIMIT, output_type="np"
+        )
+        return {
+            "grid": sheet_uri(to_bytes(grid.images), STEPS * STEPS),
+            "code": snippets.factors(model, face, pair, STEPS, LIMIT),
+        }
+
+    return [faces, editor, edit, photo, arithmetic, factors]
+
+
+def page(store: ModelStore) -> dict | None:
+    """What the view's JavaScript finds in `page.faces`; None if there is no model for it."""
+    if FACES not in store.models:
+        return None
+    model = store.models[FACES]
+    return {
+        "size": model.sample_size,
+        "count": COUNT,
+        "seed": FIRST_SEED,
+        "limit": LIMIT,
+        "steps": STEPS,
+        "sources": model.sources,
+    }

@@ -1,0 +1,108 @@
+"""The Samples tab's second view: every unconditional generator side by side, all drawing from the same random numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from ...errors import UserError
+from .. import films
+from ..admission import unhurried
+from ..inputs import MAX_SEED, integer, server_function
+from ..models import BUILT_IN, SAMPLES, WITHOUT_PSI, Model, ModelStore
+from ..pictures import FRAMES, sheet_uri, to_bytes
+from . import snippets
+
+COLUMNS = 6
+# Each column has one vector of so many numbers, of which a model takes as many as its latent has: the length is fixed, because
+# torch draws other numbers for other shapes.
+LONGEST = 4096
+FIRST_SEED = 0
+# The metrics that stand beside a model: never the one without the other.
+QUALITY, DIVERSITY = "fid", "recall"
+
+
+def truncates(model: Model) -> bool:
+    """Whether a model takes `psi`."""
+    return model.class_name not in WITHOUT_PSI
+
+
+def chosen(store: ModelStore, payload: dict) -> Model:
+    """The model that a visitor asks for by its name, the tab's first one for any other."""
+    return store.chosen(SAMPLES, payload.get("model"))
+
+
+def vectors(seed: int):
+    """(COLUMNS, LONGEST) float32 from N(0, 1)."""
+    import torch
+
+    return torch.randn(COLUMNS, LONGEST, generator=torch.Generator().manual_seed(seed))
+
+
+def classes_of(pipe, a: int, b: int) -> dict:
+    """Arguments for `interpolate` between images `a` and `b` of a call, which gives models with classes these in turn."""
+    count = getattr(pipe, "num_classes", 0)
+    return {"class_labels": (pipe.class_names[a % count], pipe.class_names[b % count])} if count else {}
+
+
+def row_answer(store: ModelStore, model: Model, seed: int, a: int, b: int) -> dict:
+    """One model's image of each column, and FRAMES images from that of column `a` to that of column `b`."""
+    pipe = store.pipe(model)
+    if pipe.latent_dim > LONGEST:
+        raise UserError(
+            f"A latent of {pipe.latent_dim:,} numbers is longer than the {LONGEST:,} that all models share."
+        )
+    latents = vectors(seed)[:, : pipe.latent_dim]
+    images = to_bytes(pipe(latents=latents, output_type="np").images)
+    way = pipe.interpolate(latents[a], latents[b], FRAMES, output_type="np", **classes_of(pipe, a, b)).images
+    drawn = [other for other in store.gallery if other.pipe is not None and other.pipe.latent_dim <= LONGEST]
+    return {
+        "model": model.key,
+        "size": images.shape[1],
+        "latent_dim": pipe.latent_dim,
+        "sheet": sheet_uri(images, COLUMNS),
+        "film": sheet_uri(to_bytes(way), FRAMES),
+        "code": snippets.side_by_side(drawn, seed, COLUMNS, LONGEST),
+    }
+
+
+def described(model: Model) -> dict:
+    """What the page says of a model before it draws: its name, its numbers, and what its images are."""
+    frogs = model.name == BUILT_IN[SAMPLES]
+    return {
+        "title": model.title,
+        "reason": model.reason,
+        "size": model.sample_size,
+        "frogs": frogs,
+        "truncates": truncates(model),
+        "figures": figures(model.read("evaluation.json")),
+        "film": films.film_of(model),
+        "sources": model.sources,
+    }
+
+
+def figures(evaluation: dict) -> dict | None:
+    """FID and recall, each with its floor, and against what; None unless both were measured."""
+    found, metrics = {}, evaluation.get("metrics")
+    for metric in metrics if isinstance(metrics, list) else []:
+        try:
+            value, floor = float(metric["value"]), float(metric["floor"])
+        except (KeyError, TypeError, ValueError, OverflowError):
+            continue
+        if math.isfinite(value) and math.isfinite(floor):
+            found[metric.get("metric")] = [value, floor]
+    if not {QUALITY, DIVERSITY} <= set(found):
+        return None
+    return {"quality": found[QUALITY], "diversity": found[DIVERSITY], "dataset": str(evaluation.get("dataset"))}
+
+
+def functions(store: ModelStore) -> list[Callable]:
+    """What the view's page may call."""
+
+    @server_function
+    @unhurried
+    def row(payload: dict) -> dict:
+        a, b = (integer(payload.get(end), 0, COLUMNS - 1, 0) for end in "ab")
+        return row_answer(store, chosen(store, payload), integer(payload.get("seed"), 0, MAX_SEED, 0), a, b)
+
+    return [row]

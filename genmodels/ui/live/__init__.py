@@ -1,0 +1,172 @@
+"""The Training tab's first view: a small GAN that is trained while its visitor watches, in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import secrets
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from ...errors import UserError
+from ..admission import training, visitor
+from ..inputs import MAX_SEED, integer, one_of, server_function
+from . import snippets
+
+DATA = ("ring", "grid", "digits")
+LOSSES = ("nonsaturating", "minimax", "wasserstein", "relativistic")
+SWITCHES = ("gradient_penalty", "minibatch_stddev", "spectral_norm", "label_smoothing")
+RATES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)
+MAX_DISCRIMINATOR_STEPS = 5
+# What each changes in the defaults of `genmodels.live.Settings`.
+RECIPES = {
+    "Balanced": {},
+    "Mode collapse": {"discriminator_rate": 1e-4},
+    "Cure: a faster discriminator": {"discriminator_rate": 3e-3},
+    "Cure: five steps of it": {"discriminator_rate": 1e-4, "discriminator_steps": 5},
+    "Relativistic, R1 + R2": {"loss": "relativistic", "gradient_penalty": True},
+    "Critic with penalty": {"loss": "wasserstein", "gradient_penalty": True, "discriminator_steps": 5},
+}
+# The step at which the first page shows the first recipe.
+FIRST_STEPS = 600
+# A visitor's turn: steps, and seconds after which it ends in any case.
+MAX_STEPS, SECONDS = 500, 0.1
+# How long a turn may take before the process is taken for stuck: the first one imports torch.
+STUCK, STUCK_AT_FIRST = 20.0, 90.0
+
+
+class Trainer:
+    """The process that trains, started when it is first asked; see `worker`."""
+
+    def __init__(self):
+        self._process: subprocess.Popen | None = None
+        self._answers: queue.Queue[str | None] = queue.Queue()
+        self._turn = threading.Lock()
+
+    def ask(self, request: dict) -> dict:
+        """The answer to a request.
+
+        Raises:
+            UserError: the process died or is stuck; the next request starts another.
+        """
+        with self._turn:
+            started = self._process is None or self._process.poll() is not None
+            if started:
+                self._start()
+            try:
+                self._process.stdin.write(json.dumps(request) + "\n")
+                self._process.stdin.flush()
+                line = self._answers.get(timeout=STUCK_AT_FIRST if started else STUCK)
+            except (OSError, queue.Empty):
+                line = None
+            if line is None:
+                self.stop()
+                raise UserError("The training process has ended: start again.")
+            return json.loads(line)
+
+    def _start(self) -> None:
+        package = str(Path(__file__).parents[3])
+        path = os.pathsep.join(part for part in (package, os.environ.get("PYTHONPATH")) if part)
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "genmodels.ui.live.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": path},
+        )
+        self._answers = queue.Queue()
+        threading.Thread(target=self._read, args=(self._process, self._answers), daemon=True).start()
+
+    @staticmethod
+    def _read(process: subprocess.Popen, answers: queue.Queue) -> None:
+        for line in process.stdout:
+            answers.put(line)
+        answers.put(None)
+
+    def stop(self) -> None:
+        """End the process, and with it all GANs."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+
+# One for all visitors: they take turns.
+TRAINER = Trainer()
+
+
+def settings_of(payload: dict) -> dict:
+    """The fields of `live.Settings` that a page asks for, every one legal."""
+    given = payload.get("settings")
+    given = given if isinstance(given, dict) else {}
+    rate = {name: one_of(given.get(name), RATES, 1e-3) for name in ("generator_rate", "discriminator_rate")}
+    return {
+        "data": one_of(given.get("data"), DATA, DATA[0]),
+        "loss": one_of(given.get("loss"), LOSSES, LOSSES[0]),
+        **{name: given.get(name) is True for name in SWITCHES},
+        **rate,
+        "discriminator_steps": integer(given.get("discriminator_steps"), 1, MAX_DISCRIMINATOR_STEPS, 1),
+        "seed": integer(given.get("seed"), 0, MAX_SEED, 0),
+    }
+
+
+def first_page() -> dict:
+    """What the view shows before any click, and what it must know of the data: as it is prepared ahead."""
+    import torch
+
+    from ...live import DATA as LEARNED
+    from ...live import LiveGAN, Settings
+    from .worker import IMAGES, POINTS, Sessions, alike, thousandths, view
+
+    torch.set_num_threads(1)
+    settings = settings_of({})
+    gan = LiveGAN(Settings(**settings))
+    gan.train(FIRST_STEPS)
+    of_points = {name: data for name, data in LEARNED.items() if data.mixture}
+    random = torch.Generator().manual_seed(0)
+    return {
+        "real": {n: thousandths(d.mixture.sample(POINTS, random), d.limit) for n, d in of_points.items()},
+        "modes": {name: len(data.mixture.centers) for name, data in of_points.items()},
+        "images": IMAGES,
+        "alike": alike(Sessions().images()[:POINTS]),
+        "first": {**view(gan, 0), "settings": settings, "code": snippets.live(settings, FIRST_STEPS)},
+    }
+
+
+def functions(trainer: Trainer = TRAINER) -> list[Callable]:
+    """What the view's page may call."""
+
+    def answered(request: dict) -> dict:
+        answer = trainer.ask({**request, "owner": list(visitor())})
+        if "error" in answer:
+            raise UserError(answer["error"])
+        return answer
+
+    @server_function
+    @training
+    def live_start(payload: dict) -> dict:
+        settings, session = settings_of(payload), secrets.token_urlsafe(16)
+        answer = answered({"session": session, "settings": settings})
+        if answer.get("full"):
+            return answer
+        return {**answer, "session": session, "settings": settings, "code": snippets.live(settings, 0)}
+
+    @server_function
+    @training
+    def live_train(payload: dict) -> dict:
+        session = payload.get("session")
+        if not isinstance(session, str) or len(session) > 64:
+            return {"lost": True}
+        return answered(
+            {
+                "session": session,
+                "steps": integer(payload.get("steps"), 1, MAX_STEPS, 1),
+                "seconds": SECONDS,
+            }
+        )
+
+    return [live_start, live_train]

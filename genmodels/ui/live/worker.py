@@ -1,0 +1,185 @@
+"""The process in which visitors' GANs train, apart from the page's: a JSON object a line in, one a line out.
+
+    python -m genmodels.ui.live.worker
+
+`live.Trainer` starts it when the first visitor presses start. It ends with the server, or when nobody has trained for a while.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+import os
+import sys
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from ... import zoo
+from ...errors import UserError
+from ...live import LiveGAN, Settings
+from ..pictures import sheet_uri, to_bytes
+
+# GANs that are kept in all, of one page and of one address; seconds without a turn after which one makes room for a stranger's,
+# and after which one does that never had a turn; and what ends the process.
+MAX_SESSIONS, MAX_OF_PAGE, MAX_OF_ADDRESS = 48, 2, 12
+REST_SECONDS, FRESH_SECONDS, IDLE_SECONDS = 60, 4, 600
+# Steps after which a GAN has had its share.
+MAX_STEPS = {"ring": 20_000, "grid": 20_000, "digits": 4_000}
+POINTS, SIDE, IMAGES, COLUMNS = 500, 48, 36, 6
+# Losses of an answer at most: a curve of a few hundred pixels has no room for more.
+MAX_LOSSES = 40
+# Scores that differ by less look alike in the heat map.
+SCORES = 0.2
+DIGITS = "zoo:mnist-sample"
+
+
+@dataclass
+class Run:
+    """A visitor's GAN.
+
+    Attributes:
+        owner: address and session of the page that started it; each is empty where it is not known.
+        used: when it was started or trained last, in seconds of a clock.
+    """
+
+    gan: LiveGAN
+    owner: tuple[str, str]
+    used: float
+
+
+class Sessions:
+    """The GANs of all visitors by the secret name that each page was given, those trained last at the end."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic):
+        self.runs: OrderedDict[str, Run] = OrderedDict()
+        self.clock = clock
+        self._images: torch.Tensor | None = None
+
+    def images(self) -> torch.Tensor:
+        """The digits that all learn from."""
+        if self._images is None:
+            pixels = torch.from_numpy(zoo.load_sample(DIGITS, "train").images)
+            self._images = pixels.permute(0, 3, 1, 2).float() / 127.5 - 1
+        return self._images
+
+    def answer(self, request: dict) -> dict:
+        """Start a GAN or go on with one, and what there is to see of it.
+
+        Args:
+            request: "session", maybe "owner" (see `Run`), and either "settings" or "steps" with "seconds".
+        """
+        name = request["session"]
+        if "settings" in request:
+            settings, owner = Settings(**request["settings"]), tuple(request.get("owner", ("", "")))
+            if not self._make_room(owner):
+                return {"full": True}
+            gan = LiveGAN(settings, self.images() if settings.data == "digits" else None)
+            self.runs[name] = Run(gan, owner, self.clock())
+        if name not in self.runs:
+            return {"lost": True}
+        self.runs.move_to_end(name)
+        self.runs[name].used = self.clock()
+        gan = self.runs[name].gan
+        before, left = gan.step, MAX_STEPS[gan.settings.data] - gan.step
+        if "steps" in request and left > 0:
+            gan.train(min(request["steps"], left), request["seconds"])
+        return view(gan, before)
+
+    def _make_room(self, owner: tuple[str, str]) -> bool:
+        """Forget what is in the way of one more run of an owner; False if others' running ones are."""
+        address, page = owner
+        of_page = [name for name, run in self.runs.items() if page and run.owner == owner]
+        of_address = [name for name, run in self.runs.items() if address and run.owner[0] == address]
+        if len(of_page) >= MAX_OF_PAGE:
+            del self.runs[of_page[0]]
+        elif len(of_address) >= MAX_OF_ADDRESS or len(self.runs) >= MAX_SESSIONS:
+            mine = of_address if len(of_address) >= MAX_OF_ADDRESS else list(self.runs)
+            resting = [name for name in mine if self._rests(self.runs[name])]
+            if not resting:
+                return False
+            del self.runs[resting[0]]
+        return True
+
+    def _rests(self, run: Run) -> bool:
+        return self.clock() - run.used > (REST_SECONDS if run.gan.step else FRESH_SECONDS)
+
+
+def view(gan: LiveGAN, before: int) -> dict:
+    """What is to be seen of a GAN: its points or images, and its losses since a step."""
+    fakes = gan.sample(POINTS if gan.mixture else IMAGES)
+    stride = max(1, math.ceil((gan.step - before) / MAX_LOSSES))
+    shown = range(before + stride, gan.step + 1, stride)
+    seen = {
+        "step": gan.step,
+        "done": gan.step >= MAX_STEPS[gan.settings.data],
+        "losses": [[step, number(gan.losses_d[step - 1]), number(gan.losses_g[step - 1])] for step in shown],
+    }
+    if not gan.mixture:
+        images = to_bytes((fakes.permute(0, 2, 3, 1).numpy() + 1) / 2)
+        return {**seen, "sheet": sheet_uri(images, COLUMNS), "alike": alike(fakes)}
+    modes, share = gan.mixture.coverage(fakes)
+    return {
+        **seen,
+        "points": thousandths(fakes, gan.data.limit),
+        "heat": base64.b64encode(heat(gan)).decode(),
+        "modes": modes,
+        "share": round(share, 3),
+    }
+
+
+def heat(gan: LiveGAN) -> bytes:
+    """The discriminator's scores on the plane: 0 for the lowest to 255 for the highest, 128 for what divides real from fake.
+
+    Scores of losses without labels mean something only beside each other: there their median is in the middle.
+    """
+    scores = gan.scores_on_plane(SIDE).nan_to_num()
+    if not gan.adversarial.objective.labelled:
+        scores = scores - scores.median()
+    scale = max(float(scores.abs().max()), SCORES)
+    return (scores / scale * 127 + 128).byte().numpy().tobytes()
+
+
+def number(loss: float) -> float | None:
+    """A loss for JSON, which has no NaN."""
+    return round(loss, 4) if math.isfinite(loss) else None
+
+
+def thousandths(points: torch.Tensor, limit: float) -> list[int]:
+    """x, y, x, y, ... in thousandths of `limit`, far ones at three times the limit."""
+    return (points / limit).nan_to_num(3.0).clamp(-3, 3).mul(1000).round().int().flatten().tolist()
+
+
+def alike(images: torch.Tensor) -> float:
+    """Mean distance of two drawn images, root mean square of brightness: near 0 once all are the same."""
+    flat = ((images.flatten(1) + 1) / 2).double()
+    distances = torch.pdist(flat) / flat.shape[1] ** 0.5
+    return round(float(distances.mean()), 3)
+
+
+def main() -> None:
+    # The page comes first.
+    if hasattr(os, "nice"):
+        os.nice(10)
+    torch.set_num_threads(1)
+    sessions, idle = Sessions(), None
+    for line in sys.stdin:
+        if idle:
+            idle.cancel()
+        try:
+            answer = sessions.answer(json.loads(line))
+        except UserError as error:
+            answer = {"error": str(error)}
+        print(json.dumps(answer), flush=True)
+        idle = threading.Timer(IDLE_SECONDS, os._exit, [0])
+        idle.daemon = True
+        idle.start()
+
+
+if __name__ == "__main__":
+    main()

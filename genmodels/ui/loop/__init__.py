@@ -1,0 +1,52 @@
+"""The Samples tab's view of a film without end through one generator's latent space."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Callable
+
+import numpy as np
+from PIL import Image
+
+from ..admission import unhurried
+from ..breed import chosen
+from ..inputs import MAX_SEED, integer, server_function
+from ..models import ModelStore
+from ..pictures import to_bytes
+from . import snippets
+
+FRAMES, FRAME_MS, SCALE = 48, 60, 8
+
+
+def functions(store: ModelStore) -> list[Callable]:
+    """What the view's page may call."""
+
+    @server_function
+    @unhurried
+    def loop(payload: dict) -> dict:
+        model, pipe = chosen(store, payload)
+        seed = integer(payload.get("seed"), 0, MAX_SEED, 0)
+        a, b = pipe(num_images=2, seed=seed).latents
+        images = to_bytes(pipe.loop(a, b, FRAMES, output_type="np").images)
+        code = snippets.loop(model, seed, FRAMES, SCALE, FRAME_MS)
+        return {
+            "model": model.key,
+            "seed": seed,
+            "size": images.shape[1] * SCALE,
+            "film": animated(images),
+            "code": code,
+        }
+
+    return [loop]
+
+
+def animated(images: np.ndarray) -> str:
+    """(N, H, W, C) uint8 images as an endless WebP in a data URI, every pixel SCALE times as large and without loss."""
+    frames = [Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).convert("RGB") for image in images]
+    frames = [frame.resize((frame.width * SCALE, frame.height * SCALE), Image.Resampling.NEAREST) for frame in frames]
+    buffer = io.BytesIO()
+    frames[0].save(
+        buffer, "WEBP", save_all=True, append_images=frames[1:], duration=FRAME_MS, loop=0, lossless=True, method=0
+    )
+    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()

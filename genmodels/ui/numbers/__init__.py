@@ -1,0 +1,54 @@
+"""The Real or fake? tab's third view: what was measured of every model, each number beside that of real images."""
+
+from __future__ import annotations
+
+from ..models import Model, ModelStore
+
+# Larger numbers than any measurement are damage; nothing is larger than NaN.
+MAX_VALUE = 1e12
+# Metric and heading, in the order of the columns: quality never without diversity.
+COLUMNS = {
+    "fid": "FID",
+    "kid": "KID",
+    "precision": "precision",
+    "recall": "recall",
+    "accuracy": "class accuracy",
+    "nearest_training_distance": "distance to the nearest training image",
+}
+
+
+def table(store: ModelStore) -> list[dict]:
+    """One row for each model that came with an evaluation, shown in a tab or not, those that were measured alike together."""
+    rows = [row for model in store.known if (row := row_of(model))]
+    return sorted(rows, key=lambda row: (row["evaluator"], row["title"]))
+
+
+def row_of(model: Model) -> dict | None:
+    """Title, protocol and cells of a model; None if there is no evaluation of it that can be read."""
+    evaluation = model.read("evaluation.json")
+    metrics = evaluation.get("metrics")
+    cells = {}
+    for metric in metrics if isinstance(metrics, list) else []:
+        name = metric.get("metric") if isinstance(metric, dict) else None
+        if name in COLUMNS:
+            cells[name] = [shown(metric.get("value")), shown(metric.get("floor"))]
+    if not {"fid", "recall"} <= set(cells):
+        return None
+    return {
+        "title": model.title,
+        "evaluator": str(evaluation.get("evaluator", "")),
+        "n": evaluation["n"] if isinstance(evaluation.get("n"), int) else None,
+        "dataset": str(evaluation.get("dataset", "")),
+        "cells": cells,
+    }
+
+
+def shown(value) -> float | None:
+    """A number for the page, None for what is none."""
+    known = isinstance(value, int | float) and not isinstance(value, bool)
+    return value if known and abs(value) < MAX_VALUE else None
+
+
+def page(store: ModelStore) -> dict:
+    """What the view's JavaScript finds in `page.numbers`."""
+    return {"columns": list(COLUMNS.items()), "rows": table(store)}

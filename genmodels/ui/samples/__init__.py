@@ -1,0 +1,159 @@
+"""The Samples tab: contact sheets of a generator and the way from one of its images to another; `gallery` is its second view."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import gradio as gr
+
+from ...errors import UserError
+from .. import breed, directions, films, gallery, loop
+from .. import first_page as files
+from ..admission import unhurried
+from ..inputs import MAX_SEED, integer, number, one_of, server_function
+from ..models import SAMPLES, Model, ModelStore
+from ..pictures import FRAMES, sheet_uri, to_bytes
+from ..widget import widget
+from . import snippets
+
+COUNTS = (16, 36, 64)
+# The range of truncation that the page offers; the pipeline takes 0 to 2.
+MAX_PSI = 1.5
+# Images of which all levels are shown.
+STAGED = 4
+FIRST_SEED, FIRST_COUNT, FIRST_PAIR = 0, 36, (0, 8)
+
+
+def sheet_answer(store: ModelStore, model: Model, seed: int, count: int, psi: float) -> dict:
+    """A contact sheet and its Python."""
+    pipe, psi = store.pipe(model), psi_for(model, psi)
+    images = to_bytes(pipe(num_images=count, seed=seed, output_type="np", **options(psi)).images)
+    return {
+        "sheet": sheet_uri(images, round(count**0.5)),
+        "size": images.shape[1],
+        "model": model.key,
+        "seed": seed,
+        "count": count,
+        "psi": psi,
+        "code": snippets.samples(model, count, seed, psi),
+    }
+
+
+def between_answer(store: ModelStore, model: Model, seed: int, a: int, b: int, psi: float) -> dict:
+    """FRAMES images in one row, from image `a` of a seed to image `b`."""
+    from ...pipelines.base import draw_latents
+
+    pipe, psi = store.pipe(model), psi_for(model, psi)
+    latents = draw_latents(max(a, b) + 1, pipe.latent_dim, seed=seed)
+    classes = gallery.classes_of(pipe, a, b)
+    images = pipe.interpolate(latents[a], latents[b], FRAMES, output_type="np", **options(psi), **classes).images
+    return {
+        "film": sheet_uri(to_bytes(images), FRAMES),
+        "a": a,
+        "b": b,
+        "code": snippets.between(model, a, b, seed, psi, classes),
+    }
+
+
+def stages_answer(store: ModelStore, model: Model, seed: int, psi: float) -> dict:
+    """The first images of a seed at every level of a LAPGAN, the coarsest first: a sheet of one row for each."""
+    if not has_stages(model):
+        raise UserError(f"{model.title} draws its images in one go, not from coarse to fine.")
+    drawn = store.pipe(model)(num_images=STAGED, seed=seed, psi=psi, return_stages=True, output_type="np").stages
+    return {
+        "model": model.key,
+        "sheets": [sheet_uri(to_bytes(images), STAGED) for images in drawn],
+        "sizes": [images.shape[1] for images in drawn],
+        "code": snippets.stages(model, STAGED, seed, psi),
+    }
+
+
+def has_stages(model: Model) -> bool:
+    """Whether a model draws from coarse to fine."""
+    return model.class_name == "LAPGANPipeline"
+
+
+def psi_for(model: Model, psi: float) -> float | None:
+    """The truncation that a model is called with, None if it has none."""
+    return psi if gallery.truncates(model) else None
+
+
+def options(psi: float | None) -> dict:
+    """`psi` as arguments of a pipeline."""
+    return {} if psi is None else {"psi": psi}
+
+
+def first_page(store: ModelStore) -> dict:
+    """What the tab shows before any click."""
+    model = store.models[SAMPLES]
+    return {
+        "sheet": sheet_answer(store, model, FIRST_SEED, FIRST_COUNT, 1.0),
+        "between": between_answer(store, model, FIRST_SEED, *FIRST_PAIR, 1.0),
+    }
+
+
+def functions(store: ModelStore) -> list[Callable]:
+    """What the tab's page may call."""
+
+    def common(payload: dict) -> tuple[Model, int, float]:
+        seed = integer(payload.get("seed"), 0, MAX_SEED, 0)
+        return gallery.chosen(store, payload), seed, round(number(payload.get("psi"), 0.0, MAX_PSI, 1.0), 2)
+
+    @server_function
+    @unhurried
+    def start(payload: dict) -> dict:
+        return store.first_page("samples", first_page)
+
+    @server_function
+    @unhurried
+    def sheet(payload: dict) -> dict:
+        model, seed, psi = common(payload)
+        return sheet_answer(store, model, seed, one_of(payload.get("count"), COUNTS, FIRST_COUNT), psi)
+
+    @server_function
+    @unhurried
+    def between(payload: dict) -> dict:
+        model, seed, psi = common(payload)
+        a, b = (integer(payload.get(end), 0, max(COUNTS) - 1, 0) for end in "ab")
+        return between_answer(store, model, seed, a, b, psi)
+
+    @server_function
+    @unhurried
+    def stages(payload: dict) -> dict:
+        return stages_answer(store, *common(payload))
+
+    film = films.film_function(lambda payload: gallery.chosen(store, payload))
+    return [
+        start,
+        sheet,
+        between,
+        stages,
+        film,
+        *gallery.functions(store),
+        *breed.functions(store),
+        *loop.functions(store),
+        *directions.functions(store),
+    ]
+
+
+def build(store: ModelStore) -> gr.HTML:
+    """The tab's contents."""
+    model = store.models[SAMPLES]
+    page = {
+        "reason": model.reason,
+        "models": {
+            other.key: {**gallery.described(other), "stages": has_stages(other), "breeds": breed.breeds(other)}
+            for other in store.gallery
+        },
+        "staged": STAGED,
+        "main": model.key,
+        "columns": gallery.COLUMNS,
+        "litter_columns": breed.COLUMNS,
+        "moves": {"limit": directions.LIMIT, "images": directions.IMAGES},
+        "counts": COUNTS,
+        "max_psi": MAX_PSI,
+        "max_seed": MAX_SEED,
+        "first": files.read("samples") if model.built_in else None,
+    }
+    parts = ["gallery", *(["breed", "loop", "directions"] if any(map(breed.breeds, store.gallery)) else [])]
+    return widget("samples", "Samples", page, functions(store), parts)

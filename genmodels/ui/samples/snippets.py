@@ -1,0 +1,35 @@
+"""The Python for contact sheets and the way between two images."""
+
+from __future__ import annotations
+
+from ..models import Model
+from ..pictures import STRIP
+from ..snippets import GRID, head, psi_of, rows_of
+
+
+def samples(model: Model, count: int, seed: int, psi: float | None) -> str:
+    """A contact sheet."""
+    rows = rows_of(count)
+    return head(model, [GRID]) + (
+        f"images = pipe(num_images={count}, seed={seed}{psi_of(psi)}).images\n"
+        f'make_image_grid(images, rows={rows}, cols={count // rows}).save("samples.png")\n'
+    )
+
+
+def between(model: Model, a: int, b: int, seed: int, psi: float | None, classes: dict) -> str:
+    """The strip between two images of a contact sheet."""
+    more = "".join(f", {name}={value!r}" for name, value in classes.items())
+    return head(model, [GRID]) + (
+        f"latents = pipe(num_images={max(a, b) + 1}, seed={seed}).latents\n"
+        f"images = pipe.interpolate(latents[{a}], latents[{b}], steps={STRIP}{psi_of(psi)}{more}).images\n"
+        f'make_image_grid(images, rows=1, cols={STRIP}).save("between.png")\n'
+    )
+
+
+def stages(model: Model, count: int, seed: int, psi: float) -> str:
+    """Images from coarse to fine, a row for each level."""
+    return head(model, [GRID]) + (
+        f"stages = pipe(num_images={count}, seed={seed}, psi={psi:g}, return_stages=True).stages\n"
+        "images = [image.resize((64, 64), resample=0) for stage in stages for image in stage]\n"
+        f'make_image_grid(images, rows=len(stages), cols={count}).save("stages.png")\n'
+    )
