@@ -280,14 +280,13 @@ def test_the_tabs_show_models_that_carry_their_code(carrying, saved):
         assert (found.kind, found.config, found.reason) == (expected.kind, expected.config, None)
 
 
-def readme_snippets() -> list[str]:
-    section = (REPO / "README.md").read_text(encoding="utf-8").split("## Load a model")[1].split("\n## ")[0]
-    return re.findall(r"```python\n(.*?)```", section, re.DOTALL)
+def python_of(path: str) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", (REPO / path).read_text(encoding="utf-8"), re.DOTALL)
 
 
 def test_readme_snippets_run(plain_python, hub, tmp_path):
     """The built-in model, the same pushed and loaded, and in plain diffusers, which draws the same digits."""
-    built_in, from_hub, plain = readme_snippets()[:3]
+    built_in, from_hub, plain = python_of("README.md")[0], *python_of("genmodels/zoo/README.md")[:2]
     folder = zoo.model_folder("cgan-mnist")
     before = files_in(folder)
     done = run_python("-m", "genmodels", "push", str(folder), "alice/cgan-mnist", env=hub.env(tmp_path / "pusher"))
