@@ -42,14 +42,19 @@ class Regularization:
         return 0.0
 
 
+def latents_for(batch: Batch, latent_dim: int) -> torch.Tensor:
+    """z from N(0, I), (N, latent_dim): as many as there are images in a batch."""
+    return torch.randn(len(batch["pixel_values"]), latent_dim, device=batch["pixel_values"].device)
+
+
 class AdversarialStep:
     """A generator G and a discriminator D, each of which has a loss to minimise while the other one stays as it is.
 
     Args:
         objective: what they play for, L_D and L_G, one of `losses.ADVERSARIAL`.
         draw: from a batch to fakes, G(z) or G(z, y), one for each real image.
-        judge: from images and their batch to D's scores (N,), a list of its hidden features (N, F), and a scalar that is added
-            to both losses, such as -log p(y | x) of an auxiliary classifier.
+        judge: from images and their batch to D's scores (N,), its hidden features (N, F) or those of each level, and a scalar
+            that is added to both losses, such as -log p(y | x) of an auxiliary classifier.
         regularization: what else is added.
         real: from a batch to the real images x.
     """
@@ -104,7 +109,7 @@ class AdversarialStep:
             with torch.no_grad():
                 real_scores, real_features, _ = self.judge(seen(self.real(batch)), batch)
         if match:
-            loss = sum(map(losses.feature_matching_loss, real_features, fake_features)) / len(fake_features)
+            loss = losses.feature_matching_loss(real_features, fake_features)
         else:
             loss = self.objective.generator(fake_scores, real_scores)
         return loss + class_loss + self.regularization.weight_penalty("generator"), {"loss_g": loss}

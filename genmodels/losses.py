@@ -207,11 +207,16 @@ def lipschitz_penalty(scores: torch.Tensor, images: torch.Tensor) -> torch.Tenso
     return (norm - 1).square().mean()
 
 
-def feature_matching_loss(real_features: torch.Tensor, fake_features: torch.Tensor) -> torch.Tensor:
+def feature_matching_loss(
+    real_features: torch.Tensor | list[torch.Tensor], fake_features: torch.Tensor | list[torch.Tensor]
+) -> torch.Tensor:
     """||E f(x) - E f(G(z))||^2, f being a hidden layer of the discriminator: a generator's objective.
 
-    Salimans et al. 2016, https://arxiv.org/abs/1606.03498, section 3.1. Both arguments are (N, features).
+    Salimans et al. 2016, https://arxiv.org/abs/1606.03498, section 3.1. Both arguments are (N, features), or lists of them: then
+    it is the mean over the list.
     """
+    if isinstance(real_features, list):
+        return sum(map(feature_matching_loss, real_features, fake_features)) / len(real_features)
     return (real_features.float().mean(0) - fake_features.float().mean(0)).square().sum()
 
 

@@ -44,11 +44,11 @@ ALLOWED = {
         "grid",
         "privacy",
         "interrupts",
+        "hub",
         "package",
     },
     "hub": {
         "images",
-        "training",
         "data",
         "models",
         "pipelines",

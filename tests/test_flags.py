@@ -1,20 +1,15 @@
 """Flags that other programs have are answered with ours."""
 
-import argparse
-
 import pytest
 
 from genmodels.__main__ import main
 from genmodels.flags import BROUGHT, SAME, explain
-from genmodels.training import add_common_arguments
+from genmodels.training.options import AdamConfig
 
 
 @pytest.fixture(scope="module")
 def parser():
-    parser = argparse.ArgumentParser()
-    add_common_arguments(parser, output_dir="run", dataset_name="zoo:mnist-sample")
-    parser.add_argument("--learning_rate")
-    return parser
+    return AdamConfig.parser()
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ import dataclasses
 import importlib
 import itertools
 import json
-import runpy
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import datasets
@@ -15,6 +15,8 @@ import numpy as np
 import pytest
 from helpers import REPO, run_python
 from PIL import Image
+
+from genmodels.training.scripts import load_script
 
 
 @pytest.fixture
@@ -192,16 +194,16 @@ def test_stacked_digits_are_a_colour_each(reproduce, monkeypatch, tmp_path):
     assert {tuple(colour[0]) for colour in colours} == set(itertools.product((10, 20, 30), repeat=3))
 
 
-def test_commands_of_all_tables_are_legal(reproduce, monkeypatch):
+def test_commands_of_all_tables_are_legal(reproduce):
     for made in reproduce.TABLES.values():
         folder = f"runs/reproduce/{reproduce.data_name(made)}" if made.make_data else ""
         assert all(f"--dataset_name {folder} " in row.command for row in made.rows if folder)
     commands = [row.command for table in reproduce.TABLES.values() for row in table.rows if row.command]
     assert commands
     for command in commands:
-        monkeypatch.setattr(sys, "argv", [*command.split(), "--output_dir", "runs/there-is-none"])
-        # Ends the process if the script does not know a flag.
-        runpy.run_path(REPO / sys.argv[0])["parse_args"]()
+        # It raises UserError if the script does not know a flag.
+        script, *words = command.split()
+        load_script(Path(script).stem).Config.parse(words)
 
 
 def test_a_model_is_measured_on_the_classes_that_it_learned(reproduce, monkeypatch, tmp_path):

@@ -1,3 +1,12 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["genmodels[train] @ git+https://github.com/genmodels/genmodels"]
+#
+# [tool.hf-jobs]
+# flavor = "t4-small"
+# timeout = "2h"
+# secrets = ["HF_TOKEN"]
+# ///
 """Train an autoencoder (Hinton, Salakhutdinov 2006, https://doi.org/10.1126/science.1127647), or one that removes noise.
 
     accelerate launch train/autoencoder.py
@@ -9,68 +18,42 @@ Minimises |x - decoder(encoder(x))|^2 through a bottleneck. With --noise the enc
 clean (Vincent et al. 2008, https://doi.org/10.1145/1390156.1390294). In the end the latents are whitened: mean 0, covariance I.
 """
 
-import genmodels.interrupts  # noqa: F401, so that Ctrl-C ends the other imports with a sentence, too
+if __name__ == "__main__":
+    import genmodels.interrupts  # noqa: F401, so that Ctrl-C ends the other imports with a sentence, too
 
-# isort: split
-
-import argparse
+from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 import torch
 
 from genmodels import AutoencoderDecoder, AutoencoderEncoder, AutoencoderPipeline, losses
 from genmodels.hub.cards import is_celeba
-from genmodels.hub.push import finish_run, require_write_access
-from genmodels.hub.uploads import checkpoint_uploads
 from genmodels.pipelines import add_noise
 from genmodels.pipelines.base import to_pil
-from genmodels.training import TrainingRun, add_common_arguments, at_least, in_range, parse_arguments, run_main
-from genmodels.training.arguments import add_upsampling_argument, layer_papers
+from genmodels.training import TrainingRun, main, options, publish, sample_grid
+from genmodels.training.config import objective
 
 # Training images that whiten the latents.
 BANK = 2048
+NOISE = (
+    "standard deviation of Gaussian noise on the inputs, whose brightness is 0 to 1; the sample grids then show "
+    "training images, noisy and denoised in turn, but for CelebA's, which may not be shown"
+)
 
 
-def parse_args() -> argparse.Namespace:
-    """Flags of this script; the shared ones stand in genmodels/training/arguments.py."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    model = parser.add_argument_group("model")
-    model.add_argument(
-        "--latent_dim", type=at_least(1), default=2, help="2 can be drawn as a map (default: %(default)s)"
-    )
-    model.add_argument("--base_channels", type=at_least(1), default=32, help="of both networks (default: %(default)s)")
-    model.add_argument("--hidden_dim", type=at_least(1), default=256, help="of the dense layers (default: %(default)s)")
-    add_upsampling_argument(model)
-    loss = parser.add_argument_group("objective")
-    loss.add_argument(
-        "--noise",
-        type=in_range(0, 2),
-        default=0.0,
-        help="standard deviation of Gaussian noise on the inputs, whose brightness is 0 to 1; the sample grids then show "
-        "training images, noisy and denoised in turn, but for CelebA's, which may not be shown (default: %(default)s)",
-    )
-    loss.add_argument("--learning_rate", type=in_range(0, 1), default=1e-3, help="(default: %(default)s)")
-    add_common_arguments(parser, output_dir="runs/autoencoder", dataset_name="ylecun/mnist")
-    # Its loss does not oscillate as a GAN's does: the last weights are the best.
-    parser.set_defaults(train_batch_size=128, lr_scheduler="cosine", validation_steps=0)
-    return parse_arguments(parser)
+@dataclass(kw_only=True)
+class Config(options.AutoencoderConfig):
+    noise: float = objective(0.0, NOISE, low=0, high=2)
+    output_dir: str = "runs/autoencoder"
 
 
-def main() -> None:
-    args = parse_args()
-    require_write_access(args)
-    run = TrainingRun(args, on_checkpoint=checkpoint_uploads(args))
-
-    shape = {
-        "sample_size": run.data.sample_size,
-        "num_channels": run.data.num_channels,
-        "latent_dim": args.latent_dim,
-        "base_channels": args.base_channels,
-        "hidden_dim": args.hidden_dim,
-    }
-    encoder = AutoencoderEncoder(noise=args.noise, **shape)
-    decoder = AutoencoderDecoder(upsampling=args.upsampling, **shape)
-    optimizer = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()], lr=args.learning_rate, fused=True)
+def train(run: TrainingRun[Config]) -> Path:
+    config = run.config
+    sizes = {name: getattr(config, name) for name in ("latent_dim", "base_channels", "hidden_dim")}
+    encoder = AutoencoderEncoder(noise=config.noise, **run.shape(), **sizes)
+    decoder = AutoencoderDecoder(upsampling=config.upsampling, **run.shape(), **sizes)
+    optimizer = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()], lr=config.learning_rate, fused=True)
 
     def make_pipeline(**networks) -> AutoencoderPipeline:
         pipe = AutoencoderPipeline(**networks)
@@ -81,19 +64,18 @@ def main() -> None:
     def bank() -> torch.Tensor:
         """Training images as the encoder sees them, the same ones every time."""
         images = run.data.sample(BANK)[0].float() / 127.5 - 1
-        return add_noise(images, args.noise, torch.Generator().manual_seed(args.seed))
+        return add_noise(images, config.noise, torch.Generator().manual_seed(config.seed))
 
     def draw_samples(pipe: AutoencoderPipeline) -> list:
-        if args.noise and not is_celeba(args.dataset_name):
+        if config.noise and not is_celeba(config.dataset_name):
             noisy = bank()[:32]
             rows = zip(noisy.split(8), pipe.denoise(noisy, "pt").images.split(8), strict=True)
             return to_pil(torch.cat([images for row in rows for images in row]))
-        return (pipe.traverse(steps=12) if args.latent_dim == 2 else pipe(num_images=64, seed=0)).images
+        return sample_grid(pipe)
 
     encoder, decoder = run.prepare(
         models={"encoder": encoder, "decoder": decoder},
         optimizers={"autoencoder": optimizer},
-        averaged=("encoder", "decoder"),
         make_pipeline=make_pipeline,
         draw_samples=draw_samples,
         advice={
@@ -105,22 +87,17 @@ def main() -> None:
     def reconstruction_error(batch: dict[str, torch.Tensor]) -> tuple:
         """|x - decoder(encoder(x + noise))|^2 per pixel."""
         images = batch["pixel_values"]
-        seen = add_noise(images, args.noise) if args.noise else images
+        seen = add_noise(images, config.noise) if config.noise else images
         loss = losses.mean_squared_error(decoder(encoder(seen)), images)
         return loss, {"loss": loss}
 
     for batch in run.steps():
         run.update(optimizer, reconstruction_error, batch)
 
-    if args.noise:
-        title, papers = (
-            f"Denoising autoencoder, noise {args.noise:g}, {args.latent_dim}-D latent",
-            ["10.1145/1390156.1390294"],
-        )
-    else:
-        title, papers = f"Autoencoder, {args.latent_dim}-D latent", ["10.1126/science.1127647"]
-    finish_run(run, title=title, papers=[*papers, *layer_papers(args)], noise=args.noise)
+    kind = f"Denoising autoencoder, noise {config.noise:g}" if config.noise else "Autoencoder"
+    papers = ["10.1145/1390156.1390294" if config.noise else "10.1126/science.1127647", *options.layer_papers(config)]
+    return publish(run, title=f"{kind}, {config.latent_dim}-D latent", papers=papers, noise=config.noise)
 
 
 if __name__ == "__main__":
-    run_main(main)
+    main(Config, train)

@@ -1,3 +1,12 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["genmodels[train] @ git+https://github.com/genmodels/genmodels"]
+#
+# [tool.hf-jobs]
+# flavor = "t4-small"
+# timeout = "2h"
+# secrets = ["HF_TOKEN"]
+# ///
 """Train a Wasserstein GAN, with clipped weights (Arjovsky et al. 2017, https://arxiv.org/abs/1701.07875) or with a gradient
 penalty (Gulrajani et al. 2017, https://arxiv.org/abs/1704.00028), or with --spectral_norm.
 
@@ -10,156 +19,101 @@ A step is one update of the generator after --critic_steps of the critic, each o
 `wasserstein_estimate`, how much higher the critic scores real images, falls as the generated ones get better.
 """
 
-import genmodels.interrupts  # noqa: F401, so that Ctrl-C ends the other imports with a sentence, too
+if __name__ == "__main__":
+    import genmodels.interrupts  # noqa: F401, so that Ctrl-C ends the other imports with a sentence, too
 
-# isort: split
-
-import argparse
+from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
 from genmodels import DCGANDiscriminator, DCGANGenerator, WGANPipeline, losses
-from genmodels.adversarial import AdversarialStep
-from genmodels.errors import UserError
-from genmodels.hub.push import finish_run, require_write_access
-from genmodels.hub.uploads import checkpoint_uploads
-from genmodels.training import TrainingRun, add_common_arguments, at_least, in_range, parse_arguments, run_main
-from genmodels.training.arguments import (
-    add_layer_arguments,
-    check_unused,
-    decay,
-    depth_of,
-    layer_papers,
-)
+from genmodels.adversarial import AdversarialStep, latents_for
+from genmodels.training import TrainingRun, main, options, publish
+from genmodels.training.config import model, objective
 from genmodels.training.optimization import split_batch
-from genmodels.training.stabilisers import ANY_LOSS, Stabilisers, add_stabiliser_arguments
+from genmodels.training.stabilisers import NOT_OF_CRITICS, StabiliserConfig, Stabilisers
 
-# What --gradient_penalty or --spectral_norm change in the flags' defaults.
-UNCLIPPED_DEFAULTS = {"weight_clip": 0.0, "critic_norm": "none", "learning_rate": 1e-4}
-
+# What --gradient_penalty or --spectral_norm change in the defaults; headroom without them is that of the paper.
+CLIPPED, UNCLIPPED = {"headroom": 0.0}, {"weight_clip": 0.0, "critic_norm": "none", "learning_rate": 1e-4}
+PENALTY = "penalise critic slopes other than 1, with Adam, instead of clipping, with RMSprop (without a number: 10)"
 # What cures what the monitor may find.
-ADVICE = {
-    "mode collapse": "try --gradient_penalty 10, or more --critic_steps",
-    "missing classes": "try --gradient_penalty 10, or more --critic_steps",
-}
+ADVICE = dict.fromkeys(("mode collapse", "missing classes"), "try --gradient_penalty 10, or more --critic_steps")
 
 
-def parse_args() -> argparse.Namespace:
-    """Flags of this script; the shared ones stand in genmodels/training/arguments.py."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    model = parser.add_argument_group("model")
-    model.add_argument("--latent_dim", type=at_least(1), default=64, help="(default: %(default)s)")
-    model.add_argument("--base_channels", type=at_least(1), default=64, help="of the generator (default: %(default)s)")
-    model.add_argument("--critic_channels", type=at_least(1), help="(default: those of the generator)")
-    model.add_argument(
-        "--critic_norm", choices=("batch", "none"), default="batch", help="none with a penalty (default: %(default)s)"
-    )
-    add_layer_arguments(model)
-    loss = parser.add_argument_group("objective")
-    loss.add_argument(
-        "--gradient_penalty",
-        type=in_range(0, 1000),
-        nargs="?",
-        const=10.0,
-        default=0.0,
-        metavar="LAMBDA",
-        help="penalise critic slopes other than 1, with Adam, instead of clipping, with RMSprop (without a number: 10)",
-    )
-    loss.add_argument("--weight_clip", type=in_range(0, 10), default=0.01, help="of the critic (default: %(default)s)")
-    loss.add_argument("--critic_steps", type=at_least(1), default=5, help="per step (default: %(default)s)")
-    loss.add_argument(
-        "--learning_rate", type=in_range(0, 1), default=5e-5, help="(default: %(default)s, with Adam 1e-4)"
-    )
-    loss.add_argument("--adam_beta1", type=decay, default=0.0, help="without clipping (default: %(default)s)")
-    loss.add_argument("--adam_beta2", type=decay, default=0.9, help="without clipping (default: %(default)s)")
-    add_stabiliser_arguments(parser, ANY_LOSS)
-    add_common_arguments(parser, output_dir="runs/wgan", dataset_name="ylecun/mnist")
-    known = parser.parse_known_args()[0]
-    if known.gradient_penalty or known.spectral_norm:
-        parser.set_defaults(**UNCLIPPED_DEFAULTS)
-    else:
-        # As in the paper.
-        parser.set_defaults(headroom=0.0)
-    args = parse_arguments(parser)
-    if args.weight_clip:
-        check_unused(
-            args, parser, ["adam_beta1", "adam_beta2"], "is of Adam, and clipping goes with RMSprop: leave it out"
-        )
-    return args
+@dataclass(kw_only=True)
+class Config(options.CriticStepsConfig, options.LayersConfig, options.AdamConfig, StabiliserConfig):
+    ABSENT = ("loss", *NOT_OF_CRITICS)
+
+    critic_channels: int | None = model(None, "(default: those of the generator)", low=1)
+    critic_norm: str = model("batch", "none with a penalty", choices=("batch", "none"))
+    gradient_penalty: float = objective(0.0, PENALTY, low=0, high=1000, const=10.0, metavar="LAMBDA")
+    weight_clip: float = objective(0.01, "of the critic", low=0, high=10)
+    critic_steps: int = 5
+    learning_rate: float = objective(5e-5, "(default: 5e-05, with Adam 1e-4)", low=0, high=1)
+    adam_beta2: float = 0.9
+    output_dir: str = "runs/wgan"
+
+    @classmethod
+    def defaults(cls, chosen: dict) -> dict:
+        unclipped = chosen.get("gradient_penalty") or chosen.get("spectral_norm")
+        return super().defaults(chosen) | (UNCLIPPED if unclipped else CLIPPED)
+
+    def check(self) -> None:
+        super().check()
+        if self.weight_clip:
+            self.refuse("is of Adam, and clipping goes with RMSprop: leave it out", "adam_beta1", "adam_beta2")
+        if sum(map(bool, (self.gradient_penalty, self.weight_clip, self.spectral_norm))) != 1:
+            bounds = "either --gradient_penalty or --weight_clip or --spectral_norm"
+            self.wrong(f"The critic's slope is bounded in one way: give {bounds}.")
+        if self.critic_norm == "batch" and not self.weight_clip:
+            why = "BatchNorm makes a score depend on the whole batch, and undoes a bound on the layers' slopes"
+            bounds = "--gradient_penalty or --spectral_norm"
+            self.wrong(f"{why}: give --critic_norm none, or --weight_clip instead of {bounds}.")
 
 
-def main() -> None:
-    args = parse_args()
-    if sum(map(bool, (args.gradient_penalty, args.weight_clip, args.spectral_norm))) != 1:
-        raise UserError(
-            "The critic's slope is bounded in one way: give either --gradient_penalty or --weight_clip or --spectral_norm."
-        )
-    if args.critic_norm == "batch" and not args.weight_clip:
-        raise UserError(
-            "BatchNorm makes a score depend on the whole batch, and undoes a bound on the layers' slopes: give --critic_norm "
-            "none, or --weight_clip instead of --gradient_penalty or --spectral_norm."
-        )
-    require_write_access(args)
-    run = TrainingRun(args, on_checkpoint=checkpoint_uploads(args), batches_per_step=args.critic_steps)
-    stabilise = Stabilisers(args, run)
+class CriticStep(AdversarialStep):
+    def figures(self, loss, penalty, slope, real_scores, fake_scores) -> dict[str, torch.Tensor]:
+        bound = {"penalty": slope} if self.regularization.slope_penalty else {}
+        return {"wasserstein_estimate": -loss, **bound}
 
-    shape = {
-        "sample_size": run.data.sample_size,
-        "num_channels": run.data.num_channels,
-        **depth_of(args),
-    }
-    channels_g, channels_c = args.base_channels, args.critic_channels or args.base_channels
-    generator = DCGANGenerator(
-        latent_dim=args.latent_dim,
-        base_channels=channels_g,
-        upsampling=args.upsampling,
-        headroom=args.headroom,
-        **shape,
-    )
-    critic = DCGANDiscriminator(norm=args.critic_norm, base_channels=channels_c, **stabilise.layers, **shape)
+
+def train(run: TrainingRun[Config]) -> Path:
+    config, stabilise = run.config, Stabilisers(run)
+    generator = DCGANGenerator(**config.generator, **run.shape())
+    channels = config.critic_channels or config.base_channels
+    layers = {"norm": config.critic_norm, **config.depth, **stabilise.layers}
+    critic = DCGANDiscriminator(base_channels=channels, **layers, **run.shape())
     weights = list(critic.parameters())
-    rate_g, rate_c = args.learning_rate, stabilise.discriminator_learning_rate
-    if args.weight_clip:
-        optimizer_g = torch.optim.RMSprop(generator.parameters(), lr=rate_g)
-        optimizer_c = torch.optim.RMSprop(weights, lr=rate_c)
+    if config.weight_clip:
+        optimizer_g = torch.optim.RMSprop(generator.parameters(), lr=config.learning_rate)
+        optimizer_c = torch.optim.RMSprop(weights, lr=stabilise.learning_rate)
     else:
-        betas = (args.adam_beta1, args.adam_beta2)
-        optimizer_g = torch.optim.Adam(generator.parameters(), lr=rate_g, betas=betas, fused=True)
-        optimizer_c = torch.optim.Adam(weights, lr=rate_c, betas=betas, fused=True)
-
+        optimizer_g, optimizer_c = config.adam(generator), config.adam(critic, stabilise.learning_rate)
     generator, critic = run.prepare(
         models={"generator": generator, "discriminator": critic},
         optimizers={"generator": optimizer_g, "critic": optimizer_c},
-        averaged=("generator",),
-        historical=stabilise.historical,
         make_pipeline=WGANPipeline,
-        draw_samples=lambda pipe: pipe(num_images=64, seed=0).images,
         advice=ADVICE,
     )
-
-    def draw(batch: dict[str, torch.Tensor]) -> torch.Tensor:
-        return generator(torch.randn(len(batch["pixel_values"]), args.latent_dim, device=run.device))
-
-    def judge(images: torch.Tensor, batch: dict[str, torch.Tensor]) -> tuple:
-        return critic(images), [], 0.0
-
-    class CriticStep(AdversarialStep):
-        def figures(self, loss, penalty, slope, real_scores, fake_scores) -> dict[str, torch.Tensor]:
-            return {"wasserstein_estimate": -loss, **({"penalty": slope} if args.gradient_penalty else {})}
-
-    step = CriticStep(losses.ADVERSARIAL["wasserstein"], draw, judge, stabilise)
+    step = CriticStep(
+        losses.ADVERSARIAL["wasserstein"],
+        draw=lambda batch: generator(latents_for(batch, config.latent_dim)),
+        judge=lambda images, _: (*critic(images, return_features=True), 0.0),
+        regularization=stabilise,
+    )
     for batch in run.steps():
-        for part in split_batch(batch, args.critic_steps):
+        for part in split_batch(batch, config.critic_steps):
             run.update(optimizer_c, step.discriminator_loss, part)
-            if args.weight_clip:
-                losses.clip_weights(weights, args.weight_clip)
+            if config.weight_clip:
+                losses.clip_weights(weights, config.weight_clip)
         run.update(optimizer_g, step.generator_loss, part)
 
-    bound = "weight clipping" if args.weight_clip else "spectral norm" if args.spectral_norm else "gradient penalty"
-    papers = ["1701.07875", *(["1704.00028"] if args.gradient_penalty else [])]
-    papers += [*stabilise.papers, *layer_papers(args)]
-    finish_run(run, title=f"Wasserstein GAN with {bound}", papers=papers)
+    bound = "weight clipping" if config.weight_clip else "spectral norm" if config.spectral_norm else "gradient penalty"
+    papers = ["1701.07875", *(["1704.00028"] if config.gradient_penalty else [])]
+    papers += [*stabilise.papers, *options.layer_papers(config)]
+    return publish(run, title=f"Wasserstein GAN with {bound}", papers=papers)
 
 
 if __name__ == "__main__":
-    run_main(main)
+    main(Config, train)

@@ -39,8 +39,6 @@ from .standalone import add_code, carried_files
 if TYPE_CHECKING:
     from diffusers import DiffusionPipeline
 
-    from ..training import TrainingRun
-
 TITLE = "Upload the model"
 # How often a request is tried: about a minute, since what is pushed took longer to make.
 PATIENCE = 8
@@ -420,29 +418,6 @@ def push_pipeline(pipeline: DiffusionPipeline, repo_id: str, *, private: bool = 
     url = push_model(folder, repo_id, private=private, token=token)
     shutil.rmtree(folder)
     return url
-
-
-def require_write_access(args: argparse.Namespace) -> None:
-    """With --push_to_hub, complete --hub_model_id and raise UserError unless the token may write there."""
-    if not args.push_to_hub or args.dry_run:
-        return
-    if not args.hub_model_id:
-        args.hub_model_id = f"{who_am_i()['name']}/{Path(args.output_dir).resolve().name}"
-    check_rights(args.hub_model_id, private=args.hub_private)
-
-
-def finish_run(run: TrainingRun, title: str, **facts) -> None:
-    """Save the model with its card and, with --push_to_hub, upload it; title and facts are those of `TrainingRun.finish`."""
-    folder, args = run.finish(title, **facts), run.args
-    if not run.accelerator.is_main_process:
-        return
-    write_card(folder, args.hub_model_id)
-    if args.push_to_hub:
-        logging.set_verbosity_error()
-        if run.on_checkpoint:
-            # What waits is older than the model.
-            run.on_checkpoint.close(newest=False)
-        print(f"Pushed to {push_model(folder, args.hub_model_id, private=args.hub_private)}")
 
 
 def push_command(args: argparse.Namespace) -> None:

@@ -25,12 +25,6 @@ WAIT_SECONDS = 60.0
 SNAPSHOT = ".upload-"
 
 
-def checkpoint_uploads(args: argparse.Namespace) -> CheckpointUploads | None:
-    """What a run calls with each new checkpoint; None without --push_to_hub --hub_strategy every_save."""
-    wanted = args.push_to_hub and args.hub_strategy == "every_save" and not args.dry_run
-    return CheckpointUploads(args.hub_model_id, private=args.hub_private) if wanted else None
-
-
 class CheckpointUploads:
     """Uploads one checkpoint at a time, each replacing the one before; a newer one that waits replaces an older one.
 

@@ -1,6 +1,14 @@
-"""The engine under the scripts in train/: knows no particular model."""
+"""The engine under the scripts in train/: knows no particular model.
 
-from .arguments import add_common_arguments, at_least, command_line, in_range, parse_arguments, run_main
+from genmodels.training import train
+
+pipe = train("cgan", dataset_name="zoo:mnist-sample", max_train_steps=200)
+"""
+
+from .config import TrainingConfig
+from .publish import publish
 from .run import TrainingRun
+from .scripts import main, train
+from .watching import sample_grid
 
-__all__ = ["TrainingRun", "add_common_arguments", "at_least", "command_line", "in_range", "parse_arguments", "run_main"]
+__all__ = ["TrainingConfig", "TrainingRun", "main", "publish", "sample_grid", "train"]

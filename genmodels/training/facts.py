@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
+import hashlib
 import os
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -14,32 +15,77 @@ from torch import nn
 
 from .. import __version__
 from ..data import ImageStream, unusual_reading
-from ..privacy import public_name
-from .arguments import command_line
+from ..privacy import public_name, redact_argument
+from .config import TrainingConfig
 
 # What a training depends on.
 CODE = ("genmodels", "train", ":!genmodels/ui", ":!genmodels/zoo")
 
+# Flags that leave the trained weights and the logged losses as they are.
+WITHOUT_EFFECT = {
+    "checkpointing_steps",
+    "checkpoints_total_limit",
+    "dry_run",
+    "hub_model_id",
+    "hub_private",
+    "hub_strategy",
+    "logging_steps",
+    "monitor_steps",
+    # It only sets --max_train_steps.
+    "num_train_epochs",
+    "output_dir",
+    "push_to_hub",
+    "report_to",
+    "resume_from_checkpoint",
+    "sample_steps",
+    "skip_unreadable",
+}
 # Of more classes than this a plan names the first.
 MAX_CLASSES = 20
 
 
+def settings_of(config: TrainingConfig, accelerator: Accelerator) -> dict[str, Any]:
+    """What the result depends on besides the code: flags, precision, threads, library."""
+    settings = {f"--{name}": getattr(config, name) for name in config.settings() if name not in WITHOUT_EFFECT}
+    # They are saved with checkpoints, which may be published; of another folder the digest is another.
+    for flag in ("dataset_name", "pretrained_model_name_or_path"):
+        value = getattr(config, flag) or ""
+        public = redact_argument(value)
+        if public != value:
+            settings[f"--{flag}"] = f"{public} {hashlib.sha256(value.encode()).hexdigest()[:8]}"
+    if config.lr_scheduler == "constant" and not getattr(config, "instance_noise", 0):
+        # It only says where a run ends.
+        del settings["--max_train_steps"]
+    return {
+        **settings,
+        "--mixed_precision": accelerator.mixed_precision,
+        "threads": torch.get_num_threads(),
+        "device": accelerator.device.type,
+        "torch": torch.__version__,
+    }
+
+
+def changed_settings(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """Each setting that differs between two results of `settings_of`, in words; one that the script no longer has does not."""
+    return [f"{name} {now[name]} (was {before.get(name)})" for name in sorted(now) if before.get(name) != now[name]]
+
+
 def training_facts(
-    args: argparse.Namespace, accelerator: Accelerator, data: ImageStream, steps: int, seconds: float
+    config: TrainingConfig, accelerator: Accelerator, data: ImageStream, steps: int, seconds: float
 ) -> dict:
     """What one needs to repeat the run: command, data, seed, steps, hardware, code. No path, no token."""
     batch_size = data.batch_size * accelerator.num_processes
     skipped = {"images_skipped": data.skipped.total()} if data.skipped else {}
     return {
-        "command": command_line(),
-        "dataset": public_name(args.dataset_name),
-        "split": args.split,
-        "classes": args.classes,
+        "command": config.command,
+        "dataset": public_name(config.dataset_name),
+        "split": config.split,
+        "classes": config.classes,
         # Evaluation must do likewise.
-        **unusual_reading(vars(args)),
-        **({"max_train_samples": args.max_train_samples} if args.max_train_samples is not None else {}),
+        **unusual_reading(vars(config)),
+        **({"max_train_samples": config.max_train_samples} if config.max_train_samples is not None else {}),
         **skipped,
-        "seed": args.seed,
+        "seed": config.seed,
         "steps": steps,
         "batch_size": batch_size,
         "images_seen": steps * batch_size,
@@ -55,7 +101,7 @@ def training_facts(
 
 
 def plan_of(
-    args: argparse.Namespace,
+    config: TrainingConfig,
     accelerator: Accelerator,
     data: ImageStream,
     models: dict[str, nn.Module],
@@ -67,9 +113,11 @@ def plan_of(
         *([f"... ({data.num_classes:,})"] if data.num_classes > MAX_CLASSES else []),
     ]
     classes = f", classes {', '.join(named)}" if named else ""
-    accumulated = f", each in {args.gradient_accumulation_steps} parts" if args.gradient_accumulation_steps > 1 else ""
+    accumulated = (
+        f", each in {config.gradient_accumulation_steps} parts" if config.gradient_accumulation_steps > 1 else ""
+    )
     plan = {
-        "data": f"{args.dataset_name} ({args.split}), {data.sample_size}x{data.sample_size}, "
+        "data": f"{config.dataset_name} ({config.split}), {data.sample_size}x{data.sample_size}, "
         f"{data.num_channels} channel(s){classes}"
         + (f"\n{data.summary:>{11 + len(data.summary)}}" if data.summary else ""),
         "networks": ", ".join(
@@ -77,27 +125,27 @@ def plan_of(
         ),
         "device": f"{describe_device(accelerator.device)}, {accelerator.num_processes} process(es), "
         f"mixed precision {accelerator.mixed_precision}",
-        "steps": f"{args.max_train_steps:,} of {data.batch_size * accelerator.num_processes} images{accumulated}"
+        "steps": f"{config.max_train_steps:,} of {data.batch_size * accelerator.num_processes} images{accumulated}"
         + (f", {epochs}" if epochs else ""),
-        "output": str(args.output_dir),
+        "output": str(config.output_dir),
     }
-    if few := describe_few(args, data, accelerator.num_processes):
+    if few := describe_few(config, data, accelerator.num_processes):
         plan["batches"] = few
-    flags = {name: value for name, value in sorted(vars(args).items()) if value is not None}
+    flags = {name: getattr(config, name) for name in sorted(config.settings())}
     lines = [f"{name:>9}: {value}" for name, value in plan.items()]
-    lines += ["", *(f"  --{name} {value}" for name, value in flags.items())]
+    lines += ["", *(f"  --{name} {value}" for name, value in flags.items() if value is not None)]
     return "\n".join([*lines, "", "Dry run: nothing was trained or written."])
 
 
-def describe_few(args: argparse.Namespace, data: ImageStream, processes: int) -> str | None:
+def describe_few(config: TrainingConfig, data: ImageStream, processes: int) -> str | None:
     """What becomes of batches that the data does not fill, in a sentence with the user's own numbers; None if it does."""
     count = data.few()
     if not count:
         return None
-    accumulated = args.gradient_accumulation_steps
+    accumulated = config.gradient_accumulation_steps
     # The critics of some scripts take several batches a step.
-    batches = data.batch_size // (args.train_batch_size * accumulated)
-    factors = [f"--train_batch_size {args.train_batch_size}"]
+    batches = data.batch_size // (config.train_batch_size * accumulated)
+    factors = [f"--train_batch_size {config.train_batch_size}"]
     factors += [f"--gradient_accumulation_steps {accumulated}"] if accumulated > 1 else []
     factors += [f"{batches} batches"] if batches > 1 else []
     factors += [f"{processes} processes"] if processes > 1 else []

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import argparse
 import copy
+import hashlib
 from collections.abc import Iterator
 
 import torch
@@ -27,6 +27,15 @@ def average_gradients(accelerator: Accelerator, parameters: list[nn.Parameter]) 
     mean = accelerator.reduce(torch.cat([parameter.grad.flatten() for parameter in parameters]), "mean")
     for parameter, part in zip(parameters, mean.split([p.numel() for p in parameters]), strict=True):
         parameter.grad.copy_(part.view_as(parameter))
+
+
+def seed_all(words: str, device: torch.device) -> None:
+    """Let torch's random numbers on the CPU and on this device follow from `words`."""
+    seed = int.from_bytes(hashlib.sha256(words.encode()).digest()[:4], "big")
+    # torch.manual_seed asks after every kind of device: a third of a millisecond.
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.manual_seed(seed)
 
 
 def split_batch(batch: dict[str, torch.Tensor], parts: int) -> Iterator[dict[str, torch.Tensor]]:
@@ -78,15 +87,6 @@ class Average:
         """Go on from what `state_dict` returned."""
         self.module.load_state_dict(state["module"])
         self._count = state["count"]
-
-
-def adam_pair(
-    args: argparse.Namespace, generator: nn.Module, discriminator: nn.Module, discriminator_learning_rate: float
-) -> tuple[torch.optim.Adam, torch.optim.Adam]:
-    """Adam for the generator, with the flags' learning rate and betas, and for the discriminator with a rate of its own."""
-    betas = (args.adam_beta1, args.adam_beta2)
-    rates = ((generator, args.learning_rate), (discriminator, discriminator_learning_rate))
-    return tuple(torch.optim.Adam(network.parameters(), lr=rate, betas=betas, fused=True) for network, rate in rates)
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, state: dict) -> None:

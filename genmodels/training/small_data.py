@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
+import math
 
 from ..data import ImageStream
+from ..errors import UserError
 from ..losses import AUGMENTATIONS
+from .config import TrainingConfig
 
 # Below so many: StyleGAN2-ADA (Karras et al. 2020, https://arxiv.org/abs/2006.06676) gains from a few thousand up to this.
 FEW = 10_000
@@ -27,7 +29,7 @@ def count_of(data: ImageStream) -> int | None:
     return data.count(FEW) if data.num_images is None else data.num_images
 
 
-def choose_for(args: argparse.Namespace, data: ImageStream, count: int | None) -> str | None:
+def choose_for(config: TrainingConfig, data: ImageStream, count: int | None) -> str | None:
     """Settle --random_flip, --diffaugment and --hold_out where the command line leaves them open, in place.
 
     Returns:
@@ -35,32 +37,49 @@ def choose_for(args: argparse.Namespace, data: ImageStream, count: int | None) -
     """
     few = count is not None and count < FEW
     said = []
-    if args.random_flip is None:
-        args.random_flip = few and may_be_mirrored(data.class_names)
-        if args.random_flip:
+    if config.random_flip is None:
+        config.random_flip = few and may_be_mirrored(data.class_names)
+        if config.random_flip:
             said.append("they are mirrored at random (--no-random_flip turns that off)")
         elif few:
             said.append("their classes forbid to mirror them (--random_flip does)")
-    data.random_flip = args.random_flip
-    if "diffaugment" in args:
-        if args.diffaugment is None and few:
-            args.diffaugment = list(AUGMENTATIONS)
+    data.random_flip = config.random_flip
+    if hasattr(config, "diffaugment"):
+        if config.diffaugment is None and few:
+            config.diffaugment = list(AUGMENTATIONS)
             said.append("the discriminator sees them changed at random (--diffaugment none turns that off)")
-        elif args.diffaugment is not None and NO_AUGMENTATION in args.diffaugment:
-            args.diffaugment = None
-    if "hold_out" in args:
-        if args.hold_out is None:
-            args.hold_out = HELD_OUT if few and count * HELD_OUT > FEWEST_HELD_OUT else 0.0
-            if args.hold_out:
+        elif config.diffaugment is not None and NO_AUGMENTATION in config.diffaugment:
+            config.diffaugment = None
+    if hasattr(config, "hold_out"):
+        if config.hold_out is None:
+            config.hold_out = HELD_OUT if few and count * HELD_OUT > FEWEST_HELD_OUT else 0.0
+            if config.hold_out:
                 said.append(f"{HELD_OUT:.0%} are held out, to see whether it learns the others by heart (--hold_out 0)")
-        data.hold_out(args.hold_out)
+        data.hold_out(config.hold_out)
     return f"{count:,} images are few: {'; '.join(said)}." if said else None
 
 
-def epochs_of(args: argparse.Namespace, batch_size: int, count: int | None) -> str:
+def epochs_of(config: TrainingConfig, batch_size: int, count: int | None) -> str:
     """How often all steps go through the images, in words; nothing where their number is unknown."""
     if count is None:
         return ""
-    learned = max(1, round(count * (1 - getattr(args, "hold_out", 0))))
-    epochs = args.max_train_steps * batch_size / learned
+    learned = max(1, round(count * (1 - getattr(config, "hold_out", 0))))
+    epochs = config.max_train_steps * batch_size / learned
     return f"{epochs:,.{0 if epochs >= 10 else 1}f} epochs of {learned:,} images"
+
+
+def steps_of(epochs: int, data: ImageStream, world_size: int) -> int:
+    """How many batches so many passes over the images make, in each of the processes.
+
+    Raises:
+        UserError: nobody knows how many images there are.
+    """
+    count = data.num_images if data.num_images is not None else data.count_labels()
+    if count is None:
+        raise UserError(
+            "How many images there are is not known before they have been read: give --max_train_steps in place of "
+            "--num_train_epochs."
+        )
+    batches = count // world_size // data.batch_size
+    # Of fewer images than a batch takes, several passes fill one.
+    return epochs * batches or math.ceil(epochs * count / (world_size * data.batch_size))

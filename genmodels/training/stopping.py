@@ -16,18 +16,26 @@ ECHO_SECONDS = 1.0
 PR_SET_PDEATHSIG = 1
 
 
+class RunEnded(SystemExit):
+    """A run has ended before its last step, and nothing is wrong: a dry run, or a signal, whose number it has."""
+
+    def __init__(self, number: int = 0):
+        super().__init__(0)
+        self.number = number
+
+
 class StopSignals:
     """While entered, SIGTERM, SIGHUP and Ctrl-C only set `requested`; a second Ctrl-C, a second later, interrupts.
 
     Left by an exception it goes on, until `restore`: whoever saves what there is to save is not to be ended meanwhile.
 
     Attributes:
-        requested: whether a signal has come.
+        requested: the number of the signal that has come, 0 if none has.
         armed: whether there is a step to finish; before, Ctrl-C interrupts at once.
     """
 
     def __init__(self):
-        self.requested = self.armed = False
+        self.requested, self.armed = 0, False
         self._first = 0.0
         self._previous = {}
         self._held = self._late = False
@@ -68,7 +76,7 @@ class StopSignals:
     def _handle(self, number, frame) -> None:
         again = self.requested and time.monotonic() - self._first > ECHO_SECONDS
         if not self.requested:
-            self.requested, self._first = True, time.monotonic()
+            self.requested, self._first = number, time.monotonic()
         if number == signal.SIGINT and (again or not self.armed):
             if not self._held:
                 raise KeyboardInterrupt

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 import importlib.util
 import inspect
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from accelerate import Accelerator
@@ -14,7 +14,11 @@ from PIL import Image
 
 from ..errors import UserError
 
+if TYPE_CHECKING:
+    from .config import TrainingConfig
+
 PROJECT = "genmodels"
+TRACKERS = ("none", "tensorboard", "trackio", "wandb")
 
 
 def check_trackers(names: list[str]) -> None:
@@ -58,10 +62,11 @@ def knows_wandb_user() -> bool:
         wandb.teardown()
 
 
-def start_trackers(accelerator: Accelerator, args: argparse.Namespace, output_dir: Path, step: int) -> None:
+def start_trackers(accelerator: Accelerator, config: TrainingConfig, output_dir: Path, step: int) -> None:
     """Start the trackers of a run that is at `step`, where a resumed one reports on."""
     name = output_dir.resolve().name
-    settings = {k: v if isinstance(v, bool | int | float | str) else str(v) for k, v in vars(args).items()}
+    values = {name: getattr(config, name) for name in config.settings()}
+    settings = {k: v if isinstance(v, bool | int | float | str) else str(v) for k, v in values.items()}
     accelerator.init_trackers(
         PROJECT,
         config=settings,

@@ -24,17 +24,18 @@ from genmodels import CGANDiscriminator, CGANGenerator, DCGANDiscriminator, DCGA
 from genmodels.data import ImageStream, load_images
 from genmodels.errors import UserError
 from genmodels.training import TrainingRun
+from genmodels.training.scripts import load_script
 
 SCRIPTS = Path(__file__).parents[2] / "train"
 BATCH = 64
 # Steps in front of each timed series.
 WARMUP = 3
-# What a run does beside training: methods of TrainingRun, and every how many steps by default; off in timed steps.
+# What a run does besides training, how, and every how many steps by default; off in timed steps.
 CHECKS = {
-    "_watch": ("monitor", 250),
-    "_validate": ("validation", 1000),
-    "_save_samples": ("sample grid", 500),
-    "_save": ("checkpoint", 1000),
+    "monitor": (lambda run: run.loop._look(), 250),
+    "validation": (lambda run: run.loop._validate(), 1000),
+    "sample grid": (lambda run: run.watching.save_samples(run.step), 500),
+    "checkpoint": (lambda run: run.loop.save(), 1000),
 }
 NEVER = "1000000"
 OFF = ["--monitor_steps", "0", "--validation_steps", "0", "--sample_steps", NEVER, "--checkpointing_steps", NEVER]
@@ -172,7 +173,7 @@ def _answer(run: TrainingRun, batches: Iterator[dict[str, torch.Tensor]], connec
         "precision": {"no": "fp32"}.get(run.accelerator.mixed_precision, run.accelerator.mixed_precision),
         "epoch_steps": feed.epoch_steps,
         "flops": counter.flops,
-        "weights": _count_weights(*run._models.values()),
+        "weights": _count_weights(*run.networks.models.values()),
     }
     connection.send(facts)
     while True:
@@ -199,7 +200,7 @@ def _time_checks(run: TrainingRun, batches: Iterator[dict[str, torch.Tensor]]):
         calls = []
         for batch in itertools.islice(batches, 4):
             start = time.perf_counter()
-            getattr(run, check)()
+            CHECKS[check][0](run)
             calls.append(time.perf_counter() - start)
             yield batch
         seconds[check] = (calls[0], statistics.median(calls[1:]))
@@ -213,8 +214,7 @@ def _count_weights(*networks: torch.nn.Module) -> int:
 def train_plain(name: str, dataset: str, connection: Connection) -> None:
     """Take steps of a loop as tutorials write it: the networks, objective and rates of a script's default recipe."""
     torch.set_num_threads(cores())
-    sys.argv = [name]
-    args = runpy.run_path(str(SCRIPTS / f"{name}.py"))["parse_args"]()
+    args = load_script(name).Config.parse([])
     data = load_images(dataset, classes=args.classes)
     batches = list(itertools.islice(data.once(), 2048 // BATCH))
     images, labels = (torch.cat([batch[key] for batch in batches]) for key in ("pixel_values", "class_labels"))

@@ -113,10 +113,10 @@ def rows_of(result: dict) -> dict[str, str]:
         f"plain {memory['plain']:.0f}",
     }
     for check, (once, again) in result["checks"].items():
-        title, every = CHECKS[check]
+        _, every = CHECKS[check]
         training = every * BATCH / statistics.median(cached)
-        wanted = " (wanted: 2%)" if check == "_watch" else ""
-        rows[f"{title}, share of {every:,} steps{wanted}"] = (
+        wanted = " (wanted: 2%)" if check == "monitor" else ""
+        rows[f"{check}, share of {every:,} steps{wanted}"] = (
             f"{100 * again / training:.1f}% ({again:.2f} s; the first one {once:.1f} s)"
         )
     return rows

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import runpy
 import sys
@@ -15,23 +14,25 @@ from safetensors.torch import save_file
 from torch import nn
 
 from genmodels import DCGANDiscriminator, DCGANGenerator, DCGANPipeline, losses
-from genmodels.training import TrainingRun, add_common_arguments, parse_arguments
+from genmodels.training import TrainingConfig, TrainingRun
+from genmodels.training.loop import Loop
 
 BATCH = 16
 
 
 def train_and_compare_weights(commands: list[list[str]]) -> None:
     """Train with the real scripts in turn; after every step all processes must hold the same weights, to the bit."""
-    after_step, seen = TrainingRun._after_step, []
+    after_step, seen = Loop._after_step, []
 
-    def compare(run: TrainingRun) -> None:
-        after_step(run)
-        flat = torch.cat([p.detach().flatten() for model in run._models.values() for p in model.parameters()])
+    def compare(loop: Loop) -> None:
+        after_step(loop)
+        run = loop._run
+        flat = torch.cat([p.detach().flatten() for model in run.networks.models.values() for p in model.parameters()])
         everywhere = run.accelerator.gather(flat[None])
-        assert (everywhere == everywhere[0]).all(), f"weights differ after step {run._step}"
-        seen.append(run._step)
+        assert (everywhere == everywhere[0]).all(), f"weights differ after step {run.step}"
+        seen.append(run.step)
 
-    TrainingRun._after_step = compare
+    Loop._after_step = compare
     # The processes stay together: most of such a test's time is how long they take to start.
     PartialState.destroy_process_group = lambda *_: None
     for command in commands:
@@ -58,10 +59,8 @@ def relativistic_loss(critic: nn.Module, real: torch.Tensor, fake: torch.Tensor,
 
 def save_gradients(folder: Path) -> None:
     """Save the gradients that `TrainingRun.update` makes of one fixed batch, shared by however many processes there are."""
-    parser = argparse.ArgumentParser()
-    add_common_arguments(parser, output_dir=str(folder / "run"), dataset_name="zoo:mnist-sample")
-    flags = ["--train_batch_size", str(BATCH), "--mixed_precision", "no", "--report_to", "none"]
-    run = TrainingRun(parse_arguments(parser, arguments=flags))
+    options = {"train_batch_size": BATCH, "mixed_precision": "no", "report_to": ["none"]}
+    run = TrainingRun(TrainingConfig(dataset_name="zoo:mnist-sample", output_dir=folder / "run", **options))
     rank, world_size = run.accelerator.process_index, run.accelerator.num_processes
 
     shape = {"sample_size": 16, "num_channels": 1, "base_channels": 4}
@@ -70,7 +69,7 @@ def save_gradients(folder: Path) -> None:
         "discriminator": DCGANDiscriminator(norm="none", **shape),
     }
     optimizers = {name: torch.optim.SGD(network.parameters(), lr=0.0) for name, network in networks.items()}
-    generator, critic = run.prepare(networks, optimizers, averaged=(), make_pipeline=DCGANPipeline)
+    generator, critic = run.prepare(networks, optimizers, make_pipeline=DCGANPipeline)
 
     random = torch.Generator().manual_seed(0)
     whole = {

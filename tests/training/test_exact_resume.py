@@ -8,7 +8,7 @@ import signal
 
 import pytest
 
-from genmodels.training.run import TrainingRun
+from genmodels.training.loop import Loop
 
 STEPS, STOP = 9, 5
 DENSE = ["--generator_dims", "8", "8", "--discriminator_dims", "8"]
@@ -22,15 +22,15 @@ def stop_at(monkeypatch):
     """Send this process a signal while it takes a certain step."""
 
     def arrange(step: int, number: signal.Signals = signal.SIGTERM) -> None:
-        after_step = TrainingRun._after_step
+        after_step = Loop._after_step
 
-        def kill_then_go_on(run: TrainingRun) -> None:
-            if run._step + 1 == step:
-                monkeypatch.setattr(TrainingRun, "_after_step", after_step)
+        def kill_then_go_on(loop: Loop) -> None:
+            if loop.progress.step + 1 == step:
+                monkeypatch.setattr(Loop, "_after_step", after_step)
                 os.kill(os.getpid(), number)
-            after_step(run)
+            after_step(loop)
 
-        monkeypatch.setattr(TrainingRun, "_after_step", kill_then_go_on)
+        monkeypatch.setattr(Loop, "_after_step", kill_then_go_on)
 
     return arrange
 

@@ -138,7 +138,7 @@ def test_a_model_that_does_not_fit_on_the_disk_is_no_traceback(start, tmp_path, 
     def full(*arguments):
         raise SafetensorError("I/O error: No space left on device")
 
-    monkeypatch.setattr("genmodels.training.run.save_in_half_precision", full)
+    monkeypatch.setattr("genmodels.training.publish.save_in_half_precision", full)
     few = ["--train_batch_size", "4", "--max_train_steps", "1", "--base_channels", "4", "--report_to", "none"]
     text = start("vae", *few, "--output_dir", str(tmp_path / "run"))
     assert "model could not be saved (I/O error: No space left on device)" in text

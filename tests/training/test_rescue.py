@@ -15,9 +15,11 @@ from test_exact_resume import QUIET, TINY, assert_same_runs
 
 from genmodels.data import ImageStream
 from genmodels.errors import UserError
-from genmodels.training.checkpoints import complete_checkpoints, load_checkpoint
+from genmodels.training.checkpoints import complete_checkpoints, load_checkpoint, save_checkpoint
+from genmodels.training.log import RunLog
 from genmodels.training.run import TrainingRun
 from genmodels.training.validation import Validation
+from genmodels.training.watching import Watching
 
 CHECKS = ["--sample_steps", "3", "--monitor_steps", "3", "--validation_steps", "3"]
 # BatchNorm and spectral norm keep numbers of their own, which a failed update has changed already.
@@ -55,10 +57,10 @@ FAILURES = {
     "between D and G": ((torch.optim.Adam, "step", 10), False, (4, 1, 5)),
     "in G's backward pass": (("accelerate.Accelerator", "backward", 10), False, (4, 1, 5)),
     "after D's backward pass": (("accelerate.Accelerator", "backward", 9), True, (4, 0, 5)),
-    "while samples are drawn": ((TrainingRun, "_save_samples", 2), False, (3, 0, 1)),
-    "while the monitor looks": ((TrainingRun, "_draw_fakes", 1), True, (3, 0, 3)),
+    "while samples are drawn": ((Watching, "save_samples", 2), False, (3, 0, 1)),
+    "while the monitor looks": ((Watching, "draw_fakes", 1), True, (3, 0, 3)),
     "while validating": ((Validation, "measure", 1), False, (3, 0, 4)),
-    "as the log is written": ((TrainingRun, "_append", 5), True, (4, 0, 0)),
+    "as the log is written": ((RunLog, "append", 5), True, (4, 0, 0)),
 }
 
 
@@ -110,7 +112,7 @@ def test_an_interrupted_update_waits_until_it_is_whole(train, two_shards, tmp_pa
 def test_a_disk_that_fills_up_while_validating(train, two_shards, tmp_path, monkeypatch):
     common = ["--dataset_name", two_shards, *TINY, *QUIET, "--validation_steps", "3", "--monitor_steps", "0"]
     full = OSError(errno.ENOSPC, "No space left on device", "metrics.jsonl")
-    fail_once(monkeypatch, TrainingRun, "_append", 3, full)
+    fail_once(monkeypatch, RunLog, "append", 3, full)
     with pytest.raises(SystemExit) as ended:
         train("vae", *common, "--output_dir", tmp_path)
     assert "No space left on device while writing metrics.jsonl: make room. The state after step 3 is saved" in str(
@@ -120,14 +122,14 @@ def test_a_disk_that_fills_up_while_validating(train, two_shards, tmp_path, monk
 
 
 def test_an_output_folder_that_is_taken_away_is_a_sentence(train, two_shards, tmp_path, monkeypatch, capsys):
-    append = TrainingRun._append
+    append = RunLog.append
 
-    def taken_away(self, figures, group=None):
-        if self.step == 4:
+    def taken_away(self, step, figures, group=None):
+        if step == 4:
             shutil.rmtree(tmp_path / "run")
-        append(self, figures, group)
+        append(self, step, figures, group)
 
-    monkeypatch.setattr(TrainingRun, "_append", taken_away)
+    monkeypatch.setattr(RunLog, "append", taken_away)
     with pytest.raises(SystemExit) as ended:
         train("vae", "--dataset_name", two_shards, *TINY, *QUIET, "--output_dir", tmp_path / "run")
     assert f"No such file or directory while writing {tmp_path / 'run/metrics.jsonl'}: mend the output" in str(
@@ -157,7 +159,7 @@ def test_what_others_left_in_the_output_folder_stops_no_run(train, two_shards, t
     "error", [BrokenPipeError(errno.EPIPE, "Broken pipe"), OSError(errno.EIO, "Input/output error")]
 )
 def test_a_reader_that_has_gone_is_a_sentence(train, two_shards, tmp_path, monkeypatch, capsys, error):
-    fail_once(monkeypatch, TrainingRun, "_write_log", 3, error)
+    fail_once(monkeypatch, RunLog, "write", 3, error)
     with pytest.raises(SystemExit) as ended:
         train("vae", "--dataset_name", two_shards, *TINY, *QUIET, "--output_dir", tmp_path)
     says = f"What it prints is read by no one any more ({error.strerror}): redirect it to a file. The state after step 4 is"
@@ -188,14 +190,13 @@ def test_a_terminal_that_is_closed_ends_a_run_with_a_checkpoint(train, two_shard
 
 def test_the_oldest_checkpoint_makes_room_for_the_newest(train, two_shards, tmp_path, monkeypatch):
     common = ["--dataset_name", two_shards, *TINY[2:], "--base_channels", "4", *QUIET, "--checkpointing_steps", "2"]
-    save = TrainingRun._write_checkpoint.__globals__["save_checkpoint"]
 
     def no_room_for_three(folder, state):
         if len(complete_checkpoints(folder.parent)) > 1:
             raise UserError("full")
-        save(folder, state)
+        save_checkpoint(folder, state)
 
-    monkeypatch.setitem(TrainingRun._write_checkpoint.__globals__, "save_checkpoint", no_room_for_three)
+    monkeypatch.setattr("genmodels.training.resuming.save_checkpoint", no_room_for_three)
     train("vae", *common, "--checkpoints_total_limit", "2", "--output_dir", tmp_path)
     assert [path.name for path in complete_checkpoints(tmp_path / "checkpoints")] == ["checkpoint-8", "checkpoint-9"]
 
@@ -224,7 +225,7 @@ def test_a_clock_that_stands_still_or_runs_back_breaks_nothing(train, two_shards
 
 
 def test_ctrl_c_before_the_first_step(train, two_shards, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(TrainingRun, "_save_samples", lambda self: signal.raise_signal(signal.SIGINT))
+    monkeypatch.setattr(Watching, "save_samples", lambda self, step: signal.raise_signal(signal.SIGINT))
     with pytest.raises(SystemExit) as ended:
         train("vae", "--dataset_name", two_shards, *TINY, *QUIET, "--output_dir", tmp_path)
     assert ended.value.code == 130
@@ -237,7 +238,7 @@ def test_what_an_interrupted_start_would_have_gone_on_from_is_still_there(
     common = ["--dataset_name", two_shards, *TINY, *QUIET, "--monitor_steps", "0", "--output_dir", tmp_path]
     train("vae", *common, "--max_train_steps", "2", "--lr_scheduler", "constant")
     before = (tmp_path / "checkpoints/checkpoint-2/state.json").read_bytes()
-    monkeypatch.setattr(TrainingRun, "_clean_output", lambda self: signal.raise_signal(signal.SIGINT))
+    monkeypatch.setattr(RunLog, "start", lambda *arguments: signal.raise_signal(signal.SIGINT))
     with pytest.raises(SystemExit) as ended:
         train("vae", *common, "--lr_scheduler", "constant", "--resume_from_checkpoint", "latest")
     assert ended.value.code == 130

@@ -1,26 +1,22 @@
 """Pieces of a run that can be wrong without a run failing: averages, precision, what the card says, grids."""
 
-import argparse
-import sys
-
 import pytest
 import torch
 from accelerate import Accelerator
-from helpers import REPO
 from torch import nn
 
-from genmodels.training.arguments import command_line
 from genmodels.training.film import frames_of, step_of
+from genmodels.training.networks import beyond_half_precision, half_precision
 from genmodels.training.optimization import (
     Average,
-    adam_pair,
     average_gradients,
     choose_mixed_precision,
     make_scheduler,
     restore_optimizer,
     split_batch,
 )
-from genmodels.training.run import beyond_half_precision, half_precision
+from genmodels.training.options import AdamConfig
+from genmodels.training.scripts import command_of
 
 
 def test_the_average_starts_at_the_weights_and_follows_them():
@@ -51,22 +47,18 @@ def test_precision_follows_the_hardware_unless_told():
     assert choose_mixed_precision("auto") in ("no", "bf16")
 
 
-def test_the_command_on_the_card_names_no_place_of_this_machine(monkeypatch):
-    monkeypatch.setattr(
-        sys, "argv", ["/somewhere/train/cgan.py", "--dataset_name", "/home/ann/photos", "--classes", "a b"]
-    )
-    assert command_line() == "accelerate launch train/cgan.py --dataset_name PATH --classes 'a b'"
-    monkeypatch.chdir(REPO / "train")
-    monkeypatch.setattr(sys, "argv", ["cgan.py"])
-    assert command_line() == "accelerate launch train/cgan.py"
+def test_the_command_on_the_card_names_no_place_of_this_machine():
+    words = ["--dataset_name", "/home/ann/photos", "--classes", "a b"]
+    assert command_of("train/cgan.py", words) == "accelerate launch train/cgan.py --dataset_name PATH --classes 'a b'"
+    assert command_of("train/cgan.py", []) == "accelerate launch train/cgan.py"
 
 
 @pytest.mark.parametrize("words", [["--resume_from_checkpoint", "latest"], ["--resume_from_checkpoint=latest"]])
-def test_the_command_on_the_card_is_that_of_the_whole_run(monkeypatch, words):
-    monkeypatch.setattr(sys, "argv", ["train/vae.py", "--beta", "2", *words, "--seed", "3"])
-    assert command_line() == "accelerate launch train/vae.py --beta 2 --seed 3"
-    monkeypatch.setattr(sys, "argv", ["train/vae.py", "--resume_from_checkpoint", "checkpoint-5"])
-    assert command_line() == "accelerate launch train/vae.py --resume_from_checkpoint checkpoint-5"
+def test_the_command_on_the_card_is_that_of_the_whole_run(words):
+    whole = command_of("train/vae.py", ["--beta", "2", *words, "--seed", "3"])
+    assert whole == "accelerate launch train/vae.py --beta 2 --seed 3"
+    other = command_of("train/vae.py", ["--resume_from_checkpoint", "checkpoint-5"])
+    assert other == "accelerate launch train/vae.py --resume_from_checkpoint checkpoint-5"
 
 
 @pytest.mark.parametrize("name", ["constant", "linear", "cosine", "trapezoid", "exponential"])
@@ -113,8 +105,8 @@ def test_one_process_keeps_its_gradients_as_they_are():
 
 
 def test_both_networks_of_a_gan_have_their_own_rate():
-    args = argparse.Namespace(learning_rate=1e-3, adam_beta1=0.1, adam_beta2=0.8)
-    optimizers = adam_pair(args, nn.Linear(2, 3), nn.Linear(4, 5), 5e-4)
+    config = AdamConfig(learning_rate=1e-3, adam_beta1=0.1, adam_beta2=0.8)
+    optimizers = [config.adam(nn.Linear(2, 3)), config.adam(nn.Linear(4, 5), 5e-4)]
     assert [o.param_groups[0]["lr"] for o in optimizers] == [1e-3, 5e-4]
     assert [o.param_groups[0]["betas"] for o in optimizers] == [(0.1, 0.8)] * 2
     assert [o.param_groups[0]["params"][0].shape for o in optimizers] == [(3, 2), (5, 4)]

@@ -26,7 +26,7 @@ def updates(monkeypatch) -> list[dict]:
             {
                 "step": run.step,
                 "optimizer": type(optimizer).__name__,
-                "name": next(name for name, other in run._optimizers.items() if other is optimizer),
+                "name": next(name for name, other in run.networks.optimizers.items() if other is optimizer),
                 "momentum": group.get("momentum"),
                 "images": images,
             }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from types import SimpleNamespace
 
@@ -12,16 +11,12 @@ import torch
 from genmodels import WGANPipeline, losses
 from genmodels.errors import UserError
 from genmodels.hub.cards import PAPERS
-from genmodels.training import parse_arguments
-from genmodels.training.arguments import add_common_arguments, settings_of
-from genmodels.training.stabilisers import (
-    ANY_LOSS,
-    FLAGS,
-    OF_PARTS,
-    Stabilisers,
-    add_stabiliser_arguments,
-    check_stabilisers,
-)
+from genmodels.training.facts import settings_of
+from genmodels.training.loop import Loop
+from genmodels.training.scripts import load_script
+from genmodels.training.stabilisers import StabiliserConfig, Stabilisers
+
+FLAGS = {name: flag for name, flag in StabiliserConfig.settings().items() if flag.group == "stabilisers"}
 
 # Each with a value at which it must change a loss within three steps.
 ON = {
@@ -99,50 +94,50 @@ def test_sources_are_papers_with_a_citation_or_addresses():
     assert all(flag.source in PAPERS or flag.source.startswith("https://") for flag in FLAGS.values())
 
 
+ALSO_CRITICS = {"diffaugment", "dropout", "spectral_norm", "minibatch_stddev", "minibatch_discrimination"}
+ALSO_CRITICS |= {"historical_averaging", "discriminator_learning_rate"}
+
+
 @pytest.mark.parametrize(
     ("script", "flags"),
-    [*((s, list(FLAGS)) for s in ("gan", "dcgan", "cgan")), ("lapgan", OF_PARTS), ("wgan", ANY_LOSS)],
+    [
+        *((s, FLAGS.keys()) for s in ("gan", "dcgan", "cgan")),
+        ("lapgan", FLAGS.keys() - {"diffaugment"}),
+        ("wgan", ALSO_CRITICS),
+    ],
 )
-def test_the_help_has_a_group_with_every_paper(train, capsys, script, flags):
-    with pytest.raises(SystemExit):
-        train(script, "--help")
-    (group,) = [part for part in capsys.readouterr().out.split("\n\n") if part.startswith("stabilisers:")]
+def test_the_help_has_a_group_with_every_paper(script, flags):
+    text = load_script(script).Config.parser().format_help()
+    (group,) = [part for part in text.split("\n\n") if part.startswith("stabilisers:")]
     entries = {text.split()[0]: " ".join(text.split()) for text in group.split("\n  --")[1:]}
-    assert list(entries) == list(flags)
+    assert entries.keys() == flags
     for name, text in entries.items():
         # argparse breaks lines at hyphens, too.
         assert FLAGS[name].source.replace("-", "") in text.replace("- ", "").replace("-", "")
-        assert FLAGS[name].authors in text
 
 
-def arguments(*flags: str, **others) -> argparse.Namespace:
-    """Parsed flags of a script with `--loss`."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--loss", default="nonsaturating")
-    parser.add_argument("--learning_rate", type=float, default=0.1)
-    add_stabiliser_arguments(parser)
-    add_common_arguments(parser, output_dir="runs/none", dataset_name="zoo:mnist-sample")
-    args = parse_arguments(parser, arguments=[*flags, "--max_train_steps", "10"])
-    check_stabilisers(args)
-    return args
+def stabilisers(step: int = 3, **settings) -> Stabilisers:
+    """Those of a run of 10 steps that is at `step`."""
+    config = StabiliserConfig(loss="nonsaturating", learning_rate=0.1, max_train_steps=10, **settings)
+    return Stabilisers(SimpleNamespace(config=config, step=step))
 
 
 def test_off_is_off():
-    stabilise = Stabilisers(arguments(), SimpleNamespace(step=3))
+    stabilise = stabilisers()
     images = torch.rand(2, 1, 4, 4)
     assert stabilise.seen(images) is images
     assert not any(part.requires_grad for part in stabilise.inputs(images, images))
     assert stabilise.penalty(None, images, None, images) == 0
     assert stabilise.weight_penalty("generator") == 0
-    assert (stabilise.historical, stabilise.papers, stabilise.discriminator_learning_rate) == ((), [], 0.1)
+    assert (stabilise.papers, stabilise.learning_rate) == ([], 0.1)
     assert not any({**stabilise.layers, **stabilise.targets}.values())
 
 
 def test_instance_noise_falls_to_zero_at_the_last_step():
     torch.manual_seed(0)
-    run, images = SimpleNamespace(step=0), torch.zeros(1, 1, 100, 100)
-    stabilise = Stabilisers(arguments("--instance_noise", "0.8"), run)
-    for run.step, std in ((0, 0.8), (5, 0.4), (10, 0.0)):
+    images = torch.zeros(1, 1, 100, 100)
+    for step, std in ((0, 0.8), (5, 0.4), (10, 0.0)):
+        stabilise = stabilisers(step, instance_noise=0.8)
         assert stabilise.seen(images).std().item() == pytest.approx(std, rel=0.03)
         real, fake = stabilise.inputs(images, images)
         assert not torch.equal(real, fake) or not std
@@ -150,17 +145,17 @@ def test_instance_noise_falls_to_zero_at_the_last_step():
 
 def test_where_a_run_ends_is_a_setting_of_its_instance_noise():
     accelerator = SimpleNamespace(mixed_precision="no", device=torch.device("cpu"))
-    assert "--max_train_steps" not in settings_of(arguments("--lr_scheduler", "constant"), accelerator)
-    noisy = arguments("--lr_scheduler", "constant", "--instance_noise", "0.1")
-    assert settings_of(noisy, accelerator)["--max_train_steps"] == 10
+    plain, noisy = (StabiliserConfig(loss="nonsaturating", instance_noise=std) for std in (0.0, 0.1))
+    assert "--max_train_steps" not in settings_of(plain, accelerator)
+    assert settings_of(noisy, accelerator)["--max_train_steps"] == 10_000
 
 
 def test_gradient_penalties_have_their_weights_and_places():
     torch.manual_seed(0)
     critic, images = torch.nn.Linear(4, 1), [torch.rand(3, 1, 2, 2) for _ in range(2)]
 
-    def penalties(*flags, step=0):
-        stabilise = Stabilisers(arguments(*flags), SimpleNamespace(step=step))
+    def penalties(step=0, **weights):
+        stabilise = stabilisers(step, **weights)
         real, fake = stabilise.inputs(*images)
         scores = [critic(part.flatten(1)).square().flatten() for part in (real, fake)]
         return stabilise.penalty(scores[0], real, scores[1], fake).item()
@@ -170,30 +165,27 @@ def test_gradient_penalties_have_their_weights_and_places():
         return losses.gradient_penalty(critic(part.flatten(1)).square().flatten(), part).item()
 
     at_real, at_fake = map(by_itself, images)
-    assert penalties("--r1", "0.5") == pytest.approx(0.5 * at_real)
-    assert penalties("--r2", "3") == pytest.approx(3 * at_fake)
-    both = ("--r1", "0.5", "--r2", "3")
-    assert penalties(*both) == pytest.approx(0.5 * at_real + 3 * at_fake)
-    seldom = [penalties(*both, "--penalty_interval", "4", step=step) for step in range(8)]
-    assert seldom == [0, 0, 0, pytest.approx(4 * penalties(*both))] * 2
+    assert penalties(r1=0.5) == pytest.approx(0.5 * at_real)
+    assert penalties(r2=3.0) == pytest.approx(3 * at_fake)
+    assert penalties(r1=0.5, r2=3.0) == pytest.approx(0.5 * at_real + 3 * at_fake)
+    seldom = [penalties(step, r1=0.5, r2=3.0, penalty_interval=4) for step in range(8)]
+    assert seldom == [0, 0, 0, pytest.approx(4 * penalties(r1=0.5, r2=3.0))] * 2
 
 
 def test_an_interval_of_nothing_is_told():
     with pytest.raises(UserError, match="add --r1 or --r2, or leave it out"):
-        arguments("--penalty_interval", "4")
+        StabiliserConfig(penalty_interval=4)
 
 
 def test_the_history_is_the_mean_of_the_weights_after_each_step(train, two_shards, tmp_path, monkeypatch):
-    from genmodels.training.run import TrainingRun
+    after_step, seen = Loop._after_step, []
 
-    after_step, seen = TrainingRun._after_step, []
+    def note(loop):
+        after_step(loop)
+        weights, means = loop._run.networks.history("generator")
+        seen.append(([p.detach().clone() for p in weights], [mean.clone() for mean in means]))
 
-    def note(run):
-        after_step(run)
-        weights = [p.detach().clone() for p in run._models["generator"].parameters()]
-        seen.append((weights, [mean.clone() for mean in run.history("generator")[1]]))
-
-    monkeypatch.setattr(TrainingRun, "_after_step", note)
+    monkeypatch.setattr(Loop, "_after_step", note)
     flags = ["--historical_averaging", "--output_dir", tmp_path]
     train("gan", "--dataset_name", two_shards, *QUIET, *GAN, *flags)
     for step in range(4):
