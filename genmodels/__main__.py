@@ -1,4 +1,4 @@
-"""The command line: `python -m genmodels list`, `sample`, `evaluate`, `verify`, `push`, `push-dataset` and `space`.
+"""The command line: `python -m genmodels list`, `sample`, `train`, `evaluate`, `verify`, `push`, `push-dataset` and `space`.
 
 torch is imported only once there is something to draw, so that `list`, --help and most mistakes are answered at once.
 """
@@ -29,6 +29,7 @@ EXAMPLES = (
     "python -m genmodels sample vae-mnist --output digits.png",
     "python -m genmodels sample cgan-mnist --class_labels 2,0,2,6 --seed 7 --output year.png",
     "python -m genmodels sample dcgan-cifar10-frogs --num_images 64 --psi 0.8 --output frogs.png",
+    "python -m genmodels train cgan --dataset_name zoo:mnist-sample --max_train_steps 500",
     "python -m genmodels evaluate cgan-mnist",
     "python -m genmodels evaluate runs/cgan/model --write_card",
     "python -m genmodels verify your-name/cgan-mnist",
@@ -121,11 +122,11 @@ def make_parser() -> argparse.ArgumentParser:
     """The arguments of `python -m genmodels`."""
     parser = OneLineParser(
         prog="python -m genmodels",
-        description="Classic generative models: list, sample, evaluate, verify, push and host.",
+        description="Classic generative models: list, sample, train, evaluate, verify, push and host.",
     )
     parser.add_argument("--version", action="version", version=f"genmodels {__version__}")
     commands = parser.add_subparsers(
-        dest="command", required=True, metavar="{list,sample,evaluate,verify,push,push-dataset,space}"
+        dest="command", required=True, metavar="{list,sample,train,evaluate,verify,push,push-dataset,space}"
     )
     commands.add_parser("list", help="the built-in models and one measured number of each")
     sample = commands.add_parser("sample", help="draw images into one grid")
@@ -151,6 +152,9 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help=f"the grid: a {', '.join(FORMATS)} file in a folder that exists; an old file of that name is replaced",
     )
+    train = commands.add_parser("train", help="train a model by the script of this name in train/")
+    train.add_argument("script", metavar="SCRIPT", help="such as cgan; `train cgan --help` shows its flags")
+    train.add_argument("flags", nargs=argparse.REMAINDER, metavar="...", help="the flags of the script")
     evaluate = commands.add_parser("evaluate", help="measure a model against real images")
     evaluate.add_argument("model", metavar="MODEL", help="a built-in name, a folder, or a Hub id such as name/model")
     evaluate.add_argument("--dataset_name", help="Hub id or folder; default: what the model was trained on")
@@ -360,13 +364,14 @@ def sample_model(args: argparse.Namespace) -> None:
     print(f"{args.output}: {count} of {args.model}, {sheet.width}x{sheet.height} pixels, seed {args.seed}")
 
 
-# The commands that are not here are in modules of genmodels.hub, which only they load.
+# The commands that are not here are in modules of their own, which only they load.
 HOMES = {
-    "evaluate": ("verify", "evaluate_model"),
-    "verify": ("verify", "verify_model"),
-    "push": ("push", "push_command"),
-    "push-dataset": ("push_dataset", "push_dataset_command"),
-    "space": ("space", "space_command"),
+    "train": ("training.scripts", "train_command"),
+    "evaluate": ("hub.verify", "evaluate_model"),
+    "verify": ("hub.verify", "verify_model"),
+    "push": ("hub.push", "push_command"),
+    "push-dataset": ("hub.push_dataset", "push_dataset_command"),
+    "space": ("hub.space", "space_command"),
 }
 
 
@@ -376,7 +381,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         if args.command in HOMES:
             module, function = HOMES[args.command]
-            return getattr(import_module(f"genmodels.hub.{module}"), function)(args) or 0
+            return getattr(import_module(f"genmodels.{module}"), function)(args) or 0
         {"list": list_models, "sample": sample_model}[args.command](args)
     except UserError as error:
         print(f"python -m genmodels {args.command}: {in_flags(error)}", file=sys.stderr)

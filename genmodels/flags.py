@@ -87,7 +87,7 @@ def suggestion(flag: str, known: list[str]) -> str:
     elif BROUGHT.get(name) in known:
         meant = BROUGHT[name]
     else:
-        near = difflib.get_close_matches(name, known, n=1, cutoff=0.75)
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.65)
         if not near:
             return ""
         (meant,) = near

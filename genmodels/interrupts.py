@@ -15,9 +15,9 @@ from pathlib import Path
 EXIT_CODE = 130
 
 
-def sentence(what: str = " before the first step.") -> str:
+def sentence(what: str = " before the first step.", script: str = "") -> str:
     """What a script says when Ctrl-C ends it."""
-    return f"{Path(sys.argv[0]).name}: interrupted{what}"
+    return f"{script or Path(sys.argv[0]).name}: interrupted{what}"
 
 
 def leave(number, frame) -> None:

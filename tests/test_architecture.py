@@ -62,7 +62,7 @@ ALLOWED = {
     },
     "live": {"models", "losses", "adversarial", "evaluation", "errors"},
     "ui": {"images", "pipelines", "zoo", "evaluation", "errors", "retries", "models", "live"},
-    "__main__": {"pipelines", "evaluation", "hub", "zoo", "errors", "flags", "grid", "package"},
+    "__main__": {"pipelines", "training", "evaluation", "hub", "zoo", "errors", "flags", "grid", "package"},
 }
 CODE = sorted(
     path for pattern in ("genmodels/**/*.py", "train/*.py", "spaces/*/*.py", "app.py") for path in REPO.glob(pattern)

@@ -31,7 +31,7 @@ from genmodels import AutoencoderDecoder, AutoencoderEncoder, AutoencoderPipelin
 from genmodels.hub.cards import is_celeba
 from genmodels.pipelines import add_noise
 from genmodels.pipelines.base import to_pil
-from genmodels.training import TrainingRun, main, options, publish, sample_grid
+from genmodels.training import TrainingRun, main, options, publish_run, sample_grid
 from genmodels.training.config import objective
 
 # Training images that whiten the latents.
@@ -96,7 +96,7 @@ def train(run: TrainingRun[Config]) -> Path:
 
     kind = f"Denoising autoencoder, noise {config.noise:g}" if config.noise else "Autoencoder"
     papers = ["10.1145/1390156.1390294" if config.noise else "10.1126/science.1127647", *options.layer_papers(config)]
-    return publish(run, title=f"{kind}, {config.latent_dim}-D latent", papers=papers, noise=config.noise)
+    return publish_run(run, title=f"{kind}, {config.latent_dim}-D latent", papers=papers, noise=config.noise)
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ from torch.nn import functional as F
 
 from genmodels import CGANDiscriminator, CGANGenerator, CGANPipeline, losses
 from genmodels.adversarial import AdversarialStep, latents_for
-from genmodels.training import TrainingRun, main, options, publish
+from genmodels.training import TrainingRun, main, options, publish_run
 from genmodels.training.config import model, objective, setting
 from genmodels.training.optimization import split_batch
 from genmodels.training.stabilisers import StabiliserConfig, Stabilisers
@@ -113,7 +113,7 @@ def train(run: TrainingRun[Config]) -> Path:
         *options.layer_papers(config),
     ]
     title = "Conditional GAN with a Wasserstein critic" if config.loss == "wasserstein" else "Conditional GAN"
-    return publish(run, title=title, papers=papers)
+    return publish_run(run, title=title, papers=papers)
 
 
 if __name__ == "__main__":

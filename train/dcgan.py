@@ -33,7 +33,7 @@ from genmodels import DCGANDiscriminator, DCGANGenerator, DCGANPipeline, losses
 from genmodels.adversarial import AdversarialStep, latents_for
 from genmodels.models.dcgan import TRICKS
 from genmodels.models.modeling import init_dcgan
-from genmodels.training import TrainingRun, main, options, publish
+from genmodels.training import TrainingRun, main, options, publish_run
 from genmodels.training.config import model, objective, setting
 from genmodels.training.stabilisers import StabiliserConfig, Stabilisers
 
@@ -113,7 +113,7 @@ def train(run: TrainingRun[Config]) -> Path:
         run.update(optimizer_g, step.generator_loss, batch)
 
     papers = ["1511.06434", step.objective.paper, *stabilise.papers, *options.layer_papers(config)]
-    return publish(run, title=f"DCGAN ({config.preset} recipe)", papers=papers)
+    return publish_run(run, title=f"DCGAN ({config.preset} recipe)", papers=papers)
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ from torch.nn import functional as F
 
 from genmodels import PixelDiffusionPipeline, UNet, losses
 from genmodels.errors import UserError
-from genmodels.training import TrainingRun, main, publish
+from genmodels.training import TrainingRun, main, publish_run
 from genmodels.training.config import TrainingConfig, model, watching
 
 # Channels that GroupNorm normalises together, and steps from clean to noise.
@@ -113,7 +113,7 @@ def train(run: TrainingRun[Config]) -> Path:
         run.update(optimizer, loss_of, batch)
 
     papers = ["2006.11239", "2010.02502", "2102.09672", "2202.00512", "2305.08891"]
-    return publish(run, title="Pixel diffusion (v-prediction, DDIM)", papers=papers)
+    return publish_run(run, title="Pixel diffusion (v-prediction, DDIM)", papers=papers)
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ from torch.nn import functional as F
 
 from genmodels import losses
 from genmodels.evaluation.classifier import Classifier
-from genmodels.training import TrainingRun, main, publish
+from genmodels.training import TrainingRun, main, publish_run
 from genmodels.training.config import TrainingConfig, setting
 
 # What differs from the defaults.
@@ -112,7 +112,7 @@ def train(run: TrainingRun[Config]) -> Path:
     for batch in run.steps():
         run.update(optimizer, cross_entropy, batch)
 
-    return publish(run, title="Evaluator", test_split=config.test_split)
+    return publish_run(run, title="Evaluator", test_split=config.test_split)
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ import torch
 
 from genmodels import VanillaGANDiscriminator, VanillaGANGenerator, VanillaGANPipeline, losses
 from genmodels.adversarial import AdversarialStep, latents_for
-from genmodels.training import TrainingRun, main, options, publish
+from genmodels.training import TrainingRun, main, options, publish_run
 from genmodels.training.config import model, objective, setting
 from genmodels.training.stabilisers import StabiliserConfig, Stabilisers
 
@@ -113,7 +113,7 @@ def train(run: TrainingRun[Config]) -> Path:
         run.update(optimizer_g, step.generator_loss, batch)
 
     papers = list(dict.fromkeys(["1406.2661", step.objective.paper, *stabilise.papers]))
-    return publish(run, title=f"Vanilla GAN ({config.preset} recipe)", papers=papers)
+    return publish_run(run, title=f"Vanilla GAN ({config.preset} recipe)", papers=papers)
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ from genmodels import LAPGANDiscriminator, LAPGANGenerator, LAPGANPipeline, loss
 from genmodels.adversarial import AdversarialStep, latents_for
 from genmodels.errors import UserError
 from genmodels.models.lapgan import laplacian_pyramid
-from genmodels.training import TrainingRun, main, options, publish
+from genmodels.training import TrainingRun, main, options, publish_run
 from genmodels.training.config import model, objective
 from genmodels.training.stabilisers import StabiliserConfig, Stabilisers
 
@@ -104,7 +104,7 @@ def train(run: TrainingRun[Config]) -> Path:
         run.update(optimizer_d, step.discriminator_loss, batch)
         run.update(optimizer_g, step.generator_loss, batch)
 
-    return publish(run, title="LAPGAN", papers=["1506.05751", step.objective.paper, *stabilise.papers])
+    return publish_run(run, title="LAPGAN", papers=["1506.05751", step.objective.paper, *stabilise.papers])
 
 
 if __name__ == "__main__":

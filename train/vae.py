@@ -34,7 +34,7 @@ from pathlib import Path
 import torch
 
 from genmodels import VAEDecoder, VAEEncoder, VAEPipeline, losses
-from genmodels.training import TrainingRun, main, options, publish
+from genmodels.training import TrainingRun, main, options, publish_run
 from genmodels.training.config import model, objective
 
 SAMPLES = "latents drawn for each image: more than 1 make an importance weighted autoencoder (Burda et al., 1509.00519)"
@@ -109,7 +109,7 @@ def train(run: TrainingRun[Config]) -> Path:
     extensions = {"1509.00519": draws > 1, "1406.5298": config.conditional, "1512.09300": config.attributes}
     papers = ["1312.6114", *(paper for paper, used in extensions.items() if used), *options.layer_papers(config)]
     title = f"{kind} autoencoder, {config.latent_dim}-D latent"
-    return publish(run, title=title, papers=papers, complete=partial(options.learn_attributes, run))
+    return publish_run(run, title=title, papers=papers, complete=partial(options.learn_attributes, run))
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ import torch
 
 from genmodels import DCGANDiscriminator, DCGANGenerator, WGANPipeline, losses
 from genmodels.adversarial import AdversarialStep, latents_for
-from genmodels.training import TrainingRun, main, options, publish
+from genmodels.training import TrainingRun, main, options, publish_run
 from genmodels.training.config import model, objective
 from genmodels.training.optimization import split_batch
 from genmodels.training.stabilisers import NOT_OF_CRITICS, StabiliserConfig, Stabilisers
@@ -112,7 +112,7 @@ def train(run: TrainingRun[Config]) -> Path:
     bound = "weight clipping" if config.weight_clip else "spectral norm" if config.spectral_norm else "gradient penalty"
     papers = ["1701.07875", *(["1704.00028"] if config.gradient_penalty else [])]
     papers += [*stabilise.papers, *options.layer_papers(config)]
-    return publish(run, title=f"Wasserstein GAN with {bound}", papers=papers)
+    return publish_run(run, title=f"Wasserstein GAN with {bound}", papers=papers)
 
 
 if __name__ == "__main__":

@@ -55,7 +55,7 @@ class Setting:
         what = {int: "an integer", float: "a number"}.get(kind, "text")
         if self.low is None:
             return what
-        return f"{what} of at least {self.low}" if self.high is None else f"{what} from {self.low:g} to {self.high:g}"
+        return f"{what} of at least {self.low}" if self.high is None else f"{what} from {self.low} to {self.high}"
 
     def checked(self, kind: type, value: Any) -> Any:
         """One value, a number as Python's own; raises ValueError with what it must be."""
@@ -328,7 +328,7 @@ class TrainingConfig:
         for name in chosen:
             if name not in known:
                 near = suggestion(name, known)
-                raise UserError(f"There is no argument `{name}`{f': {near}' if near else '.'}")
+                raise UserError(f"There is no argument `{name}`: {near or '--dry_run prints them all.'}")
         return cls(**{**cls.defaults(chosen), **chosen, **more})
 
     @classmethod

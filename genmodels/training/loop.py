@@ -147,7 +147,7 @@ class Loop:
         chores: tuple[tuple[Any, Callable[[], None]], ...] = (
             (step % config.logging_steps == 0 or step in (1, config.max_train_steps), self._write_log),
             (samples, lambda: watching.save_samples(step)),
-            # Before what takes long and may fail; `publish` saves once more.
+            # Before what takes long and may fail; `publish_run` saves once more.
             (validates if self.done else step % config.checkpointing_steps == 0, self._save_before_checks),
             (draws and config.monitor_steps and step % config.monitor_steps == 0, self._look),
             (validates, self._validate),

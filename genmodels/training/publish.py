@@ -33,7 +33,7 @@ def require_write_access(config: TrainingConfig) -> None:
     check_rights(config.hub_model_id, private=config.hub_private)
 
 
-def publish(
+def publish_run(
     run: TrainingRun[Any],
     *,
     title: str,

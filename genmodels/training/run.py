@@ -37,7 +37,7 @@ class TrainingRun(Generic[Config]):
     """What a training script needs around its algorithm.
 
     A script builds its networks and optimizers, hands them to `prepare`, and loops over `steps()`, calling `update` for each
-    optimizer; between two steps the run averages weights, logs, draws, watches and saves. `publish` ends it.
+    optimizer; between two steps the run averages weights, logs, draws, watches and saves. `publish_run` ends it.
 
     Args:
         config: of the script. What it leaves open is settled in it.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import errno
 import importlib.util
 import os
@@ -147,6 +148,12 @@ def main(
     perform(config, algorithm, partial(end, config))
 
 
+def train_command(args: argparse.Namespace) -> None:
+    """`python -m genmodels train`: what `accelerate launch` does with the script of this name."""
+    script = load_script(args.script)
+    main(script.Config, script.train, args.flags, args.script)
+
+
 def perform(config: TrainingConfig, algorithm: Algorithm, report: Report) -> Path:
     """Run an algorithm; whatever breaks it off, the training is saved before `report` is called."""
     run = None
@@ -180,7 +187,8 @@ def rescue(run: TrainingRun[Any] | None, error: BaseException) -> str:
 def end(config: TrainingConfig, error: BaseException, saved: str, run: TrainingRun[Any] | None) -> NoReturn:
     """Leave with one sentence; of what is no user's mistake, behind its traceback."""
     if isinstance(error, KeyboardInterrupt):
-        print(interrupts.sentence(f". {saved}") if saved else interrupts.sentence(), file=sys.stderr, flush=True)
+        what = f". {saved}" if saved else " before the first step."
+        print(interrupts.sentence(what, config.script), file=sys.stderr, flush=True)
         leave(interrupts.EXIT_CODE, run)
     if isinstance(error, UserError):
         text = in_flags(error)

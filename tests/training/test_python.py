@@ -61,6 +61,8 @@ def test_an_evaluator_comes_back_as_itself(two_shards, tmp_path):
     ("name", "settings", "says"),
     [
         ("cgan", {"max_steps": 3}, r"There is no argument max_steps: did you mean max_train_steps\?"),
+        ("cgan", {"max_step": 3}, r"There is no argument max_step: did you mean max_train_steps\?"),
+        ("cgan", {"wibble": 3}, "There is no argument wibble: dry_run=True prints them all"),
         ("cgann", {}, r"There is no training script 'cgann': did you mean cgan\?"),
         ("cgan", {"max_train_steps": 0}, "max_train_steps must be an integer of at least 1, got 0"),
         ("cgan", {"label_noise": 0.1}, 'add loss="nonsaturating", or label_noise=0'),
