@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import base64
+import io
 import json
 import os
 import re
@@ -14,11 +17,13 @@ from contextlib import ExitStack
 from importlib.metadata import distributions
 from pathlib import Path
 
+import mcp
 import pytest
 import yaml
 from helpers import REPO, run_python
+from mcp.client.streamable_http import streamablehttp_client
 from PIL import Image
-from space_server import call, connect, environment_of, running_space
+from space_server import call, connect, environment_of, running_space, running_space_of_nobody
 from suite_browser import free_port
 
 from genmodels import zoo
@@ -215,8 +220,34 @@ def test_a_space_has_the_endpoints_and_the_bar_of_its_tabs(addresses, name):
     assert components.count("tabitem") == (len(TABS_OF_SPACE[name]) if name == "suite" else 0)
 
 
+def test_a_space_runs_as_a_user_who_can_write_nothing(built, tmp_path):
+    """Its page opens and its tools answer: no cache, no log and no compiled file is needed."""
+    folder, log = Path(shutil.copytree(built["cgan"], tmp_path / "cgan")), tmp_path / "space.log"
+    with running_space_of_nobody(folder, log, GRADIO_ANALYTICS_ENABLED="False", TMPDIR="/tmp") as url:
+        with urllib.request.urlopen(url) as answer:
+            assert "A conditional generative adversarial network" in answer.read().decode()
+        assert size_of(call(connect(url), "/sample", class_labels="2,0")) == (56, 28)
+        tools, drawn = asyncio.run(use_tools(url, {"class_labels": "2,0,2,6", "seed": 7}))
+    # Tools of a Space bear its name.
+    assert tools == ["space_sample", "space_interpolate", "space_sample_many"]
+    picture = next(part for part in drawn.content if part.type == "image")
+    assert Image.open(io.BytesIO(base64.b64decode(picture.data))).size == (112, 28)
+    assert "Traceback" not in log.read_text()
+
+
+async def use_tools(url: str, arguments: dict):
+    """The names of a Space's MCP tools, and what the first, which draws, answers."""
+    async with (
+        streamablehttp_client(f"{url}/gradio_api/mcp/") as (read, write, _),
+        mcp.ClientSession(read, write) as session,
+    ):
+        await session.initialize()
+        tools = [tool.name for tool in (await session.list_tools()).tools]
+        return tools, await session.call_tool(tools[0], arguments)
+
+
 def test_models_that_are_not_there_end_a_space_with_one_sentence(built, tmp_path):
-    environment = environment_of(tmp_path / "home", free_port(), GENMODELS_MODELS="/no/such/folder")
+    environment = environment_of(tmp_path, free_port(), GENMODELS_MODELS="/no/such/folder")
     command = [sys.executable, "app.py"]
     done = subprocess.run(command, cwd=built["cgan"], env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 1

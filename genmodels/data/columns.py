@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import datasets
 
 from ..errors import UserError
-from .listing import label_name, natural_key
+from .listing import label_name, natural_key, without_point
 
 ALL_ATTRIBUTES = "all"
 # More different labels than this are no classes.
@@ -145,6 +145,7 @@ def found_classes(values: Iterable[list], column: str, source: str) -> tuple[lis
                 f"The column {column} of {source!r} holds fractions such as {value:g}, which are no classes."
             )
         named[value] = label_name(column, value, source)
+    named = without_point(named)
     names = sorted(set(named.values()), key=natural_key)
     if not names:
         raise UserError(f"The column {column} of {source!r} has no label for any image.")

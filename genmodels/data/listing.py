@@ -149,7 +149,9 @@ class Listing:
                 f"The column {column} has no label for {counted(len(missing), 'image')}, first {missing[0]!r}: add it to the "
                 "metadata, or remove them."
             )
-        names = {name: label_name(column, value, self.root) for name, value in values.items() if value is not None}
+        names = without_point(
+            {name: label_name(column, value, self.root) for name, value in values.items() if value is not None}
+        )
         splits = {
             split: tuple(p._replace(class_name=names[p.name]) for p in pictures)
             for split, pictures in self.splits.items()
@@ -314,14 +316,16 @@ def _in_classes(root: str, files: list[File], prefix: str) -> tuple[tuple[Pictur
     beside = [file for file in files if "/" not in file.name[len(prefix) :]]
     if len(beside) == len(files):
         return tuple(Picture(file.name, None, file.place) for file in files), ""
-    names = functools.cache(readable)
+    names, folders = (
+        functools.cache(readable),
+        [file.name[len(prefix) :].rpartition("/")[0].split("/")[0] for file in files],
+    )
+    # As Hive and Spark name folders by class: label=cat.
+    keys = {folder.partition("=")[0] if "=" in folder else None for folder in folders if folder}
+    start = len(key) + 1 if len(keys) == 1 and (key := keys.pop()) else 0
     pictures = tuple(
-        Picture(
-            file.name,
-            names(file.name[len(prefix) :].split("/")[0]) if "/" in file.name[len(prefix) :] else None,
-            file.place,
-        )
-        for file in files
+        Picture(file.name, names(folder[start:] or folder) if folder else None, file.place)
+        for file, folder in zip(files, folders, strict=True)
     )
     if not beside:
         return pictures, ""
@@ -474,6 +478,13 @@ def label_name(column: str, value: object, source: str) -> str:
     raise UserError(
         f"The column {column} of {source!r} holds {type(value).__name__} values: `label_column` takes text, integers or booleans."
     )
+
+
+def without_point(names: dict[object, str]) -> dict[object, str]:
+    """Class names without the .0 that pandas gives whole numbers if one of a column is missing, where all are such numbers."""
+    if all(re.fullmatch(r"-?[0-9]+(\.0+)?", name) for name in names.values()):
+        return {key: name.partition(".")[0] for key, name in names.items()}
+    return names
 
 
 def readable(name: str) -> str:

@@ -66,7 +66,8 @@ def load_images(
         revision: commit, branch or tag of a dataset on the Hub.
         batch_size: images in a batch.
         image_column: by default found by its type.
-        label_column: text, integers or booleans; by default a column that declares its classes, or the folders.
+        label_column: text, integers or booleans; by default a column that declares its classes, or the folders, also those of
+            parquet files that are named like label=cat.
         classes: class names to keep; the labels are then renumbered in this order. By default all.
         max_samples: use so many images: of a folder chosen at random by `seed`, of other datasets the first ones.
         attributes: names of boolean columns, which become `attributes` in this order; "all" for every one there is.
@@ -133,7 +134,7 @@ class ImageStream:
         attribute_names: names of the attributes in order; empty if none were asked for.
         label_columns: columns that could be given as `label_column`.
         num_images: how many images there are, in all processes; None if that is unknown before they are read.
-        summary: of a folder or archive, what it holds and what is left out, in a line; else None.
+        summary: what a folder or archive holds and what is left out, or of what in a dataset nothing is made, in a line; or None.
         fingerprint: other data has another one; the commit of a dataset on the Hub; None if unknown.
         sample_size, num_channels: shape of the images.
         fit, background: as they were given.

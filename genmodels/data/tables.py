@@ -6,8 +6,11 @@ import functools
 import itertools
 import json
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import unquote
 
 import datasets
 import pyarrow
@@ -34,7 +37,7 @@ from .columns import (
     values_of,
 )
 from .files import HUB_ATTEMPTS, DatasetFiles
-from .listing import SPLITS, TRAIN
+from .listing import SPLITS, TRAIN, natural_key
 
 TABLE_SUFFIXES = (".parquet", ".arrow")
 # What `datasets` may read a dataset with; others follow paths of their own or run code.
@@ -42,8 +45,50 @@ READERS = ("parquet", "arrow", "webdataset", "csv", "json")
 # Files that save_to_disk writes.
 SAVED, SAVED_SPLITS = "state.json", "dataset_dict.json"
 LABEL_BATCH = 10_000
+# A folder as Hive and Spark name it, and how they write that there is no value.
+PARTITION, NO_VALUE = re.compile(r"([^=/]+)=([^/]+)"), "__HIVE_DEFAULT_PARTITION__"
 # Of a table that are in memory at once.
 READ_BYTES = 2**22
+
+
+class Partition(NamedTuple):
+    """A label that stands in the names of folders, as in label=cat/part-0.parquet, and in no file.
+
+    Attributes:
+        column: its name.
+        class_names: its values in natural order.
+        root: what the files' names have in front, up to where the dataset begins.
+    """
+
+    column: str
+    class_names: list[str]
+    root: str
+
+    def number(self, file: str) -> int | None:
+        """The class of a file."""
+        ((_, value),) = values_in(file, self.root)
+        return None if value == NO_VALUE else self.class_names.index(value)
+
+
+def values_in(file: str, root: str) -> list[tuple[str, str]]:
+    """Columns and values in the names of a file's folders."""
+    folders = file.split(root, 1)[-1].split("/")[:-1]
+    return [(match[1], unquote(match[2])) for match in map(PARTITION.fullmatch, folders) if match]
+
+
+def find_partition(files: list[str], root: str) -> tuple[Partition | None, str | None]:
+    """The label in the names of the folders of parquet files; and if these name what is no label, a sentence about it."""
+    found = [values_in(file, root) for file in files]
+    columns = list(dict.fromkeys(column for values in found for column, _ in values))
+    if len(columns) == 1 and all(len(values) == 1 for values in found):
+        names = {value for ((_, value),) in found} - {NO_VALUE}
+        return Partition(columns[0], sorted(names, key=natural_key), root), None
+    if not columns:
+        return None, None
+    where = (
+        f"its folders name {' and '.join(columns)}" if len(columns) > 1 else f"only some files lie in {columns[0]}=..."
+    )
+    return None, f"the names of its folders are not used as labels: {where}; one name for all files would be"
 
 
 def open_table(source: str, path: str, split: str, config_name: str | None, files: DatasetFiles) -> Table:
@@ -59,7 +104,8 @@ def open_table(source: str, path: str, split: str, config_name: str | None, file
         raise UserError(f"{source!r} has several configurations: choose one of {listed} with `config_name`.")
     if config_name is not None and declared and config_name not in declared:
         raise UserError(f"{source!r} has no configuration {config_name!r}: it has {listed}.")
-    arguments = {"path": path, "name": config_name}
+    arguments, partition, told = {"path": path, "name": config_name}, None, None
+    root = f"{path}/" if os.path.exists(path) else f"@{getattr(files, 'commit', '')}/"
     if os.path.isfile(path):
         kind = "parquet" if path.lower().endswith(".parquet") else "arrow"
         arguments = {"path": kind, "data_files": {"train": [path]}}
@@ -67,16 +113,23 @@ def open_table(source: str, path: str, split: str, config_name: str | None, file
         arguments["revision"] = files.commit
 
     def read(**options) -> tuple[datasets.DatasetBuilder, dict]:
+        nonlocal partition, told
         builder = retry(lambda: datasets.load_dataset_builder(**arguments, **options), attempts=HUB_ATTEMPTS)
-        files.check_data_files([str(file) for names in (builder.config.data_files or {}).values() for file in names])
+        names = [str(file) for names in (builder.config.data_files or {}).values() for file in names]
+        files.check_data_files(names)
         if builder.dataset_name is None or not any(f".{reader}." in type(builder).__module__ for reader in READERS):
             raise UserError(
                 f"The dataset {source!r} is of a kind that is not read here: save it as parquet with an Image column, or give a "
                 "folder of images."
             )
         if builder_reads(builder, "parquet"):
-            builder._generate_tables = functools.partial(read_parquet, builder)
-        return builder, retry(builder.as_streaming_dataset, attempts=HUB_ATTEMPTS)
+            partition, told = find_partition(names, root)
+            builder._generate_tables = functools.partial(read_parquet, builder, partition)
+        splits = retry(builder.as_streaming_dataset, attempts=HUB_ATTEMPTS)
+        if partition is not None and not options and partition.column not in builder.info.features:
+            builder.info.features[partition.column] = datasets.ClassLabel(names=partition.class_names)
+            splits = retry(builder.as_streaming_dataset, attempts=HUB_ATTEMPTS)
+        return builder, splits
 
     try:
         builder, splits = read()
@@ -104,6 +157,8 @@ def open_table(source: str, path: str, split: str, config_name: str | None, file
         if builder_reads(builder, "parquet")
         else (lambda column, train: _of(splits, split, train).select_columns([column])),
         columnar=builder_reads(builder, "parquet"),
+        partition=partition,
+        summary=told,
     )
 
 
@@ -115,29 +170,38 @@ def _of(splits, split: str, train: bool):
     return splits[same[0] if same else split]
 
 
-def read_parquet(builder: Parquet, files: list[str], row_groups_list: list) -> Iterator[tuple[str, pyarrow.Table]]:
-    """What `Parquet._generate_tables` yields, in less memory where the files lie here: in parts of 4 MB.
-
-    There a row group, 100 MB or the whole file, would be read and copied at once, and read ahead.
-    """
+def read_parquet(
+    builder: Parquet, partition: Partition | None, files: list[str], row_groups_list: list
+) -> Iterator[tuple[str, pyarrow.Table]]:
+    """What `Parquet._generate_tables` yields, with the labels that are in the names of folders."""
     for number, (file, groups) in enumerate(zip(files, row_groups_list, strict=True)):
-        if not os.path.isfile(file):
-            yield from type(builder)._generate_tables(builder, [file], [groups])
-            continue
-        metadata = parquet.read_metadata(file)
-        for group in range(metadata.num_row_groups) if groups is None else groups:
-            count, size = metadata.row_group(group).num_rows, metadata.row_group(group).total_byte_size
-            # What was mapped counts as memory of this process until the map is closed.
-            with pyarrow.memory_map(file) as mapped:
-                reader = parquet.ParquetFile(mapped, metadata=metadata, pre_buffer=False)
-                batches = reader.iter_batches(
-                    max(1, min(count, READ_BYTES * count // max(1, size))),
-                    row_groups=[group],
-                    columns=builder.config.columns,
-                    use_threads=False,
-                )
-                for part, batch in enumerate(batches):
-                    yield f"{number}_{group}_{part}", builder._cast_table(pyarrow.Table.from_batches([batch]))
+        for part, table in enumerate(read_parts(builder, file, groups)):
+            at = table.schema.get_field_index(partition.column) if partition else -1
+            if at >= 0 and table.column(at).null_count == len(table):
+                labels = pyarrow.array([partition.number(file)] * len(table), table.schema.field(at).type)
+                table = table.set_column(at, table.schema.field(at), labels)
+            yield f"{number}_{part}", table
+
+
+def read_parts(builder: Parquet, file: str, groups: Sequence[int] | None) -> Iterator[pyarrow.Table]:
+    """A file in parts, where it lies here of 4 MB: `datasets` would read a row group, 100 MB or all, at once, and ahead."""
+    if not os.path.isfile(file):
+        yield from (table for _, table in type(builder)._generate_tables(builder, [file], [groups]))
+        return
+    metadata = parquet.read_metadata(file)
+    for group in range(metadata.num_row_groups) if groups is None else groups:
+        count, size = metadata.row_group(group).num_rows, metadata.row_group(group).total_byte_size
+        # What was mapped counts as memory of this process until the map is closed.
+        with pyarrow.memory_map(file) as mapped:
+            reader = parquet.ParquetFile(mapped, metadata=metadata, pre_buffer=False)
+            batches = reader.iter_batches(
+                max(1, min(count, READ_BYTES * count // max(1, size))),
+                row_groups=[group],
+                columns=builder.config.columns,
+                use_threads=False,
+            )
+            for batch in batches:
+                yield builder._cast_table(pyarrow.Table.from_batches([batch]))
 
 
 def builder_reads(builder: datasets.DatasetBuilder, kind: str) -> bool:
@@ -255,8 +319,6 @@ def open_saved(source: str, folder: Path, split: str) -> Table:
 class Table:
     """One split of a dataset of rows. Attributes and methods are those of `Folder`; `num_images` is None if unknown."""
 
-    summary = None
-
     def __init__(
         self,
         name: str,
@@ -266,6 +328,8 @@ class Table:
         fingerprint: str | None,
         read_column: Callable[[str, bool], datasets.IterableDataset],
         columnar: bool = True,
+        partition: Partition | None = None,
+        summary: str | None = None,
     ):
         if rows.features is None:
             rows = rows._resolve_features()
@@ -277,6 +341,7 @@ class Table:
         self.num_images, self.fingerprint, self._read_column = num_images, fingerprint, read_column
         # Whether a column can be read without the others; and how many rows count.
         self._columnar, self._limit = columnar, None
+        self._partition, self.summary = partition, summary
 
     def select(
         self,
@@ -324,7 +389,8 @@ class Table:
 
     def count_labels(self) -> int | None:
         """How many images of the wanted classes there are, by the column of labels alone; None if it cannot be read alone."""
-        if self._label is None or not self._columnar:
+        in_names = self._partition is not None and self._label == self._partition.column
+        if self._label is None or not self._columnar or in_names:
             return None
         values = (value for batch in self._label_values(of_train=False) for value in batch)
         return sum(value in self._numbers for value in itertools.islice(values, self._limit) if not is_missing(value))

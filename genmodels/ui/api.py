@@ -130,6 +130,23 @@ def described(function: Callable) -> Callable:
     return function
 
 
+class Page(gr.Blocks):
+    """Blocks whose description of the API says of each argument what its docstring does; Gradio tells only MCP clients."""
+
+    def get_api_info(self, *args, **options) -> dict:
+        info = super().get_api_info(*args, **options)
+        functions = {f"/{function.api_name}": function.fn for function in self.fns.values()}
+        for name, endpoint in info["named_endpoints"].items():
+            _, arguments, returned = gr.utils.get_function_description(functions[name])
+            told = [
+                (part, part["parameter_name"], arguments[part["parameter_name"]]) for part in endpoint["parameters"]
+            ]
+            for part, label, text in [*told, *((part, "output", " ".join(returned)) for part in endpoint["returns"])]:
+                part["label"], part["type"] = label, {**part["type"], "description": text}
+                part["python_type"]["description"] = text
+        return info
+
+
 def add_api(store: ModelStore, tabs: Sequence[str] = models.TABS) -> None:
     """Add the public endpoints that these tabs' models allow to the Blocks under construction."""
     shown = {model.title: model for model in store.shown}

@@ -8,21 +8,26 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import inspect
 import ipaddress
 import json
 import os
+import re
 import secrets
 import socket
 import time
 import weakref
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Callable, Iterable
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import gradio as gr
+import httpx
 from gradio.context import LocalContext
+from gradio.route_utils import get_root_url
 from gradio.routes import ORJSONResponse
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from .admission import RETRY_SECONDS, AbandonedError, BusyError, Visitor, admitted
@@ -33,6 +38,8 @@ API = "/gradio_api"
 MAX_OPEN, MAX_STREAMS, MAX_TOOLS, MAX_OPEN_OF_ADDRESS = 1000, 500, 16, 100
 # Bytes of one request, of those that carry no photo, of all that are being read or answered, and seconds for sending one.
 MAX_BODY, MAX_SMALL_BODY, MAX_BODIES, BODY_SECONDS = 36 * 2**20, 2**20, 128 * 2**20, 30
+# Levels of its JSON, and characters of the name of a session.
+MAX_DEPTH, MAX_SESSION_NAME = 100, 256
 # Answers of the API that a session has not fetched, and calls of all.
 MAX_UNFETCHED, MAX_CALLS = 8, 256
 # Seconds after which a connection is closed on which no whole request has come, or whose answer is not taken; between two looks.
@@ -52,13 +59,19 @@ READ |= {API + path for path in ("/startup-events", "/login_check", "/user", "/t
 READ_BELOW = ("/static/", "/assets/", "/svelte/", f"{API}/file=/", f"{API}/file=", f"{API}/mcp")
 STREAMS = (f"{API}/queue/data", f"{API}/call/", f"{API}/heartbeat/")
 SERVER_FUNCTION = f"{API}/component_server"
-JOINS = (f"{API}/queue/join", f"{API}/call/")
-CALLED = (*JOINS, f"{API}/cancel", f"{API}/reset", f"{API}/mcp")
-# Pages that are the same for everybody who asks for them by the same name.
-KEPT, MAX_KEPT = ("/", "/config", "/config/"), 16
-NAMED_BY = ("host", "x-forwarded-host", "x-forwarded-proto", "x-gradio-server")
-# Tells the visitor behind a tool's call, which Gradio makes itself.
+JOIN, CALL, MCP = f"{API}/queue/join", f"{API}/call/", f"{API}/mcp"
+CALLED = (JOIN, CALL, f"{API}/cancel", f"{API}/reset", MCP)
+# What an MCP client may ask, beside what it notifies of. Of Gradio's other methods one runs whatever function comes last.
+METHODS = {"initialize", "ping", "logging/setLevel", "tools/call"}
+METHODS |= {f"{what}/list" for what in ("tools", "prompts", "resources", "resources/templates")}
+# Pages that are the same for everybody but for the address by which they are called; under what name they are made.
+KEPT = ("/", "/config", "/config/", *(API + path for path in ("/info", "/info/", "/openapi.json")))
+CANONICAL = "name.invalid"
+# How a page may be called.
+ADDRESS = re.compile(r"https?://[\w.:\[\]-]+(/[\w./~-]*)?", re.ASCII)
+# Tells the visitor behind a tool's call, which Gradio makes itself, and which of the tools' requests that is, of those open.
 BEHALF, SECRET = "x-genmodels-visitor", secrets.token_hex(16)
+open_tools: set[str] = set()
 
 
 def address_of(client) -> str:
@@ -76,10 +89,11 @@ def address_of(client) -> str:
     return str(address if address.version == 4 else ipaddress.ip_network((address, 64), strict=False))
 
 
-def on_behalf(headers) -> str | None:
-    """Whose call a tool's call is, None if it is no such."""
-    key, _, whose = headers.get(BEHALF, "").partition("=")
-    return whose if secrets.compare_digest(key.encode(), SECRET.encode()) else None
+def on_behalf(headers) -> tuple[str, str] | None:
+    """Whose call a tool's call is, and of which request; None if it is no such."""
+    key, _, rest = headers.get(BEHALF, "").partition("=")
+    request, _, whose = rest.partition("=")
+    return (whose, request) if secrets.compare_digest(key.encode(), SECRET.encode()) else None
 
 
 def queued(function: Callable) -> Callable:
@@ -93,19 +107,21 @@ def queued(function: Callable) -> Callable:
     async def call(*args, **options):
         request, event = LocalContext.request.get(None), LocalContext.event_id.get(None)
         blocks = LocalContext.blocks.get(None)
-        whose = Visitor("", event or "")
+        whose, tool = Visitor("", event or ""), None
         if request is not None:
             tool, client = on_behalf(request.headers), request.client
             whose = Visitor(address_of((client.host,)) if client else "", str(request.session_hash or event))
             if tool is not None:
-                whose = Visitor(tool, f"tools of {tool}")
-        # Gradio marks the call of a client that has left; it cancels nothing.
+                whose = Visitor(tool[0], f"tools of {tool[0]}")
+        # Gradio marks the call of a client that has left; it cancels nothing. Its own client, which calls tools, stays.
         mine = blocks._queue.event_ids_to_events.get(event) if blocks is not None and event else None
+
+        def gone() -> bool:
+            return (mine is not None and not mine.alive) or (tool is not None and tool[1] not in open_tools)
+
         bound = functools.partial(function, *args, **options)
         try:
-            return await admitted(
-                whose, bound, lane=getattr(function, "lane", None), gone=lambda: mine is not None and not mine.alive
-            )
+            return await admitted(whose, bound, lane=getattr(function, "lane", None), gone=gone)
         except (BusyError, AbandonedError) as error:
             raise gr.Error(str(error), print_exception=False) from None
 
@@ -154,7 +170,7 @@ class FrontDoor:
         }
         self.open: Counter = Counter()
         self.bodies = 0
-        self.kept: OrderedDict[tuple, list[dict]] = OrderedDict()
+        self.kept: dict[tuple, tuple[dict, bytes]] = {}
         self.making = asyncio.Lock()
         self.watch: asyncio.Task | None = None
 
@@ -162,11 +178,12 @@ class FrontDoor:
         if scope["type"] == "lifespan":
             return await self.app(scope, receive, send)
         if scope["type"] != "http":
-            return None
+            # Nothing of the page is a WebSocket.
+            return await send({"type": "websocket.close"})
         if self.watch is None:
             self.watch = asyncio.ensure_future(self._close_silent())
         address = address_of(scope.get("client"))
-        tools = ["tools"] if scope["method"] == "POST" and scope["path"].startswith(f"{API}/mcp") else []
+        tools = ["tools"] if scope["method"] == "POST" and scope["path"].startswith(MCP) else []
         held = ["all", *tools, *(["streams"] if self._is_stream(scope) else []), *([address] if address else [])]
         limits = {"all": MAX_OPEN, "streams": MAX_STREAMS, "tools": MAX_TOOLS}
         size = 0
@@ -216,7 +233,7 @@ class FrontDoor:
 
     @staticmethod
     def _is_stream(scope) -> bool:
-        return scope["method"] == "GET" and scope["path"].startswith((*STREAMS, f"{API}/mcp"))
+        return scope["method"] == "GET" and scope["path"].startswith((*STREAMS, MCP))
 
     def _check(self, scope) -> None:
         """Raise RefusedError unless this request is one that the page and its API need, from where they may be called."""
@@ -227,6 +244,9 @@ class FrontDoor:
             scope["raw_path"] = scope["path"].encode()
         path, method = scope["path"], scope["method"]
         host = headers.get("host", "")
+        scope["headers"] = [(name, value) for name, value in scope["headers"] if name != b"x-gradio-server"]
+        if not ADDRESS.fullmatch(self._root(scope)):
+            raise RefusedError(400, "Host or X-Forwarded-Host is no name of a machine.")
         if not self._is_ours(hostname(host)):
             raise RefusedError(
                 403,
@@ -245,11 +265,24 @@ class FrontDoor:
         elif method == "POST":
             known = path.rstrip("/") == SERVER_FUNCTION or path.startswith(CALLED)
         else:
-            known = method in ("OPTIONS", "DELETE") and path.startswith(f"{API}/mcp")
+            known = method in ("OPTIONS", "DELETE") and path.startswith(MCP)
             if not known:
                 raise RefusedError(405, "This page is read with GET and called with POST.")
         if not known:
             raise RefusedError(404, "There is nothing here.")
+        if method != "POST" and path.startswith((CALL, STREAMS[0])):
+            queue, query = self.demo._queue, parse_qs(scope["query_string"].decode("latin-1"))
+            named = query.get("session_hash", [""])[0] if path.startswith(STREAMS[0]) else path.rsplit("/", 1)[-1]
+            events = (queue.event_ids_to_events, *queue.pending_event_ids_session.values())
+            if not any(named in known for known in (queue.pending_messages_per_session, *events)):
+                raise RefusedError(404, "No call of that name waits for its answer.")
+
+    def _root(self, scope) -> str:
+        """The page's address as this request calls it, without a slash at its end; empty if there can be none of that name."""
+        try:
+            return get_root_url(Request({**scope, "path": "/", "query_string": b""}), "/", self.demo.root_path)
+        except (ValueError, TypeError, httpx.InvalidURL):
+            return ""
 
     def _is_ours(self, name: str) -> bool:
         """Whether a Host is no name that a stranger may have pointed to this machine."""
@@ -305,38 +338,75 @@ class FrontDoor:
         if body is None:
             if path in KEPT:
                 return await self._page(scope, receive, send)
-            return await self.app(self._marked(scope, address), receive, send)
+            return await self.app(self._marked(scope, address, ""), receive, send)
         if path.rstrip("/") == SERVER_FUNCTION:
             answer = await until_gone(self._call(scope, body, address), receive)
             return await answer(scope, receive, send)
-        if path.startswith(JOINS):
-            self._check_queue(body)
-        first = True
+        asked = parsed(body)
+        if path.startswith(MCP) and not is_for_tools(asked):
+            error = {"code": -32601, "message": "This page has tools, and neither prompts nor resources."}
+            answer = ORJSONResponse({"jsonrpc": "2.0", "id": asked.get("id"), "error": error})
+            return await answer(scope, receive, send)
+        if path.startswith((JOIN, CALL)):
+            self._check_function(path, asked)
+            self._check_queue(asked, len(body))
+        token, first = secrets.token_hex(8), True
+        gone = asyncio.ensure_future(until_left(receive))
+        gone.add_done_callback(lambda _: open_tools.discard(token))
 
         async def again():
             nonlocal first
             if not first:
-                return await receive()
+                return await asyncio.shield(gone)
             first = False
             return {"type": "http.request", "body": bytes(body), "more_body": False}
 
-        return await self.app(self._marked(scope, address), again, send)
+        open_tools.add(token)
+        try:
+            return await self.app(self._marked(scope, address, token), again, send)
+        finally:
+            gone.cancel()
 
-    def _marked(self, scope, address: str):
+    @staticmethod
+    def _marked(scope, address: str, token: str):
         """The scope with a header that says whose call a tool's is, which Gradio hands on with the call that it makes itself."""
         if on_behalf(Headers(scope=scope)) is not None:
             return scope
         headers = [(name, value) for name, value in scope["headers"] if name.decode("latin-1") != BEHALF]
-        if scope["path"].startswith(f"{API}/mcp"):
-            headers.append((BEHALF.encode(), f"{SECRET}={address}".encode()))
+        if scope["path"].startswith(MCP):
+            headers.append((BEHALF.encode(), f"{SECRET}={token}={address}".encode()))
         return {**scope, "headers": headers}
 
-    def _check_queue(self, body: bytearray) -> None:
+    def _check_function(self, path: str, asked: dict) -> None:
+        """Raise RefusedError unless there is such a function and it is given all that it takes; Gradio fails without a word."""
+        name, index = path.removeprefix(CALL).rstrip("/"), asked.get("fn_index")
+        by_name = name.startswith("v2/")
+        if path.startswith(CALL):
+            public = [function for function in self.demo.fns.values() if function.api_visibility == "public"]
+            function = next((known for known in public if known.api_name == name.removeprefix("v2/")), None)
+        else:
+            function = self.demo.fns.get(index) if type(index) is int else None
+        if function is None:
+            raise RefusedError(404, "There is no such function.")
+        parameters = inspect.signature(function.fn).parameters
+        required = {key for key, parameter in parameters.items() if parameter.default is parameter.empty}
+        data = asked.get("data")
+        if not (
+            required <= set(asked) <= set(parameters)
+            if by_name
+            else isinstance(data, list) and len(data) == len(function.inputs)
+        ):
+            how = "an object with" if by_name else f"data, a list of {len(function.inputs)}:"
+            raise RefusedError(400, f"{function.api_name} takes {how} {', '.join(parameters)}.")
+        if len(str(asked.get("session_hash"))) > MAX_SESSION_NAME:
+            raise RefusedError(400, f"session_hash may have {MAX_SESSION_NAME} characters.")
+
+    def _check_queue(self, asked: dict, size: int) -> None:
         """Raise BusyError if there are too many calls in Gradio's queue, of all or of this session."""
-        queue, session = self.demo._queue, parsed(body).get("session_hash")
+        queue, session = self.demo._queue, asked.get("session_hash")
         calls = len(queue.event_ids_to_events)
         unfetched = len(queue.pending_event_ids_session.get(session, ())) if isinstance(session, str) else 0
-        if unfetched >= MAX_UNFETCHED or calls >= MAX_CALLS or (len(body) > MAX_SMALL_BODY and calls >= MAX_UNFETCHED):
+        if unfetched >= MAX_UNFETCHED or calls >= MAX_CALLS or (size > MAX_SMALL_BODY and calls >= MAX_UNFETCHED):
             raise BusyError
 
     async def _call(self, scope, body: bytearray, address: str) -> Response:
@@ -357,9 +427,16 @@ class FrontDoor:
         return ORJSONResponse(answer)
 
     async def _page(self, scope, receive, send) -> None:
-        """A page that is the same for all, made once for each name by which it is called."""
-        headers = Headers(scope=scope)
-        key = scope["path"], *(headers.get(name) for name in NAMED_BY)
+        """A page that is the same for all, made once and then told how it is called."""
+        every = b"all_endpoints" in scope["query_string"]
+        plain = {
+            **scope,
+            "method": "GET",
+            "scheme": "http",
+            "headers": [(b"host", CANONICAL.encode())],
+            "query_string": b"all_endpoints=true" if every else b"",
+        }
+        key = scope["path"], every
         async with self.making:
             if key not in self.kept:
                 messages: list[dict] = []
@@ -367,36 +444,55 @@ class FrontDoor:
                 async def keep(message) -> None:
                     messages.append(message)
 
-                await self.app({**scope, "method": "GET", "query_string": b""}, receive, keep)
-                if messages[0].get("status") != 200:
+                await self.app(plain, receive, keep)
+                start, *rest = messages
+                if start["status"] != 200:
                     for message in messages:
                         await send(message)
                     return
-                self.kept[key] = messages
-                while len(self.kept) > MAX_KEPT:
-                    self.kept.popitem(last=False)
-        start, *rest = self.kept[key]
-        headers = MutableHeaders(raw=list(start["headers"]))
-        await send({**start, "headers": headers.raw})
-        if scope["method"] == "HEAD":
-            rest = [{"type": "http.response.body", "body": b"", "more_body": False}]
-        for message in rest:
-            await send(message)
+                self.kept[key] = start, b"".join(message.get("body", b"") for message in rest)
+        start, text = self.kept[key]
+        text = text.replace(self._root(plain).encode(), self._root(scope).encode())
+        headers = [(name, value) for name, value in start["headers"] if name != b"content-length"]
+        await send({**start, "headers": [*headers, (b"content-length", b"%d" % len(text))]})
+        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else text})
 
 
 def parsed(body: bytearray) -> dict:
     """The JSON object in a request.
 
     Raises:
-        RefusedError: it is none.
+        RefusedError: it is none, is nested too deep for what works on it, or has a text that is no Unicode.
     """
     try:
         value = json.loads(body)
+        # Half of a pair of escapes.
+        if re.search(rb"\\u[dD][89a-fA-F]", body):
+            json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
         raise RefusedError(400, "The request is no JSON object.")
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        parts = (part for above in level for part in (above.values() if isinstance(above, dict) else above))
+        level = [part for part in parts if isinstance(part, dict | list)]
+    if level:
+        raise RefusedError(400, f"The request is nested too deep: {MAX_DEPTH} levels at most.")
     return value
+
+
+def is_for_tools(asked: dict) -> bool:
+    """Whether a message of an MCP client has to do with what this page offers; answers and notices have."""
+    method = asked.get("method")
+    return not isinstance(method, str) or method in METHODS or method.startswith("notifications/")
+
+
+async def until_left(receive) -> dict:
+    """Return the message that says that the connection is closed, once it is."""
+    while (message := await receive())["type"] != "http.disconnect":
+        pass
+    return message
 
 
 async def until_gone(work, receive):
@@ -406,11 +502,7 @@ async def until_gone(work, receive):
         AbandonedError: it was.
     """
 
-    async def leave() -> None:
-        while (await receive())["type"] != "http.disconnect":
-            pass
-
-    task, gone = asyncio.ensure_future(work), asyncio.ensure_future(leave())
+    task, gone = asyncio.ensure_future(work), asyncio.ensure_future(until_left(receive))
     try:
         await asyncio.wait([task, gone], return_when=asyncio.FIRST_COMPLETED)
         if not task.done():

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import importlib.util
 import os
+import shutil
 import sys
+import tempfile
 from collections.abc import Sequence
 
 import gradio as gr
@@ -12,7 +15,7 @@ from starlette.middleware import Middleware
 
 from ..errors import UserError
 from . import bulk, classes, map, models, real_or_fake, samples, training
-from .api import add_api
+from .api import Page, add_api
 from .front_door import MAX_CALLS, PROXIES_OF_SPACES, FrontDoor, names_of
 from .language import I18N
 from .widget import read
@@ -53,9 +56,13 @@ def build(store: models.ModelStore, tabs: Sequence[str] = models.TABS) -> gr.Blo
         store: made for these tabs, or for more.
         tabs: which tabs the page has, of `TABS`, in this order; a single one is shown without a bar of tabs.
     """
+    # Gradio's own folder is one for all users and all pages of a machine: not every user may write it, and every page serves it.
+    if not os.environ.get("GRADIO_TEMP_DIR"):
+        os.environ["GRADIO_TEMP_DIR"] = folder = tempfile.mkdtemp(prefix="genmodels-")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
     title = TITLE if len(tabs) > 1 else TABS[tabs[0]][1]
     page_title = f"{NAME}: {title[0].lower()}{title[1:].rstrip('.')}"
-    with gr.Blocks(title=page_title, analytics_enabled=False, delete_cache=(CACHE_SECONDS, CACHE_SECONDS)) as demo:
+    with Page(title=page_title, analytics_enabled=False, delete_cache=(CACHE_SECONDS, CACHE_SECONDS)) as demo:
         gr.HTML(read("shared/header.html").replace("<!-- title -->", str(I18N(title))), elem_id="suite-header")
         if len(tabs) == 1:
             TABS[tabs[0]][2].build(store)

@@ -157,6 +157,20 @@ FOLDERS = [
     ("with a mark", numbered("") | {"metadata.csv": "\ufeff" + CSV}, "2 images in 2 classes", ["cat", "dog"]),
     ("semicolons", numbered("") | {"metadata.csv": CSV.replace(",", ";")}, "2 images in 2 classes", ["cat", "dog"]),
     ("repeated rows", numbered("") | {"metadata.csv": CSV + "0.png,dog\n"}, "2 images in 2 classes", ["cat", "dog"]),
+    (
+        "floats",
+        numbered("") | {"metadata.csv": "file_name,label\n0.png,10.0\n1.png,9.0\n"},
+        "2 images in 2 classes",
+        ["9", "10"],
+    ),
+    (
+        "versions",
+        numbered("") | {"metadata.csv": "file_name,label\n0.png,1.0\n1.png,1.5\n"},
+        "2 images in 2 classes",
+        ["1.0", "1.5"],
+    ),
+    ("folders as Hive names them", numbered("label=cat", "label=dog"), "4 images in 2 classes", ["cat", "dog"]),
+    ("of several names", numbered("a=cat", "b=dog"), "4 images in 2 classes", ["a=cat", "b=dog"]),
     ("missing files", numbered("") | {"metadata.csv": CSV + "9.png,bird\n"}, "2 images in 2 classes", ["cat", "dog"]),
     (
         "missing rows",

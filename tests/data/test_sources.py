@@ -54,6 +54,8 @@ def labels_of(source: str, **options) -> tuple[list[str], list[int]]:
         ("int8", [10, 9] * 4, ["9", "10"], [1, 0] * 4),
         ("uint8", [200, 7] * 4, ["7", "200"], [1, 0] * 4),
         ("float64", [1.0, 0.0] * 4, ["0", "1"], [1, 0] * 4),
+        ("string", ["10.0", "9.0"] * 4, ["9", "10"], [1, 0] * 4),
+        ("string", ["1.0", "1.5"] * 4, ["1.0", "1.5"], [0, 1] * 4),
         ("bool", [True, False] * 4, ["not kind", "kind"], [1, 0] * 4),
     ],
 )
@@ -369,3 +371,57 @@ def test_tables_of_other_writers(tmp_path):
     for name, columns in (("views", views), ("records", records)):
         parquet.write_table(pyarrow.table(columns), tmp_path / f"{name}.parquet")
         assert labels_of(str(tmp_path / f"{name}.parquet"), label_column="kind") == (["a", "b"], [0, 1] * 4)
+
+
+def test_names_of_folders_of_parquet_files_are_labels(tmp_path):
+    """As Hive, Spark and pyarrow write partitions, in whatever split and however the values are escaped."""
+    for split, kinds in (("train", ("dog", "a%20cat", "b10", "b2")), ("test", ("dog", "b2"))):
+        for kind in kinds:
+            save(
+                tmp_path / split / f"kind={kind}",
+                {"n": list(range(N))},
+                {"n": datasets.Value("int64")},
+                "part-0.parquet",
+            )
+    names, numbers = labels_of(str(tmp_path))
+    assert names == ["a cat", "b2", "b10", "dog"]
+    assert sorted(numbers) == sorted(N * [0, 1, 2, 3])
+    assert labels_of(str(tmp_path), classes=["dog", "b2"]) == (["dog", "b2"], N * [1] + N * [0])
+    assert labels_of(str(tmp_path), split="test") == (names, N * [1] + N * [3])
+    # A column that is in the files can be chosen all the same.
+    assert labels_of(str(tmp_path), label_column="n")[0] == [str(i) for i in range(N)]
+
+
+def test_each_image_has_the_label_of_its_own_folder(tmp_path):
+    for kind, first in (("cat", 0), ("dog", 100)):
+        images = [{"bytes": png(first + i), "path": None} for i in range(N)]
+        save(tmp_path / f"label={kind}", {"image": images}, {}, "part-0.parquet")
+    stream = load_images(str(tmp_path), batch_size=N, num_workers=1)
+    for batch in stream.once():
+        values = ((batch["pixel_values"][:, 0, 0, 0] + 1) * 127.5).round()
+        assert ((values >= 100).long() == batch["class_labels"]).all()
+    assert stream.num_images == 2 * N
+
+
+@pytest.mark.parametrize(
+    ("folders", "says"),
+    [
+        (("year=1/kind=a", "year=2/kind=b"), "its folders name year and kind"),
+        (("kind=a", "other=b"), "its folders name kind and other"),
+        (("kind=a", "b"), "only some files lie in kind=..."),
+    ],
+)
+def test_names_of_folders_that_are_no_labels_are_said(tmp_path, folders, says):
+    for folder in folders:
+        save(tmp_path / folder, {}, {}, "part-0.parquet")
+    stream = load_images(str(tmp_path), batch_size=N, num_workers=0)
+    assert stream.class_names == []
+    assert says in stream.summary
+
+
+def test_images_without_a_value_in_the_name_of_their_folder_have_no_label(tmp_path):
+    for kind in ("a", "__HIVE_DEFAULT_PARTITION__"):
+        save(tmp_path / f"kind={kind}", {}, {}, "part-0.parquet")
+    with pytest.raises(UserError, match="no label for some images"):
+        labels_of(str(tmp_path))
+    assert labels_of(str(tmp_path), classes=["a"]) == (["a"], N * [0])

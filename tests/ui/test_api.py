@@ -5,14 +5,20 @@ from __future__ import annotations
 import asyncio
 import base64
 import io
+import json
 import logging
 import shutil
 import socket
+import sys
+import tempfile
+import urllib.request
+from pathlib import Path
 
 import gradio as gr
 import numpy as np
 import pytest
 from gradio_client.exceptions import AppError
+from helpers import REPO
 from PIL import ExifTags, Image
 from space_server import connect
 
@@ -72,6 +78,40 @@ def test_only_documented_functions_are_public(client):
         assert all(
             p["python_type"]["type"] in ("int", "float", "str", "dict(str, float)") for p in endpoint["parameters"]
         )
+
+
+def test_every_argument_and_answer_is_described_whole(client, address):
+    """In what a program is told, as in what an assistant is: each entry of the docstring to its last word."""
+    with urllib.request.urlopen(f"{address}/gradio_api/openapi.json") as answer:
+        paths = json.load(answer)["paths"]
+    described = client.view_api(return_format="dict", print_info=False)["named_endpoints"]
+    for name, endpoint in described.items():
+        bodies = paths[f"/gradio_api/call/v2{name}"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+        for part in endpoint["parameters"]:
+            text = part["python_type"]["description"]
+            assert text.endswith("."), (name, part)
+            assert (part["label"], part["type"]["description"]) == (part["parameter_name"], text)
+            assert bodies["properties"][part["parameter_name"]]["description"] == text
+        assert endpoint["returns"][0]["python_type"]["description"].endswith("."), name
+    labels = next(part for part in described["/sample"]["parameters"] if part["parameter_name"] == "class_labels")
+    assert labels["python_type"]["description"].endswith('such as "2,0,2,6"; by default the classes in turn.')
+    assert "by default the classes in turn." in client.view_api(return_format="str", print_info=False)
+
+
+def test_no_path_of_the_machine_is_told(address):
+    for path in ("config", "gradio_api/info", "gradio_api/openapi.json", "gradio_api/startup-events", ""):
+        with urllib.request.urlopen(f"{address}/{path}") as answer:
+            text = answer.read().decode()
+        for place in (str(REPO), str(Path.home()), tempfile.gettempdir(), sys.prefix):
+            assert f"{place}/" not in text, (path, place)
+
+
+def test_pictures_lie_in_a_folder_of_this_user_alone(client):
+    client.predict(api_name="/sample")
+    folder = Path(gr.utils.get_upload_folder())
+    assert folder.parent != Path(tempfile.gettempdir(), "gradio")
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert list(folder.rglob("image.png"))
 
 
 def test_samples(client):

@@ -269,8 +269,7 @@ def test_an_upload_is_refused_and_leaves_nothing(shared, tmp_path):
 )
 def test_what_is_no_call_is_said(shared, body):
     assert shared.ask("POST", FUNCTION, body.encode("latin-1"), JSON)[0] == 400
-    if body.startswith(("[", "{", "")):
-        assert shared.ask("POST", "/gradio_api/queue/join", body.encode("latin-1"), JSON)[0] in (400, 422, 500)
+    assert shared.ask("POST", "/gradio_api/queue/join", body.encode("latin-1"), JSON)[0] in (400, 404)
     assert shared.call("echo", {})["status"] == "ok"
 
 
@@ -281,7 +280,7 @@ def test_only_listed_functions_are_called(shared, name):
 
 def test_nested_and_odd_data_comes_through(shared):
     deep: dict = {}
-    for _ in range(200):
+    for _ in range(90):
         deep = {"x": deep}
     assert shared.call("echo", deep)["given"] == deep
     assert shared.call("echo", {"x": float("nan")})["given"] == {"x": None}
@@ -469,3 +468,140 @@ def test_sessions_cost_nothing(shared):
     for i in range(50):
         shared.call("echo", {}, session=f"session {i}")
     assert len(shared.demo.app.state_holder.session_data) == before
+
+
+def test_a_stranger_does_not_say_how_the_page_is_called_to_others(server):
+    """What a page, its settings and its API say of its own address is what the one says who asks."""
+    forged = {
+        "X-Forwarded-Host": "evil.example",
+        "X-Gradio-Server": "http://evil.example",
+        "X-Forwarded-Proto": "https",
+    }
+    for path in ("/", "/config", "/gradio_api/info", "/gradio_api/openapi.json", "/gradio_api/info?all_endpoints=true"):
+        server.ask("GET", path, headers=forged)
+        status, text = server.ask("GET", path)
+        assert (status, "evil" in text, front_door.CANONICAL in text) == (200, False, False)
+    assert f"http://127.0.0.1:{server.port}" in server.ask("GET", "/gradio_api/info")[1]
+    assert "https://evil.example" in server.ask("GET", "/config", headers=forged)[1]
+    for name in ('x"><script>', "a b", "a%20b", "[::1"):
+        assert server.ask("GET", "/config", headers={"X-Forwarded-Host": name})[0] == 400
+
+
+def test_another_name_costs_no_page(server, monkeypatch):
+    server.ask("GET", "/")
+    monkeypatch.setattr(server.demo.app, "templates", None, raising=False)
+    monkeypatch.setattr("gradio.routes.templates.TemplateResponse", None)
+    for i in range(3):
+        assert f"http://10.0.0.{i}:1" in server.ask("GET", "/", headers={"Host": f"10.0.0.{i}:1"})[1]
+
+
+@pytest.mark.parametrize("host", ["[::1", "", "%00", "a.example"])
+def test_a_host_that_is_no_name_is_refused(shared, host):
+    assert shared.ask("GET", "/", headers={"Host": host})[0] in (400, 403)
+
+
+def test_a_websocket_is_refused(shared):
+    headers = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
+    headers["Sec-WebSocket-Key"] = "dGhlIHNhbXBsZSBub25jZQ=="
+    assert shared.ask("GET", "/gradio_api/queue/data", headers=headers)[0] in (403, 404)
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "says"),
+    [
+        ("queue/join", {"fn_index": -1, "session_hash": "a", "data": [""]}, 404, "no such function"),
+        ("queue/join", {"fn_index": 99, "session_hash": "a", "data": [""]}, 404, "no such function"),
+        ("queue/join", {"fn_index": 10**30, "session_hash": "a", "data": [""]}, 404, "no such function"),
+        ("queue/join", {"fn_index": True, "session_hash": "a", "data": [""]}, 404, "no such function"),
+        ("queue/join", {"fn_index": "0", "session_hash": "a", "data": [""]}, 404, "no such function"),
+        ("queue/join", {"session_hash": "a", "data": [""]}, 404, "no such function"),
+        ("queue/join", {"fn_index": 0, "session_hash": "a", "data": []}, 400, "wait takes data, a list of 1: name."),
+        ("queue/join", {"fn_index": 0, "session_hash": "a", "data": ["", ""]}, 400, "a list of 1: name."),
+        ("queue/join", {"fn_index": 0, "session_hash": "a", "data": {}}, 400, "a list of 1: name."),
+        ("queue/join", {"fn_index": 0, "session_hash": "a" * 300, "data": [""]}, 400, "may have 256 characters"),
+        ("queue/join", {"fn_index": 0, "session_hash": "\ud800", "data": [""]}, 400, "no JSON object"),
+        ("call/nothing", {"data": [""]}, 404, "no such function"),
+        ("call/wait", {"data": []}, 400, "a list of 1: name."),
+        ("call/v2/nothing", {}, 404, "no such function"),
+        ("call/v2/wait", {"data": [""]}, 400, "wait takes an object with name."),
+        ("cancel", "[" * 50_000, 400, "no JSON object"),
+        ("mcp/", "[" * 50_000, 400, "no JSON object"),
+        ("mcp/", '{"a":' * 150 + "1" + "}" * 150, 400, "nested too deep: 100 levels"),
+    ],
+)
+def test_a_wrong_call_is_refused_in_words_and_leaves_no_traceback(shared, capfd, path, body, status, says):
+    body = body if isinstance(body, str) else json.dumps(body)
+    answer, text = shared.ask("POST", f"/gradio_api/{path}", body, JSON)
+    assert (answer, says in text) == (status, True), text
+    assert "Traceback" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("path", ["queue/data?session_hash=x", "queue/data", "queue/data?session_hash=", "call/wait/x"])
+def test_an_answer_that_nobody_asked_for_is_not_there(shared, capfd, path):
+    assert shared.ask("GET", f"/gradio_api/{path}")[0] == 404
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_strangers_do_not_end_what_another_has_asked_for(server):
+    """By the names that can be guessed: of the function, of sessions and calls that are not theirs."""
+    with background(lambda: server.call("slow", {"name": "first"}, session="first")):
+        until(lambda: server.ran == ["first"])
+        assert server.join("mine") == 200
+        until(lambda: server.lane._waiting)
+        body = json.dumps({"fn_index": 0, "session_hash": "stranger", "event_id": "x"})
+        for path in ("cancel", "reset"):
+            server.ask("POST", f"/gradio_api/{path}", body, JSON)
+        for i in range(20):
+            stream = http.client.HTTPConnection("127.0.0.1", server.port)
+            stream.request("GET", f"/gradio_api/heartbeat/stranger{i}")
+            stream.getresponse()
+            stream.sock.shutdown(socket.SHUT_RDWR)
+            stream.close()
+        time.sleep(1)
+        assert server.lane._waiting
+        server.gate.set()
+        until(lambda: server.ran == ["first", "mine"])
+
+
+@pytest.fixture
+def tools():
+    pytest.importorskip("mcp")
+    server = Server(mcp=True)
+    yield server
+    server.close()
+
+
+def ask_tool(server, method: str, **params) -> http.client.HTTPConnection:
+    """The connection on which the answer of an MCP request will come."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+    body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+    headers = {**JSON, "Accept": "application/json, text/event-stream"}
+    connection.request("POST", "/gradio_api/mcp/", json.dumps(body), headers)
+    return connection
+
+
+def test_a_closed_connection_of_a_tool_cancels_what_waits(tools):
+    with background(lambda: tools.call("slow", {"name": "first"}, session="first")):
+        until(lambda: tools.ran == ["first"])
+        left, stays = (
+            ask_tool(tools, "tools/call", name="wait", arguments={"name": name}) for name in ("left", "stays")
+        )
+        until(lambda: len(tools.lane._waiting) == 2)
+        left.sock.shutdown(socket.SHUT_RDWR)
+        left.close()
+        until(lambda: len(tools.lane._waiting) == 1)
+        tools.gate.set()
+        assert '"text":"done"' in stays.getresponse().read().decode()
+        stays.close()
+    assert tools.ran == ["first", "stays"]
+    until(lambda: not front_door.open_tools)
+
+
+@pytest.mark.parametrize("method", ["prompts/get", "resources/read", "completion/complete", "tasks/get", "nonsense"])
+def test_a_client_of_tools_gets_nothing_else(tools, method):
+    """Gradio answers the request for a prompt with the function that comes last."""
+    connection = ask_tool(tools, method, name="x", uri="file:///etc/passwd")
+    answer = json.loads(connection.getresponse().read())
+    connection.close()
+    assert (answer["error"]["code"], answer["id"]) == (-32601, 1)
+    assert not tools.ran
