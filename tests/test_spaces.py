@@ -228,8 +228,7 @@ def test_a_space_runs_as_a_user_who_can_write_nothing(built, tmp_path):
             assert "A conditional generative adversarial network" in answer.read().decode()
         assert size_of(call(connect(url), "/sample", class_labels="2,0")) == (56, 28)
         tools, drawn = asyncio.run(use_tools(url, {"class_labels": "2,0,2,6", "seed": 7}))
-    # Tools of a Space bear its name.
-    assert tools == ["space_sample", "space_interpolate", "space_sample_many"]
+    assert tools == ["sample", "interpolate", "sample_many"]
     picture = next(part for part in drawn.content if part.type == "image")
     assert Image.open(io.BytesIO(base64.b64decode(picture.data))).size == (112, 28)
     assert "Traceback" not in log.read_text()
