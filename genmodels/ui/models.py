@@ -7,9 +7,11 @@ import hashlib
 import json
 import logging
 import math
+import os
 import re
 import sys
 import threading
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -105,6 +107,7 @@ class Model:
         pipe: the pipeline once it is loaded.
         built_in: whether its first page lies in the package.
         folder: where its model_index.json lies, and maybe evaluation.json, training.json and film.webp beside it.
+        number: 2 for the second of the same title, and so on.
     """
 
     kind: str
@@ -115,6 +118,7 @@ class Model:
     pipe: object | None = None
     built_in: bool = False
     folder: Path | None = None
+    number: int = 1
 
     @property
     def key(self) -> str:
@@ -123,8 +127,9 @@ class Model:
 
     @property
     def title(self) -> str:
-        """Its name without the folder or namespace in front."""
-        return self.name.rstrip("/").rsplit("/", 1)[-1]
+        """Its name without the folder or namespace in front, which no other model of the page has."""
+        last = self.name.rstrip("/").rsplit("/", 1)[-1]
+        return last if self.number == 1 else f"{last} ({self.number})"
 
     @property
     def sample_size(self) -> int:
@@ -215,6 +220,10 @@ class ModelStore:
         self.conditional = self._several(CLASSES, found) if CLASSES_TAB in tabs else []
         # Also those that no tab has a place for.
         self.known = list({model.name: model for model in [*everything, *self.shown]}.values())
+        titles: Counter[str] = Counter()
+        for model in self.known:
+            titles[model.title] += 1
+            model.number = titles[model.title]
         self._compared = kinds_of(tabs, KINDS_COMPARED)
         self._real: dict[tuple, RealImages | None] = {}
         self._real_lock = threading.Lock()
@@ -356,6 +365,9 @@ def load_json(path: Path):
     Raises:
         OSError, ValueError: it cannot be read, is no JSON, is larger than any of ours, or nested deeper than can be read.
     """
+    # A pipe or a device would be read without end.
+    if path.exists() and not path.is_file():
+        raise ValueError("it is no file")
     if path.stat().st_size > MAX_BESIDE:
         raise ValueError("it is too long")
     try:
@@ -507,6 +519,9 @@ def read_model(folder: Path, name: str) -> Model | None:
     if kind is None:
         return None
     path = config_path(folder, kind)
+    strange = strange_file(folder)
+    if strange is not None:
+        return broken(kind, name, class_name, folder, f"{strange} is neither a file nor a folder: remove it.")
     try:
         config = load_json(path)
         if kind == MAP and config.get("num_classes"):
@@ -525,6 +540,15 @@ def read_model(folder: Path, name: str) -> Model | None:
     except (OSError, ValueError, TypeError, AttributeError, OverflowError) as error:
         return broken(kind, name, class_name, folder, f"{path}: {first_line(error)}")
     return model
+
+
+def strange_file(folder: Path) -> str | None:
+    """The first pipe, device or socket below a folder: whoever opened it might wait without end."""
+    for home, _, names in os.walk(folder):
+        for path in (Path(home, name) for name in names):
+            if path.exists() and not path.is_file() and not path.is_dir():
+                return path.relative_to(folder).as_posix()
+    return None
 
 
 def broken(kind: str, name: str, class_name: str, folder: Path, why: str) -> Model:

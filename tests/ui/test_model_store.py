@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import struct
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from safetensors.torch import load_file, save_file
 
 from genmodels.errors import UserError
 from genmodels.ui import classes, map, models, real_or_fake, samples, training
@@ -338,3 +342,64 @@ def test_a_file_that_is_too_long_is_not_read(tmp_path, monkeypatch):
     monkeypatch.setattr(models, "MAX_BESIDE", 10)
     (tmp_path / "a.json").write_text('{"a": "0123456789"}')
     assert models.read_json(tmp_path / "a.json") == {}
+
+
+@pytest.mark.parametrize("file", ["model_index.json", "generator/config.json", "training.json", "film.webp", "a/b"])
+@pytest.mark.parametrize("device", [False, True])
+def test_a_pipe_or_a_device_in_a_model_is_not_waited_for(usual_models, tmp_path, file, device):
+    shutil.copytree(usual_models / "dcgan", tmp_path / "torn")
+    path = tmp_path / "torn" / file
+    path.parent.mkdir(exist_ok=True)
+    path.unlink(missing_ok=True)
+    path.symlink_to("/dev/zero") if device else os.mkfifo(path)
+    (model,) = find_models(str(tmp_path))
+    assert "'torn' is broken" in model.reason
+    assert ("neither a file nor a folder" in model.reason) == (file != "model_index.json")
+
+
+def with_weights(folder: Path, change) -> None:
+    """Change the tensors of a model's generator, each by its name and itself."""
+    (path,) = (folder / "generator").glob("*.safetensors")
+    save_file({name: change(name, tensor).contiguous() for name, tensor in load_file(path).items()}, path)
+
+
+def with_header(folder: Path, size: int, text: bytes) -> None:
+    """In place of a generator's weights, a header that says that it has so many bytes."""
+    (path,) = (folder / "generator").glob("*.safetensors")
+    path.write_bytes(struct.pack("<Q", size) + text)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda folder: with_weights(folder, lambda name, t: t * float("nan") if t.is_floating_point() else t),
+        lambda folder: with_weights(folder, lambda name, t: t[:1] if t.ndim else t),
+        lambda folder: with_header(folder, 2**31, b"{}"),
+        lambda folder: with_header(folder, 2**63, b"{}"),
+        lambda folder: with_header(folder, 50_000, b"[" * 50_000),
+        lambda folder: with_header(
+            folder, 90, b'{"a":{"dtype":"F32","shape":[1099511627776],"data_offsets":[0,9]}}'.ljust(90)
+        ),
+        lambda folder: shutil.rmtree(folder / "generator"),
+    ],
+)
+def test_weights_of_no_use_are_said_and_the_others_work(usual_models, tmp_path, damage):
+    for name in ("torn", "whole"):
+        shutil.copytree(usual_models / "dcgan", tmp_path / name)
+    (tmp_path / "loop").symlink_to(tmp_path)
+    (tmp_path / "empty").mkdir()
+    damage(tmp_path / "torn")
+    store = ModelStore(str(tmp_path), tabs=("samples",))
+    store.load()
+    torn, whole = sorted(store.gallery, key=lambda model: model.title)
+    assert (torn.pipe, whole.reason) == (None, None)
+    assert "'torn' " in torn.reason
+    assert str(tmp_path) not in torn.reason + samples.build(store).props["page"]
+
+
+def test_two_models_of_one_name_can_both_be_chosen(usual_models, tmp_path):
+    for home in ("a", "b"):
+        shutil.copytree(usual_models / "dcgan", tmp_path / home / "same")
+    store = ModelStore(f"{tmp_path / 'a'},{tmp_path / 'b'}", tabs=("samples",))
+    assert [model.key for model in store.gallery] == ["same", "same (2)"]
+    assert [store.chosen(SAMPLES, model.key) for model in store.gallery] == store.gallery
