@@ -187,6 +187,13 @@ def test_tree_stays_small_and_free_of_pickles():
     assert not [code_id(path) for path in files if path.suffix in (".bin", ".ckpt", ".pkl", ".pickle", ".pt", ".pth")]
 
 
+def test_no_line_of_the_page_is_longer_than_a_screen():
+    files = [path for suffix in ("css", "html", "js") for path in (REPO / "genmodels" / "ui").rglob(f"*.{suffix}")]
+    assert files
+    lines = [(code_id(path), number, line) for path in files for number, line in enumerate(path.open(), 1)]
+    assert [(name, number) for name, number, line in lines if len(line.rstrip("\n")) > 120] == []
+
+
 def test_requirements_pin_exactly_what_the_package_needs():
     tomllib = pytest.importorskip("tomllib", reason="Python 3.10 cannot read pyproject.toml")
     project = tomllib.loads((REPO / "pyproject.toml").read_text())["project"]

@@ -31,6 +31,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from .admission import RETRY_SECONDS, AbandonedError, BusyError, Visitor, admitted
+from .modules import ROUTE
 
 API = "/gradio_api"
 # Requests that are open at once, of them streams of events, which stay open, and calls of tools, for each of which Gradio holds a
@@ -56,7 +57,7 @@ READ |= {
     API + path for path in ("/theme.css", "/info", "/info/", "/openapi.json", "/app_id", "/app_id/", "/queue/status")
 }
 READ |= {API + path for path in ("/startup-events", "/login_check", "/user", "/token")}
-READ_BELOW = ("/static/", "/assets/", "/svelte/", f"{API}/file=/", f"{API}/file=", f"{API}/mcp")
+READ_BELOW = (ROUTE, "/static/", "/assets/", "/svelte/", f"{API}/file=/", f"{API}/file=", f"{API}/mcp")
 STREAMS = (f"{API}/queue/data", f"{API}/call/", f"{API}/heartbeat/")
 SERVER_FUNCTION = f"{API}/component_server"
 JOIN, CALL, MCP = f"{API}/queue/join", f"{API}/call/", f"{API}/mcp"

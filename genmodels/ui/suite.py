@@ -18,6 +18,7 @@ from . import bulk, classes, map, models, real_or_fake, samples, training
 from .api import Page, add_api
 from .front_door import MAX_CALLS, PROXIES_OF_SPACES, FrontDoor, names_of
 from .language import I18N
+from .modules import Modules, preloads
 from .widget import read
 
 NAME, TITLE = "genmodels", "Classic generative models, alive under your hands."
@@ -101,6 +102,7 @@ def launch(
         os.environ[name] = ",".join(filter(None, [os.environ.get(name), "localhost,127.0.0.1,::1", host.strip("[]")]))
     # Threads that compute let go sooner, so that the page's own loop answers at once.
     sys.setswitchinterval(0.001)
+    modules = [module for block in demo.blocks.values() for module in getattr(block, "modules", ())]
     try:
         demo.launch(
             # In an address one of IPv6 stands in brackets.
@@ -109,7 +111,7 @@ def launch(
             share=share,
             theme=theme(),
             css=read("shared/suite.css"),
-            head=f'<meta name="description" content="{DESCRIPTION}">',
+            head=f'<meta name="description" content="{DESCRIPTION}">{preloads(modules)}',
             ssr_mode=False,
             run_history=False,
             enable_monitoring=False,
@@ -124,7 +126,9 @@ def launch(
             quiet=not share,
             # Else Gradio ends the program when the page does not answer itself within three seconds, as on a busy machine.
             _frontend=False,
-            app_kwargs={"middleware": [Middleware(FrontDoor, demo=demo, hosts=hosts, origins=origins)]},
+            app_kwargs={
+                "middleware": [Middleware(FrontDoor, demo=demo, hosts=hosts, origins=origins), Middleware(Modules)]
+            },
         )
     except OSError as error:
         raise UserError(f"Cannot listen on {host} port {port}: {error}") from error

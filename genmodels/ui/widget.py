@@ -1,4 +1,4 @@
-"""Reads a widget's HTML, CSS and JavaScript from their files and makes a `gr.HTML` of them."""
+"""Reads a widget's HTML and CSS from their files and makes a `gr.HTML` of them, which loads its JavaScript."""
 
 from __future__ import annotations
 
@@ -8,7 +8,11 @@ from pathlib import Path
 
 import gradio as gr
 
+from .inputs import MAX_PSI, MAX_SEED
+from .modules import address_of
+
 FOLDER = Path(__file__).parent
+MAIN = "shared/tab.js"
 # Colours of ten classes, told apart on black by people with any colour vision as far as ten can be.
 CLASS_COLOURS = (
     "#5aa9ff",
@@ -29,38 +33,40 @@ def read(name: str) -> str:
     return (FOLDER / name).read_text(encoding="utf-8")
 
 
-def widget(
-    name: str,
-    label: str,
-    page: dict,
-    functions: list[Callable],
-    parts: Sequence[str] = (),
-    scripts: Sequence[str] = (),
-) -> gr.HTML:
+# What every tab's page has.
+SHARED = {"colours": CLASS_COLOURS, "max_seed": MAX_SEED, "max_psi": MAX_PSI}
+# Gradio runs it when the tab is put together. On other pages that embed this one, they say where it lies.
+START = """
+const home = document.querySelector('gradio-app[src]')?.getAttribute('src') ?? document.baseURI;
+import(new URL(%s, home)).then(({ start }) => start(element, JSON.parse(props.page), server, %s));
+"""
+
+
+def widget(name: str, label: str, page: dict, functions: list[Callable], parts: Sequence[str] = ()) -> gr.HTML:
     """The widget of one tab.
 
     Args:
-        name: of its files: `map` for map.html, map.css and map.js.
+        name: of its folder.
         label: what a screen reader calls it.
-        page: what its JavaScript finds in `page`, beside the widget's name as `tab`; JSON only.
+        page: what its JavaScript finds in `page`, beside the widget's name as `tab` and SHARED; JSON only.
         functions: what its JavaScript finds in `server`.
-        parts: further views with files of their own: their HTML goes where the tab's has <!-- parts -->, and their
-            JavaScript runs before the tab's, each in a function of its own.
-        scripts: further JavaScript whose functions the tab and its parts call.
+        parts: further views in folders of their own: their HTML goes where the tab's has <!-- parts -->, and their
+            JavaScript runs before the tab's.
     """
     html = read(f"{name}/view.html").replace("<!-- parts -->", "".join(read(f"{part}/view.html") for part in parts))
     html = html.replace("<!-- code -->", read("shared/code.html")).replace("<!-- film -->", read("films/view.html"))
-    shared = [read(f"shared/{script}.js") for script in ("common", *scripts)]
-    views = [f"(() => {{\n{read(f'{part}/view.js')}}})();\n" for part in parts]
-    return gr.HTML(
+    views = [*parts, name]
+    component = gr.HTML(
         label=label,
         html_template=html,
-        css_template="".join(read(f"{file}/view.css") for file in (name, *parts)),
-        js_on_load="".join([*shared, *views, read(f"{name}/view.js")]),
+        css_template="".join(read(f"{view}/view.css") for view in (name, *parts)),
+        js_on_load=START % (json.dumps(address_of(MAIN)), json.dumps(views)),
         apply_default_css=False,
         server_functions=functions,
         elem_id=f"{name.replace('_', '-')}-tab",
         elem_classes="suite-widget",
         # As text: of anything else Gradio makes a copy for each session.
-        page=json.dumps({"tab": name, "colours": CLASS_COLOURS, **page}, separators=(",", ":")),
+        page=json.dumps({"tab": name, **SHARED, **page}, separators=(",", ":")),
     )
+    component.modules = [MAIN, *(f"{view}/view.js" for view in views)]
+    return component

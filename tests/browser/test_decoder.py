@@ -11,9 +11,19 @@ from suite_browser import new_page
 
 from genmodels import VAEDecoder, VAEEncoder, VAEPipeline
 from genmodels.ui.in_page import MAX_WEIGHTS, layers_of
-from genmodels.ui.widget import read
+from genmodels.ui.modules import MODULES
 
-RUN = "({ layers, size, channels, z }) => Array.from(decoderInPage(layers, size, channels)(z))"
+# A page with nothing but the modules.
+HOST = "http://modules.test/"
+RUN = """async ({ layers, size, channels, z }) => {
+    const { decoderInPage } = await import('/shared/decoder.js');
+    return Array.from(decoderInPage(layers, size, channels)(z));
+}"""
+
+
+def fulfil(route) -> None:
+    module = route.request.url.removeprefix(HOST)
+    route.fulfill(body=MODULES.get(module, b""), content_type="text/javascript" if module else "text/html")
 
 
 def pipeline_of(**config) -> VAEPipeline:
@@ -36,7 +46,8 @@ def test_it_draws_what_torch_draws(browser, size, channels):
         expected = ((pipe.decoder(torch.tensor([z]))[0] + 1) * 127.5).round().permute(1, 2, 0).numpy()
     assert expected.std() > 5
     page = new_page(browser)
-    page.add_script_tag(content=read("shared/decoder.js"))
+    page.route(f"{HOST}**", fulfil)
+    page.goto(HOST)
     asked = {"layers": json.loads(json.dumps(layers_of(pipe))), "size": size, "channels": channels, "z": z}
     drawn = np.array(page.evaluate(RUN, asked)).reshape(size, size, channels)
     page.close()

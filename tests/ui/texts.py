@@ -60,7 +60,7 @@ def in_one_line(text: str) -> str:
 
 
 def texts_of_element(element: Element) -> list[str]:
-    """Texts as common.js looks for them: of whole elements with what is bold or linked in them, of lone pieces, of attributes."""
+    """Texts as text.js looks for them: of whole elements with what is bold or linked in them, of lone pieces, of attributes."""
     found = [in_one_line(element.attributes[name]) for name in ATTRIBUTES if element.attributes.get(name)]
     pieces = [child for child in element.children if isinstance(child, str) and re.search("[A-Za-z]{2}", child)]
     inside = [child for child in element.children if not isinstance(child, str)]
@@ -91,7 +91,8 @@ def texts_in_script(script: str) -> list[str]:
             else:
                 text += script[i]
                 i += 1
-        found.append(text)
+        # As text.js joins a text that goes on in the next line.
+        found.append(re.sub(r"\n\s*", " ", text))
     # The names of pictures, which are translated where their buttons are made.
     return found + re.findall(r"python\.(?:set|picture)\('([^']+)'", script)
 

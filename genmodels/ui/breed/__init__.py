@@ -7,7 +7,7 @@ from collections.abc import Callable
 from ...errors import UserError
 from .. import gallery
 from ..admission import unhurried
-from ..inputs import MAX_SEED, integer, number, server_function
+from ..inputs import number, seed_of, server_function
 from ..models import Model, ModelStore
 from ..pictures import sheet_uri, to_bytes
 from . import snippets
@@ -62,7 +62,7 @@ def functions(store: ModelStore) -> list[Callable]:
         from ...pipelines.base import draw_latents
 
         model, pipe = chosen(store, payload)
-        seed = integer(payload.get("seed"), 0, MAX_SEED, 0)
+        seed = seed_of(payload)
         latents = rounded(draw_latents(FOUNDERS, pipe.latent_dim, seed=seed))
         images = pipe(latents=torch.tensor(latents), output_type="np").images
         return {"model": model.key, "latents": latents, "sheet": sheet_uri(to_bytes(images), FOUNDERS)}
@@ -79,7 +79,7 @@ def functions(store: ModelStore) -> list[Callable]:
         given = given if isinstance(given, list) and len(given) == 2 else [None, None]
         parents = [latent_of(parent, pipe.latent_dim) for parent in given]
         mutation = round(number(payload.get("mutation"), 0.0, 1.0, 0.2), 2)
-        seed = integer(payload.get("seed"), 0, MAX_SEED, 0)
+        seed = seed_of(payload)
         a, b = torch.tensor(parents)
         latents = cross_latents(a, b, CHILDREN, mutation, seed)
         images = pipe(latents=latents, output_type="np").images

@@ -11,13 +11,12 @@ from ...errors import UserError
 from .. import films
 from .. import first_page as files
 from ..admission import unhurried
-from ..inputs import MAX_SEED, integer, number, server_function
+from ..inputs import integer, psi_of, seed_of, server_function
 from ..models import CLASSES, Model, ModelStore
 from ..pictures import FRAMES, sheet_uri, to_bytes
 from ..widget import widget
 from . import snippets
 
-MAX_PSI = 1.5
 MAX_TEXT = 12
 # Classes in the row that one latent goes through: a model may know a thousand. Rows of the table.
 MAX_ROW, STYLES = 10, 8
@@ -157,8 +156,7 @@ def functions(store: ModelStore) -> list[Callable]:
         return integer(payload.get(name), 0, len(chosen(store, payload).class_names) - 1, 0)
 
     def common(payload: dict) -> tuple[int, float]:
-        seed = integer(payload.get("seed"), 0, MAX_SEED, 0)
-        return seed, round(number(payload.get("psi"), 0.0, MAX_PSI, 1.0), 2)
+        return seed_of(payload), psi_of(payload)
 
     @server_function
     @unhurried
@@ -223,8 +221,6 @@ def build(store: ModelStore) -> gr.HTML:
         "styles": STYLES,
         "text": FIRST_TEXT,
         "seed": FIRST_SEED,
-        "max_psi": MAX_PSI,
-        "max_seed": MAX_SEED,
         "first": files.read("classes") if model.built_in else None,
     }
     return widget("classes", "Classes", page, functions(store))

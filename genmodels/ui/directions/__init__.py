@@ -9,7 +9,7 @@ from collections.abc import Callable
 from .. import gallery
 from ..admission import patient, quick
 from ..breed import chosen
-from ..inputs import MAX_SEED, integer, number, server_function
+from ..inputs import number, seed_of, server_function
 from ..models import Model, ModelStore
 from ..pictures import sheet_uri, to_bytes
 from . import snippets
@@ -60,7 +60,7 @@ def functions(store: ModelStore) -> list[Callable]:
         import torch
 
         model, pipe = chosen(store, payload)
-        seed = integer(payload.get("seed"), 0, MAX_SEED, 0)
+        seed = seed_of(payload)
         found = directions.of(model, pipe)
         given = payload.get("strengths")
         given = given[: len(found.directions)] if isinstance(given, list) else []

@@ -1,73 +1,103 @@
 // Sliders along the principal directions of a generator: images before and after.
-const movable = Object.entries(page.models).filter(([, { breeds }]) => breeds), menu = $('.directions-model'), pairs = $('.directions-pairs');
-const address = link.view('directions'), moving = { seed: 0, strengths: [], asked: false, size: 0, sheets: null };
-for (const [name, { title }] of movable) menu.append(new Option(title, name, false, name === page.main));
-$('.directions-chooser').hidden = movable.length < 2;
+import { showSources } from '../shared/about.js';
+import { make, onResize } from '../shared/dom.js';
+import { loadImage, pictureOf, wholeMultiple } from '../shared/pictures.js';
+import { decimal, signed, t } from '../shared/text.js';
 
-function tell(text, bad = false) {
-  const place = $('.directions-notice');
-  place.textContent = text;
-  place.hidden = !text;
-  place.classList.toggle('bad', bad);
-}
-function showSliders(explained) {
-  $('.directions-sliders').replaceChildren(...explained.map((share, k) => {
-    const label = document.createElement('label'), name = document.createElement('span'), slider = document.createElement('input'), output = document.createElement('output');
-    name.textContent = t`${k + 1}: ${decimal(100 * share, share < 0.1 ? 1 : 0)}% of variance`;
-    Object.assign(slider, { type: 'range', min: -page.moves.limit, max: page.moves.limit, step: 0.25, value: moving.strengths[k] ?? 0 });
-    slider.setAttribute('aria-label', t`Direction ${k + 1}`);
-    output.className = 'figures';
-    const write = () => { output.textContent = signed(+slider.value); };
-    slider.addEventListener('input', () => { moving.strengths[k] = +slider.value; write(); move(); });
-    write();
-    label.append(name, slider, output);
-    return label;
-  }));
-}
-// Two rows on wide screens; on narrow ones four before, four after, and again.
-function paintPairs() {
-  if (!moving.sheets || !element.clientWidth) return;
-  const columns = element.clientWidth < 900 ? 4 : page.moves.images, gap = 6;
-  const width = wholeMultiple(moving.size, (Math.min(pairs.parentElement.clientWidth, 640) - gap * (columns - 1)) / columns, 96);
-  const cell = (sheet, i) => {
-    const canvas = document.createElement('canvas');
-    paintFrame(canvas, sheet, i, page.moves.images, moving.size);
-    canvas.style.width = `${width}px`;
-    return canvas;
-  };
-  const caption = text => Object.assign(document.createElement('span'), { className: 'note', textContent: text });
-  const rows = [];
-  for (let start = 0; start < page.moves.images; start += columns) {
-    const numbers = Array.from({ length: columns }, (_, i) => start + i);
-    rows.push(caption('z'), ...numbers.map(i => cell(moving.sheets[0], i)), caption('z′'), ...numbers.map(i => cell(moving.sheets[1], i)));
+const GAP = 6;
+
+/** @param {import('../shared/tab.js').Tab} tab */
+export default function directions({
+  $,
+  controls,
+  element,
+  latest,
+  link,
+  noticeIn,
+  onFirstOpen,
+  page,
+  python,
+  server,
+}) {
+  const { images, limit } = page.moves;
+  const pairs = $('.directions-pairs');
+  const address = link.view('directions');
+  const state = { model: page.main, seed: 0, strengths: [], size: 0, sheets: null };
+  const tell = noticeIn($('.directions-notice'));
+
+  function showSliders(explained) {
+    const sliders = explained.map((share, k) => {
+      const value = state.strengths[k] ?? 0;
+      const properties = { type: 'range', min: -limit, max: limit, step: 0.25, value };
+      const slider = make('input', { ...properties, 'aria-label': t`Direction ${k + 1}` });
+      const output = make('output', { className: 'figures' }, signed(value));
+      slider.addEventListener('input', () => {
+        state.strengths[k] = +slider.value;
+        output.textContent = signed(+slider.value);
+        move();
+      });
+      const percent = decimal(100 * share, share < 0.1 ? 1 : 0);
+      return make('label', {}, make('span', {}, t`${k + 1}: ${percent}% of variance`), slider, output);
+    });
+    $('.directions-sliders').replaceChildren(...sliders);
   }
-  pairs.replaceChildren(...rows);
+  const columns = () => (element.clientWidth < 900 ? 4 : images);
+  // Two rows on wide screens; on narrow ones four before, four after, and again.
+  function paintPairs() {
+    if (!state.sheets || !element.clientWidth) return;
+    const room = Math.min(pairs.parentElement.clientWidth, 640) - GAP * (columns() - 1);
+    const width = wholeMultiple(state.size, room / columns(), 96);
+    const rows = [];
+    for (let start = 0; start < images; start += columns()) {
+      state.sheets.forEach((sheet, i) => {
+        rows.push(make('span', { className: 'note' }, ['z', 'z′'][i]));
+        for (let k = start; k < start + columns(); k++) {
+          const canvas = pictureOf(sheet, k, images, state.size);
+          canvas.style.width = `${width}px`;
+          rows.push(canvas);
+        }
+      });
+    }
+    pairs.replaceChildren(...rows);
+  }
+  const show = async (answer, job) => {
+    if (answer.model !== state.model) return;
+    state.size = answer.size;
+    state.sheets = await Promise.all([answer.before, answer.after].map(loadImage));
+    if (job.extra) {
+      state.strengths = answer.strengths;
+      showSliders(answer.explained);
+    }
+    paintPairs();
+    const moved = answer.strengths.map(v => signed(v)).join('; ');
+    pairs.setAttribute('aria-label', t`${images} images before, and moved by ${moved} along the directions`);
+    showSources($('.directions-sources'), page.models[answer.model].sources);
+    python.set('Directions', answer.code);
+  };
+  const ask = latest(server.moved, show, tell, tell);
+  // `anew`: the sliders too.
+  function move(anew = false) {
+    const { model, seed, strengths } = state;
+    address.set({ model, seed, move: strengths });
+    ask({ model, seed, strengths }, anew);
+  }
+  const changed = () => {
+    state.strengths = [];
+    tell(t`Drawing 2,000 images to find its directions.`);
+  };
+  $('.directions-reset').addEventListener('click', () => {
+    state.strengths = [];
+    move(true);
+  });
+  const able = Object.entries(page.models).filter(([, { breeds }]) => breeds);
+  const anew = () => move(!state.strengths.length);
+  const menus = controls('directions-', state, anew, { models: Object.fromEntries(able), changed });
+  onResize(element, paintPairs);
+  python.picture('Directions', '.directions-pairs canvas', columns);
+  onFirstOpen('directions', () => {
+    menus.restore(address);
+    changed();
+    state.strengths = address.numbers('move') ?? [];
+    move(true);
+  });
 }
-const askMoved = latest(server.moved, async (answer, job) => {
-  if (answer.model !== menu.value) return;
-  Object.assign(moving, { size: answer.size, sheets: await Promise.all([answer.before, answer.after].map(loadImage)) });
-  if (job.extra) { moving.strengths = answer.strengths; showSliders(answer.explained); }
-  paintPairs();
-  pairs.setAttribute('aria-label', t`${page.moves.images} images before, and moved by ${answer.strengths.map(v => signed(v)).join('; ')} along the directions`);
-  showSources(page.models[answer.model].sources, $('.directions-sources'));
-  python.set('Directions', answer.code);
-}, message => tell(message, true), tell);
-// `anew`: the sliders too.
-function move(anew = false) {
-  address.set({ model: menu.value, seed: moving.seed, move: moving.strengths });
-  askMoved({ model: menu.value, seed: moving.seed, strengths: moving.strengths }, anew);
-}
-$('.directions-new').addEventListener('click', () => { moving.seed = Math.floor(Math.random() * 100000); move(); });
-$('.directions-reset').addEventListener('click', () => { moving.strengths = []; move(true); });
-menu.addEventListener('change', () => { moving.strengths = []; tell(t`Drawing 2,000 images to find its directions.`); move(true); });
-onResize(element, paintPairs);
-python.picture('Directions', '.directions-pairs canvas', () => element.clientWidth < 900 ? 4 : page.moves.images);
-opened.directions = () => {
-  if (moving.asked) return;
-  moving.asked = true;
-  moving.strengths = address.numbers('move') ?? [];
-  if (movable.some(([name]) => name === address.get('model'))) menu.value = address.get('model');
-  moving.seed = address.count('seed', page.max_seed) ?? 0;
-  tell(t`Drawing 2,000 images to find its directions.`);
-  move(true);
-};

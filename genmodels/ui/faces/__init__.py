@@ -14,7 +14,7 @@ import numpy as np
 from ...errors import UserError
 from .. import in_page
 from ..admission import unhurried
-from ..inputs import MAX_SEED, integer, number, server_function
+from ..inputs import integer, number, seed_of, server_function
 from ..models import FACES, ModelStore
 from ..pictures import raw, sheet_uri, to_bytes
 from . import snippets
@@ -101,7 +101,7 @@ def face_of(store: ModelStore, payload: dict) -> tuple[torch.Tensor, snippets.Fa
     pipe = store.pipe(FACES)
     z = payload.get("z")
     if z is None:
-        seed = integer(payload.get("seed"), 0, MAX_SEED, FIRST_SEED)
+        seed = seed_of(payload, FIRST_SEED)
         index = integer(payload.get("index"), 0, COUNT - 1, 0)
         return draw_latents(index + 1, pipe.latent_dim, seed=seed)[index:], snippets.Face(seed, index)
     if not isinstance(z, list) or len(z) != pipe.latent_dim:
@@ -119,7 +119,7 @@ def functions(store: ModelStore) -> list[Callable]:
     @unhurried
     def faces(payload: dict) -> dict:
         pipe = store.pipe(FACES)
-        seed = integer(payload.get("seed"), 0, MAX_SEED, FIRST_SEED)
+        seed = seed_of(payload, FIRST_SEED)
         drawn = pipe(num_images=COUNT, seed=seed, output_type="np")
         return {
             "sheet": sheet_uri(to_bytes(drawn.images), COUNT),
@@ -159,7 +159,7 @@ def functions(store: ModelStore) -> list[Callable]:
         from ...pipelines.base import draw_latents
 
         pipe = store.pipe(FACES)
-        seed = integer(payload.get("seed"), 0, MAX_SEED, FIRST_SEED)
+        seed = seed_of(payload, FIRST_SEED)
         a, b, c = (integer(payload.get(name), 0, COUNT - 1, 0) for name in "abc")
         latents = draw_latents(COUNT, pipe.latent_dim, seed=seed)
         images = pipe.decode((latents[a] - latents[b] + latents[c])[None], output_type="np").images

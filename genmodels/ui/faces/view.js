@@ -1,303 +1,336 @@
 // Arithmetic with attributes: a face, drawn or the visitor's, and the strengths of what is added to it.
-const SIZE = page.faces.size, view = $('.faces-view'), tiles = $('.face-tiles'), before = $('.face-before'), after = $('.face-after');
-const face = { seed: page.faces.seed, index: 0, z: null, square: null, photo: false, strengths: {}, sheet: null, latents: null, asked: false };
-const told = (text, bad = false) => {
-  const place = $('.faces-notice');
-  place.textContent = text;
-  place.hidden = !text;
-  place.classList.toggle('bad', bad);
-};
-const address = link.view('faces', { seed: page.faces.seed, face: 0, add: '', axes: '0,1', sum: '1,6,3' });
-const failed = message => told(message, true);
-const chosen = () => face.z ? { z: face.z, square: face.square } : { seed: face.seed, index: face.index };
+import { showSources } from '../shared/about.js';
+import { decoderInPage, MULTIPLY } from '../shared/decoder.js';
+import { clamp, make, makeButton, onResize } from '../shared/dom.js';
+import { fitWidth, loadImage, paintBytes, paintFrame, paintRaw, rawOf } from '../shared/pictures.js';
+import { signed, significant, t, whole } from '../shared/text.js';
+
 const words = name => name.replaceAll('_', ' ');
 
-const askEdit = latest(server.edit, answer => {
-  if (!inPage.draw) paintRaw(after, answer.picture, SIZE, 3);
-  python.set('Face', answer.code);
-}, failed, told);
-// A small decoder is fetched with the first move of a slider, and from then on every face is decoded here; the server is asked for the
-// Python once the slider rests.
-const inPage = { asked: false, draw: null, soon: 0 };
-const askEditor = latest(server.editor, ({ layers, directions }) => {
-  if (!layers || !MULTIPLY) return;
-  const decode = decoderInPage(layers, SIZE, 3);
-  inPage.draw = () => {
-    const strengths = Object.values(face.strengths), from = face.z ?? face.latents[face.index];
-    const z = from.map((v, i) => directions.reduce((sum, direction, a) => sum + strengths[a] * direction[i], v));
-    paintBytes(after, decode(z), SIZE, 3);
+/** @param {import('../shared/tab.js').Tab} tab */
+export default function faces(tab) {
+  const { $, controls, element, latest, link, noticeIn, onFirstOpen, page, python, server } = tab;
+  const { count, limit, size, steps } = page.faces;
+  const [view, tiles, before, after] = ['.faces-view', '.face-tiles', '.face-before', '.face-after'].map(name =>
+    $(name),
+  );
+  const state = {
+    seed: page.faces.seed,
+    index: 0,
+    z: null,
+    square: null,
+    photo: false,
+    strengths: {},
+    sheet: null,
+    latents: null,
   };
-  inPage.draw();
-}, () => {}, () => {});
-function edit() {
-  remember();
-  const ask = () => askEdit({ ...chosen(), strengths: face.strengths });
-  clearTimeout(inPage.soon);
-  if (!inPage.draw) return ask();
-  inPage.draw();
-  inPage.soon = setTimeout(ask, 150);
-}
-// What stands in the address; a photo cannot.
-function remember() {
-  const strengths = Object.values(face.strengths);
-  address.set({ seed: face.seed, face: face.z ? undefined : face.index, add: strengths.some(Boolean) ? strengths : '', axes: axes[0].value === axes[1].value ? undefined : axes.map(axis => axis.selectedIndex), sum: Object.values(sum) });
-}
+  const told = noticeIn($('.faces-notice'));
+  const address = link.view('faces', { seed: state.seed, face: 0, add: '', axes: '0,1', sum: '1,6,3' });
+  const chosen = () => (state.z ? { z: state.z, square: state.square } : { seed: state.seed, index: state.index });
 
-const cells = Array.from({ length: page.faces.count }, (_, i) => {
-  const button = document.createElement('button'), canvas = document.createElement('canvas');
-  button.type = 'button';
-  button.setAttribute('aria-label', t`Face ${i + 1}`);
-  button.append(canvas);
-  button.addEventListener('click', () => choose(i));
-  tiles.append(button);
-  return canvas;
-});
-tiles.addEventListener('keydown', event => {
-  const columns = getComputedStyle(tiles).gridTemplateColumns.split(' ').length;
-  const by = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns, ArrowDown: columns }[event.key], to = face.index + by;
-  if (!by) return;
-  event.preventDefault();
-  if (!cells[to]) return;
-  choose(to);
-  cells[to].parentElement.focus();
-});
-function press(index) {
-  cells.forEach((cell, i) => cell.parentElement.setAttribute('aria-pressed', i === index));
-  $('.photo-stage').classList.toggle('now', index < 0);
-}
-
-function choose(index) {
-  Object.assign(face, { index, z: null, photo: false });
-  press(index);
-  paintFrame(before, face.sheet, index, cells.length, SIZE);
-  edit();
-  drawGrid();
-}
-
-function setStrength(name, value) {
-  const slider = $(`.face-sliders [data-name="${CSS.escape(name)}"]`), text = signed(value);
-  face.strengths[name] = slider.value = value;
-  slider.parentElement.querySelector('output').textContent = text;
-  slider.setAttribute('aria-valuetext', text);
-}
-function sliders(names) {
-  $('.face-sliders').replaceChildren(...names.map(name => {
-    const label = document.createElement('label'), slider = document.createElement('input'), text = document.createElement('span');
-    text.textContent = words(name);
-    Object.assign(slider, { type: 'range', min: -page.faces.limit, max: page.faces.limit, step: 0.1 });
-    slider.dataset.name = name;
-    slider.addEventListener('input', () => {
-      if (!inPage.asked) askEditor({});
-      inPage.asked = true;
-      setStrength(name, +slider.value);
-      edit();
+  const showEdit = answer => {
+    if (!inPage.draw) paintRaw(after, answer.picture, size, 3);
+    python.set('Face', answer.code);
+  };
+  const askEdit = latest(server.edit, showEdit, told, told);
+  // A small decoder is fetched with the first move of a slider, and from then on every face is decoded here; the server
+  // is asked for the Python once the slider rests.
+  const inPage = { asked: false, draw: null, soon: 0 };
+  const useEditor = ({ layers, directions }) => {
+    if (!layers || !MULTIPLY) return;
+    const decode = decoderInPage(layers, size, 3);
+    inPage.draw = () => {
+      const strengths = Object.values(state.strengths);
+      const from = state.z ?? state.latents[state.index];
+      const z = from.map((v, i) => directions.reduce((sum, direction, a) => sum + strengths[a] * direction[i], v));
+      paintBytes(after, decode(z), size, 3);
+    };
+    inPage.draw();
+  };
+  const askEditor = latest(
+    server.editor,
+    useEditor,
+    () => {},
+    () => {},
+  );
+  function edit() {
+    remember();
+    const ask = () => askEdit({ ...chosen(), strengths: state.strengths });
+    clearTimeout(inPage.soon);
+    if (!inPage.draw) {
+      ask();
+      return;
+    }
+    inPage.draw();
+    inPage.soon = setTimeout(ask, 150);
+  }
+  // What stands in the address; a photo cannot.
+  function remember() {
+    const strengths = Object.values(state.strengths);
+    address.set({
+      seed: state.seed,
+      face: state.z ? undefined : state.index,
+      add: strengths.some(Boolean) ? strengths : '',
+      axes: axes[0].value === axes[1].value ? undefined : axes.map(axis => axis.selectedIndex),
+      sum: Object.values(sum),
     });
-    label.append(text, slider, document.createElement('output'));
-    return label;
-  }));
-  names.forEach(name => setStrength(name, 0));
-}
-$('.face-reset').addEventListener('click', () => {
-  Object.keys(face.strengths).forEach(name => setStrength(name, 0));
-  edit();
-});
+  }
 
-// Two attributes on two axes. The rows go from the largest strength down.
-const STEPS = page.faces.steps, axes = [$('.factor-a'), $('.factor-b')];
-const strengthAt = i => page.faces.limit * (2 * i / (STEPS - 1) - 1);
-const spots = Array.from({ length: STEPS * STEPS }, (_, i) => {
-  const button = document.createElement('button'), canvas = document.createElement('canvas');
-  button.type = 'button';
-  button.classList.toggle('middle', i === (STEPS * STEPS - 1) / 2);
-  button.append(canvas);
-  button.addEventListener('click', () => {
-    const [a, b] = axes.map(axis => axis.value);
-    Object.keys(face.strengths).forEach(name => setStrength(name, 0));
-    setStrength(a, strengthAt(i % STEPS));
-    setStrength(b, strengthAt(STEPS - 1 - Math.floor(i / STEPS)));
+  // Buttons with a canvas each, at the end of a root: the canvases.
+  const canvasButtons = (root, length, click, label) =>
+    Array.from({ length }, (_, i) => {
+      const canvas = document.createElement('canvas');
+      root.append(makeButton(label ? { 'aria-label': label(i) } : {}, () => click(i), canvas));
+      return canvas;
+    });
+  const cells = canvasButtons(tiles, count, choose, i => t`Face ${i + 1}`);
+  tiles.addEventListener('keydown', event => {
+    const columns = getComputedStyle(tiles).gridTemplateColumns.split(' ').length;
+    const by = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns, ArrowDown: columns }[event.key];
+    if (!by) return;
+    event.preventDefault();
+    const to = state.index + by;
+    if (!cells[to]) return;
+    choose(to);
+    cells[to].parentElement.focus();
+  });
+  function press(index) {
+    cells.forEach((cell, i) => cell.parentElement.setAttribute('aria-pressed', String(i === index)));
+    $('.photo-stage').classList.toggle('now', index < 0);
+  }
+
+  function choose(index) {
+    Object.assign(state, { index, z: null, photo: false });
+    press(index);
+    paintFrame(before, state.sheet, index, count, size);
+    edit();
+    drawGrid();
+  }
+
+  function setStrength(name, value) {
+    const slider = $(`.face-sliders [data-name="${CSS.escape(name)}"]`);
+    const text = signed(value);
+    state.strengths[name] = slider.value = value;
+    slider.parentElement.querySelector('output').textContent = text;
+    slider.setAttribute('aria-valuetext', text);
+  }
+  const clear = () => {
+    for (const name of Object.keys(state.strengths)) setStrength(name, 0);
+  };
+  function sliders(names) {
+    const labels = names.map(name => {
+      const slider = make('input', { type: 'range', min: -limit, max: limit, step: 0.1, 'data-name': name });
+      slider.addEventListener('input', () => {
+        if (!inPage.asked) askEditor({});
+        inPage.asked = true;
+        setStrength(name, +slider.value);
+        edit();
+      });
+      return make('label', {}, make('span', {}, words(name)), slider, make('output'));
+    });
+    $('.face-sliders').replaceChildren(...labels);
+    for (const name of names) setStrength(name, 0);
+  }
+  $('.face-reset').addEventListener('click', () => {
+    clear();
     edit();
   });
-  $('.factor-grid').append(button);
-  return canvas;
-});
-const askGrid = latest(server.factors, async (answer, job) => {
-  const { a, b } = job.payload, sheet = await loadImage(answer.grid);
-  spots.forEach((spot, i) => {
-    paintFrame(spot, sheet, i, spots.length, SIZE);
-    const [x, y] = [strengthAt(i % STEPS), strengthAt(STEPS - 1 - Math.floor(i / STEPS))].map(v => signed(v));
-    spot.parentElement.setAttribute('aria-label', `${words(a)} ${x}, ${words(b)} ${y}`);
+
+  // Two attributes on two axes. The rows go from the largest strength down.
+  const axes = [$('.factor-a'), $('.factor-b')];
+  const strengthsAt = i => [i % steps, steps - 1 - Math.floor(i / steps)].map(v => limit * ((2 * v) / (steps - 1) - 1));
+  const spots = canvasButtons($('.factor-grid'), steps * steps, i => {
+    clear();
+    strengthsAt(i).forEach((strength, which) => setStrength(axes[which].value, strength));
+    edit();
   });
-  const ends = [-page.faces.limit, page.faces.limit].map(v => (v < 0 ? '−' : '+') + significant(Math.abs(v), 2));
-  $('.factor-right').textContent = `${ends[0]}  ←  ${words(a)}  →  ${ends[1]}`;
-  $('.factor-up').textContent = `${ends[0]}  ←  ${words(b)}  →  ${ends[1]}`;
-  python.set('Grid', answer.code, job.extra);
-  $('.factor-grid').dataset.axes = `${a} ${b}`;
-}, failed, told);
-function drawGrid(focus = false) {
-  remember();
-  if (axes[0].value !== axes[1].value) askGrid({ ...chosen(), a: axes[0].value, b: axes[1].value }, focus);
-}
-function factors(names) {
-  $('.faces-factors').hidden = names.length < 2;
-  const asked = address.numbers('axes', 2) ?? [], known = asked[0] !== asked[1] && asked.every(i => Number.isInteger(i) && names[i]);
-  axes.forEach((axis, which) => {
-    axis.replaceChildren(...names.map(name => new Option(words(name), name)));
-    axis.selectedIndex = known ? asked[which] : Math.min(which, names.length - 1);
-    let last = axis.selectedIndex;
-    axis.addEventListener('change', () => {
-      // The other axis takes what this one leaves.
-      if (axis.value === axes[1 - which].value) {
-        axes[1 - which].selectedIndex = last;
-        axes[1 - which].dispatchEvent(new Event('taken'));
-      }
-      last = axis.selectedIndex;
-      drawGrid(true);
+  spots[(spots.length - 1) / 2].parentElement.className = 'middle';
+  const showGrid = async (answer, job) => {
+    const { a, b } = job.payload;
+    const sheet = await loadImage(answer.grid);
+    spots.forEach((spot, i) => {
+      paintFrame(spot, sheet, i, spots.length, size);
+      const [x, y] = strengthsAt(i).map(v => signed(v));
+      spot.parentElement.setAttribute('aria-label', `${words(a)} ${x}, ${words(b)} ${y}`);
     });
-    axis.addEventListener('taken', () => { last = axis.selectedIndex; });
+    const end = significant(limit, 2);
+    $('.factor-right').textContent = `−${end}  ←  ${words(a)}  →  +${end}`;
+    $('.factor-up').textContent = `−${end}  ←  ${words(b)}  →  +${end}`;
+    python.set('Grid', answer.code, job.extra);
+    $('.factor-grid').dataset.axes = `${a} ${b}`;
+  };
+  const askGrid = latest(server.factors, showGrid, told, told);
+  function drawGrid(focus = false) {
+    remember();
+    const [a, b] = axes.map(axis => axis.value);
+    if (a !== b) askGrid({ ...chosen(), a, b }, focus);
+  }
+  function factors(names) {
+    $('.faces-factors').hidden = names.length < 2;
+    const asked = address.numbers('axes', 2) ?? [];
+    const known = asked[0] !== asked[1] && asked.every(i => Number.isInteger(i) && names[i]);
+    const last = [0, 0];
+    axes.forEach((axis, which) => {
+      axis.replaceChildren(...names.map(name => new Option(words(name), name)));
+      last[which] = axis.selectedIndex = known ? asked[which] : Math.min(which, names.length - 1);
+      axis.addEventListener('change', () => {
+        // The other axis takes what this one leaves.
+        const other = 1 - which;
+        if (axis.value === axes[other].value) last[other] = axes[other].selectedIndex = last[which];
+        last[which] = axis.selectedIndex;
+        drawGrid(true);
+      });
+    });
+  }
+
+  // The photo: it stays in the page; only the aligned square, as small as the model's images, is sent.
+  const [stage, zoom, says] = ['.photo-stage', '.photo-zoom', '.photo-says'].map(name => $(name));
+  const small = make('canvas', { width: size, height: size });
+  const photo = { image: null, x: 0, y: 0, from: null };
+  const sideOf = () => Math.max(1, Math.min(photo.image.width, photo.image.height) / +zoom.value);
+  const showPhoto = (answer, job) => {
+    if (!state.photo) return;
+    Object.assign(state, { z: answer.z, square: job.payload.square });
+    press(-1);
+    for (const canvas of [$('.photo-back'), before]) paintRaw(canvas, answer.picture, size, 3);
+    says.textContent = t`The encoder squeezed ${whole(3 * size * size)} values into ${answer.z.length} numbers. What
+      this bottleneck loses is lost, before anything is added or taken away.`;
+    edit();
+    if (job.extra) drawGrid();
+  };
+  const askPhoto = latest(server.photo, showPhoto, told, told);
+  function sendPhoto(settled) {
+    const side = sideOf();
+    photo.x = clamp(photo.x, side / 2, photo.image.width - side / 2);
+    photo.y = clamp(photo.y, side / 2, photo.image.height - side / 2);
+    const [left, top, length] = [photo.x - side / 2, photo.y - side / 2, side].map(Math.floor);
+    for (const canvas of [stage, small]) {
+      const { width, height } = canvas;
+      const context = canvas.getContext('2d', { willReadFrequently: true });
+      context.imageSmoothingQuality = 'high';
+      context.clearRect(0, 0, width, height);
+      context.drawImage(photo.image, left, top, length, length, 0, 0, width, height);
+    }
+    state.photo = true;
+    askPhoto({ photo: rawOf(small.getContext('2d'), 3), square: [left, top, length] }, settled);
+  }
+  $('.photo-file').addEventListener('change', async event => {
+    const file = event.target.files[0];
+    if (!file) return;
+    const uri = URL.createObjectURL(file);
+    try {
+      photo.image = await loadImage(uri);
+      // A drawing in vectors may have no size.
+      if (!photo.image.width || !photo.image.height) throw new Error('no pixels');
+    } catch {
+      says.textContent = t`That file is no picture that this browser can show.`;
+      return;
+    } finally {
+      URL.revokeObjectURL(uri);
+    }
+    Object.assign(photo, { x: photo.image.width / 2, y: photo.image.height / 2 });
+    zoom.value = 1;
+    $('.photo-body').hidden = false;
+    sendPhoto(true);
+  });
+  zoom.addEventListener('input', () => sendPhoto(false));
+  zoom.addEventListener('change', () => sendPhoto(true));
+  stage.addEventListener('pointerdown', event => {
+    stage.setPointerCapture(event.pointerId);
+    photo.from = [event.clientX, event.clientY];
+  });
+  stage.addEventListener('pointermove', event => {
+    if (!photo.from) return;
+    const unit = sideOf() / stage.clientWidth;
+    photo.x -= (event.clientX - photo.from[0]) * unit;
+    photo.y -= (event.clientY - photo.from[1]) * unit;
+    photo.from = [event.clientX, event.clientY];
+    sendPhoto(false);
+  });
+  for (const end of ['pointerup', 'pointercancel']) {
+    stage.addEventListener(end, () => {
+      photo.from = null;
+      sendPhoto(true);
+    });
+  }
+  stage.addEventListener('keydown', event => {
+    const by = { ArrowLeft: [1, 0], ArrowRight: [-1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[event.key];
+    if (!by) return;
+    photo.x += (by[0] * sideOf()) / 50;
+    photo.y += (by[1] * sideOf()) / 50;
+    sendPhoto(true);
+    event.preventDefault();
+  });
+  says.textContent = t`It is cut to a square and made small in this page; only those ${size} × ${size} pixels go to the
+    server, which stores nothing.`;
+
+  // A - B + C, each chosen from the faces of the seed.
+  const sum = { a: 1, b: 6, c: 3 };
+  const showSum = (answer, job) => {
+    paintRaw($('.face-sum'), answer.picture, size, 3);
+    python.set('Arithmetic', answer.code, job.extra);
+  };
+  const askSum = latest(server.arithmetic, showSum, told, told);
+  function addUp(focus) {
+    remember();
+    askSum({ seed: state.seed, ...sum }, focus);
+  }
+  const terms = Object.entries({ a: 'A', b: '− B', c: '+ C' }).map(([term, sign]) => {
+    const row = make('div', { role: 'group', 'aria-label': t`Face ${term.toUpperCase()}` }, make('span', {}, sign));
+    const click = i => {
+      sum[term] = i;
+      pressTerms();
+      addUp(true);
+    };
+    $('.sum-rows').append(row);
+    return { term, canvases: canvasButtons(row, count, click, i => t`${sign}: face ${i + 1}`) };
+  });
+  function pressTerms() {
+    for (const { term, canvases } of terms) {
+      canvases.forEach((canvas, i) => canvas.parentElement.setAttribute('aria-pressed', String(sum[term] === i)));
+    }
+  }
+
+  const showFaces = async answer => {
+    state.sheet = await loadImage(answer.sheet);
+    state.latents = answer.latents;
+    for (const canvases of [cells, ...terms.map(term => term.canvases)]) {
+      canvases.forEach((canvas, i) => paintFrame(canvas, state.sheet, i, count, size));
+    }
+    if (!$('.face-sliders').childElementCount) {
+      const { names } = answer;
+      sliders(names);
+      factors(names);
+      for (const [i, v] of (address.numbers('add') ?? []).slice(0, names.length).entries()) {
+        setStrength(names[i], Math.round(10 * clamp(v, -limit, limit)) / 10);
+      }
+      $('.held-fixed').hidden = !answer.held_fixed;
+      $('.faces-bench').hidden = false;
+    }
+    choose(state.index);
+    pressTerms();
+    addUp(false);
+    view.dataset.seed = answer.seed;
+  };
+  const ask = latest(server.faces, showFaces, told, told);
+  const draw = () => ask({ seed: state.seed });
+  const menus = controls('', state, draw);
+  $('.faces-bench').hidden = true;
+  onResize(view, () => {
+    const room = $('.face-pair').clientWidth;
+    if (!room) return;
+    const most = element.clientWidth < 700 ? 170 : 256;
+    for (const canvas of [before, after, $('.face-sum')]) fitWidth(canvas, size, room / 2 - 8, most);
+  });
+  python.picture('Arithmetic', '.face-sum');
+  python.picture('Face', '.face-after');
+  python.picture('Grid', '.factor-grid canvas', () => steps);
+  showSources($('.faces-sources'), page.faces.sources);
+  onFirstOpen('faces', () => {
+    menus.restore(address);
+    state.index = address.count('face', count - 1) ?? state.index;
+    const asked = address.numbers('sum', 3);
+    if (asked?.every(i => cells[i])) Object.assign(sum, { a: asked[0], b: asked[1], c: asked[2] });
+    draw();
   });
 }
-
-// The photo: it stays in the page; only the aligned square, as small as the model's images, is sent.
-const stage = $('.photo-stage'), zoom = $('.photo-zoom'), small = document.createElement('canvas');
-const photo = { image: null, x: 0, y: 0, from: null };
-small.width = small.height = SIZE;
-const sideOf = () => Math.max(1, Math.min(photo.image.width, photo.image.height) / +zoom.value);
-const askPhoto = latest(server.photo, (answer, job) => {
-  if (!face.photo) return;
-  Object.assign(face, { z: answer.z, square: job.payload.square });
-  press(-1);
-  for (const canvas of [$('.photo-back'), before]) paintRaw(canvas, answer.picture, SIZE, 3);
-  $('.photo-says').textContent = t`The encoder squeezed ${(3 * SIZE * SIZE).toLocaleString(LANGUAGE)} values into ${answer.z.length} numbers. What this bottleneck loses is lost, before anything is added or taken away.`;
-  edit();
-  if (job.extra) drawGrid();
-}, failed, told);
-function sendPhoto(settled) {
-  const side = sideOf();
-  photo.x = clamp(photo.x, side / 2, photo.image.width - side / 2);
-  photo.y = clamp(photo.y, side / 2, photo.image.height - side / 2);
-  const square = [photo.x - side / 2, photo.y - side / 2, side].map(Math.floor);
-  for (const canvas of [stage, small]) {
-    const context = canvas.getContext('2d', { willReadFrequently: true });
-    context.imageSmoothingQuality = 'high';
-    context.clearRect(0, 0, canvas.width, canvas.height);
-    context.drawImage(photo.image, square[0], square[1], square[2], square[2], 0, 0, canvas.width, canvas.height);
-  }
-  const { data } = small.getContext('2d').getImageData(0, 0, SIZE, SIZE);
-  let bytes = '';
-  for (let i = 0; i < data.length; i++) if (i % 4 < 3) bytes += String.fromCharCode(data[i]);
-  face.photo = true;
-  askPhoto({ photo: btoa(bytes), square }, settled);
-}
-$('.photo-file').addEventListener('change', async event => {
-  const file = event.target.files[0];
-  if (!file) return;
-  const address = URL.createObjectURL(file);
-  try {
-    photo.image = await loadImage(address);
-    // A drawing in vectors may have no size.
-    if (!photo.image.width || !photo.image.height) throw new Error('no pixels');
-  } catch (error) {
-    $('.photo-says').textContent = t`That file is no picture that this browser can show.`;
-    return;
-  } finally {
-    URL.revokeObjectURL(address);
-  }
-  Object.assign(photo, { x: photo.image.width / 2, y: photo.image.height / 2 });
-  zoom.value = 1;
-  $('.photo-body').hidden = false;
-  sendPhoto(true);
-});
-zoom.addEventListener('input', () => sendPhoto(false));
-zoom.addEventListener('change', () => sendPhoto(true));
-stage.addEventListener('pointerdown', event => {
-  stage.setPointerCapture(event.pointerId);
-  photo.from = [event.clientX, event.clientY];
-});
-stage.addEventListener('pointermove', event => {
-  if (!photo.from) return;
-  const unit = sideOf() / stage.clientWidth;
-  photo.x -= (event.clientX - photo.from[0]) * unit;
-  photo.y -= (event.clientY - photo.from[1]) * unit;
-  photo.from = [event.clientX, event.clientY];
-  sendPhoto(false);
-});
-for (const end of ['pointerup', 'pointercancel']) stage.addEventListener(end, () => { photo.from = null; sendPhoto(true); });
-stage.addEventListener('keydown', event => {
-  const by = { ArrowLeft: [1, 0], ArrowRight: [-1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[event.key];
-  if (!by) return;
-  photo.x += by[0] * sideOf() / 50;
-  photo.y += by[1] * sideOf() / 50;
-  sendPhoto(true);
-  event.preventDefault();
-});
-$('.photo-says').textContent = t`It is cut to a square and made small in this page; only those ${SIZE} × ${SIZE} pixels go to the server, which stores nothing.`;
-
-// A - B + C, each chosen from the faces of the seed.
-const sum = { a: 1, b: 6, c: 3 }, SIGNS = { a: 'A', b: '− B', c: '+ C' };
-const askSum = latest(server.arithmetic, (answer, job) => {
-  paintRaw($('.face-sum'), answer.picture, SIZE, 3);
-  python.set('Arithmetic', answer.code, job.extra);
-}, failed, told);
-function addUp(focus) {
-  remember();
-  askSum({ seed: face.seed, ...sum }, focus);
-}
-const terms = Object.keys(SIGNS).map(term => {
-  const row = document.createElement('div'), sign = document.createElement('span');
-  sign.textContent = SIGNS[term];
-  row.setAttribute('role', 'group');
-  row.setAttribute('aria-label', t`Face ${term.toUpperCase()}`);
-  row.append(sign, ...cells.map((_, i) => {
-    const button = document.createElement('button');
-    button.type = 'button';
-    button.setAttribute('aria-label', t`${SIGNS[term]}: face ${i + 1}`);
-    button.append(document.createElement('canvas'));
-    button.addEventListener('click', () => { sum[term] = i; pressTerms(); addUp(true); });
-    return button;
-  }));
-  $('.sum-rows').append(row);
-  return { term, row };
-});
-const pressTerms = () => terms.forEach(({ term, row }) => row.querySelectorAll('button').forEach((button, i) => button.setAttribute('aria-pressed', String(sum[term] === i))));
-function showTerms() {
-  terms.forEach(({ row }) => row.querySelectorAll('canvas').forEach((canvas, i) => paintFrame(canvas, face.sheet, i, cells.length, SIZE)));
-  pressTerms();
-  addUp(false);
-}
-
-const askFaces = latest(server.faces, async answer => {
-  face.sheet = await loadImage(answer.sheet);
-  face.latents = answer.latents;
-  cells.forEach((cell, i) => paintFrame(cell, face.sheet, i, cells.length, SIZE));
-  if (!$('.face-sliders').childElementCount) {
-    sliders(answer.names);
-    factors(answer.names);
-    address.numbers('add')?.slice(0, answer.names.length).forEach((v, i) => setStrength(answer.names[i], Math.round(10 * clamp(v, -page.faces.limit, page.faces.limit)) / 10));
-    $('.held-fixed').hidden = !answer.held_fixed;
-    $('.faces-bench').hidden = false;
-  }
-  choose(face.index);
-  showTerms();
-  view.dataset.seed = answer.seed;
-}, failed, told);
-const drawFaces = () => askFaces({ seed: face.seed });
-$('.seed', view).value = face.seed;
-const restoreControls = controls(face, drawFaces);
-$('.faces-bench').hidden = true;
-onResize(view, () => {
-  const room = $('.face-pair').clientWidth;
-  if (room) for (const canvas of [before, after, $('.face-sum')]) canvas.style.width = `${wholeMultiple(SIZE, room / 2 - 8, element.clientWidth < 700 ? 170 : 256)}px`;
-});
-python.picture('Arithmetic', '.face-sum');
-python.picture('Face', '.face-after');
-python.picture('Grid', '.factor-grid canvas', () => STEPS);
-showSources(page.faces.sources, $('.faces-sources'));
-opened.faces = () => {
-  if (face.asked) return;
-  face.asked = true;
-  restoreControls(address);
-  face.index = address.count('face', cells.length - 1) ?? face.index;
-  const asked = address.numbers('sum', 3);
-  if (asked?.every(i => cells[i])) Object.assign(sum, { a: asked[0], b: asked[1], c: asked[2] });
-  drawFaces();
-};

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from ...errors import UserError
 from .. import films
 from ..admission import unhurried
-from ..inputs import MAX_SEED, integer, server_function
+from ..inputs import integer, seed_of, server_function
 from ..models import BUILT_IN, SAMPLES, WITHOUT_PSI, Model, ModelStore
 from ..pictures import FRAMES, sheet_uri, to_bytes
 from . import snippets
@@ -103,6 +103,6 @@ def functions(store: ModelStore) -> list[Callable]:
     @unhurried
     def row(payload: dict) -> dict:
         a, b = (integer(payload.get(end), 0, COLUMNS - 1, 0) for end in "ab")
-        return row_answer(store, chosen(store, payload), integer(payload.get("seed"), 0, MAX_SEED, 0), a, b)
+        return row_answer(store, chosen(store, payload), seed_of(payload), a, b)
 
     return [row]

@@ -1,111 +1,103 @@
 // Every model in a row, the same random numbers in a column.
-const names = Object.keys(page.models), FRAMES = 25;
-const gallery = { seed: 0, pair: [0, 3], next: 0, rows: [], begun: false };
-const address = link.view('all', { seed: gallery.seed, a: gallery.pair[0], b: gallery.pair[1] });
-const slider = $('.gallery-t'), seed = $('.gallery-seed');
-seed.max = page.max_seed;
+import { measured, showSources } from '../shared/about.js';
+import { make, makeButton } from '../shared/dom.js';
+import { loadImage, paintFrame } from '../shared/pictures.js';
+import { t, whole } from '../shared/text.js';
 
-function make(tag, className, text) {
-  const made = document.createElement(tag);
-  if (className) made.className = className;
-  if (text !== undefined) made.textContent = text;
-  return made;
-}
+const FRAMES = 25;
 
-// The buttons above the columns.
-const heads = make('div', 'row-of heads');
-const columns = Array.from({ length: page.columns }, (_, i) => {
-  const button = make('button', 'col');
-  button.type = 'button';
-  button.addEventListener('click', () => {
-    gallery.pair[gallery.next] = i;
-    gallery.next = 1 - gallery.next;
-    mark();
-    ask();
-  });
-  return button;
-});
-heads.append(make('p', 'note', t`Pick two columns.`), ...columns, make('span', 'walk-head', t`A to B`));
-function mark() {
-  columns.forEach((button, i) => {
-    const end = ['A', 'B'].filter((_, j) => gallery.pair[j] === i).join(' ');
-    if (end) button.dataset.end = end[0]; else delete button.dataset.end;
-    button.textContent = end || i + 1;
-    button.setAttribute('aria-label', `${t`Column ${i + 1}`}${end ? `, ${end}` : ''}`);
-    button.setAttribute('aria-pressed', String(Boolean(end)));
-  });
-}
+/** @param {import('../shared/tab.js').Tab} tab */
+export default function gallery({ $, controls, latest, link, onFirstOpen, onOpen, page, python, server }) {
+  const state = { seed: 0, pair: [0, 3], next: 0, rows: [] };
+  const address = link.view('all', { seed: state.seed, a: state.pair[0], b: state.pair[1] });
+  const slider = $('.gallery-t');
 
-function row(name) {
-  const { title, figures, reason } = page.models[name];
-  const root = make('section', 'row-of'), about = make('div'), latent = make('span', 'note latent');
-  root.setAttribute('aria-label', title);
-  about.append(make('h2', '', title), make('p', 'note', figures ? measured(figures) : t`FID and recall have not been measured.`), latent);
-  const cells = Array.from({ length: page.columns }, (_, i) => make('canvas', 'cell-of'));
-  const walk = make('canvas', 'walk'), failed = make('p', 'note failed');
-  [...cells, walk].forEach((canvas, i) => {
-    canvas.setAttribute('role', 'img');
-    canvas.setAttribute('aria-label', `${title}, ${i < page.columns ? t`column ${i + 1}` : t`between A and B`}`);
-  });
-  failed.hidden = true;
-  root.append(about, failed, ...cells, walk);
-  const fail = message => {
-    failed.hidden = false;
-    failed.textContent = message;
-    [...cells, walk].forEach(canvas => { canvas.hidden = true; });
-  };
-  const side = { root, walk, film: null, asked: null };
-  side.ask = latest(server.row, async answer => {
-    const [sheet, film] = await Promise.all([loadImage(answer.sheet), loadImage(answer.film)]);
-    cells.forEach((canvas, i) => paintFrame(canvas, sheet, i, page.columns, answer.size));
-    side.film = film;
-    paintWalk(side);
-    latent.textContent = t`latent of ${answer.latent_dim.toLocaleString(LANGUAGE)} numbers`;
-    python.set('All models', answer.code);
-    root.dataset.seed = gallery.seed;
-  }, fail, message => {
-    failed.hidden = !message;
-    failed.textContent = message;
-  });
-  if (reason) fail(reason);
-  side.usable = !reason;
-  return side;
-}
-function paintWalk(side) {
-  if (side.film) paintFrame(side.walk, side.film, +slider.value, FRAMES, side.film.height);
-}
-function ask() {
-  const [a, b] = gallery.pair;
-  address.set({ seed: gallery.seed, a, b });
-  gallery.rows.forEach((side, i) => { if (side.usable) side.ask({ model: names[i], seed: gallery.seed, a, b }); });
-}
-
-slider.addEventListener('input', () => gallery.rows.forEach(paintWalk));
-$('.gallery-new').addEventListener('click', () => {
-  seed.value = gallery.seed = Math.floor(Math.random() * 100000);
-  ask();
-});
-seed.addEventListener('input', () => {
-  if (!seed.checkValidity() || seed.value === '') return;
-  gallery.seed = +seed.value;
-  ask();
-});
-python.picture('All models', '.cell-of', () => page.columns);
-opened.all = () => {
-  if (!gallery.begun) {
-    gallery.begun = true;
-    seed.value = gallery.seed = address.count('seed', page.max_seed) ?? gallery.seed;
-    gallery.pair = gallery.pair.map((usual, i) => address.count('ab'[i], page.columns - 1) ?? usual);
-    gallery.rows = names.map(row);
-    $('.gallery-top').append(heads);
-    $('.rows').append(...gallery.rows.map(side => side.root));
-    names.forEach(name => {
-      const place = make('p', 'note sources');
-      showSources(page.models[name].sources, place, page.models[name].title);
-      if (place.childNodes.length) $('.gallery-sources').append(place);
+  // The buttons above the columns.
+  const columns = Array.from({ length: page.columns }, (_, i) =>
+    makeButton({ className: 'col' }, () => {
+      state.pair[state.next] = i;
+      state.next = 1 - state.next;
+      mark();
+      ask();
+    }),
+  );
+  const heads = make(
+    'div',
+    { className: 'row-of heads' },
+    make('p', { className: 'note', textContent: t`Pick two columns.` }),
+    ...columns,
+    make('span', { className: 'walk-head', textContent: t`A to B` }),
+  );
+  function mark() {
+    columns.forEach((button, i) => {
+      const end = ['A', 'B'].filter((_, j) => state.pair[j] === i).join(' ');
+      if (end) button.dataset.end = end[0];
+      else delete button.dataset.end;
+      button.textContent = end || String(i + 1);
+      button.setAttribute('aria-label', `${t`Column ${i + 1}`}${end ? `, ${end}` : ''}`);
+      button.setAttribute('aria-pressed', String(Boolean(end)));
     });
-    $('.gallery-sources').hidden = $('.gallery-sources').childElementCount === 1;
-    mark();
   }
-  ask();
-};
+
+  function row([name, { title, figures, reason }]) {
+    const canvas = (className, what) => make('canvas', { className, role: 'img', 'aria-label': `${title}, ${what}` });
+    const cells = columns.map((_, i) => canvas('cell-of', t`column ${i + 1}`));
+    const walk = canvas('walk', t`between A and B`);
+    const latent = make('span', { className: 'note latent' });
+    const words = figures ? measured(figures) : t`FID and recall have not been measured.`;
+    const about = make('div', {}, make('h2', {}, title), make('p', { className: 'note' }, words), latent);
+    const failed = make('p', { className: 'note failed', hidden: true });
+    const section = make('section', { className: 'row-of', 'aria-label': title }, about, failed, ...cells, walk);
+    const tell = message => {
+      failed.hidden = !message;
+      failed.textContent = message;
+    };
+    const fail = message => {
+      tell(message);
+      for (const shown of [...cells, walk]) shown.hidden = true;
+    };
+    const side = { name, section, walk, film: null, usable: !reason, ask: null };
+    const show = async answer => {
+      const [sheet, film] = await Promise.all([loadImage(answer.sheet), loadImage(answer.film)]);
+      cells.forEach((cell, i) => paintFrame(cell, sheet, i, page.columns, answer.size));
+      side.film = film;
+      paintWalk(side);
+      latent.textContent = t`latent of ${whole(answer.latent_dim)} numbers`;
+      python.set('All models', answer.code);
+      section.dataset.seed = String(state.seed);
+    };
+    side.ask = latest(server.row, show, fail, tell);
+    if (reason) fail(reason);
+    return side;
+  }
+  function paintWalk({ walk, film }) {
+    if (film) paintFrame(walk, film, +slider.value, FRAMES, film.height);
+  }
+  function ask() {
+    const [a, b] = state.pair;
+    const { seed } = state;
+    address.set({ seed, a, b });
+    for (const side of state.rows) if (side.usable) side.ask({ model: side.name, seed, a, b });
+  }
+
+  slider.addEventListener('input', () => state.rows.forEach(paintWalk));
+  const menus = controls('gallery-', state, ask);
+  python.picture('All models', '.cell-of', () => page.columns);
+  onFirstOpen('all', () => {
+    menus.restore(address);
+    state.pair = state.pair.map((usual, i) => address.count('ab'[i], page.columns - 1) ?? usual);
+    state.rows = Object.entries(page.models).map(row);
+    $('.gallery-top').append(heads);
+    $('.rows').append(...state.rows.map(side => side.section));
+    const places = Object.values(page.models).map(({ title, sources }) => {
+      const place = make('p', { className: 'note sources' });
+      showSources(place, sources, title);
+      return place;
+    });
+    const told = places.filter(place => place.childNodes.length);
+    $('.gallery-sources').append(...told);
+    $('.gallery-sources').hidden = !told.length;
+    mark();
+  });
+  onOpen('all', ask);
+}

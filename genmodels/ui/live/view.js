@@ -1,240 +1,330 @@
 // A GAN that the server trains a turn at a time: nothing runs there that no page asks for.
+import { answerOf } from '../shared/calls.js';
+import { choices, make, onResize, pause } from '../shared/dom.js';
+import { bytesOf, fitWidth, loadImage } from '../shared/pictures.js';
+import { paintCurves } from '../shared/plots.js';
+import { decimal, significant, t, whole } from '../shared/text.js';
+
 const SPEEDS = [1, 5, 20, 100, 500];
+// What each is called and does, and its paper.
 const LOSSES = {
-  nonsaturating: [t`Non-saturating`, t`The generator minimizes −E log D(G(z)): its gradient is strong while it loses.`, '1406.2661'],
-  minimax: [t`Minimax`, t`The generator minimizes E log(1 − D(G(z))): its gradient vanishes where the discriminator is sure.`, '1406.2661'],
+  nonsaturating: [
+    t`Non-saturating`,
+    t`The generator minimizes −E log D(G(z)): its gradient is strong while it loses.`,
+    '1406.2661',
+  ],
+  minimax: [
+    t`Minimax`,
+    t`The generator minimizes E log(1 − D(G(z))): its gradient vanishes where the discriminator is sure.`,
+    '1406.2661',
+  ],
   wasserstein: [t`Wasserstein`, t`A critic maximizes E D(x) − E D(G(z)) under a bound on its slope.`, '1701.07875'],
   relativistic: [t`Relativistic`, t`Both see pairs: E softplus(D(G(z)) − D(x)), and the reverse.`, '2501.05441'],
 };
 const SWITCHES = {
-  gradient_penalty: [t`gradient penalty`, t`R1 and R2: ½ ‖∇D‖² at data and fakes; of a critic (‖∇D‖ − 1)² between them`, '1801.04406'],
+  gradient_penalty: [
+    t`gradient penalty`,
+    t`R1 and R2: ½ ‖∇D‖² at data and fakes; of a critic (‖∇D‖ − 1)² between them`,
+    '1801.04406',
+  ],
   minibatch_stddev: [t`minibatch stddev`, t`the discriminator sees how much a batch differs`, '1710.10196'],
   spectral_norm: [t`spectral norm`, t`no layer of the discriminator stretches anything`, '1802.05957'],
   label_smoothing: [t`label smoothing`, t`the target of data is 0.9`, '1606.03498'],
 };
 const DATA = { ring: t`Ring of 8`, grid: t`Grid of 25`, digits: t`Digits` };
-const address = link.view('live', page.live.first.settings);
-const gan = { session: null, settings: null, running: false, step: 0, losses: [], view: null, done: false };
-const stage = $('.live-stage'), plot = $('.live-losses'), run = $('.live-run');
 
-for (const [key, [title]] of Object.entries(LOSSES)) $('.live-loss').append(new Option(title, key));
-for (const name of ['generator', 'discriminator']) for (const rate of page.live.rates) $(`.live-${name}-rate`).append(new Option(significant(rate, 2), rate));
-$('.live-discriminator-steps').max = page.live.max_discriminator_steps;
-$('.live-seed').max = page.max_seed;
-for (const [name, [title, what]] of Object.entries(SWITCHES)) {
-  const label = document.createElement('label'), box = document.createElement('input');
-  Object.assign(box, { type: 'checkbox', title: what });
-  box.dataset.name = name;
-  label.title = what;
-  label.append(box, title);
-  $('.live-switches').append(label);
-}
-
-// The settings that the controls say; where a number is none that they allow, it stays what it was.
-function chosen() {
-  const whole = (field, name) => field.checkValidity() && field.value !== '' ? +field.value : gan.settings[name];
-  const switches = Object.fromEntries([...element.querySelectorAll('.live-switches input')].map(box => [box.dataset.name, box.checked]));
-  return {
-    data: gan.settings.data, loss: $('.live-loss').value, ...switches,
-    generator_rate: +$('.live-generator-rate').value, discriminator_rate: +$('.live-discriminator-rate').value,
-    discriminator_steps: whole($('.live-discriminator-steps'), 'discriminator_steps'), seed: whole($('.live-seed'), 'seed'),
-  };
-}
-function set(settings) {
-  gan.settings = settings;
-  $('.live-loss').value = settings.loss;
-  $('.live-generator-rate').value = settings.generator_rate;
-  $('.live-discriminator-rate').value = settings.discriminator_rate;
-  $('.live-discriminator-steps').value = settings.discriminator_steps;
-  $('.live-seed').value = settings.seed;
-  element.querySelectorAll('.live-switches input').forEach(box => { box.checked = settings[box.dataset.name]; });
-  pressData(settings.data);
-  pressRecipe(page.live.recipes.find(recipe => same({ ...recipe.settings, data: settings.data, seed: settings.seed }, settings))?.name);
-  explain();
-}
 const same = (one, other) => Object.keys(one).every(name => one[name] === other[name]);
-function explain() {
-  const links = [LOSSES[$('.live-loss').value], ...[...element.querySelectorAll('.live-switches input:checked')].map(box => SWITCHES[box.dataset.name])];
-  $('.live-formula').replaceChildren(...links.flatMap(([title, what, paper], i) => {
-    const link = document.createElement('a');
-    Object.assign(link, { href: `https://arxiv.org/abs/${paper}`, target: '_blank', rel: 'noopener', textContent: title });
-    return [...(i ? [' '] : []), link, `: ${what}${what.endsWith('.') ? '' : '.'}`];
-  }));
-}
 
-function paintStage() {
-  const { view } = gan, room = stage.parentElement.clientWidth;
-  if (!room || !view) return;
-  // Digits in their own size, which CSS enlarges; points and planes as large as the screen has pixels.
-  stage.style.width = view.sheet ? `${wholeMultiple(view.image.width, room, 480)}px` : '';
-  const size = view.sheet ? view.image.width : Math.round(stage.clientWidth * devicePixelRatio), c = stage.getContext('2d');
-  stage.width = stage.height = size;
-  if (view.sheet) {
-    c.drawImage(view.image, 0, 0);
-    stage.setAttribute('aria-label', t`${page.live.images} generated digits at step ${view.step}`);
-    return;
-  }
-  const side = Math.sqrt(atob(view.heat).length), heat = document.createElement('canvas'), bytes = atob(view.heat);
-  heat.width = heat.height = side;
-  const h = heat.getContext('2d'), image = h.createImageData(side, side);
-  for (let i = 0; i < side * side; i++) {
-    // From wine red, what is called fake, over black to blue.
-    const t = bytes.charCodeAt(i) / 127.5 - 1, ends = t < 0 ? [122, 31, 61] : [31, 95, 158], dark = [27, 27, 34];
-    for (let k = 0; k < 3; k++) image.data[4 * i + k] = dark[k] + (ends[k] - dark[k]) * Math.abs(t);
-    image.data[4 * i + 3] = 255;
-  }
-  h.putImageData(image, 0, 0);
-  c.imageSmoothingEnabled = true;
-  c.drawImage(heat, 0, 0, size, size);
-  const dot = (points, style, radius) => {
-    c.fillStyle = style;
-    for (let i = 0; i < points.length; i += 2) {
-      c.beginPath();
-      c.arc((points[i] / 1000 + 1) / 2 * size, (1 - points[i + 1] / 1000) / 2 * size, radius * size / 480, 0, 7);
-      c.fill();
-    }
+/** @param {import('../shared/tab.js').Tab} tab */
+export default function live(tab) {
+  const { $, element, link, notice, onOpen, page, python, server } = tab;
+  const { alike, first, images, max_discriminator_steps, modes, rates, real, recipes } = page.live;
+  const address = link.view('live', first.settings);
+  const gan = {
+    session: null,
+    settings: null,
+    running: false,
+    step: 0,
+    losses: [],
+    view: null,
+    done: false,
+    code: first.code,
+    // The run, the loop and the turn that are going on: whoever waits for another one gives up.
+    run: null,
+    loop: null,
+    turn: Promise.resolve(true),
   };
-  dot(page.live.real[view.data], 'rgba(255, 255, 255, 0.55)', 1.4);
-  dot(view.points, '#ffd43b', 2.1);
-  stage.setAttribute('aria-label', t`${view.points.length / 2} generated points at step ${view.step}: ${view.modes} of ${page.live.modes[view.data]} modes reached, ${Math.round(100 * view.share)}% of points near one`);
-}
+  const [stage, plot, run] = ['.live-stage', '.live-losses', '.live-run'].map(name => $(name));
+  const field = name => $(`.live-${name.replaceAll('_', '-')}`);
+  const ranges = { discriminator_steps: [max_discriminator_steps, 1], seed: [page.max_seed] };
 
-function paintLosses() {
-  const series = [1, 2].map(i => gan.losses.map(point => [point[0], point[i]]));
-  paintCurves(plot, { series, colours: ['--accent', '--generated'], last: Math.max(gan.step, 50), least: 1 });
-}
-
-async function show(view) {
-  // What is on show keeps its data while others are already chosen and on their way.
-  const { data } = gan.settings;
-  if (view.sheet) view.image = await loadImage(view.sheet);
-  gan.view = { ...view, data };
-  gan.step = view.step;
-  gan.done = view.done;
-  gan.losses.push(...view.losses);
-  // Every other point goes once there are more than a screen has pixels.
-  if (gan.losses.length > 2000) gan.losses = gan.losses.filter((_, i) => i % 2);
-  $('.live-heat').hidden = $('.live-legend').hidden = Boolean(view.sheet);
-  $('.live-count').textContent = t`step ${view.step.toLocaleString(LANGUAGE)}`;
-  const total = page.live.modes[data], verdict = $('.live-verdict');
-  let text = '', bad = false;
-  if (view.sheet) {
-    $('.live-modes').textContent = t`two digits differ by ${decimal(view.alike, 2)} (data ${decimal(page.live.alike, 2)})`;
-    bad = view.step >= 200 && view.alike < 0.4 * page.live.alike;
-    if (bad) text = t`Collapsed: whatever the noise, nearly the same image.`;
-  } else {
-    $('.live-modes').textContent = t`${view.modes} of ${total} modes · ${Math.round(100 * view.share)}% of points near one`;
-    bad = view.step > 300 && view.modes <= total / 4;
-    if (bad) text = t`Collapsed: whatever the noise, the points sit on few modes.`;
-    else if (view.modes === total && view.share > 0.6) text = t`All modes, and most points on one of them.`;
+  field('loss').append(...Object.entries(LOSSES).map(([key, [title]]) => new Option(title, key)));
+  for (const name of ['generator_rate', 'discriminator_rate']) {
+    field(name).append(...rates.map(rate => new Option(significant(rate, 2), rate)));
   }
-  if (view.done) text += ` ${t`That is as far as it goes here; the Python below goes farther.`}`;
-  // The same steps give the same weights.
-  python.set('Live', gan.code.replace(/gan\.train\(\d+\)/, `gan.train(${view.step})`), stage.clientWidth > 0);
-  verdict.textContent = text.trim();
-  verdict.classList.toggle('bad', bad);
-  paintStage();
-  paintLosses();
-}
+  for (const [name, [most]] of Object.entries(ranges)) field(name).max = most;
+  const boxes = Object.entries(SWITCHES).map(([name, [words, title]]) => {
+    const box = make('input', { type: 'checkbox', title, 'data-name': name });
+    $('.live-switches').append(make('label', { title }, box, words));
+    return box;
+  });
 
-function setRunning(running) {
-  gan.running = running;
-  run.textContent = running ? t`Pause` : gan.session && gan.step ? t`Go on` : t`Start`;
-}
-
-// A fresh GAN of the chosen settings.
-async function restart() {
-  const turn = gan.turn = {};
-  const slow = setTimeout(() => notice(t`The training process is starting.`), 400);
-  const mine = () => gan.turn === turn && element.isConnected;
-  const answer = await answerOf(server.live_start, { settings: gan.settings }, mine);
-  clearTimeout(slow);
-  if (!answer || !mine()) return false;
-  if (answer.full) { notice(t`Others are training: waiting for a turn.`); await pause(2000); return mine() && restart(); }
-  if (answer.status !== 'ok') { notice(answer.message, true); return false; }
-  notice('');
-  gan.session = answer.session;
-  set(answer.settings);
-  gan.losses = [];
-  gan.code = answer.code;
-  await show(answer);
-  return true;
-}
-async function reset(settings) {
-  set(settings);
-  address.set(settings);
-  setRunning(false);
-  gan.session = null;
-  await restart();
-  setRunning(gan.running);
-}
-
-// One turn: returns whether there may be another. Whoever asks for turns gets them one after another.
-let last = Promise.resolve();
-function turn(steps) {
-  const take = () => train(steps);
-  last = last.then(take, take);
-  return last;
-}
-async function train(steps) {
-  if (!gan.session && !await restart()) return false;
-  const session = gan.session;
-  const mine = () => session === gan.session && element.isConnected;
-  const answer = await answerOf(server.live_train, { session, steps }, mine);
-  if (!answer || !mine()) return false;
-  if (answer.status !== 'ok') { notice(answer.message, true); return false; }
-  if (answer.lost) { gan.session = null; notice(t`Others needed the room: your run is gone. Start again.`, true); return false; }
-  notice('');
-  await show(answer);
-  return !answer.done;
-}
-async function loop() {
-  const mine = gan.loop = {}, on = () => gan.loop === mine && gan.running;
-  setRunning(true);
-  await last;
-  while (on() && element.isConnected && !document.hidden) {
-    const steps = SPEEDS[+$('.live-speed').value];
-    if (!await turn(steps)) break;
-    // At the slow end each step is to be seen.
-    await pause(steps === 1 ? 120 : steps === 5 ? 40 : 0);
+  // The settings that the controls say; where a number is none that they allow, it stays what it was.
+  function chosen() {
+    const number = name => {
+      const { value } = field(name);
+      return field(name).checkValidity() && value !== '' ? +value : gan.settings[name];
+    };
+    return {
+      data: gan.settings.data,
+      loss: field('loss').value,
+      ...Object.fromEntries(boxes.map(box => [box.dataset.name, box.checked])),
+      generator_rate: +field('generator_rate').value,
+      discriminator_rate: +field('discriminator_rate').value,
+      discriminator_steps: number('discriminator_steps'),
+      seed: number('seed'),
+    };
   }
-  if (on()) setRunning(false);
-}
-run.addEventListener('click', () => { if (gan.running) setRunning(false); else if (!gan.done) loop(); });
-$('.live-step').addEventListener('click', async () => {
-  if (gan.running) setRunning(false);
-  else if (!gan.done) { await turn(1); setRunning(gan.running); }
-});
-$('.live-reset').addEventListener('click', () => reset(chosen()));
-$('.live-settings').addEventListener('change', () => {
-  const settings = chosen();
-  if (same(settings, gan.settings)) set(settings);
-  else reset(settings);
-});
-const pressData = choices($('.live-data'), Object.entries(DATA), 'ring', data => reset({ ...chosen(), data }));
-const pressRecipe = choices($('.live-recipes'), page.live.recipes.map(({ name }) => [name, name]), null, name => {
-  const { settings } = page.live.recipes.find(recipe => recipe.name === name);
-  reset({ ...settings, data: gan.settings.data, seed: gan.settings.seed });
-});
+  function set(settings) {
+    gan.settings = settings;
+    for (const name of ['loss', 'generator_rate', 'discriminator_rate', 'discriminator_steps', 'seed']) {
+      field(name).value = settings[name];
+    }
+    for (const box of boxes) box.checked = settings[box.dataset.name];
+    const { data, seed } = settings;
+    pressData(data);
+    pressRecipe(recipes.find(recipe => same({ ...recipe.settings, data, seed }, settings))?.name);
+    explain();
+  }
+  function explain() {
+    const told = [
+      LOSSES[field('loss').value],
+      ...boxes.filter(box => box.checked).map(box => SWITCHES[box.dataset.name]),
+    ];
+    const words = told.flatMap(([textContent, what, paper], i) => {
+      const href = `https://arxiv.org/abs/${paper}`;
+      const end = what.endsWith('.') ? '' : '.';
+      return [i ? ' ' : '', make('a', { href, target: '_blank', rel: 'noopener', textContent }), `: ${what}${end}`];
+    });
+    $('.live-formula').replaceChildren(...words);
+  }
 
-// The settings that the address asks for, where the controls know them.
-function restored() {
-  const inRange = { discriminator_steps: [page.live.max_discriminator_steps, 1], seed: [page.max_seed] };
-  const settings = { ...page.live.first.settings };
-  for (const [name, value] of Object.entries(settings)) {
+  function paintStage() {
+    const { view } = gan;
+    const room = stage.parentElement.clientWidth;
+    if (!room || !view) return;
+    /** @type {CanvasRenderingContext2D} */
+    const c = stage.getContext('2d');
+    // Digits in their own size, which CSS enlarges; points and planes as large as the screen has pixels.
+    if (view.sheet) {
+      fitWidth(stage, view.image.width, room, 480);
+      stage.width = stage.height = view.image.width;
+      c.drawImage(view.image, 0, 0);
+      stage.setAttribute('aria-label', t`${images} generated digits at step ${view.step}`);
+      return;
+    }
+    stage.style.width = '';
+    const size = Math.round(stage.clientWidth * devicePixelRatio);
+    stage.width = stage.height = size;
+    c.drawImage(heatOf(bytesOf(view.heat)), 0, 0, size, size);
+    const dots = (points, style, radius) => {
+      c.fillStyle = style;
+      for (let i = 0; i < points.length; i += 2) {
+        const [x, y] = [(points[i] / 1000 + 1) / 2, (1 - points[i + 1] / 1000) / 2];
+        c.beginPath();
+        c.arc(x * size, y * size, (radius * size) / 480, 0, 7);
+        c.fill();
+      }
+    };
+    dots(real[view.data], 'rgba(255, 255, 255, 0.55)', 1.4);
+    dots(view.points, '#ffd43b', 2.1);
+    const share = Math.round(100 * view.share);
+    stage.setAttribute(
+      'aria-label',
+      t`${view.points.length / 2} generated points at step ${view.step}: ${view.modes} of ${modes[view.data]} modes
+        reached, ${share}% of points near one`,
+    );
+  }
+  // From wine red, what is called fake, over black to blue.
+  function heatOf(scores) {
+    const side = Math.sqrt(scores.length);
+    const heat = make('canvas', { width: side, height: side });
+    const h = heat.getContext('2d');
+    const image = h.createImageData(side, side);
+    const dark = [27, 27, 34];
+    scores.forEach((score, i) => {
+      const share = score / 127.5 - 1;
+      const end = share < 0 ? [122, 31, 61] : [31, 95, 158];
+      const colour = dark.map((v, k) => v + (end[k] - v) * Math.abs(share));
+      image.data.set([...colour, 255], 4 * i);
+    });
+    h.putImageData(image, 0, 0);
+    return heat;
+  }
+
+  function paintLosses() {
+    const series = [1, 2].map(i => gan.losses.map(point => [point[0], point[i]]));
+    paintCurves(plot, { series, colours: ['--accent', '--generated'], last: Math.max(gan.step, 50), least: 1 });
+  }
+  const paint = () => {
+    paintStage();
+    paintLosses();
+  };
+
+  async function show(view) {
+    // What is on show keeps its data while others are already chosen and on their way.
+    const { data } = gan.settings;
+    const image = view.sheet ? await loadImage(view.sheet) : null;
+    gan.view = { ...view, image, data };
+    gan.step = view.step;
+    gan.done = view.done;
+    gan.losses.push(...view.losses);
+    // Every other point goes once there are more than a screen has pixels.
+    if (gan.losses.length > 2000) gan.losses = gan.losses.filter((_, i) => i % 2);
+    $('.live-heat').hidden = $('.live-legend').hidden = Boolean(view.sheet);
+    $('.live-count').textContent = t`step ${whole(view.step)}`;
+    const share = Math.round(100 * view.share);
+    let [text, bad] = ['', false];
+    if (view.sheet) {
+      const [ours, theirs] = [view.alike, alike].map(v => decimal(v, 2));
+      $('.live-modes').textContent = t`two digits differ by ${ours} (data ${theirs})`;
+      bad = view.step >= 200 && view.alike < 0.4 * alike;
+      if (bad) text = t`Collapsed: whatever the noise, nearly the same image.`;
+    } else {
+      $('.live-modes').textContent = t`${view.modes} of ${modes[data]} modes · ${share}% of points near one`;
+      bad = view.step > 300 && view.modes <= modes[data] / 4;
+      if (bad) text = t`Collapsed: whatever the noise, the points sit on few modes.`;
+      else if (view.modes === modes[data] && view.share > 0.6) text = t`All modes, and most points on one of them.`;
+    }
+    const end = view.done ? t`That is as far as it goes here; the Python below goes farther.` : '';
+    // The same steps give the same weights.
+    const code = gan.code.replace(/gan\.train\(\d+\)/, `gan.train(${view.step})`);
+    python.set('Live', code, stage.clientWidth > 0);
+    const verdict = $('.live-verdict');
+    verdict.textContent = `${text} ${end}`.trim();
+    verdict.classList.toggle('bad', bad);
+    paint();
+  }
+
+  function setRunning(running) {
+    gan.running = running;
+    run.textContent = running ? t`Pause` : gan.session && gan.step ? t`Go on` : t`Start`;
+  }
+
+  // A fresh GAN of the chosen settings.
+  async function restart() {
+    const started = {};
+    gan.run = started;
+    const slow = setTimeout(() => notice(t`The training process is starting.`), 400);
+    const mine = () => gan.run === started && element.isConnected;
+    const answer = await answerOf(server.live_start, { settings: gan.settings }, mine, notice);
+    clearTimeout(slow);
+    if (!answer || !mine()) return false;
+    if (answer.full) {
+      notice(t`Others are training: waiting for a turn.`);
+      await pause(2000);
+      return mine() && restart();
+    }
+    if (answer.status !== 'ok') {
+      notice(answer.message, true);
+      return false;
+    }
+    notice('');
+    gan.session = answer.session;
+    set(answer.settings);
+    gan.losses = [];
+    gan.code = answer.code;
+    await show(answer);
+    return true;
+  }
+  async function reset(settings) {
+    set(settings);
+    address.set(settings);
+    setRunning(false);
+    gan.session = null;
+    await restart();
+    setRunning(gan.running);
+  }
+
+  // One turn: returns whether there may be another. Whoever asks for turns gets them one after another.
+  function turn(steps) {
+    const take = () => train(steps);
+    gan.turn = gan.turn.then(take, take);
+    return gan.turn;
+  }
+  async function train(steps) {
+    if (!gan.session && !(await restart())) return false;
+    const { session } = gan;
+    const mine = () => session === gan.session && element.isConnected;
+    const answer = await answerOf(server.live_train, { session, steps }, mine, notice);
+    if (!answer || !mine()) return false;
+    if (answer.status !== 'ok' || answer.lost) {
+      if (answer.lost) gan.session = null;
+      notice(answer.lost ? t`Others needed the room: your run is gone. Start again.` : answer.message, true);
+      return false;
+    }
+    notice('');
+    await show(answer);
+    return !answer.done;
+  }
+  async function loop() {
+    const mine = {};
+    gan.loop = mine;
+    const on = () => gan.loop === mine && gan.running;
+    setRunning(true);
+    await gan.turn;
+    while (on() && element.isConnected && !document.hidden) {
+      const steps = SPEEDS[+$('.live-speed').value];
+      if (!(await turn(steps))) break;
+      // At the slow end each step is to be seen.
+      await pause(steps === 1 ? 120 : steps === 5 ? 40 : 0);
+    }
+    if (on()) setRunning(false);
+  }
+  run.addEventListener('click', () => {
+    if (gan.running) setRunning(false);
+    else if (!gan.done) loop();
+  });
+  $('.live-step').addEventListener('click', async () => {
+    if (gan.running) setRunning(false);
+    else if (!gan.done) {
+      await turn(1);
+      setRunning(gan.running);
+    }
+  });
+  $('.live-reset').addEventListener('click', () => reset(chosen()));
+  $('.live-settings').addEventListener('change', () => {
+    const settings = chosen();
+    if (same(settings, gan.settings)) set(settings);
+    else reset(settings);
+  });
+  const pressData = choices($('.live-data'), Object.entries(DATA), 'ring', data => reset({ ...chosen(), data }));
+  const names = recipes.map(({ name }) => [name, name]);
+  const pressRecipe = choices($('.live-recipes'), names, null, name => {
+    const { settings } = recipes.find(recipe => recipe.name === name);
+    reset({ ...settings, data: gan.settings.data, seed: gan.settings.seed });
+  });
+
+  // What the address asks for of a setting, null where its control does not know it.
+  function asked(name, usual) {
     const wanted = address.get(name);
-    if (wanted === null) continue;
-    if (typeof value === 'boolean') settings[name] = wanted === 'true';
-    else if (name === 'data' ? Object.hasOwn(DATA, wanted) : name === 'loss' ? Object.hasOwn(LOSSES, wanted) : name.endsWith('_rate') ? page.live.rates.includes(+wanted) : address.count(name, ...inRange[name]) !== null) settings[name] = typeof value === 'number' ? +wanted : wanted;
+    if (wanted === null) return null;
+    if (typeof usual === 'boolean') return wanted === 'true';
+    if (name in ranges) return address.count(name, ...ranges[name]);
+    if (name.endsWith('_rate')) return rates.includes(+wanted) ? +wanted : null;
+    return Object.hasOwn(name === 'data' ? DATA : LOSSES, wanted) ? wanted : null;
   }
-  return settings;
+  address.restore(() => {
+    const settings = Object.entries(first.settings).map(([name, usual]) => [name, asked(name, usual) ?? usual]);
+    const wanted = Object.fromEntries(settings);
+    if (!same(wanted, first.settings)) reset(wanted);
+  });
+  set(first.settings);
+  show(first).then(() => {
+    setRunning(false);
+    onResize(stage.parentElement, paint);
+    link.apply();
+  });
+  python.picture('Live', '.live-stage');
+  onOpen('live', paint);
 }
-address.restore(() => {
-  const settings = restored();
-  if (!same(settings, page.live.first.settings)) reset(settings);
-});
-set(page.live.first.settings);
-gan.code = page.live.first.code;
-(async () => { await show(page.live.first); setRunning(false); onResize(stage.parentElement, () => { paintStage(); paintLosses(); }); link.apply(); })();
-python.picture('Live', '.live-stage');
-opened.live = () => { paintStage(); paintLosses(); };

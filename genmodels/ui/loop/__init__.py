@@ -11,7 +11,7 @@ from PIL import Image
 
 from ..admission import unhurried
 from ..breed import chosen
-from ..inputs import MAX_SEED, integer, server_function
+from ..inputs import seed_of, server_function
 from ..models import ModelStore
 from ..pictures import to_bytes
 from . import snippets
@@ -26,7 +26,7 @@ def functions(store: ModelStore) -> list[Callable]:
     @unhurried
     def loop(payload: dict) -> dict:
         model, pipe = chosen(store, payload)
-        seed = integer(payload.get("seed"), 0, MAX_SEED, 0)
+        seed = seed_of(payload)
         a, b = pipe(num_images=2, seed=seed).latents
         images = to_bytes(pipe.loop(a, b, FRAMES, output_type="np").images)
         code = snippets.loop(model, seed, FRAMES, SCALE, FRAME_MS)

@@ -16,7 +16,7 @@ from ...errors import UserError
 from .. import faces, films, in_page, pair
 from .. import first_page as files
 from ..admission import unhurried
-from ..inputs import MAX_SEED, integer, point, server_function
+from ..inputs import integer, point, seed_of, server_function
 from ..models import MAP, Model, ModelStore, RealImages
 from ..pictures import FRAMES, raw, sheet_uri, to_bytes
 from ..plane import MAX_LIMIT, atlas_steps, pictures, scatter
@@ -168,7 +168,7 @@ def functions(store: ModelStore) -> list[Callable]:
         import torch
 
         mean, deviation = (point(payload.get(name), MAX_LIMIT) for name in ("z", "deviation"))
-        seed = integer(payload.get("seed"), 0, MAX_SEED, 0)
+        seed = seed_of(payload)
         noise = torch.randn(DRAWS, 2, generator=torch.Generator().manual_seed(seed))
         latents = (torch.tensor(mean) + torch.tensor(deviation) * noise).tolist()
         return {
@@ -225,10 +225,9 @@ def build(store: ModelStore) -> gr.HTML:
         "film": films.film_of(model),
         "sources": model.sources,
         "radius": pair.RADIUS,
-        "max_seed": MAX_SEED,
         "pair": pair.sources(store),
         "first": files.read("map") if model.built_in else None,
         "faces": faces.page(store),
     }
     parts = ["pair", *(["faces"] if page["faces"] else [])]
-    return widget("map", "Latent map", page, functions(store), parts, scripts=["decoder"])
+    return widget("map", "Latent map", page, functions(store), parts)

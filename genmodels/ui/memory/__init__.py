@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ..admission import unhurried
-from ..inputs import MAX_SEED, integer, one_of, server_function
+from ..inputs import one_of, seed_of, server_function
 from ..models import CLASSES, KINDS_SHOWN, ModelStore, RealImages
 from ..pictures import sheet_uri, to_bytes
 from . import snippets
@@ -76,7 +76,7 @@ def functions(store: ModelStore) -> list[Callable]:
     @server_function
     @unhurried
     def memorised(payload: dict) -> dict:
-        seed = integer(payload.get("seed"), 0, MAX_SEED, FIRST_SEED)
+        seed = seed_of(payload, FIRST_SEED)
         return memory.check(one_of(payload.get("kind"), KINDS, CLASSES), seed)
 
     return [memorised]

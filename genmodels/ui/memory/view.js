@@ -1,95 +1,114 @@
 // Two histograms on one axis, and the images in the left tail.
+import { showSources } from '../shared/about.js';
+import { choices, make, median, newSeed, onResize } from '../shared/dom.js';
+import { captioned, loadImage } from '../shared/pictures.js';
+import { binned, plotOn } from '../shared/plots.js';
+import { decimal, t, whole } from '../shared/text.js';
+
 const BINS = 40;
-const memory = { kind: page.kinds[0]?.[0], seed: 0, shown: null, asked: false };
-const address = link.view('memory', { model: memory.kind, seed: memory.seed });
-const plotted = $('.memory-plot');
-// The lower of two in the middle, as torch has it.
-const median = values => [...values].sort((a, b) => a - b)[Math.floor((values.length - 1) / 2)];
+const SIDES = [
+  ['test', '--real'],
+  ['generated', '--generated'],
+];
 
-function paintMemory() {
-  const { shown } = memory, width = plotted.clientWidth, height = plotted.clientHeight, ratio = devicePixelRatio;
-  if (!shown || !width) return;
-  plotted.width = width * ratio;
-  plotted.height = height * ratio;
-  const c = plotted.getContext('2d'), style = getComputedStyle(element), left = 12, bottom = 24, top = 10;
-  c.scale(ratio, ratio);
-  const high = 1.05 * Math.max(...shown.generated, ...shown.test);
-  const x = v => left + v / high * (width - 2 * left);
-  const counts = side => {
-    const bins = Array(BINS).fill(0);
-    for (const v of shown[side]) bins[Math.min(BINS - 1, Math.floor(v / high * BINS))] += 1 / shown[side].length;
-    return bins;
-  };
-  const sides = [['test', '--real'], ['generated', '--generated']].map(([side, colour]) => ({ side, colour: style.getPropertyValue(colour), bins: counts(side) }));
-  const most = Math.max(...sides.flatMap(({ bins }) => bins));
-  for (const { bins, colour, side } of sides) {
-    c.fillStyle = c.strokeStyle = colour;
-    c.globalAlpha = 0.35;
-    c.beginPath();
-    c.moveTo(x(0), height - bottom);
-    bins.forEach((share, i) => {
-      const y = height - bottom - share / most * (height - top - bottom);
-      c.lineTo(x(i / BINS * high), y);
-      c.lineTo(x((i + 1) / BINS * high), y);
+/** @param {import('../shared/tab.js').Tab} tab */
+export default function memory({ $, latest, link, onFirstOpen, page, python, server }) {
+  const state = { kind: page.kinds[0]?.[0], seed: 0, shown: null };
+  const address = link.view('memory', { model: state.kind, seed: 0 });
+  const canvas = $('.memory-plot');
+
+  function paint() {
+    const plot = state.shown && plotOn(canvas);
+    if (!plot) return;
+    const { c, width, height, font, colour, write, line } = plot;
+    const [left, bottom, top] = [12, 24, 10];
+    const base = height - bottom;
+    const high = 1.05 * Math.max(...state.shown.generated, ...state.shown.test);
+    const x = v => left + (v / high) * (width - 2 * left);
+    const bins = SIDES.map(([side]) => binned(state.shown[side], 0, high, BINS));
+    const most = Math.max(...bins.flat());
+    SIDES.forEach(([side, name], n) => {
+      c.fillStyle = c.strokeStyle = colour(name);
+      c.globalAlpha = 0.35;
+      c.beginPath();
+      c.moveTo(x(0), base);
+      bins[n].forEach((share, i) => {
+        const y = base - (share / most) * (base - top);
+        c.lineTo(x((i / BINS) * high), y);
+        c.lineTo(x(((i + 1) / BINS) * high), y);
+      });
+      c.lineTo(x(high), base);
+      c.fill();
+      c.globalAlpha = 1;
+      c.lineWidth = 1.5;
+      c.stroke();
+      c.lineWidth = 2;
+      c.setLineDash([5, 4]);
+      const middle = x(median(state.shown[side]));
+      line([middle, top], [middle, base]);
+      c.setLineDash([]);
     });
-    c.lineTo(x(high), height - bottom);
-    c.fill();
-    c.globalAlpha = 1;
-    c.lineWidth = 1.5;
-    c.stroke();
-    c.lineWidth = 2;
-    c.setLineDash([5, 4]);
-    c.beginPath();
-    c.moveTo(x(median(shown[side])), top);
-    c.lineTo(x(median(shown[side])), height - bottom);
-    c.stroke();
-    c.setLineDash([]);
+    c.fillStyle = colour('--quiet');
+    c.font = `12px ${font}`;
+    c.textBaseline = 'bottom';
+    write(t`0: a copy`, left, height - 4);
+    write(t`distance ${decimal(high, 2)}`, width - left, height - 4, 'right');
   }
-  c.fillStyle = style.getPropertyValue('--quiet');
-  c.font = `12px ${style.fontFamily}`;
-  c.textBaseline = 'bottom';
-  c.textAlign = 'left'; c.fillText(t`0: a copy`, left, height - 4);
-  c.textAlign = 'right'; c.fillText(t`distance ${decimal(high, 2)}`, width - left, height - 4);
-}
 
-const askMemory = latest(server.memorised, async answer => {
-  const sheet = await loadImage(answer.sheet), across = answer.distances[0].length + 1;
-  memory.shown = answer;
-  const [ours, theirs] = [median(answer.generated), median(answer.test)], nearer = answer.generated.filter(v => v < Math.min(...answer.test)).length;
-  $('.memory-words').textContent = t`Median distance to the nearest of ${answer.train.toLocaleString(LANGUAGE)} training images: ${decimal(ours, 3)} of ${answer.generated.length} generated images, ${decimal(theirs, 3)} of ${answer.test.length} test images. ${nearer} of the generated ones come nearer than every test image. Distances are those of the pixels, root mean square: 0 for the same image, 1 for black against white.`;
-  plotted.setAttribute('aria-label', t`Distances to the nearest training image: median ${decimal(ours, 3)} of generated, ${decimal(theirs, 3)} of test images`);
-  $('.memory-rows').replaceChildren(...answer.distances.map((distances, row) => {
-    const strip = document.createElement('div');
-    strip.className = 'memory-row';
-    strip.append(...[null, ...distances].map((distance, i) => {
-      const figure = document.createElement('figure'), canvas = document.createElement('canvas'), caption = document.createElement('figcaption');
-      paintFrame(canvas, sheet, row * across + i, across, answer.size);
-      canvas.style.width = `${wholeMultiple(answer.size, i ? 48 : 64, i ? 48 : 64)}px`;
-      canvas.setAttribute('role', 'img');
-      canvas.setAttribute('aria-label', i ? t`Training image, distance ${decimal(distance, 3)}` : t`Generated image ${row + 1}`);
-      caption.textContent = i ? decimal(distance, 3) : t`generated`;
-      figure.append(canvas, caption);
-      return figure;
-    }));
-    return strip;
-  }));
-  showSources(page.sources[answer.kind], $('.memory-sources'));
-  python.set('By heart?', answer.code, plotted.clientWidth > 0);
-  paintMemory();
-}, message => { $('.memory-words').textContent = message; });
-function look() {
-  address.set({ model: memory.kind, seed: memory.seed });
-  askMemory({ kind: memory.kind, seed: memory.seed });
+  const show = async answer => {
+    const sheet = await loadImage(answer.sheet);
+    const { distances, generated, test, size } = answer;
+    const across = distances[0].length + 1;
+    state.shown = answer;
+    const [ours, theirs] = [generated, test].map(values => decimal(median(values), 3));
+    const nearer = generated.filter(v => v < Math.min(...test)).length;
+    $('.memory-words').textContent =
+      t`Median distance to the nearest of ${whole(answer.train)} training images: ${ours} of ${generated.length}
+        generated images, ${theirs} of ${test.length} test images. ${nearer} of the generated ones come nearer than
+        every test image. Distances are those of the pixels, root mean square: 0 for the same image, 1 for black against
+        white.`;
+    canvas.setAttribute(
+      'aria-label',
+      t`Distances to the nearest training image: median ${ours} of generated, ${theirs} of test images`,
+    );
+    const rows = distances.map((found, row) => {
+      const label = t`Generated image ${row + 1}`;
+      const first = captioned(sheet, row * across, across, size, { width: 64, label }, t`generated`);
+      const others = found.map((distance, i) => {
+        const words = decimal(distance, 3);
+        const label = t`Training image, distance ${words}`;
+        return captioned(sheet, row * across + i + 1, across, size, { width: 48, label }, words);
+      });
+      return make('div', { className: 'memory-row' }, first, ...others);
+    });
+    $('.memory-rows').replaceChildren(...rows);
+    showSources($('.memory-sources'), page.sources[answer.kind]);
+    python.set('By heart?', answer.code, canvas.clientWidth > 0);
+    paint();
+  };
+  const ask = latest(server.memorised, show, message => {
+    $('.memory-words').textContent = message;
+  });
+  function look() {
+    const { kind, seed } = state;
+    address.set({ model: kind, seed });
+    ask({ kind, seed });
+  }
+  const press = choices($('.memory-kind'), page.kinds, state.kind, kind => {
+    state.kind = kind;
+    look();
+  });
+  $('.memory-new').addEventListener('click', () => {
+    state.seed = newSeed();
+    look();
+  });
+  onFirstOpen('memory', () => {
+    const wanted = address.get('model');
+    if (page.kinds.some(([kind]) => kind === wanted)) state.kind = wanted;
+    press(state.kind);
+    state.seed = address.count('seed', page.max_seed) ?? 0;
+    look();
+  });
+  python.picture('By heart?', '.memory-rows canvas', () => state.shown.distances[0].length + 1);
+  onResize(canvas, paint);
 }
-const pressKind = choices($('.memory-kind'), page.kinds, memory.kind, kind => { memory.kind = kind; look(); });
-$('.memory-new').addEventListener('click', () => { memory.seed = Math.floor(Math.random() * 100000); look(); });
-opened.memory = () => {
-  if (memory.asked) return;
-  memory.asked = true;
-  if (page.kinds.some(([kind]) => kind === address.get('model'))) memory.kind = address.get('model');
-  pressKind(memory.kind);
-  memory.seed = address.count('seed', page.max_seed) ?? memory.seed;
-  look();
-};
-python.picture('By heart?', '.memory-rows canvas', () => memory.shown.distances[0].length + 1);
-onResize(plotted, paintMemory);

@@ -1,23 +1,21 @@
 // A table of values, each above its floor.
-const { columns, rows } = page.numbers;
-const cell = (tag, text, below) => {
-  const made = document.createElement(tag), note = document.createElement('span');
-  note.className = 'note';
-  note.textContent = below;
-  made.append(text, ...(below ? [note] : []));
-  return made;
-};
-const figure = v => v === null ? '' : significant(v, 3);
-const heads = document.createElement('tr');
-heads.append(...[t`model`, ...columns.map(([, title]) => t([title]))].map(title => {
-  const head = cell('th', title);
-  head.scope = 'col';
-  return head;
-}));
-$('.numbers-table thead').append(heads);
-for (const row of rows) {
-  const line = document.createElement('tr'), head = cell('th', row.title, [row.dataset, row.n === null ? '' : `n = ${row.n.toLocaleString(LANGUAGE)}`].filter(Boolean).join(', '));
-  head.scope = 'row';
-  line.append(head, ...columns.map(([name]) => row.cells[name] ? cell('td', ...row.cells[name].map(figure)) : cell('td', '–')));
-  $('.numbers-table tbody').append(line);
+import { make } from '../shared/dom.js';
+import { significant, t, whole } from '../shared/text.js';
+
+const figure = v => (v === null ? '' : significant(v, 3));
+const cell = (tag, text, below = '', properties = {}) =>
+  make(tag, properties, text, ...(below ? [make('span', { className: 'note' }, below)] : []));
+
+/** @param {import('../shared/tab.js').Tab} tab */
+export default function numbers({ $, page }) {
+  const { columns, rows } = page.numbers;
+  const heads = [t`model`, ...columns.map(([, title]) => t([title]))].map(title =>
+    cell('th', title, '', { scope: 'col' }),
+  );
+  $('.numbers-table thead').append(make('tr', {}, ...heads));
+  for (const { cells, dataset, n, title } of rows) {
+    const below = [dataset, n === null ? '' : `n = ${whole(n)}`].filter(Boolean).join(', ');
+    const values = columns.map(([name]) => (cells[name] ? cell('td', ...cells[name].map(figure)) : cell('td', '–')));
+    $('.numbers-table tbody').append(make('tr', {}, cell('th', title, below, { scope: 'row' }), ...values));
+  }
 }

@@ -1,63 +1,89 @@
 // Two maps, one cursor.
+import { legend, showSources } from '../shared/about.js';
+import { codeAt, decoderInPage, MULTIPLY } from '../shared/decoder.js';
+import { clamp, make, onResize } from '../shared/dom.js';
+import { fitWidth, loadImage, paintBytes, paintRaw } from '../shared/pictures.js';
+import { byArrow, nearest, paintPlane, toCanvas, toPlane, within } from '../shared/plane.js';
+import { decimal, signed, significant, t, whole } from '../shared/text.js';
+
 const CIRCLE = 2;
 const KINDS = { map: t`VAE`, autoencoder: t`Autoencoder` };
-const address = link.view('pair');
-const pair = { limit: 3, z: [0, 0], sides: [], asked: false, decode: null, moved: false };
 
-function twin(kind) {
-  const root = document.createElement('section');
-  root.className = 'twin';
-  root.dataset.kind = kind;
-  root.setAttribute('aria-label', KINDS[kind]);
-  root.innerHTML = `<h2>${KINDS[kind]} <span class="note twin-name"></span></h2><div class="twin-body">
-    <canvas class="twin-stage" width="500" height="500" tabindex="0" role="application" aria-label="${t`Latent map of: ${KINDS[kind]}. Arrow keys move the ring on both maps, with Shift in small steps; both decode the same latent.`}"></canvas>
-    <figure class="twin-spot"><canvas class="twin-picture" role="img" aria-label="${t`Decoded by: ${KINDS[kind]}`}"></canvas>
-    <figcaption><output class="twin-where figures" aria-live="off"></output><span class="twin-near note"></span></figcaption></figure></div>`;
-  $('.twins').append(root);
-  const stage = $('.twin-stage', root);
-  const side = { kind, root, stage, ground: document.createElement('canvas'), data: null, atlas: null };
-  const follow = event => {
-    const box = stage.getBoundingClientRect();
-    moveTo([((event.clientX - box.left) / box.width * 2 - 1) * pair.limit, (1 - (event.clientY - box.top) / box.height * 2) * pair.limit]);
-  };
-  stage.addEventListener('pointerdown', event => { stage.setPointerCapture(event.pointerId); follow(event); });
-  stage.addEventListener('pointermove', follow);
-  stage.addEventListener('keydown', event => {
-    const step = (event.shiftKey ? 0.01 : 0.04) * pair.limit;
-    const by = { ArrowLeft: [-step, 0], ArrowRight: [step, 0], ArrowUp: [0, step], ArrowDown: [0, -step] }[event.key];
-    if (!by) return;
-    moveTo(pair.z.map((v, i) => v + by[i]));
-    event.preventDefault();
-  });
-  return side;
-}
+/** @param {import('../shared/tab.js').Tab} tab */
+export default function pair({ $, element, latest, link, onFirstOpen, page, python, server }) {
+  const address = link.view('pair');
+  const twins = $('.twins');
+  const state = { limit: 3, z: [0, 0], sides: [], decode: null, moved: false };
 
-const onStage = (side, x, y) => [(x / pair.limit + 1) / 2 * side.stage.width, (1 - y / pair.limit) / 2 * side.stage.height];
+  function twin(kind, data, atlas) {
+    const name = KINDS[kind];
+    const stage = make('canvas', {
+      className: 'twin-stage',
+      tabIndex: 0,
+      role: 'application',
+      'aria-label': t`Latent map of: ${name}. Arrow keys move the ring on both maps, with Shift in small steps; both
+        decode the same latent.`,
+    });
+    const picture = make('canvas', { className: 'twin-picture', role: 'img', 'aria-label': t`Decoded by: ${name}` });
+    const where = make('output', { className: 'twin-where figures', 'aria-live': 'off' });
+    const near = make('span', { className: 'twin-near note' });
+    const spot = make('figure', { className: 'twin-spot' }, picture, make('figcaption', {}, where, near));
+    const root = make(
+      'section',
+      { className: 'twin', 'aria-label': name },
+      make('h2', {}, `${name} `, make('span', { className: 'note twin-name', textContent: data.name })),
+      make('div', { className: 'twin-body' }, stage, spot),
+    );
+    root.dataset.kind = kind;
+    const follow = event => moveTo(toPlane(stage, state.limit, event));
+    stage.addEventListener('pointerdown', event => {
+      stage.setPointerCapture(event.pointerId);
+      follow(event);
+    });
+    stage.addEventListener('pointermove', follow);
+    stage.addEventListener('keydown', event => {
+      const z = byArrow(event, state.z, state.limit);
+      if (!z) return;
+      moveTo(z);
+      event.preventDefault();
+    });
+    return { kind, root, stage, picture, where, near, ground: document.createElement('canvas'), data, atlas };
+  }
 
-function paintGround(side) {
-  const { width, height } = side.stage, { x, y, labels } = side.data.points, unit = width / side.stage.clientWidth;
-  side.ground.width = width;
-  side.ground.height = height;
-  const g = side.ground.getContext('2d');
-  const dots = $('.show-twin-dots').checked, dot = clamp(side.stage.clientWidth / 230, 1.2, 2.2) * unit;
-  g.fillStyle = '#000';
-  g.fillRect(0, 0, width, height);
-  g.globalAlpha = dots ? 0.6 : 1;
-  g.imageSmoothingEnabled = side.atlas.width > width;
-  g.drawImage(side.atlas, 0, 0, width, height);
-  g.globalAlpha = 1;
-  if ($('.show-holes').checked) {
-    // All that is farther than the radius from every dot: a sheet with a disc cut out at each.
-    const shade = document.createElement('canvas');
-    shade.width = width;
-    shade.height = height;
+  function paintGround(side) {
+    const { stage, data, atlas } = side;
+    const { width, height } = stage;
+    const unit = width / stage.clientWidth;
+    const dots = $('.show-twin-dots').checked;
+    const radius = clamp(stage.clientWidth / 230, 1.2, 2.2) * unit;
+    const { limit } = state;
+    const what = { limit, atlas, points: dots ? data.points : null, radius, shade: 0.6, colours: page.colours };
+    paintPlane(side.ground, stage, what, g => {
+      if ($('.show-holes').checked) paintHoles(g, side);
+      // Where most of what is drawn at random lies.
+      g.beginPath();
+      g.arc(width / 2, height / 2, (CIRCLE / limit / 2) * width, 0, 7);
+      g.setLineDash([6 * unit, 5 * unit]);
+      g.lineWidth = 1.5 * unit;
+      g.strokeStyle = '#fff';
+      g.stroke();
+      g.setLineDash([]);
+      g.lineWidth = 1;
+    });
+  }
+  // All that is farther than the radius from every dot: a sheet with a disc cut out at each.
+  function paintHoles(g, { stage, data }) {
+    const { width, height } = stage;
+    const { x, y } = data.points;
+    const shade = make('canvas', { width, height });
     const s = shade.getContext('2d');
     s.fillStyle = '#e8590c';
     s.fillRect(0, 0, width, height);
     s.globalCompositeOperation = 'destination-out';
     s.beginPath();
+    const r = (page.radius / state.limit / 2) * width;
     for (let i = 0; i < x.length; i++) {
-      const [px, py] = onStage(side, x[i], y[i]), r = page.radius / pair.limit / 2 * width;
+      const [px, py] = toCanvas(stage, state.limit, [x[i], y[i]]);
       s.moveTo(px + r, py);
       s.arc(px, py, r, 0, 7);
     }
@@ -66,119 +92,113 @@ function paintGround(side) {
     g.drawImage(shade, 0, 0);
     g.globalAlpha = 1;
   }
-  // Where most of what is drawn at random lies.
-  g.beginPath();
-  g.arc(width / 2, height / 2, CIRCLE / pair.limit / 2 * width, 0, 7);
-  g.setLineDash([6 * unit, 5 * unit]);
-  g.lineWidth = 1.5 * unit;
-  g.strokeStyle = '#fff';
-  g.stroke();
-  g.setLineDash([]);
-  g.lineWidth = 1;
-  if (!dots) return;
-  g.strokeStyle = 'rgba(0, 0, 0, 0.55)';
-  for (let i = 0; i < x.length; i++) {
-    g.fillStyle = page.colours[labels[i] % page.colours.length];
-    g.beginPath();
-    g.arc(...onStage(side, x[i], y[i]), dot, 0, 7);
-    g.fill();
-    g.stroke();
+
+  function paintSide({ stage, ground }) {
+    const ink = stage.getContext('2d');
+    ink.drawImage(ground, 0, 0);
+    ink.beginPath();
+    ink.arc(...toCanvas(stage, state.limit, state.z), (page.radius / state.limit / 2) * stage.width, 0, 7);
+    for (const [style, width] of Object.entries({ 'rgba(0, 0, 0, 0.8)': 5, '#fff': 2.5 })) {
+      ink.lineWidth = (width * stage.width) / stage.clientWidth;
+      ink.strokeStyle = style;
+      ink.stroke();
+    }
   }
-}
 
-function paintSide(side) {
-  const ink = side.stage.getContext('2d'), unit = side.stage.width / side.stage.clientWidth;
-  ink.drawImage(side.ground, 0, 0);
-  ink.beginPath();
-  ink.arc(...onStage(side, ...pair.z), page.radius / pair.limit / 2 * side.stage.width, 0, 7);
-  for (const [width, style] of [[5, 'rgba(0, 0, 0, 0.8)'], [2.5, '#fff']]) {
-    ink.lineWidth = width * unit;
-    ink.strokeStyle = style;
-    ink.stroke();
+  // The distance to the nearest test image, which needs no network to judge.
+  function measure({ data, near, where }) {
+    const { distance, name } = nearest(data.points, state.z);
+    const hole = distance > page.radius;
+    const away = decimal(distance, 2);
+    near.textContent = hole
+      ? t`A hole: the nearest test image is ${away} away.`
+      : t`A test image of class ${name} is ${away} away.`;
+    near.classList.toggle('hole', hole);
+    const comma = decimal(0.5, 1).includes(',') ? '; ' : ', ';
+    where.textContent = `z = (${state.z.map(v => signed(v, '')).join(comma)})`;
   }
-}
 
-// The distance to the nearest test image, which needs no network to judge.
-function measure(side) {
-  const { x, y, labels, class_names: names } = side.data.points;
-  let best = 0, least = Infinity;
-  for (let i = 0; i < x.length; i++) {
-    const d = (x[i] - pair.z[0]) ** 2 + (y[i] - pair.z[1]) ** 2;
-    if (d < least) { least = d; best = i; }
+  function showBoth(z, code, paint) {
+    state.sides.forEach(paint);
+    python.set('Both', code);
+    twins.dispatchEvent(new CustomEvent('decoded', { detail: { z, here: Boolean(state.decode) } }));
   }
-  const distance = Math.sqrt(least), hole = distance > page.radius, near = $('.twin-near', side.root);
-  near.textContent = hole ? t`A hole: the nearest test image is ${decimal(distance, 2)} away.` : t`A test image of class ${names[labels[best]]} is ${decimal(distance, 2)} away.`;
-  near.classList.toggle('hole', hole);
-  $('.twin-where', side.root).textContent = `z = (${pair.z.map(v => signed(v, '')).join(decimal(0.5, 1).includes(',') ? '; ' : ', ')})`;
-}
-
-function showBoth(z, code, paint) {
-  pair.sides.forEach(side => paint($('.twin-picture', side.root), side));
-  python.set('Both', code);
-  $('.twins').dispatchEvent(new CustomEvent('decoded', { detail: { z, here: Boolean(pair.decode) } }));
-}
-const askBoth = latest(server.decode_both, answer => {
-  showBoth(answer.z, answer.code, (canvas, { kind, data }) => paintRaw(canvas, answer[kind], data.size, data.channels));
-});
-// As on the map alone: small decoders come with the first move.
-const askDecoders = latest(server.decoders, ({ layers, code }) => {
-  if (!layers || !MULTIPLY) return;
-  const runs = Object.fromEntries(pair.sides.map(({ kind, data }) => [kind, decoderInPage(layers[kind], data.size, data.channels)]));
-  pair.decode = z => showBoth(z, codeAt(code, z), (canvas, { kind, data }) => paintBytes(canvas, runs[kind](z), data.size, data.channels));
-}, () => {}, () => {});
-
-function moveTo(z) {
-  if (!pair.sides.length) return;
-  pair.z = z.map(v => Math.round(clamp(v, -pair.limit, pair.limit) * 100) / 100);
-  address.set({ z: pair.z });
-  if (!pair.moved) askDecoders({});
-  pair.moved = true;
-  if (pair.decode) pair.decode(pair.z);
-  else askBoth({ z: pair.z });
-  pair.sides.forEach(paintSide);
-  pair.sides.forEach(measure);
-}
-
-function fitPair() {
-  pair.sides.forEach(side => {
-    if (!side.stage.clientWidth) return;
-    $('.twin-picture', side.root).style.width = `${wholeMultiple(side.data.size, 140, element.clientWidth < 700 ? 112 : 140)}px`;
-    side.stage.width = side.stage.height = Math.round(side.stage.clientWidth * devicePixelRatio);
-    paintGround(side);
-    paintSide(side);
+  const askBoth = latest(server.decode_both, answer => {
+    showBoth(answer.z, answer.code, ({ kind, picture, data }) => {
+      paintRaw(picture, answer[kind], data.size, data.channels);
+    });
   });
-}
+  // As on the map alone: small decoders come with the first move.
+  const useDecoders = ({ layers, code }) => {
+    if (!layers || !MULTIPLY) return;
+    const run = state.sides.map(({ kind, data }) => decoderInPage(layers[kind], data.size, data.channels));
+    state.decode = z =>
+      showBoth(z, codeAt(code, z), ({ picture, data }, i) => paintBytes(picture, run[i](z), data.size, data.channels));
+  };
+  const askDecoders = latest(
+    server.decoders,
+    useDecoders,
+    () => {},
+    () => {},
+  );
 
-async function showPair(first) {
-  Object.assign(pair, { limit: first.limit, z: first.z, sides: Object.keys(KINDS).map(twin) });
-  for (const side of pair.sides) {
-    side.data = first[side.kind];
-    side.atlas = await loadImage(side.data.atlas);
-    $('.twin-name', side.root).textContent = side.data.name;
-    paintRaw($('.twin-picture', side.root), side.data.picture, side.data.size, side.data.channels);
-    measure(side);
+  function moveTo(z) {
+    if (!state.sides.length) return;
+    state.z = within(z, state.limit);
+    address.set({ z: state.z });
+    if (!state.moved) askDecoders({});
+    state.moved = true;
+    if (state.decode) state.decode(state.z);
+    else askBoth({ z: state.z });
+    state.sides.forEach(paintSide);
+    state.sides.forEach(measure);
   }
-  legend($('.twin-legend'), first.map.points);
-  const share = kind => `${Math.round(100 * first[kind].in_holes)}%`;
-  $('.drawn').textContent = t`Of latents drawn from N(0, I), ${share('map')} fall into holes of the VAE's map and ${share('autoencoder')} into holes of the autoencoder's: spots with none of ${first.map.points.total.toLocaleString(LANGUAGE)} test images within ${significant(page.radius, 2)} of them, the ring's radius. The dashed circle |z| = ${CIRCLE} holds ${Math.round(100 * (1 - Math.exp(-CIRCLE * CIRCLE / 2)))}% of what is drawn. The autoencoder's codes were shifted and scaled to mean 0 and covariance I, so the two maps have one scale.`;
-  $('.twins').dataset.limit = first.limit;
-  python.set('Both', first.code);
-  onResize($('.twins'), fitPair);
-  const wanted = address.numbers('z', 2);
-  if (wanted) moveTo(wanted);
+
+  function fit() {
+    for (const side of state.sides) {
+      const { stage, picture, data } = side;
+      if (!stage.clientWidth) return;
+      fitWidth(picture, data.size, 140, element.clientWidth < 700 ? 112 : 140);
+      stage.width = stage.height = Math.round(stage.clientWidth * devicePixelRatio);
+      paintGround(side);
+      paintSide(side);
+    }
+  }
+
+  async function show(first) {
+    const kinds = Object.keys(KINDS);
+    const atlases = await Promise.all(kinds.map(kind => loadImage(first[kind].atlas)));
+    const sides = kinds.map((kind, i) => twin(kind, first[kind], atlases[i]));
+    Object.assign(state, { limit: first.limit, z: first.z, sides });
+    twins.append(...sides.map(({ root }) => root));
+    for (const side of sides) {
+      paintRaw(side.picture, side.data.picture, side.data.size, side.data.channels);
+      measure(side);
+    }
+    legend($('.twin-legend'), first.map.points, page.colours);
+    const share = kind => `${Math.round(100 * first[kind].in_holes)}%`;
+    const inCircle = Math.round(100 * (1 - Math.exp((-CIRCLE * CIRCLE) / 2)));
+    $('.drawn').textContent = t`Of latents drawn from N(0, I), ${share('map')} fall into holes of the VAE's map and
+      ${share('autoencoder')} into holes of the autoencoder's: spots with none of ${whole(first.map.points.total)} test
+      images within ${significant(page.radius, 2)} of them, the ring's radius. The dashed circle |z| = ${CIRCLE} holds
+      ${inCircle}% of what is drawn. The autoencoder's codes were shifted and scaled to mean 0 and covariance I, so the
+      two maps have one scale.`;
+    twins.dataset.limit = first.limit;
+    python.set('Both', first.code);
+    onResize(twins, fit);
+    const wanted = address.numbers('z', 2);
+    if (wanted) moveTo(wanted);
+  }
+  for (const box of ['.show-holes', '.show-twin-dots']) $(box).addEventListener('change', fit);
+  const ask = latest(server.pair, show, message => {
+    $('.twin-view .controls').hidden = true;
+    $('.drawn').textContent = message;
+  });
+  for (const [title, sources] of page.pair) {
+    const place = make('p', { className: 'note sources' });
+    showSources(place, sources, title);
+    $('.pair-sources').append(place);
+  }
+  python.picture('Both', '.twin-picture');
+  onFirstOpen('pair', () => ask({}));
 }
-for (const box of ['.show-holes', '.show-twin-dots']) $(box).addEventListener('change', fitPair);
-const askPair = latest(server.pair, showPair, message => {
-  $('.twin-view .controls').hidden = true;
-  $('.drawn').textContent = message;
-});
-$('.pair-sources').append(...page.pair.map(([title, sources]) => {
-  const place = Object.assign(document.createElement('p'), { className: 'note sources' });
-  showSources(sources, place, title);
-  return place;
-}));
-python.picture('Both', '.twin-picture');
-opened.pair = () => {
-  if (!pair.asked) askPair({});
-  pair.asked = true;
-};

@@ -11,7 +11,7 @@ from .. import first_page as files
 from .. import game, numbers
 from ..admission import patient, unhurried
 from ..comparer import COLUMNS, COUNT, KINDS, NEIGHBOURS, Comparer, title_of
-from ..inputs import MAX_SEED, integer, one_of, server_function
+from ..inputs import integer, one_of, seed_of, server_function
 from ..models import CLASSES, ModelStore
 from ..widget import widget
 
@@ -52,7 +52,7 @@ def functions(store: ModelStore) -> list[Callable]:
     comparer = Comparer(store)
 
     def chosen(payload: dict) -> tuple[str, int]:
-        return one_of(payload.get("kind"), KINDS, CLASSES), integer(payload.get("seed"), 0, MAX_SEED, 0)
+        return one_of(payload.get("kind"), KINDS, CLASSES), seed_of(payload)
 
     @server_function
     @unhurried
@@ -91,7 +91,6 @@ def build(store: ModelStore) -> gr.HTML:
         "columns": COLUMNS,
         "neighbours": NEIGHBOURS,
         "numbers": numbers.page(store),
-        "max_seed": MAX_SEED,
         "first": files.read("real_or_fake") if built_in else None,
     }
     return widget("real_or_fake", "Real or fake?", page, functions(store), parts=["game", "numbers"])

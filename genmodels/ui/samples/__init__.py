@@ -10,15 +10,13 @@ from ...errors import UserError
 from .. import breed, directions, films, gallery, loop
 from .. import first_page as files
 from ..admission import unhurried
-from ..inputs import MAX_SEED, integer, number, one_of, server_function
+from ..inputs import integer, one_of, psi_of, seed_of, server_function
 from ..models import SAMPLES, Model, ModelStore
 from ..pictures import FRAMES, sheet_uri, to_bytes
 from ..widget import widget
 from . import snippets
 
 COUNTS = (16, 36, 64)
-# The range of truncation that the page offers; the pipeline takes 0 to 2.
-MAX_PSI = 1.5
 # Images of which all levels are shown.
 STAGED = 4
 FIRST_SEED, FIRST_COUNT, FIRST_PAIR = 0, 36, (0, 8)
@@ -96,8 +94,7 @@ def functions(store: ModelStore) -> list[Callable]:
     """What the tab's page may call."""
 
     def common(payload: dict) -> tuple[Model, int, float]:
-        seed = integer(payload.get("seed"), 0, MAX_SEED, 0)
-        return gallery.chosen(store, payload), seed, round(number(payload.get("psi"), 0.0, MAX_PSI, 1.0), 2)
+        return gallery.chosen(store, payload), seed_of(payload), psi_of(payload)
 
     @server_function
     @unhurried
@@ -151,8 +148,6 @@ def build(store: ModelStore) -> gr.HTML:
         "litter_columns": breed.COLUMNS,
         "moves": {"limit": directions.LIMIT, "images": directions.IMAGES},
         "counts": COUNTS,
-        "max_psi": MAX_PSI,
-        "max_seed": MAX_SEED,
         "first": files.read("samples") if model.built_in else None,
     }
     parts = ["gallery", *(["breed", "loop", "directions"] if any(map(breed.breeds, store.gallery)) else [])]

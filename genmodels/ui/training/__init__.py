@@ -9,7 +9,6 @@ import gradio as gr
 from .. import first_page as files
 from .. import live, memory, replay
 from ..comparer import title_of
-from ..inputs import MAX_SEED
 from ..models import ModelStore
 from ..widget import widget
 
@@ -34,7 +33,6 @@ def build(store: ModelStore) -> gr.HTML:
         "views": views,
         "kinds": kinds,
         "sources": {kind: store.models[kind].sources for kind, _ in kinds},
-        "max_seed": MAX_SEED,
         "live": {
             **files.read("live"),
             "recipes": [
@@ -45,4 +43,4 @@ def build(store: ModelStore) -> gr.HTML:
         },
         "replays": {name: name.rstrip("/").rsplit("/", 1)[-1] for name in known},
     }
-    return widget("training", "Training", page, functions(store), parts=[name for name, _ in views], scripts=["curves"])
+    return widget("training", "Training", page, functions(store), parts=[name for name, _ in views])

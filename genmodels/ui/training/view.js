@@ -1,6 +1,6 @@
-// Under each view stands its own program, whichever was touched last.
-for (const [name, title] of page.views) {
-  const before = opened[name];
-  opened[name] = () => { before?.(); python.focus(title); };
+/** @param {import('../shared/tab.js').Tab} tab */
+export default function training({ onOpen, page, python, views }) {
+  // Under each view stands its own program, whichever was touched last.
+  for (const [name, title] of page.views) onOpen(name, () => python.focus(title));
+  views(page.views);
 }
-views(page.views);

@@ -1,0 +1,71 @@
+import { onResize } from '../shared/dom.js';
+import { fitWidth, loadImage, paintFrame } from '../shared/pictures.js';
+import { stepOf, t } from '../shared/text.js';
+
+/** The program of a film's frame, for another one. @param {string} code @param {number} i */
+export const frameCode = (code, i) => code.replace(/film\.seek\(\d+\)/, `film.seek(${i})`);
+
+/**
+ * The film of a model's training under a slider, fetched when it comes into view: a function that shows that of a
+ * model, or none for null.
+ * @param {import('../shared/tab.js').Tab} tab
+ */
+export function trainingFilm({ $, element, latest, python, server }) {
+  const root = $('.training');
+  const [canvas, slider, output, waiting, reel] = ['canvas', '.step', 'output', '.waiting', '.reel'].map(name =>
+    $(name, root),
+  );
+  /** @type {string | null} */
+  let wanted = null;
+  /** @type {Record<string, any> | null} */
+  let film = null;
+  /** @type {HTMLImageElement | null} */
+  let sheet = null;
+  let near = false;
+  function paint(touched = true) {
+    const i = +slider.value;
+    paintFrame(canvas, sheet, i, film.columns, film.width, film.height);
+    const text = stepOf(film.steps[i], film.steps.at(-1));
+    output.textContent = text;
+    slider.setAttribute('aria-valuetext', text);
+    canvas.setAttribute('aria-label', t`The same latents at ${text}`);
+    python.set('Film', frameCode(film.code, i), touched);
+    fit();
+  }
+  function fit() {
+    if (film && element.clientWidth) fitWidth(canvas, film.width, root.clientWidth, 2 * film.width);
+  }
+  const show = async answer => {
+    if (wanted !== answer.model) return;
+    sheet = await loadImage(answer.sprite);
+    film = answer;
+    slider.max = slider.value = film.count - 1;
+    waiting.hidden = true;
+    reel.hidden = false;
+    paint(false);
+  };
+  const ask = latest(server.film, show, message => {
+    waiting.textContent = message;
+  });
+  const fetchIt = () => {
+    if (near && wanted && film?.model !== wanted) ask({ model: wanted });
+  };
+  slider.addEventListener('input', () => paint());
+  python.picture('Film', '.training canvas');
+  new IntersectionObserver(entries => {
+    near = entries.at(-1).isIntersecting;
+    fetchIt();
+  }).observe(root);
+  onResize(root, fit);
+  /** @param {string | null} model */
+  return model => {
+    wanted = model;
+    root.hidden = !model;
+    if (film?.model !== model) {
+      reel.hidden = true;
+      waiting.hidden = false;
+      python.drop('Film');
+    }
+    fetchIt();
+  };
+}

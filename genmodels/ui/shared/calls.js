@@ -1,0 +1,84 @@
+// Calls of the server's functions. Gradio's client gives `undefined` for what it could not fetch: told is what hinders,
+// longer and longer waits lie between two tries, and a network that is back ends them.
+import { t } from './text.js';
+
+/**
+ * @typedef {{status: string, message?: string, retry?: number} & Record<string, any>} Answer
+ * @typedef {(payload: object) => Promise<Answer | undefined>} Call
+ * @typedef {(message: string, bad?: boolean) => void} Tell
+ * @typedef {{payload: any, extra?: any, since: number}} Job
+ */
+
+export const WARMING = t`Warming up: the networks are being loaded, a few seconds more.`;
+const LOST = t`The server does not answer; trying again.`;
+const BUSY = t`The server is busy; trying again.`;
+const SLOW = t`Still waiting for the server.`;
+const SLOW_MS = 10_000;
+const LOST_MS = 120_000;
+const MOST_MS = 5000;
+
+/** @param {number} ms */
+const pauseOffline = ms =>
+  new Promise(done => {
+    const go = () => {
+      clearTimeout(timer);
+      removeEventListener('online', go);
+      done(undefined);
+    };
+    const timer = setTimeout(go, ms);
+    addEventListener('online', go);
+  });
+
+/**
+ * The answer of a server function, asked for again until there is one; null once it is no longer `wanted()`.
+ * @param {Call} call @param {object} payload @param {() => boolean} wanted @param {Tell} tell
+ */
+export async function answerOf(call, payload, wanted, tell) {
+  for (let tries = 0; ; tries++) {
+    const timers = [setTimeout(() => tell(SLOW), SLOW_MS)];
+    const late = new Promise(done => timers.push(setTimeout(done, LOST_MS)));
+    /** @type {Answer | null} */
+    const answer = await Promise.race([call(payload), late]).catch(() => null);
+    timers.forEach(clearTimeout);
+    if (answer && ['ok', 'error'].includes(answer.status)) return answer;
+    if (!wanted()) return null;
+    let [text, ms] = [LOST, Math.min(500 * 2 ** tries, MOST_MS)];
+    if (answer?.status === 'loading') [text, ms] = [WARMING, 400];
+    if (answer?.status === 'busy') [text, ms] = [BUSY, 1000 * answer.retry * (0.5 + Math.random())];
+    tell(text);
+    await pauseOffline(ms);
+    if (!wanted()) return null;
+  }
+}
+
+/**
+ * A function that calls `call` with the newest payload only, one request in flight, and waits politely for what hinders
+ * an answer.
+ * @param {Call} call @param {(answer: any, job: Job) => unknown} show @param {{fail: Tell, tell: Tell, alive: () =>
+ * boolean}} options what says that it failed, what hinders, and whether anybody still asks
+ */
+export function latestOf(call, show, { fail, tell, alive }) {
+  let busy = false;
+  /** @type {Job | null} */
+  let next = null;
+  async function pump() {
+    if (busy || !next) return;
+    busy = true;
+    const job = next;
+    next = null;
+    try {
+      const answer = await answerOf(call, job.payload, () => alive() && !next, tell);
+      if (answer) tell('');
+      if (answer?.status === 'error') fail(t([answer.message]), true);
+      else if (answer) await show(answer, job);
+    } finally {
+      busy = false;
+      pump();
+    }
+  }
+  /** @param {object} payload @param {any} [extra] handed on to `show` */
+  return (payload, extra) => {
+    next = { payload, extra, since: performance.now() };
+    pump();
+  };
+}

@@ -1,0 +1,132 @@
+import { t } from './text.js';
+
+const TAB_NAMES = new Map([
+  ['map', 'Map'],
+  ['samples', 'Samples'],
+  ['classes', 'Classes'],
+  ['real_or_fake', 'Real or fake?'],
+  ['training', 'Training'],
+]);
+
+/**
+ * The address says what is shown, so that it can be kept and sent: ?tab=classes&seed=7&labels=2026. What stands in it
+ * is a wish: the controls take what they know, and the server bounds the rest. Of a tab's views it tells the one that
+ * is shown.
+ * @param {HTMLElement} element @param {string} tab
+ */
+export function linkOf(element, tab) {
+  const given = new URLSearchParams(location.search);
+  const panel = element.closest('[role="tabpanel"]');
+  const ours = given.get('tab') === tab || (!panel && !given.has('tab'));
+  // What is said of each view; '' are all views, or a tab that has none.
+  const own = [...given].filter(([name]) => name !== 'tab' && name !== 'show' && !name.startsWith('__'));
+  /** @type {Record<string, Record<string, unknown>>} */
+  const values = { '': ours ? Object.fromEntries(own) : {} };
+  /** @type {(() => void)[]} */
+  const restores = [];
+  // The view that the address asks for, the first one, and the one on show.
+  let [asked, first, shown] = ['', '', ''];
+  const root = document.documentElement;
+  // A tab that is put together after another one was opened by the visitor.
+  let hidden = Boolean(panel && root.dataset.opened && !ours);
+  let soon = 0;
+  // Browsers do not like many changes of the address at once.
+  function write() {
+    clearTimeout(soon);
+    soon = setTimeout(() => {
+      if (!element.clientWidth) return;
+      const params = new URLSearchParams([
+        ...[...new URLSearchParams(location.search)].filter(([name]) => name.startsWith('__')),
+        ...(panel ? [['tab', tab]] : []),
+        ...(shown === first ? [] : [['show', shown]]),
+        ...Object.entries({ ...values[shown], ...values[''] }).map(([name, value]) => [name, String(value)]),
+      ]);
+      history.replaceState(history.state, '', `?${String(params).replaceAll('%2C', ',')}${location.hash}`);
+    }, 300);
+  }
+  // When a visitor changes to this tab.
+  new ResizeObserver(() => {
+    if (hidden && element.clientWidth) write();
+    hidden = !element.clientWidth;
+  }).observe(element);
+  // The other tabs are put together when they are opened: the first that is there opens the wanted one, once.
+  const name = TAB_NAMES.get(given.get('tab'));
+  const open = () => {
+    const tabs = /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll('[role="tab"]'));
+    const wanted = [...tabs].find(button => button.textContent.trim() === t([name]));
+    if (wanted) wanted.click();
+    else if (element.isConnected) setTimeout(open, 100);
+  };
+  if (panel && name && !ours && !root.dataset.opened) open();
+  root.dataset.opened = 'true';
+
+  /**
+   * The part of the address that is about a view; what is as `usual` is left out.
+   * @param {string} view @param {Record<string, unknown>} usual
+   */
+  const at = (view, usual = {}) => {
+    const isWanted = () => ours && (!view || view === asked);
+    /** @param {string} name */
+    const get = name => (isWanted() ? given.get(name) : null);
+    return {
+      get,
+      /** A whole number, null if the address has none in this range. @param {string} name */
+      count(name, most = Infinity, least = 0) {
+        const number = /^\d{1,10}$/.test(get(name) ?? '') ? Number(get(name)) : -1;
+        return number >= least && number <= most ? number : null;
+      },
+      /**
+       * A number, null if the address has none in this range.
+       * @param {string} name @param {number} low @param {number} high
+       */
+      number(name, low, high) {
+        const number = parseFloat(get(name) ?? '');
+        return number >= low && number <= high ? number : null;
+      },
+      /**
+       * Numbers between commas, in so many places, null if the address has anything else.
+       * @param {string} name @param {number} [places]
+       */
+      numbers(name, places) {
+        const found = (get(name) ?? '').split(',').map(parseFloat);
+        return found.every(Number.isFinite) && (!places || found.length === places) ? found : null;
+      },
+      /** @param {Record<string, unknown>} changes */
+      set(changes) {
+        const told = Object.entries({ ...values[view], ...changes });
+        values[view] = Object.fromEntries(
+          told.filter(([name, value]) => value !== undefined && String(value) !== String(usual[name])),
+        );
+        write();
+      },
+      /**
+       * Runs once the tab has its first pictures, if the address asks this view for anything.
+       * @param {() => void} run
+       */
+      restore(run) {
+        restores.push(() => {
+          if (isWanted()) run();
+        });
+      },
+    };
+  };
+  return {
+    ...at(''),
+    view: at,
+    /** The tab's views in their order: returns which one the address opens. @param {string[]} names */
+    views(names) {
+      first = names[0];
+      asked = shown = ours && names.includes(given.get('show')) ? given.get('show') : first;
+      Object.assign(values, { '': {}, [asked]: values[''] });
+      return asked;
+    },
+    /** @param {string} name */
+    show(name) {
+      shown = name;
+      write();
+    },
+    apply() {
+      for (const run of restores) run();
+    },
+  };
+}

@@ -1,0 +1,202 @@
+// What every view of a tab gets: its element, its page, the server, its address, its Python, and the controls that all
+// write alike.
+import { latestOf, WARMING } from './calls.js';
+import { choices, newSeed } from './dom.js';
+import { linkOf } from './link.js';
+import { pythonOf } from './python.js';
+import { decimal, LANGUAGE, t, translate } from './text.js';
+
+/**
+ * @typedef {ReturnType<typeof createTab>} Tab
+ * @typedef {{command: string, papers: Record<string, string>}} Sources
+ * @typedef {{title: string, sources: Sources} & Record<string, any>} Model
+ */
+
+/**
+ * @param {HTMLElement} element @param {Record<string, any>} page what `widget` in Python was given
+ * @param {Record<string, import('./calls.js').Call>} server
+ */
+function createTab(element, page, server) {
+  translate(element);
+  element.lang = LANGUAGE;
+  const link = linkOf(element, page.tab);
+  /**
+   * Any of the tab's own elements; which one it is, its HTML says.
+   * @param {string} selector @param {ParentNode} root @returns {any}
+   */
+  const $ = (selector, root = element) => root.querySelector(selector);
+  /** @param {string} selector @param {ParentNode} root @returns {any[]} */
+  const $$ = (selector, root = element) => [...root.querySelectorAll(selector)];
+
+  /** What writes messages into a place. @param {HTMLElement} place @returns {import('./calls.js').Tell} */
+  const noticeIn =
+    place =>
+    (message, bad = false) => {
+      const text = t([message]);
+      if (place.textContent !== text) place.textContent = text;
+      place.hidden = !text;
+      place.classList.toggle('bad', bad);
+    };
+  const notice = noticeIn($('.notice'));
+
+  /**
+   * See `latestOf`; what hinders and what fails is told above the tab, if nothing else is said.
+   * @param {import('./calls.js').Call} call @param {(answer: any, job: import('./calls.js').Job) => unknown} show
+   * @param {import('./calls.js').Tell} fail @param {import('./calls.js').Tell} tell
+   */
+  const latest = (call, show, fail = notice, tell = notice) =>
+    latestOf(call, show, { fail, tell, alive: () => element.isConnected });
+
+  /**
+   * The menu of models, the seed's field, the button for a new one and the truncation slider, as far as a view has
+   * them: they write into `state`, and then `draw` draws.
+   * @param {string} prefix of their class names
+   * @param {{model?: string, seed: number, psi?: number} & Record<string, any>} state @param {() => void} draw @param
+   * {{models?: Record<string, Model>, changed?: () => void, seedName?: string}} options the models on offer; what is to
+   * be done when another one is chosen, before it draws; the seed's name in an address
+   */
+  function controls(prefix, state, draw, { models = {}, changed = () => {}, seedName = 'seed' } = {}) {
+    const [model, seed, psi, fresh] = ['model', 'seed', 'psi', 'new'].map(name => $(`.${prefix}${name}`));
+    /** @param {string} name */
+    const choose = name => {
+      state.model = model.value = name;
+      changed();
+    };
+    const write = () => {
+      if (seed) seed.value = state.seed;
+      if (!psi) return;
+      psi.value = state.psi;
+      $(`.${prefix}psi-value`).textContent = decimal(state.psi, 2);
+    };
+    if (model) {
+      for (const [name, { title }] of Object.entries(models)) model.append(new Option(title, name));
+      model.value = state.model;
+      model.closest('label').hidden = model.options.length < 2;
+      model.addEventListener('change', () => {
+        choose(model.value);
+        draw();
+      });
+    }
+    fresh.addEventListener('click', () => {
+      state.seed = newSeed();
+      write();
+      draw();
+    });
+    if (seed) seed.max = page.max_seed;
+    seed?.addEventListener('input', () => {
+      if (!seed.checkValidity() || seed.value === '') return;
+      state.seed = +seed.value;
+      draw();
+    });
+    if (psi) psi.max = page.max_psi;
+    psi?.addEventListener('input', () => {
+      state.psi = +psi.value;
+      write();
+      draw();
+    });
+    write();
+    return {
+      /** Shows what is in `state`. */
+      write,
+      /** Takes from an address what the controls know. @param {ReturnType<typeof link.view>} address */
+      restore(address) {
+        const name = address.get('model') ?? '';
+        if (model && Object.hasOwn(models, name)) choose(name);
+        state.seed = address.count(seedName, page.max_seed) ?? state.seed;
+        if (psi) state.psi = address.number('psi', 0, page.max_psi) ?? state.psi;
+        write();
+      },
+    };
+  }
+
+  /** @type {Map<string, (() => void)[]>} */
+  const openings = new Map();
+  /** Runs whenever a view of the tab is chosen. @param {string} name @param {() => void} run */
+  const onOpen = (name, run) => openings.set(name, [...(openings.get(name) ?? []), run]);
+  /** Runs when a view of the tab is chosen for the first time. @param {string} name @param {() => void} run */
+  function onFirstOpen(name, run) {
+    let done = false;
+    onOpen(name, () => {
+      if (!done) run();
+      done = true;
+    });
+  }
+  /**
+   * Buttons for the tab's views, of which one is shown: elements with the names of their views in data-view.
+   * @param {string[][]} options their names and what the buttons say
+   */
+  function views(options) {
+    /** @param {string} name */
+    const show = name => {
+      for (const part of $$('[data-view]')) part.classList.toggle('away', !part.dataset.view.split(' ').includes(name));
+    };
+    /** @param {string} name */
+    const open = name => {
+      for (const run of openings.get(name) ?? []) run();
+    };
+    const first = link.views(options.map(([name]) => name));
+    choices($('.views'), options, first, name => {
+      link.show(name);
+      show(name);
+      open(name);
+    });
+    show(first);
+    if (first !== options[0][0]) open(first);
+  }
+
+  /**
+   * Starts the tab: from the prepared first page if there is one, else from the server once the networks are loaded.
+   * @param {(first: any) => unknown} show
+   */
+  function begin(show) {
+    /** @param {string} message */
+    const broken = message => {
+      notice(message, true);
+      for (const part of $$('.live')) part.hidden = true;
+    };
+    /** @param {any} first */
+    const begun = async first => {
+      await show(first);
+      link.apply();
+    };
+    if (page.reason) broken(page.reason);
+    else if (page.first) begun(page.first);
+    else {
+      notice(WARMING);
+      latest(server.start, begun, broken)({});
+    }
+  }
+
+  return {
+    element,
+    page,
+    server,
+    $,
+    $$,
+    link,
+    python: pythonOf(element, page.tab),
+    notice,
+    noticeIn,
+    latest,
+    controls,
+    onOpen,
+    onFirstOpen,
+    views,
+    begin,
+    /** What the tab's other views have returned. @type {Record<string, any>} */
+    parts: {},
+  };
+}
+
+/**
+ * Starts a tab: each of its views' modules, its own last.
+ * @param {HTMLElement} element @param {Record<string, any>} page
+ * @param {Record<string, import('./calls.js').Call>} server @param {string[]} names of the views
+ */
+export async function start(element, page, server, names) {
+  const modules = await Promise.all(names.map(name => import(`../${name}/view.js`)));
+  const tab = createTab(element, page, server);
+  modules.forEach(({ default: view }, i) => {
+    tab.parts[names[i]] = view(tab);
+  });
+}

@@ -1,0 +1,56 @@
+"""The page's JavaScript is served as modules that are whole, kept by browsers, and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+
+import pytest
+
+from genmodels.ui import modules
+from genmodels.ui.widget import MAIN
+
+
+def answer(path: str, method: str = "GET") -> tuple[int, dict[str, str], bytes]:
+    """Status, headers and body of what lies behind a path."""
+    sent = []
+
+    async def passed_on(scope, receive, send):
+        await send({"type": "http.response.start", "status": 299, "headers": []})
+
+    async def send(message):
+        sent.append(message)
+
+    asyncio.run(modules.Modules(passed_on)({"type": "http", "method": method, "path": path, "headers": []}, None, send))
+    headers = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
+    return sent[0]["status"], headers, b"".join(message.get("body", b"") for message in sent[1:])
+
+
+def test_a_module_is_kept_until_one_of_them_changes():
+    status, headers, body = answer(f"/{modules.address_of(MAIN)}")
+    assert (status, body) == (200, modules.MODULES[MAIN])
+    assert headers["content-type"].startswith("text/javascript")
+    assert headers["cache-control"] == "public, max-age=31536000, immutable"
+    status, headers, body = answer(f"{modules.ROUTE}0123/{MAIN}")
+    assert (status, body, headers["cache-control"]) == (200, modules.MODULES[MAIN], "no-store")
+
+
+@pytest.mark.parametrize("name", ["suite.py", "../app.py", "%2e%2e/app.py", "shared/suite.css", "shared", ""])
+def test_nothing_else_is_there(name):
+    assert answer(f"{modules.ROUTE}{modules.VERSION}/{name}")[0] == 404
+
+
+def test_all_other_paths_are_passed_on():
+    assert answer("/")[0] == answer("/assets/x.js")[0] == 299
+
+
+def test_every_import_leads_to_a_module_that_is_fetched_ahead():
+    found = modules.with_imports(modules.MODULES)
+    assert set(found) == set(modules.MODULES)
+    imports = sum(len(re.findall(r"^import\b", text.decode(), re.MULTILINE)) for text in modules.MODULES.values())
+    assert imports == sum(len(re.findall(r" from '\.", text.decode())) for text in modules.MODULES.values())
+    head = modules.preloads(["training/view.js", "map/view.js", "map/view.js"])
+    hrefs = re.findall(r'<link rel="modulepreload" href="([^"]+)">', head)
+    assert len(set(hrefs)) == len(hrefs)
+    assert modules.address_of("films/view.js") in hrefs
+    assert modules.address_of("game/view.js") not in hrefs
