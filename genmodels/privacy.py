@@ -18,11 +18,12 @@ END = r"[^\s'\"`)|<>]*"
 
 # What opens somebody's account or machine, by what it is. Of each the fixed beginning and as much as tells it from a word.
 SECRETS = {
-    "a token for the Hub": r"(?<![A-Za-z0-9])(?:hf|api_org)_[A-Za-z0-9]{20,}",
-    "a GitHub token": r"(?<![A-Za-z0-9])(?:gh[opsru]_[A-Za-z0-9]{20,}|github_pat_\w{20,})",
+    "a token for the Hub": r"(?<![A-Za-z0-9])(?:hf|api_org)_(?:oauth_)?(?![xX]{8})[A-Za-z0-9]{30,}",
+    "a GitHub token": r"(?<![A-Za-z0-9])(?:gh[opsru]_(?![xX]{8})[A-Za-z0-9]{20,}|github_pat_(?![xX]{8})\w{20,})",
     "an API key": (
         r"(?<![A-Za-z0-9])(?:sk-(?:[A-Za-z0-9]{20,}|(?:admin|ant|or|proj|svcacct)-[\w-]{20,})|glpat-[\w-]{20,}|AIza[\w-]{35}|xox[abeoprs]-[\w-]{10,}"
-        r"|npm_[A-Za-z0-9]{36}|[rs]k_live_[A-Za-z0-9]{20,}|eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,})"
+        r"|npm_[A-Za-z0-9]{36}|r8_[A-Za-z0-9]{36}|dckr_pat_[\w-]{20,}|pypi-[\w-]{50,}|ya29\.[\w-]{40,}|hooks\.slack\.com/services/[\w/]{30,}"
+        r"|[rs]k_live_[A-Za-z0-9]{20,}|eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,})"
     ),
     "a key for Weights & Biases": (
         r"(?i:wandb_v\d_\w{20,}|wandb(?:[^\n]{0,40}(?:key|login|token)|\.ai\s[\s\S]{0,60}?password)?[^\w\n]{1,6}[0-9a-f]{40})(?![0-9a-f])"
@@ -33,7 +34,15 @@ SECRETS = {
     ),
     "a private key": r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY|PuTTY-User-Key-File-\d|AGE-SECRET-KEY-1[A-Z0-9]{20}",
 }
-SECRET_PATTERNS = {what: re.compile(pattern, re.ASCII) for what, pattern in SECRETS.items()}
+# What its name, or its place in an address, says to be one.
+NAMED = (
+    r"(?m:^[ \t]*(?:export[ \t]+)?[A-Z][A-Z0-9_]*(?:KEY|TOKEN|SECRET|PASSWORD)=['\"]?(?=[^\s'\"]*\d)[A-Za-z0-9+/_=-]{16,})"
+    r"|\b[a-z][a-z0-9+.-]*://[\w.-]+:(?!\w*(?:password|token|secret|xxx))[\w.~!*-]{8,}@"
+)
+SECRET_PATTERNS = {
+    what: re.compile(pattern, re.ASCII) for what, pattern in {**SECRETS, "a password or key": NAMED}.items()
+}
+OWN_PATH = "the path of your home folder"
 # x for a printable character of ASCII or white space.
 IS_WRITTEN = bytes(ord("x") if i in b"\t\n\r" or 0x20 <= i < 0x7F else ord(" ") for i in range(256))
 SECRET_NAME = re.compile(r"(?i)(?:^|_)(?:token|api_?key|secret|password|credentials?)(?:_|$)")
@@ -66,8 +75,12 @@ def find_secret(data: str | bytes, token: str | None = None) -> str | None:
         data: a text, or bytes, of which is looked at what is written in them as ASCII.
         token: one to look for, beside what looks like one and what the environment's variables of such names hold.
     """
-    text = data if isinstance(data, str) else "\n".join(written_in(data))
+    # Every other byte of UTF-16 is ASCII.
+    text = data if isinstance(data, str) else "\n".join(map("\n".join, map(written_in, (data, data[::2], data[1::2]))))
     known = [value for name, value in os.environ.items() if SECRET_NAME.search(name) and len(value) >= 12]
+    home = os.path.expanduser("~")
+    if len(Path(home).parts) > 2 and re.search(rf"{re.escape(home)}(?![\w.-])", text):
+        return OWN_PATH
     for value in (*known, *([token] if token else [])):
         if value in text and re.search(rf"(?<!\w){re.escape(value)}(?!\w)", text):
             return "a token of yours"

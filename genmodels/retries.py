@@ -7,6 +7,7 @@ one of our operations is under way, their connections are watched, too: see `wat
 from __future__ import annotations
 
 import random
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -29,10 +30,16 @@ MOST_REDIRECTS = 20
 # Too many requests, and what a gateway says when the server behind it does not answer.
 TRANSIENT_STATUS = (429, 500, 502, 503, 504)
 
+REASON = re.compile(r"[^.\n]{1,200}")
+
 T = TypeVar("T")
 
 
-class BusyError(ConnectionError):
+class TroubleError(ConnectionError):
+    """What is wrong with the Hub's answers, in words for the user."""
+
+
+class BusyError(TroubleError):
     """The server asks for more patience than is left; `response` is its answer."""
 
     def __init__(self, seconds: float, response):
@@ -40,43 +47,77 @@ class BusyError(ConnectionError):
         self.seconds, self.response = seconds, response
 
 
-class StalledError(ConnectionError):
+class StalledError(TroubleError):
     """An answer comes so slowly that it will never be whole."""
 
 
-class RedirectError(ConnectionError):
+class RedirectError(TroubleError):
     """Each address sends to the next one."""
 
 
-class Deadline:
-    """How many seconds an operation has spent on trouble, and since when there has been nothing else."""
+class OutOfTimeError(TroubleError):
+    """The operation has had trouble for as long as it may."""
 
-    spent = 0.0
+
+class Deadline:
+    """How many seconds an operation has spent on requests that failed, and on the waits after them."""
+
+    def __init__(self):
+        self.spent = self._counted = 0.0
+
+    def count(self, since: float) -> None:
+        """Add the time from `since` until now, but what has been counted: several threads wait at once."""
+        now = time.monotonic()
+        self.spent += max(0.0, now - max(since, self._counted))
+        self._counted = now
 
 
 _deadline: ContextVar[Deadline | None] = ContextVar("deadline", default=None)
-# Clients work in threads of their own, which do not know whose request they make: how many operations are under way, when an
-# answer was of use last, and the redirects that a thread has followed one after the other.
-_lock, _active, _progress, _local = threading.Lock(), 0, 0.0, threading.local()
+# Clients work in threads of their own, which do not know whose request they make: the operations under way, since when there are
+# any, and when an answer was of use last.
+_lock, _active, _started, _progress = threading.Lock(), set(), 0.0, 0.0
+
+
+class _Thread(threading.local):
+    """What a thread's request does: since when it has brought nothing, the status of its answer, the redirects that were followed
+    to it; and since when the thread has had trouble, 0 for none."""
+
+    since, status, redirects, trouble = 0.0, None, 0, 0.0
+
+
+_local = _Thread()
 
 
 @contextmanager
 def one_deadline() -> Iterator[Deadline]:
     """All that is tried again inside shares one deadline, that of the outermost such block."""
-    global _active
+    global _started
     if (deadline := _deadline.get()) is not None:
         yield deadline
         return
     watch_client()
-    token = _deadline.set(Deadline())
+    deadline = Deadline()
+    token = _deadline.set(deadline)
     with _lock:
-        _active += 1
+        _started = _started if _active else time.monotonic()
+        _active.add(deadline)
     try:
-        yield _deadline.get()
+        yield deadline
     finally:
         _deadline.reset(token)
         with _lock:
-            _active -= 1
+            _active.remove(deadline)
+
+
+def each_with_a_deadline(items: Iterator[T]) -> Iterator[T]:
+    """`items`, each of which has a deadline of its own: for what is read from the Hub while something else goes on."""
+    while True:
+        with one_deadline():
+            try:
+                item = next(items)
+            except StopIteration:
+                return
+        yield item
 
 
 def watch_client() -> None:
@@ -102,52 +143,89 @@ def watch_client() -> None:
 
 
 def _before_request(request) -> None:
+    # Connections outlive operations.
+    request.extensions = {**request.extensions, "trace": _watch_request}
     if not _active:
         return
+    if _local.trouble >= _started:
+        # The client has waited, to try again.
+        _count(_local.trouble)
+    with _lock:
+        left = DEADLINE - min((deadline.spent for deadline in _active), default=0.0)
+    if left <= 0:
+        raise OutOfTimeError(f"the Hub has given nothing of use for {in_words(DEADLINE)}")
+    _local.since, _local.status, _local.trouble = time.monotonic(), None, 0.0
     limits = {"connect": CONNECT_SECONDS, "read": REQUEST_SECONDS, "write": REQUEST_SECONDS, "pool": REQUEST_SECONDS}
     given = request.extensions.get("timeout") or {}
-    request.extensions = {
-        **request.extensions,
-        "timeout": {key: limits[key] if given.get(key) is None else given[key] for key in limits},
-        "trace": _watch_connection,
-    }
+    limits = {key: min(left, limits[key] if given.get(key) is None else given[key]) for key in limits}
+    request.extensions["timeout"] = limits
 
 
-def _watch_connection(event: str, info: dict) -> None:
-    """Replace how a new connection reads by what measures how much comes."""
-    if event not in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
+def _watch_request(event: str, info: dict) -> None:
+    """Note how a request goes, by the events of the HTTP library: where it fails, and when its answer is whole."""
+    _, name, outcome = event.split(".")
+    if name in ("connect_tcp", "start_tls") and outcome == "complete":
+        _measure(info["return_value"])
+    if not _active:
         return
-    stream, read = info["return_value"], info["return_value"].read
-    waited, received, pieces = 0.0, 0, 0
+    if outcome == "failed" and isinstance(info["exception"], Exception):
+        _count(_local.since)
+    elif name == "receive_response_headers" and outcome == "complete":
+        _local.status = next(part for part in info["return_value"] if isinstance(part, int))
+        if _local.status in TRANSIENT_STATUS:
+            _count(_local.since)
+    elif name == "receive_response_body" and outcome == "complete":
+        _note_progress()
 
-    def measured(max_bytes: int, timeout: float | None = None) -> bytes:
-        nonlocal waited, received, pieces
-        started = time.monotonic()
-        data = read(max_bytes, timeout)
-        waited, received, pieces = waited + time.monotonic() - started, received + len(data), pieces + 1
-        if received > SLOWEST * max(waited, 1):
-            waited, received, pieces = 0.0, 0, 0
-        elif _active and waited > constants.HF_HUB_DOWNLOAD_TIMEOUT and pieces >= FEWEST_PIECES:
-            raise StalledError(f"the Hub sends less than {SLOWEST} bytes a second")
-        return data
 
-    stream.read = measured
+def _measure(stream) -> None:
+    """Have a new connection notice how much it moves, and fail if that is next to nothing."""
+    waited, moved, pieces = 0.0, 0, 0
+
+    def measured(call: Callable) -> Callable:
+        def read_or_write(data: int | bytes, timeout: float | None = None) -> bytes | None:
+            nonlocal waited, moved, pieces
+            started = time.monotonic()
+            result = call(data, timeout)
+            moved += len(data if result is None else result)
+            waited, pieces = waited + time.monotonic() - started, pieces + 1
+            if moved > SLOWEST * max(waited, 1):
+                waited, moved, pieces = 0.0, 0, 0
+                _note_progress()
+            elif _active and waited > constants.HF_HUB_DOWNLOAD_TIMEOUT and pieces >= FEWEST_PIECES:
+                raise StalledError(f"the Hub moves less than {SLOWEST} bytes a second")
+            return result
+
+        return read_or_write
+
+    stream.read, stream.write = measured(stream.read), measured(stream.write)
+
+
+def _note_progress() -> None:
+    global _progress
+    if _local.status not in TRANSIENT_STATUS:
+        _progress = _local.since = time.monotonic()
+
+
+def _count(since: float) -> None:
+    """Count the time from `since` as trouble of what is under way."""
+    with _lock:
+        for deadline in _active:
+            deadline.count(max(since, _started))
+    _local.trouble = time.monotonic()
 
 
 def _after_response(response) -> None:
-    global _progress
     if not _active:
         return
     status = response.status_code
-    _local.redirects = getattr(_local, "redirects", 0) + 1 if 300 <= status < 400 else 0
+    _local.redirects = _local.redirects + 1 if 300 <= status < 400 else 0
     if _local.redirects > MOST_REDIRECTS:
         _local.redirects = 0
         raise RedirectError(f"the Hub redirects more than {MOST_REDIRECTS} times")
     if status in TRANSIENT_STATUS and (seconds := wait_asked_for(response)) > LONGEST_DELAY / 6:
         # The client would sleep that long itself, again and again, and nobody could say why.
         raise BusyError(seconds, response)
-    if status < 400:
-        _progress = time.monotonic()
 
 
 def in_words(seconds: float) -> str:
@@ -177,6 +255,22 @@ def status_of(error: BaseException) -> int | None:
     return None
 
 
+def describe(error: Exception) -> str:
+    """An error of the Hub in a few words, without the addresses that the clients put into theirs."""
+    status = status_of(error)
+    for cause in causes_of(error):
+        if isinstance(cause, TroubleError):
+            return str(cause)
+    if status is None:
+        if is_unreadable(error):
+            return f"what the Hub answers cannot be read ({type(error).__name__}), as with a page to sign in to the network"
+        if is_transient(error):
+            return f"the Hub cannot be reached or breaks the connection ({type(error).__name__})"
+        return f"{type(error).__name__}, {str(error).strip().splitlines()[0]}" if str(error) else type(error).__name__
+    reason = REASON.match(getattr(error, "server_message", None) or "")
+    return f"the Hub answered {status}" + (f", {reason[0]!r}" if reason else "")
+
+
 def is_transient(error: BaseException) -> bool:
     """Whether the same request may succeed a moment later: the server was busy, or the connection broke."""
     status = status_of(error)
@@ -186,6 +280,12 @@ def is_transient(error: BaseException) -> bool:
     if any(isinstance(cause, OfflineModeIsEnabled) for cause in causes_of(error)):
         return False
     return any(is_broken_connection(cause) for cause in causes_of(error))
+
+
+def is_unreadable(error: BaseException) -> bool:
+    """Whether an answer came that is none: no JSON, or not packed as it says."""
+    names = ("DecodingError", "JSONDecodeError", "TooManyRedirects")
+    return any(type(cause).__name__ in names for cause in causes_of(error))
 
 
 def is_broken_connection(error: BaseException) -> bool:
@@ -240,12 +340,13 @@ def retry(
             try:
                 return call()
             except Exception as error:
-                deadline.spent += time.monotonic() - max(started, _progress)
+                deadline.count(max(started, _progress))
                 delay = delay_before(attempt, error)
                 if attempt == attempts or not is_transient(error) or deadline.spent + delay > DEADLINE:
                     raise
                 time.sleep(delay)
                 deadline.spent += delay
+                deadline.count(time.monotonic())
                 if done is not None and (result := done(error)) is not None:
                     return result
     raise AssertionError("unreachable")

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 import pytest
-from helpers import DEAD_ENDPOINT, KINDS, REPO, Hub, make_pipeline, run_python
+from helpers import DEAD_ENDPOINT, KINDS, make_pipeline, run_python, start_hub
 
 # The clients read these when they are imported, so they are set before any test module is.
 _HOME = tempfile.TemporaryDirectory(prefix="genmodels-tests-")
@@ -50,30 +48,6 @@ def faulty_hub(own_hub):
     own_hub.clear_requests()
     yield own_hub
     own_hub.set_faults()
-
-
-def start_hub():
-    """Generator of one running Hub."""
-    roles = {"alice": "alice:write", "bob": "bob:read", "carol": "carol:write", "alice-at-acme": "alice:acme"}
-    tokens = {name: f"hf_{name.replace('-', '')}" for name in roles}
-    server = subprocess.Popen(
-        [
-            sys.executable,
-            str(REPO / "tests/hub/hub_server.py"),
-            *(f"--token={tokens[name]}={role}" for name, role in roles.items()),
-            "--org=acme=alice:write,bob:write",
-            "--org=museum=alice:read",
-        ],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        endpoint = server.stdout.readline().strip()
-        assert endpoint, "the tests' Hub did not start"
-        yield Hub(endpoint, tokens)
-    finally:
-        server.terminate()
-        server.wait()
 
 
 PUSH_DIGITS = """

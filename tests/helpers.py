@@ -58,6 +58,30 @@ class Hub:
         self._ask("DELETE", "/_requests")
 
 
+def start_hub():
+    """Generator of one running Hub."""
+    roles = {"alice": "alice:write", "bob": "bob:read", "carol": "carol:write", "alice-at-acme": "alice:acme"}
+    tokens = {name: f"hf_{name.replace('-', '')}" for name in roles}
+    server = subprocess.Popen(
+        [
+            sys.executable,
+            str(REPO / "tests/hub/hub_server.py"),
+            *(f"--token={tokens[name]}={role}" for name, role in roles.items()),
+            "--org=acme=alice:write,bob:write",
+            "--org=museum=alice:read",
+        ],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        endpoint = server.stdout.readline().strip()
+        assert endpoint, "the tests' Hub did not start"
+        yield Hub(endpoint, tokens)
+    finally:
+        server.terminate()
+        server.wait()
+
+
 # What takes a Python long to import and does not read the environment; the clients do, and are imported anew in each process.
 HEAVY = ["torch._dynamo", "pandas", "pyarrow.parquet", "PIL.Image"]
 _FORKS = multiprocessing.get_context("forkserver")

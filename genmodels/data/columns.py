@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 import datasets
 
 from ..errors import UserError
+from ..retries import describe, is_transient
 from .listing import label_name, natural_key, without_point
 
 ALL_ATTRIBUTES = "all"
@@ -184,3 +185,10 @@ def class_numbers(classes: Sequence[str] | None, names: list[str], source: str) 
 
 def first_line(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def trouble(error: Exception) -> str:
+    """What went wrong in reading, without a full stop; if it is the connection to the Hub, with what to do."""
+    if is_transient(error):
+        return f"{describe(error)}: check the network, and try again later"
+    return first_line(error).rstrip(".")

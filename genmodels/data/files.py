@@ -18,7 +18,8 @@ from huggingface_hub import HfFileSystem, hf_hub_download
 from huggingface_hub.errors import EntryNotFoundError
 
 from ..errors import UserError
-from ..retries import retry
+from ..retries import is_transient, retry
+from .columns import trouble
 from .metadata import METADATA_NAMES
 
 # How often the Hub is asked for what a dataset consists of; while it streams, `datasets` tries again itself.
@@ -112,11 +113,21 @@ class HubFiles(DatasetFiles):
         self.repo_id, self.commit = repo_id, commit
 
     def download(self, name: str) -> str:
-        """The path of a copy of a file here."""
-        return retry(
-            lambda: hf_hub_download(self.repo_id, name, repo_type="dataset", revision=self.commit),
-            attempts=HUB_ATTEMPTS,
-        )
+        """The path of a copy of a file here.
+
+        Raises:
+            UserError: the Hub does not give it.
+            EntryNotFoundError: there is no such file.
+        """
+        try:
+            return retry(
+                lambda: hf_hub_download(self.repo_id, name, repo_type="dataset", revision=self.commit),
+                attempts=HUB_ATTEMPTS,
+            )
+        except Exception as error:
+            if not is_transient(error):
+                raise
+            raise UserError(f"The dataset {self.repo_id!r} cannot be read: {trouble(error)}.") from error
 
     def is_webdataset(self, name: str) -> bool:
         """Whether a tar archive has no folders of images, by its first members alone."""

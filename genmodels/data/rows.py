@@ -31,7 +31,7 @@ from ..images import (
     to_8_bits,
     white_of,
 )
-from .columns import first_line
+from .columns import trouble
 
 if TYPE_CHECKING:
     from .sources import Folder, Table
@@ -186,7 +186,7 @@ class RowStream(IterableDataset):
         try:
             yield from itertools.islice(self._undecoded(epoch, 0, 1, held_out), n)
         except (OSError, HfHubHTTPError) as error:
-            raise UserError(f"The dataset cannot be read: {first_line(error)}") from error
+            raise UserError(f"The dataset cannot be read: {trouble(error)}.") from error
 
     def count(self, limit: int, max_bytes: int) -> int | None:
         """How many rows there are, those held out left out; None from so many rows or bytes on."""
@@ -229,7 +229,7 @@ class RowStream(IterableDataset):
         except UserError as error:
             yield str(error)
         except (OSError, HfHubHTTPError) as error:
-            yield f"Reading the dataset broke off: {first_line(error)}."
+            yield f"Reading the dataset broke off: {trouble(error)}."
 
     def take_skipped(self) -> list[str]:
         """Why images were skipped since this was asked."""

@@ -13,7 +13,7 @@ from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError, R
 from .. import zoo
 from ..errors import UserError
 from ..images import UnreadableImageError
-from ..retries import retry
+from ..retries import describe, retry
 from .archives import archive_suffix, read_place
 from .columns import Rows, class_numbers, find_attributes, first_line
 from .files import HUB_ATTEMPTS, HubFiles, LocalFiles
@@ -105,8 +105,8 @@ def _open_on_hub(source: str, split: str, config_name: str | None, revision: str
     # The client's transport errors have no base class of their own.
     except Exception as error:
         raise UserError(
-            f"The dataset {source!r} cannot be reached on the Hub ({type(error).__name__}): check the network, or give a "
-            f"folder or {zoo.sample_names()[-1]!r}."
+            f"The dataset {source!r} cannot be reached: {describe(error)}. Check the network, or give a folder or "
+            f"{zoo.sample_names()[-1]!r}."
         ) from error
     names = [file.rfilename for file in info.siblings or [] if not is_junk(file.rfilename)]
     files = HubFiles(source, info.sha)
@@ -222,6 +222,8 @@ class Folder:
         name = image["path"]
         try:
             return read_image_file(image["place"]), name
+        except UserError:
+            raise
         except (OSError, ValueError) as error:
             raise UnreadableImageError(
                 f"{name} cannot be read as an image ({first_line(error)}): repair or remove it."

@@ -19,6 +19,7 @@ from tqdm.auto import tqdm
 
 from ..errors import UserError
 from ..images import FITS, MODES, parse_colour
+from ..retries import one_deadline
 from .rows import Chunk, RowStream, detach_worker, start_loader
 from .sources import open_source
 
@@ -30,6 +31,7 @@ SAMPLE_BYTES = 2**28
 COUNTED_BYTES = 10**9
 
 
+@one_deadline()
 def load_images(
     source: str | os.PathLike,
     *,

@@ -21,7 +21,7 @@ from pyarrow import ArrowInvalid, parquet, types
 
 from ..errors import UserError
 from ..images import UnreadableImageError
-from ..retries import retry
+from ..retries import each_with_a_deadline, retry
 from .columns import (
     Rows,
     class_numbers,
@@ -34,6 +34,7 @@ from .columns import (
     found_classes,
     is_missing,
     label_columns,
+    trouble,
     values_of,
 )
 from .files import HUB_ATTEMPTS, DatasetFiles
@@ -49,6 +50,8 @@ LABEL_BATCH = 10_000
 PARTITION, NO_VALUE = re.compile(r"([^=/]+)=([^/]+)"), "__HIVE_DEFAULT_PARTITION__"
 # Of a table that are in memory at once.
 READ_BYTES = 2**22
+# How often `datasets` reads and opens again what fails, by itself: 20 times, after up to a minute each, is no end to wait for.
+datasets.config.STREAMING_READ_MAX_RETRIES = datasets.config.STREAMING_OPEN_MAX_RETRIES = HUB_ATTEMPTS
 
 
 class Partition(NamedTuple):
@@ -142,10 +145,10 @@ def open_table(source: str, path: str, split: str, config_name: str | None, file
                 f"The cache {home!r} cannot be written ({error.strerror or first_line(error)}): set HF_HOME to a folder that "
                 "can."
             ) from error
-        raise UserError(f"The dataset {source!r} cannot be read: {first_line(error)}") from error
+        raise UserError(f"The dataset {source!r} cannot be read: {trouble(error)}.") from error
     # What the libraries raise for a dataset that they do not understand is of any kind.
     except Exception as error:
-        raise UserError(f"The dataset {source!r} cannot be opened: {first_line(error)}") from error
+        raise UserError(f"The dataset {source!r} cannot be opened: {trouble(error)}.") from error
     split = find_split(source, split, splits)
     return Table(
         source,
@@ -381,7 +384,7 @@ class Table:
         try:
             return found_classes(self._label_values(of_train=True), self._label, self.name)
         except OSError as error:
-            raise UserError(f"The dataset {self.name!r} cannot be read: {first_line(error)}") from error
+            raise UserError(f"The dataset {self.name!r} cannot be read: {trouble(error)}.") from error
 
     def __getstate__(self) -> dict:
         # Workers get a copy of this object, where they are not forked.
@@ -410,7 +413,7 @@ class Table:
         """
         try:
             # In batches: `datasets` takes ten times as long row by row.
-            yield from rows.iter(size)
+            yield from each_with_a_deadline(rows.iter(size))
         except (UserError, OSError, HfHubHTTPError):
             raise
         except datasets.table.CastError as error:
@@ -421,7 +424,7 @@ class Table:
             ) from error
         # What the libraries raise for rows that they do not understand is of any kind.
         except Exception as error:
-            raise UserError(f"The dataset {self.name!r} cannot be read: {first_line(error)}") from error
+            raise UserError(f"The dataset {self.name!r} cannot be read: {trouble(error)}.") from error
 
     def limit(self, count: int, seed: int) -> None:
         """Keep the first rows, so many: which others there are is not known before they are read."""

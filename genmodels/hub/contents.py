@@ -5,19 +5,23 @@ Used by every push: of models, checkpoints, datasets and Spaces.
 
 from __future__ import annotations
 
+import html
 import io
 import json
 import os
 import pickletools
 import re
+import shutil
 import stat
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from ..errors import UserError
-from ..privacy import find_secret
+from ..privacy import OWN_PATH, find_secret, written_in
 
 # What `save_pretrained` and the end of a training write.
 MODEL_KINDS = (".jpeg", ".jpg", ".json", ".jsonl", ".md", ".png", ".py", ".safetensors", ".txt", ".webp")
@@ -29,6 +33,9 @@ PICTURES = {".jpeg": "JPEG", ".jpg": "JPEG", ".png": "PNG", ".webp": "WEBP"}
 # Binary, and what it begins with.
 PARQUET = b"PAR1"
 LARGEST_TEXT = 10 * 2**20
+PIECE = 2**10
+# How zlib's and gzip's streams may begin: of zlib's, the first two bytes are a multiple of 31.
+PACKED = re.compile(rb"[\x08\x18\x28\x38\x48\x58\x68\x78].|\x1f\x8b\x08", re.DOTALL)
 PICKLES = (".bin", ".ckpt", ".joblib", ".npy", ".npz", ".pickle", ".pkl", ".pt", ".pth")
 # What of a pickle's first protocols, which are text, names something to call: a module and a name in it.
 NAMES_A_CALL = ("GLOBAL", "INST")
@@ -102,6 +109,16 @@ def check_place(path: Path, root: Path) -> os.stat_result:
     return status
 
 
+def copy_file(path: Path, root: Path, target: Path) -> None:
+    """Copy a file that `files_of` has found in `root`, if it is still one that may be published; else raise UserError."""
+    # A pipe that has come into its place would wait for ever.
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0))) as source:
+        if not os.path.samestat(os.fstat(source.fileno()), check_place(path, root.resolve())):
+            raise UserError(f"{path} has changed since it was looked at: push again.")
+        with open(target, "wb") as copy:
+            shutil.copyfileobj(source, copy)
+
+
 def check_kind(path: Path, kinds: tuple[str, ...]) -> None:
     """Raise UserError unless a file's suffix is one of `kinds`."""
     suffix = path.suffix.lower()
@@ -147,7 +164,8 @@ def check_data(
         texts = (reader or texts_in)(path, data)
         found = next(filter(None, (find_secret(text, token) for text in texts)), None)
     if found:
-        raise UserError(f"{path} contains {found}: remove it from the file, and revoke it.")
+        revoke = "" if found == OWN_PATH else ", and revoke it"
+        raise UserError(f"{path} contains {found}: remove it from the file{revoke}.")
 
 
 def check_pickle(path: Path, data: bytes) -> None:
@@ -247,7 +265,23 @@ def texts_in_picture(path: Path | str, data: bytes, format_name: str | None = No
         raise UserError(f"{path} cannot be read as an image: remove it, or save it again.") from error
     if format_name and found != format_name:
         raise UserError(f"{path} is {found} in truth, and not {format_name}: rename it, or save it again.")
-    return [text for pair in notes for note in pair for text in readings(note)]
+    return [*unpacked(data), *(text for pair in notes for note in pair for text in readings(note))]
+
+
+def unpacked(data: bytes) -> list[str]:
+    """What is written in the packed parts of a picture, of which readers know some: at each place where such a part may begin."""
+    found, view = [], memoryview(data)
+    for start in PACKED.finditer(data):
+        if len(start[0]) == 2 and int.from_bytes(start[0], "big") % 31:
+            continue
+        # 32: zlib or gzip, as it says. Nearly all are none, which shows soon.
+        reader, part, at = zlib.decompressobj(zlib.MAX_WBITS + 32), b"", start.start()
+        with suppress(zlib.error):
+            while at < len(data) and not reader.eof and len(part) < LARGEST_TEXT:
+                part += reader.decompress(view[at : at + PIECE], LARGEST_TEXT)
+                at += PIECE
+        found += written_in(part)
+    return found
 
 
 def readings(note: object) -> list[str]:
@@ -255,7 +289,7 @@ def readings(note: object) -> list[str]:
     if isinstance(note, bytes):
         # EXIF's comments begin with the name of their coding, in 8 bytes.
         codings = ("latin-1", "utf-16-le", "utf-16-be")
-        return [part.decode(coding, "ignore") for part in (note, note[8:]) for coding in codings]
+        return [html.unescape(part.decode(coding, "ignore")) for part in (note, note[8:]) for coding in codings]
     if isinstance(note, dict | list | tuple):
         return [text for part in (note.items() if isinstance(note, dict) else note) for text in readings(part)]
-    return [str(note)]
+    return [html.unescape(str(note))]

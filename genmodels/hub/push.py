@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import shlex
 import shutil
 import tempfile
@@ -20,19 +19,9 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalToken
 from huggingface_hub.utils import logging, validate_repo_id
 
 from ..errors import UserError
-from ..retries import (
-    BusyError,
-    RedirectError,
-    StalledError,
-    causes_of,
-    delay_before,
-    is_transient,
-    one_deadline,
-    retry,
-    status_of,
-)
+from ..retries import delay_before, describe, is_transient, one_deadline, retry, status_of
 from .cards import KINDS, write_card
-from .contents import MODEL_KINDS, check_files, files_of
+from .contents import MODEL_KINDS, check_files, copy_file, files_of
 from .hashes import hash_of
 from .standalone import add_code, carried_files
 
@@ -47,7 +36,6 @@ UPLOAD_PATIENCE = 3
 MOVED = "moved"
 # Where training leaves its newest checkpoint with --hub_strategy every_save.
 CHECKPOINT_FOLDER = "last-checkpoint"
-REASON = re.compile(r"[^.\n]{1,200}")
 
 
 def check_rights(repo_id: str, *, private: bool = False, token: str | None = None, repo_type: str = "model") -> None:
@@ -149,21 +137,8 @@ def hub_errors(what: str, later: str = "") -> Iterator[None]:
             raise UserError(
                 "The Hub does not accept your token: run `hf auth login` again, or set HF_TOKEN."
             ) from error
-        raise UserError(f"{what}: {describe(error)}{later or '.'}") from error
-
-
-def describe(error: Exception) -> str:
-    """An error of the Hub in a few words, without the addresses that the clients put into theirs."""
-    status = status_of(error)
-    for cause in causes_of(error):
-        if isinstance(cause, BusyError | StalledError | RedirectError):
-            return str(cause)
-    if status is None:
-        if is_transient(error):
-            return f"the Hub cannot be reached or breaks the connection ({type(error).__name__})"
-        return f"{type(error).__name__}, {str(error).strip().splitlines()[0]}" if str(error) else type(error).__name__
-    reason = REASON.match(getattr(error, "server_message", None) or "")
-    return f"the Hub answered {status}" + (f", {reason[0]!r}" if reason else "")
+        again = ": check the network, and try again later." if is_transient(error) else "."
+        raise UserError(f"{what}: {describe(error)}{later or again}") from error
 
 
 def writable_repo(
@@ -282,8 +257,8 @@ def commit_files(
             if retry(commit, lambda error, head=head: moved_from(head, api, repo_id, repo_type), PATIENCE) != MOVED:
                 return
         except HfHubHTTPError as error:
-            # 412: it moved before this commit.
-            if attempt == PATIENCE or status_of(error) != 412:
+            # 412, or 409: it moved before this commit.
+            if attempt == PATIENCE or status_of(error) not in (409, 412):
                 raise
             time.sleep(delay_before(attempt, error))
     raise UserError(f"{repo_id} changes faster than one can push to it: wait for the other pushes.")
@@ -372,16 +347,21 @@ def check_weights(path: Path) -> None:
 
 
 @contextmanager
-def prepared(files: dict[str, Path], repo_id: str) -> Iterator[Path]:
+def prepared(folder: Path, repo_id: str, token: str | None = None) -> Iterator[Path]:
     """A copy of a model's files as they will lie on the Hub, with the code that plain diffusers needs and the card.
 
-    In a copy, since several pushes of one folder may run at once, and a push is no reason to change a folder.
+    In a copy, since several pushes of one folder may run at once, and a push is no reason to change a folder. The copy is what
+    is looked at: the folder may change meanwhile.
+
+    Raises:
+        UserError: the folder holds what must not go up.
     """
     with tempfile.TemporaryDirectory(prefix="genmodels-push-") as temporary:
         copy = Path(temporary) / repo_id.split("/")[1]
-        for name, path in files.items():
+        for name, path in files_of(folder).items():
             (copy / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, copy / name)
+            copy_file(path, folder, copy / name)
+        check_files(files_of(copy), folder, token or get_token(), carried_files(copy).values())
         # Before the card, which says how to load it.
         add_code(copy)
         # Without training.json the card is somebody's own.
@@ -399,13 +379,12 @@ def push_model(folder: str | Path, repo_id: str, *, private: bool = False, token
     check_id(repo_id)
     folder = Path(folder)
     check_model_folder(folder)
-    files = files_of(folder)
-    check_files(files, folder, token or get_token(), carried_files(folder).values())
-    with prepared(files, repo_id) as copy:
+    with prepared(folder, repo_id, token) as copy:
         replaced = (f"{CHECKPOINT_FOLDER}/",)
         return push_files(files_of(copy), repo_id, folder, private=private, token=token, replaced=replaced)
 
 
+@one_deadline()
 def push_pipeline(pipeline: DiffusionPipeline, repo_id: str, *, private: bool = False, token: str | None = None) -> str:
     """Save a pipeline, push it with a card, and return the repository's address.
 
@@ -420,6 +399,7 @@ def push_pipeline(pipeline: DiffusionPipeline, repo_id: str, *, private: bool = 
     return url
 
 
+@one_deadline()
 def push_command(args: argparse.Namespace) -> None:
     """`python -m genmodels push`: check the folder, then the rights, then push."""
     check_id(args.repo_id)

@@ -24,7 +24,7 @@ from ..data.archives import place_bytes, read_place
 from ..data.listing import Listing, Picture, list_pictures, printable, readable
 from ..errors import UserError
 from ..privacy import find_secret
-from ..retries import retry
+from ..retries import is_transient, one_deadline, retry
 
 # One download of a shard should neither take minutes nor be one of thousands.
 SHARD_BYTES = 256 * 2**20
@@ -242,6 +242,7 @@ def write_dataset_card(
     from huggingface_hub import DatasetCard, DatasetCardData
 
     from .cards import plain
+    from .push import hub_errors
 
     count = sum(map(len, splits.values()))
     tasks = ["unconditional-image-generation", *(["image-classification"] if class_names else [])]
@@ -271,13 +272,16 @@ def write_dataset_card(
         command=training_command(repo_id, bool(class_names), resolution),
     )
     card = DatasetCard(f"---\n{data.to_yaml()}\n---\n\n{text}")
-    try:
-        retry(lambda: card.validate(repo_type="dataset"))
-    except ValueError as error:
-        raise UserError(
-            f"The Hub does not take the dataset's card, perhaps for --license {license_name}: give one of "
-            "https://huggingface.co/docs/hub/repositories-licenses, or none."
-        ) from error
+    with hub_errors("Having the dataset's card checked failed"):
+        try:
+            retry(lambda: card.validate(repo_type="dataset"))
+        except ValueError as error:
+            if is_transient(error):
+                raise
+            raise UserError(
+                f"The Hub does not take the dataset's card, perhaps for --license {license_name}: give one of "
+                "https://huggingface.co/docs/hub/repositories-licenses, or none."
+            ) from error
     card.save(folder / "README.md")
 
 
@@ -323,6 +327,7 @@ def check_place(folder: Path, repo_id: str, replace: bool) -> tuple[str, ...]:
     return tuple(name for name in there if name.startswith("data/") and name not in here)
 
 
+@one_deadline()
 def push_dataset(
     folder: Path,
     repo_id: str,

@@ -17,7 +17,7 @@ from huggingface_hub.errors import RepositoryNotFoundError
 
 from .. import zoo
 from ..errors import UserError
-from ..retries import retry
+from ..retries import one_deadline, retry
 from ..ui.models import (
     BUILT_IN,
     CLASSES,
@@ -212,6 +212,7 @@ def adapt(folder: Path, hub_ids: list[str], zero_gpu: bool) -> None:
     card.write_text(f"---\n{head}---\n{text}", encoding="utf-8")
 
 
+@one_deadline()
 def deploy_space(
     name: str, repo_id: str, models: str | None = None, zero_gpu: bool = False, private: bool = False
 ) -> tuple[str, str]:

@@ -16,7 +16,7 @@ from .. import zoo
 from ..data import stated_reading, unusual_reading
 from ..errors import UserError, escaped
 from ..privacy import HUB_ID
-from ..retries import is_transient, retry
+from ..retries import is_transient, one_deadline, retry
 from .cards import KINDS, evaluation_table, pipeline_class, read_json, table_differences, write_card, write_text
 from .hashes import hash_of
 
@@ -47,6 +47,7 @@ class Model:
     files: list[RepoFile] | None = None
 
 
+@one_deadline()
 def fetch_model(name: str, revision: str | None = None) -> Model:
     """Find a model of the suite, pipeline or evaluator, downloading what `verify` needs if it is on the Hub.
 
@@ -63,7 +64,7 @@ def fetch_model(name: str, revision: str | None = None) -> Model:
             raise UserError(f"--revision is for models on the Hub, and {name!r} lies on this disk: leave it out.")
         check_kind(folder, name)
         return Model(name, folder)
-    from ..pipelines.source import hub_errors, locate, read_name
+    from ..pipelines.source import hub_errors, locate, read_name, whole
 
     given, (name, pasted, _) = name, read_name(name)
     if Path(name).is_dir():
@@ -76,11 +77,11 @@ def fetch_model(name: str, revision: str | None = None) -> Model:
     with hub_errors(name, revision=revision):
         commit, files = list_files(name, revision)
         options = {"revision": commit or revision, "ignore_patterns": CHECKPOINTS}
-        folder = Path(retry(lambda: snapshot_download(name, allow_patterns=list(INDEX), **options)))
+        folder = Path(retry(lambda: whole(snapshot_download, name, allow_patterns=list(INDEX), **options)))
     # What it is, is known before its weights are downloaded.
     check_kind(folder, name)
     with hub_errors(name, revision=revision):
-        folder = Path(retry(lambda: snapshot_download(name, allow_patterns=FILES, **options)))
+        folder = Path(retry(lambda: whole(snapshot_download, name, allow_patterns=FILES, **options)))
     return Model(name, folder, name, commit or folder.name, files)
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
+from urllib.parse import unquote
 
 import diffusers
 from huggingface_hub import HfApi, constants, hf_hub_download, snapshot_download, try_to_load_from_cache
@@ -29,7 +30,7 @@ from huggingface_hub.errors import (
 from .. import zoo
 from ..errors import UserError
 from ..models.modeling import check_hash, weight_patterns
-from ..retries import BusyError, RedirectError, StalledError, causes_of, is_transient, one_deadline, retry, status_of
+from ..retries import TroubleError, causes_of, is_transient, is_unreadable, one_deadline, retry, status_of
 
 INDEX = "model_index.json"
 CLASS_NAMES = (
@@ -43,6 +44,24 @@ CLASS_NAMES = (
     "PixelDiffusionPipeline",
 )
 HUB_OPTIONS = ("revision", "token", "cache_dir", "local_files_only", "force_download")
+# Of addresses on the Hub: what stands in the place of an owner and is none, and what follows a model's name.
+NO_OWNERS = (
+    "api",
+    "blog",
+    "buckets",
+    "chat",
+    "collections",
+    "datasets",
+    "docs",
+    "join",
+    "learn",
+    "login",
+    "models",
+    "papers",
+)
+NO_OWNERS += ("posts", "pricing", "settings", "spaces", "tasks")
+PAGES_OF_A_REVISION = ("blame", "blob", "commit", "commits", "edit", "raw", "resolve", "revision", "tree")
+OTHER_PAGES = ("community", "discussions", "settings")
 # For the first question about a model, at which somebody waits who may have mistyped its name: 3.5 seconds.
 LOOKUP_ATTEMPTS = 4
 # A disk that is full, or must not be written to.
@@ -68,32 +87,46 @@ def check_subfolder(subfolder: str | None) -> str:
 def read_name(name_or_path: str | Path) -> tuple[str, str | None, str | None]:
     """A model's name as people paste it, as a built-in name, a folder or a Hub id, with the revision and subfolder that it says.
 
-    Understood are `https://huggingface.co/name/model`, also with `/tree/main` or a file behind it, `hf://name/model@main`, a
-    slash at the end, and `~`.
+    Understood are `https://huggingface.co/name/model`, also with `/tree/main` or a file behind it, `git@hf.co:name/model`,
+    `hf://name/model@main`, quotes around it, a slash at the end, and `~`.
 
     Raises:
-        UserError: it is the address of a dataset or Space.
+        UserError: it is the address of something else on the Hub.
     """
     name = str(name_or_path).strip()
     if not name or os.path.isdir(name):
         return name, None, None
+    name = name.strip("'\"`<>")
     if os.path.isdir(home := os.path.expanduser(name)):
         return home, None, None
     hosts = "|".join(map(re.escape, ("huggingface.co", "hf.co", constants.ENDPOINT.partition("://")[2])))
-    address = re.fullmatch(rf"(?:hf://|(?:https?://)?(?:www\.)?(?:{hosts})/)([^?#]*)(?:[?#].*)?", name)
+    address = re.fullmatch(
+        rf"(?i:hf://|git@(?:{hosts}):|(?:https?://)?(?:[^/@]*@)?(?:www\.)?(?:{hosts})(?:/|$))([^?#]*)(?:[?#].*)?", name
+    )
     if address is None:
-        return name.rstrip("/") if re.fullmatch(r"[\w.-]+/[\w.-]+/+", name) else name, None, None
+        plain = re.fullmatch(r"([\w.-]+/[\w.-]+)(?:@([\w.-]+))?/*", name)
+        return (plain[1], plain[2], None) if plain else (name, None, None)
     parts = [part for part in address[1].split("/") if part]
-    if parts[:1] and parts[0] in ("datasets", "spaces", "buckets"):
-        raise UserError(f"{name!r} is the address of a {parts[0][:-1]}, not of a model: give that of a model.")
-    parts = parts[1:] if parts[:1] == ["models"] and len(parts) > 2 else parts
+    if parts[:2] == ["api", "models"] or (parts[:1] == ["models"] and len(parts) > 2):
+        parts = parts[parts.index("models") + 1 :]
+    if len(parts) < 2 or parts[0] in NO_OWNERS:
+        kind = {"datasets": "a dataset", "spaces": "a Space"}.get(*parts[:1] or [""], "something else on the Hub")
+        raise UserError(
+            f"{name!r} is the address of {kind}, not of a model: give one such as {constants.ENDPOINT}/name/model."
+        )
     repo_id, _, revision = "/".join(parts[:2]).partition("@")
     inside = parts[2:]
-    if inside[:1] and inside[0] in ("tree", "blob", "resolve", "raw") and len(inside) > 1:
-        revision, inside = inside[1], inside[2:]
-    # A file's address means the folder that it lies in; a component's, the pipeline's.
-    inside = inside[:-1] if inside and PurePosixPath(inside[-1]).suffix in (".json", ".safetensors", ".md") else inside
-    return repo_id, revision or None, "/".join(inside) or None
+    if inside[:1] and inside[0] in PAGES_OF_A_REVISION and len(inside) > 1:
+        # A pull request's revision is of three parts.
+        length = 3 if inside[1] == "refs" else 1
+        revision, inside = unquote("/".join(inside[1 : 1 + length])), inside[1 + length :]
+    elif inside[:1] and inside[0] in OTHER_PAGES:
+        inside = []
+    inside = list(map(unquote, inside))
+    # A file's address means the folder that it lies in; that of a component's file, the pipeline's.
+    if inside and PurePosixPath(inside[-1]).suffix in (".json", ".safetensors", ".md"):
+        inside = inside[:-1] if inside[-1] in (INDEX, "README.md") else inside[:-2]
+    return repo_id.removesuffix(".git"), revision or None, "/".join(inside) or None
 
 
 def locate(name_or_path: str | Path, subfolder: str | None = None) -> str:
@@ -400,9 +433,9 @@ def explain(name: str, options: dict, error: Exception) -> str:
     if has(CutShortError):
         return f"The files of {name!r} arrive cut short, again and again: check the network, or try later."
     for cause in causes:
-        if isinstance(cause, BusyError | StalledError | RedirectError):
+        if isinstance(cause, TroubleError):
             return f"{name!r} does not come from {constants.ENDPOINT}: {cause}. Try again later, or load what the cache has."
-    if any(type(cause).__name__ in ("DecodingError", "JSONDecodeError", "TooManyRedirects") for cause in causes):
+    if is_unreadable(error):
         return (
             f"What {constants.ENDPOINT} answers for {name!r} cannot be read ({first_sentence(error)}): check the network, such "
             "as a proxy or a page to sign in, and try again."

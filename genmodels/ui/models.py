@@ -20,7 +20,7 @@ import numpy as np
 
 from .. import zoo
 from ..errors import UserError
-from ..retries import is_transient
+from ..retries import describe, is_transient, one_deadline, retry
 from .admission import stop_if_abandoned
 from .nearest import Neighbours
 
@@ -658,12 +658,16 @@ def find_in_folder(folder: Path) -> list[Model | None]:
     return found
 
 
+@one_deadline()
 def find_on_hub(name: str) -> list[Model | None]:
     """The models of a Hub namespace, or the one of a Hub id, judged by their JSON files."""
     from huggingface_hub import HfApi, hf_hub_download
     from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, OfflineModeIsEnabled
 
     def read(repository: str) -> Model | None:
+        return retry(lambda: read_once(repository))
+
+    def read_once(repository: str) -> Model | None:
         index = Path(hf_hub_download(repository, "model_index.json"))
         class_name, networks = read_index(index)
         if class_name not in KIND_OF_CLASS:
@@ -685,7 +689,7 @@ def find_on_hub(name: str) -> list[Model | None]:
     try:
         if "/" in name:
             return [read(name)]
-        repositories = [info.id for info in HfApi().list_models(author=name, limit=MAX_REPOSITORIES)]
+        repositories = retry(lambda: [info.id for info in HfApi().list_models(author=name, limit=MAX_REPOSITORIES)])
         found = []
         for repository in sorted(repositories):
             try:
@@ -699,9 +703,14 @@ def find_on_hub(name: str) -> list[Model | None]:
         # The HTTP library's own errors, whichever it is, count as transient.
         if not isinstance(error, HfHubHTTPError | OSError | ValueError) and not is_transient(error):
             raise
+        if is_transient(error):
+            raise UserError(
+                f"--models {name}: there is no such folder, and the Hub's models are not to be had: {describe(error)}. Check the "
+                "network, and try again later."
+            ) from error
         raise UserError(
-            f"--models {name}: there is no such folder, and the Hub has no readable models of that name or cannot be "
-            f"reached ({type(error).__name__})."
+            f"--models {name}: there is no such folder, and the Hub has no readable models of that name "
+            f"({type(error).__name__})."
         ) from error
 
 

@@ -28,7 +28,7 @@ from functools import cached_property
 import uvicorn
 import xet_store
 import yaml
-from faults import Faults
+from faults import Faults, Protocol
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -619,8 +619,22 @@ def make_app(tokens: dict[str, dict]) -> Faults:
             Route(f"{prefix}/{{ns}}/{{name}}/resolve/{{rev}}/{{path:path}}", resolve),
         ]
     app = Starlette(routes=routes, exception_handlers={HubError: answer_error})
-    app.state.hub = Hub(tokens)
-    return Faults(app)
+    app.state.hub = hub = Hub(tokens)
+
+    def named(path: str) -> tuple[str, str]:
+        """The key of the repository that an address names."""
+        kind, repo_id = re.search(
+            r"(?:/(models|datasets|spaces))?/([^/]+/[^/]+?)(?:\.git)?(?:/|$)", re.sub("^/(api|_cdn|_lfs)", "", path)
+        ).groups()
+        return kind or "models", repo_id
+
+    def overtake(path: str) -> None:
+        repo = hub.repos[named(path)]
+        head = repo.at("main")
+        files = {**head.files, f"other-{len(repo.commits)}.txt": File(b"by somebody else", lfs=False)}
+        repo.add(Commit(files, "Somebody else's", head.oid), "main")
+
+    return Faults(app, delete=lambda path: hub.repos.pop(named(path), None), overtake=overtake)
 
 
 def main() -> None:
@@ -645,7 +659,7 @@ def main() -> None:
         }
     listener = socket.create_server(("127.0.0.1", args.port))
     print(f"http://127.0.0.1:{listener.getsockname()[1]}", flush=True)
-    config = uvicorn.Config(make_app(tokens), log_level="critical", access_log=False)
+    config = uvicorn.Config(make_app(tokens), log_level="critical", access_log=False, http=Protocol)
     uvicorn.Server(config).run(sockets=[listener])
 
 

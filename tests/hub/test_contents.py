@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import io
 import json
 import os
 import pickle
 import shutil
+import struct
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +22,7 @@ from safetensors.torch import load_file, save_file
 
 from genmodels.data.listing import Picture
 from genmodels.errors import UserError
+from genmodels.hub import push
 from genmodels.hub.contents import CHECKPOINT_KINDS, DATASET_KINDS, MODEL_KINDS, check_files, files_of
 from genmodels.hub.push_dataset import read_picture
 from genmodels.hub.space import build_space, package_files
@@ -152,7 +157,9 @@ def test_secrets_in_texts(folder, name, what):
 
 
 def test_words_are_no_secrets(folder):
-    text = "sk-learn-based-classification, task-aaaaaaaaaaaaaaaaaaaaaaaa, commit " + "0a1b2c3d4e" * 4
+    text = "hf_MyVeryLongModelNameForTesting, hf_" + "x" * 34 + ", ghp_" + "x" * 36 + ", https://user:password@host/\n"
+    text += f"![](data:image/png;base64,{base64.b64encode(np.random.default_rng(0).bytes(300_000)).decode()})\n"
+    text += "sk-learn-based-classification, task-aaaaaaaaaaaaaaaaaaaaaaaa, commit " + "0a1b2c3d4e" * 4
     text += "\nhf_hub_download and --report_to wandb, then " + "0a1b2c3d4e" * 4
     (folder / "notes.md").write_text(text)
     look(folder)
@@ -183,14 +190,23 @@ def picture_with(suffix: str, place: str) -> bytes:
         options["exif"] = exif
     elif place == "xmp":
         options["xmp"] = f"<x:xmpmeta>{TOKEN}</x:xmpmeta>".encode()
+    elif place == "escaped":
+        options["xmp"] = f"<x:xmpmeta>&#104;{TOKEN[1:]}</x:xmpmeta>".encode()
     image.save(out, format={".png": "PNG", ".jpg": "JPEG", ".webp": "WEBP"}[suffix], **options)
-    return out.getvalue() + (TOKEN.encode() if place == "behind" else b"")
+    behind = {"behind": TOKEN.encode(), "wide": TOKEN.encode("utf-16-le"), "zipped": gzip.compress(TOKEN.encode())}
+    chunks = {"private": [(b"prVt", zlib.compress(TOKEN.encode()))]}
+    # Of two notes of one name, readers know the second.
+    chunks["twice"] = [(b"zTXt", b"k\0\0" + zlib.compress(text.encode())) for text in (TOKEN, "nothing")]
+    for kind, data in chunks.get(place, []):
+        chunk = struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        out = io.BytesIO(out.getvalue()[:-12] + chunk + out.getvalue()[-12:])
+    return out.getvalue() + behind.get(place, b"")
 
 
 PLACES = {
-    ".png": ("text", "packed", "international", "exif", "comment", "behind"),
-    ".jpg": ("exif", "comment", "xmp", "behind"),
-    ".webp": ("exif", "comment", "xmp", "behind"),
+    ".png": ("text", "packed", "international", "exif", "comment", "behind", "wide", "zipped", "private", "twice"),
+    ".jpg": ("exif", "comment", "xmp", "escaped", "behind", "wide", "zipped"),
+    ".webp": ("exif", "comment", "xmp", "escaped", "behind"),
 }
 
 
@@ -223,6 +239,56 @@ def test_what_the_environment_keeps_secret_does_not_go_up(folder, monkeypatch):
     monkeypatch.setenv("SOME_SERVICE_API_KEY", "as-nobody-would-guess")
     (folder / "notes.md").write_text("with as-nobody-would-guess it works")
     assert "contains a token of yours" in refused(folder)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "hf_oauth_" + "aB3" * 12,
+        "r8_" + "aB3" * 12,
+        "pypi-" + "aB3_" * 20,
+        "https://hooks.slack.com/services/T0/B0/" + "aB3" * 8,
+        "export COMET_API_KEY='" + "aB3" * 8 + "'",
+        "url = https://alice:aB3aB3aB3@git.example.com/x",
+    ],
+)
+def test_secrets_of_other_services(folder, text):
+    (folder / "notes.md").write_text(f"Notes\n{text}\n")
+    assert "notes.md contains a" in refused(folder)
+
+
+def test_the_way_home_is_not_published(folder, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/alice")
+    (folder / "run.json").write_text('{"data": "/home/alice/private"}')
+    assert refused(folder) == f"{folder / 'run.json'} contains the path of your home folder: remove it from the file."
+    (folder / "run.json").write_text('{"data": "/home/alice2/private"}')
+    look(folder)
+
+
+def test_what_is_looked_at_is_what_goes_up(folder, tmp_path, monkeypatch):
+    """A file that becomes a link, a pipe or another text in between."""
+    (tmp_path / "private.txt").write_text("private")
+    notes, scan = folder / "notes.md", push.files_of
+
+    def changed(change):
+        notes.unlink(missing_ok=True)
+        notes.write_text("Notes\n")
+
+        def scan_and_change(place):
+            files = scan(place)
+            if place == folder:
+                notes.unlink()
+                change()
+            return files
+
+        monkeypatch.setattr(push, "files_of", scan_and_change)
+        with pytest.raises(UserError) as caught, push.prepared(folder, "alice/x"):
+            pass
+        return str(caught.value)
+
+    assert "is a link to a file that is not to be published" in changed(lambda: notes.symlink_to("../private.txt"))
+    assert changed(lambda: os.mkfifo(notes)) == f"{notes} is no plain file: remove it."
+    assert "notes.md contains a token for the Hub" in changed(lambda: notes.write_text(TOKEN))
 
 
 class Evil:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -340,3 +341,38 @@ def test_busy_hub_is_named_after_some_attempts(faulty_hub, home, pushed, tmp_pat
     ]
     assert len(faulty_hub.requests()) == 4
     assert run("load_pipeline('alice/cgan')", env=faulty_hub.env(home, user=None)) == [None]
+
+
+# What a disk says that is full, beyond a quota, mounted read-only, or somebody else's. For root no mode of a file is an obstacle.
+FULL = """
+import errno, os, warnings
+from pathlib import Path
+import huggingface_hub.file_download as downloads
+def fail(*args, **kwargs):
+    raise OSError(getattr(errno, KIND), os.strerror(getattr(errno, KIND)))
+"""
+WAYS = {"EROFS": "os.makedirs = fail", "EACCES": "os.makedirs = fail", "ENOSPC": "downloads.http_get = fail"}
+WAYS["EDQUOT"] = WAYS["ENOSPC"]
+
+
+@pytest.mark.parametrize("kind", WAYS)
+def test_a_cache_that_cannot_be_written_serves_what_it_has(faulty_hub, pushed, saved, tmp_path, kind):
+    repo_id, words = f"alice/newer-{kind.lower()}", os.strerror(getattr(errno, kind))
+    first = upload(faulty_hub, repo_id, saved["cgan"])
+    env = faulty_hub.env(tmp_path, user=None)
+    assert run(f"load_pipeline({repo_id!r})", env=env) == [None]
+    make_pipeline("cgan", seed=1).save_pretrained(tmp_path / "other")
+    upload(faulty_hub, repo_id, tmp_path / "other")
+    prepare = FULL.replace("KIND", repr(kind)) + WAYS[kind]
+    load = f"{prepare}\nwith warnings.catch_warnings(record=True) as caught:\n    warnings.simplefilter('always')\n"
+    load += f"    pipe = load_pipeline({repo_id!r})\n{SUM}\nresult.append([str(w.message) for w in caught if 'newer' in str(w.message)])"
+    loaded, unknown = run(load, "load_pipeline('alice/half')", env=env)
+    assert loaded[:2] == expected(make_pipeline("cgan"))
+    assert loaded[2] == [
+        f"{repo_id!r} has a newer version on the Hub, but the cache cannot be written ({words}): commit {first[:12]} is loaded, "
+        "which is there."
+    ]
+    assert unknown == [
+        "UserError",
+        f"'alice/half' cannot be stored in the cache: {words}; make room or choose another cache_dir.",
+    ]

@@ -229,6 +229,20 @@ def test_keywords_of_from_pretrained(saved):
         ("hf://alice/cgan", ("alice/cgan", None, None)),
         ("hf://models/alice/cgan@v1", ("alice/cgan", "v1", None)),
         ("hf://alice/cgan@v1/runs", ("alice/cgan", "v1", "runs")),
+        ("HTTPS://HuggingFace.co/alice/cgan", ("alice/cgan", None, None)),
+        ("https://alice:secret@huggingface.co/alice/cgan", ("alice/cgan", None, None)),
+        ("https://huggingface.co/alice/cgan/tree/refs%2Fpr%2F1/best", ("alice/cgan", "refs/pr/1", "best")),
+        ("https://huggingface.co/alice/cgan/tree/refs/pr/1", ("alice/cgan", "refs/pr/1", None)),
+        ("https://huggingface.co/alice/cgan/commit/0a1b2c", ("alice/cgan", "0a1b2c", None)),
+        ("https://huggingface.co/alice/cgan/discussions/3", ("alice/cgan", None, None)),
+        ("https://huggingface.co/alice/cgan/blob/main/best/generator/config.json", ("alice/cgan", "main", "best")),
+        ("https://huggingface.co/alice/cgan/resolve/main/a.safetensors?download=true", ("alice/cgan", "main", None)),
+        ("https://huggingface.co/alice/cgan/tree/main/my%20folder", ("alice/cgan", "main", "my folder")),
+        ("https://huggingface.co/api/models/alice/cgan/revision/v1", ("alice/cgan", "v1", None)),
+        ("git@hf.co:alice/cgan.git", ("alice/cgan", None, None)),
+        ("<https://hf.co/alice/cgan>", ("alice/cgan", None, None)),
+        ("'alice/cgan'", ("alice/cgan", None, None)),
+        ("alice/cgan@v1", ("alice/cgan", "v1", None)),
         ("alice/cgan/", ("alice/cgan", None, None)),
         (" alice/cgan ", ("alice/cgan", None, None)),
         ("cgan-mnist", ("cgan-mnist", None, None)),
@@ -237,6 +251,13 @@ def test_keywords_of_from_pretrained(saved):
 )
 def test_names_as_people_paste_them(name, expected):
     assert read_name(name) == expected
+
+
+@pytest.mark.parametrize("page", ["papers/1706.1", "docs/diffusers", "alice", "", "collections/alice/x"])
+def test_other_pages_of_the_hub_are_no_models(page):
+    assert "is the address of something else on the Hub, not of a model: give one such as" in refused(
+        load_pipeline, f"https://huggingface.co/{page}"
+    )
 
 
 def test_names_that_say_two_things(saved, tmp_path, monkeypatch):
