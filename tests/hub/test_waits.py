@@ -14,17 +14,16 @@ import pytest
 from helpers import run_python, start_hub
 from PIL import Image
 
-BUDGET = 2.0
+BUDGET = 1.0
 COMMIT, LFS, WEIGHTS, FILES = "POST .*/commit/", "PUT /_lfs/", "GET /_cdn/", "_cdn/|resolve-cache/"
 BUSY = {"action": "status", "status": 429, "retry_after": 3600}
 TRICKLE = {"action": "trickle", "seconds": 0.1}
-NOTHING = "the Hub has given nothing of use for 2 seconds"
+NOTHING = "the Hub has given nothing of use for 1 second"
 UNREADABLE = "what the Hub answers cannot be read"
 BROKEN = "the Hub cannot be reached or breaks the connection"
 # Door, what the Hub does, with which requests, and what is said; "" where it succeeds all the same.
 PULLS = [
     ("load", BUSY, WEIGHTS, "the Hub asks to come back in 1 hour. Try again later"),
-    ("load", BUSY, "GET /api/", "the Hub asks to come back in 1 hour. Try again later"),
     ("load", TRICKLE, WEIGHTS, "the Hub moves less than 500 bytes a second. Try again later"),
     ("load", {"action": "loop"}, FILES, "the Hub redirects more than 20 times. Try again later"),
     ("load", {"action": "gzip"}, WEIGHTS, "cannot be read (Error -3 while decompressing data: incorrect header check)"),
@@ -32,9 +31,7 @@ PULLS = [
     ("load", {"action": "shorter"}, WEIGHTS, "arrive cut short, again and again: check the network, or try later."),
     ("load", {"action": "reset"}, WEIGHTS, "cannot be reached, and {repo!r} is not whole in the cache"),
     ("load", {"action": "html"}, "GET /api/", "cannot be read (Expecting value: line 1 column 1 (char 0))"),
-    ("load", {"action": "html"}, WEIGHTS, "arrive cut short, again and again: check the network, or try later."),
     ("load", {"action": "hang"}, WEIGHTS, NOTHING),
-    ("load", {"action": "hang"}, "GET /api/", "cannot be reached, and {repo!r} is not whole in the cache"),
     ("load", {"action": "gone"}, "resolve/[0-9a-f]{40}/", "The Hub has no model {repo!r}, or it is private"),
     ("verify", {"action": "shorter"}, WEIGHTS, "arrive cut short, again and again: check the network, or try later."),
     ("verify", {"action": "hang"}, "", NOTHING),
@@ -51,7 +48,7 @@ PULLS = [
 PUSHES = [
     ("push", BUSY, COMMIT, "failed: the Hub asks to come back in 1 hour; the folder is complete"),
     ("push", TRICKLE, "preupload", "failed: the Hub moves less than 500 bytes a second; the folder is complete"),
-    ("push", {"action": "loop"}, "preupload", "failed: the Hub answered 405, 'Method Not Allowed'; the folder is"),
+    ("push", {"action": "loop"}, "preupload", "failed: the Hub redirects more than 20 times; the folder is complete"),
     ("push", {"action": "gzip"}, "preupload", f"failed: {UNREADABLE} (DecodingError), as with a page to sign in"),
     ("push", {"action": "longer"}, "preupload", f"failed: {NOTHING}; the folder is complete"),
     ("push", {"action": "html"}, COMMIT, f"failed: {UNREADABLE} (JSONDecodeError), as with a page to sign in"),
@@ -78,9 +75,8 @@ PUSHES = [
         f"who you are failed: {BROKEN} (ReadTimeout): check the network, and",
     ),
     ("push_dataset", {"action": "hang"}, "validate-yaml", f"card checked failed: {BROKEN} (ReadTimeout): check the"),
-    ("push_dataset", {"action": "hang"}, COMMIT, f"failed: {BROKEN} (ReadTimeout); the folder is complete"),
     ("deploy", BUSY, COMMIT, "failed: the Hub asks to come back in 1 hour; the folder is complete"),
-    ("deploy", {"action": "hang"}, LFS, f"failed: {NOTHING}; the folder is complete"),
+    ("deploy", {"action": "hang"}, COMMIT, f"failed: {BROKEN} (ReadTimeout); the folder is complete"),
 ]
 
 # Runs the cases and prints, as JSON, what each said, how long that took, and what came of it once the Hub was well again.
@@ -103,6 +99,13 @@ datasets.logging.set_verbosity_error()
 datasets.config.STREAMING_READ_RETRY_INTERVAL = 0.05
 home, cases = Path(sys.argv[2]), json.loads(sys.argv[3])
 push.delay_before = lambda attempt, error: 0.02
+
+def build(name, folder, *options):
+    folder.mkdir()
+    (folder / "README.md").write_text("---\\nsdk: gradio\\n---\\n")
+    return "built"
+
+space.build_space = build
 
 def fault(*rules):
     with urlopen(Request(constants.ENDPOINT + "/_faults", json.dumps(rules).encode(), method="PUT")):
@@ -196,14 +199,14 @@ def name_of(case: tuple) -> str:
 
 @pytest.mark.parametrize("number", range(len(PULLS + PUSHES)), ids=map(name_of, PULLS + PUSHES))
 def test_every_wait_ends(results, number):
-    door, rule, _, expected = (PULLS + PUSHES)[number]
+    door, _, _, expected = (PULLS + PUSHES)[number]
     said, seconds, offline, again, same = results[number]
     repo = f"alice/case-{number if number < len(PULLS) else number - len(PULLS)}"
     assert expected.format(repo=repo) in said
     assert bool(expected) == bool(said)
     assert said.count("\n") == 0
     # What the machine does beside is not known.
-    assert seconds < 10 * BUDGET
+    assert seconds < 20 * BUDGET
     if door == "load":
         assert "is not whole in the cache, and offline" in offline
     assert again == ""
