@@ -665,7 +665,7 @@ def find_on_hub(name: str) -> list[Model | None]:
     from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, OfflineModeIsEnabled
 
     def read(repository: str) -> Model | None:
-        return retry(lambda: read_once(repository))
+        return retry(lambda: read_once(repository), attempts=3)
 
     def read_once(repository: str) -> Model | None:
         index = Path(hf_hub_download(repository, "model_index.json"))
@@ -689,7 +689,9 @@ def find_on_hub(name: str) -> list[Model | None]:
     try:
         if "/" in name:
             return [read(name)]
-        repositories = retry(lambda: [info.id for info in HfApi().list_models(author=name, limit=MAX_REPOSITORIES)])
+        repositories = retry(
+            lambda: [info.id for info in HfApi().list_models(author=name, limit=MAX_REPOSITORIES)], attempts=3
+        )
         found = []
         for repository in sorted(repositories):
             try:
@@ -709,8 +711,8 @@ def find_on_hub(name: str) -> list[Model | None]:
                 "network, and try again later."
             ) from error
         raise UserError(
-            f"--models {name}: there is no such folder, and the Hub has no readable models of that name "
-            f"({type(error).__name__})."
+            f"--models {name}: there is no such folder, and the Hub has no readable models of that name or cannot be "
+            f"reached ({type(error).__name__})."
         ) from error
 
 
