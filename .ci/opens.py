@@ -28,7 +28,7 @@ def draw_with_every_model() -> None:
     from diffusers.utils import logging
 
     from genmodels import load_pipeline, zoo
-    from genmodels.evaluation.classifier import Classifier
+    from genmodels.features.classifier import Classifier
 
     logging.disable_progress_bar()
     for name in zoo.model_names():

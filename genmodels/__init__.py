@@ -3,43 +3,17 @@
 Names resolve on first use, so that `import genmodels` alone loads neither torch nor diffusers.
 """
 
-from importlib import import_module
+from .families import HOMES, load_name
 
 __version__ = "0.1.0"
 
-_HOMES = {
-    "AttributeDirections": "genmodels.models",
-    "AutoencoderDecoder": "genmodels.models",
-    "AutoencoderEncoder": "genmodels.models",
-    "AutoencoderPipeline": "genmodels.pipelines",
-    "CGANDiscriminator": "genmodels.models",
-    "CGANGenerator": "genmodels.models",
-    "CGANPipeline": "genmodels.pipelines",
-    "DCGANDiscriminator": "genmodels.models",
-    "DCGANGenerator": "genmodels.models",
-    "DCGANPipeline": "genmodels.pipelines",
-    "LAPGANDiscriminator": "genmodels.models",
-    "LAPGANGenerator": "genmodels.models",
-    "LAPGANPipeline": "genmodels.pipelines",
-    "PixelDiffusionPipeline": "genmodels.pipelines",
-    "UNet": "genmodels.models",
-    "VAEDecoder": "genmodels.models",
-    "VAEEncoder": "genmodels.models",
-    "VAEPipeline": "genmodels.pipelines",
-    "VanillaGANDiscriminator": "genmodels.models",
-    "VanillaGANGenerator": "genmodels.models",
-    "VanillaGANPipeline": "genmodels.pipelines",
-    "WGANPipeline": "genmodels.pipelines",
-    "load_pipeline": "genmodels.pipelines",
-}
+_HOMES = {"load_pipeline": "pipelines", **HOMES}
 
-__all__ = ["__version__", *_HOMES]
+__all__ = ["__version__", *sorted(_HOMES)]
 
 
 def __getattr__(name: str):
-    if name not in _HOMES:
-        raise AttributeError(f"module 'genmodels' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    return load_name(name, _HOMES, __name__)
 
 
 def __dir__() -> list[str]:

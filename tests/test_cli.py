@@ -13,7 +13,8 @@ from helpers import run_fresh_python
 from PIL import Image
 
 from genmodels import __version__, load_pipeline, zoo
-from genmodels.__main__ import main, read_headline
+from genmodels.__main__ import main
+from genmodels.commands.list import read_headline
 from genmodels.grid import make_grid
 
 
@@ -89,10 +90,10 @@ MISTAKES = [
         "diffusion --num_inference_steps 1001",
         "argument --num_inference_steps: must be a whole number from 1 to 1000, got '1001' (--help shows what is possible)",
     ),
-    ("diffusion --psi 0.5", "--psi works for GANs only: {diffusion} is a PixelDiffusionPipeline."),
+    ("diffusion --psi 0.5", "--psi works for GANs and VAEs only: {diffusion} is a PixelDiffusionPipeline."),
     ("vae --class_labels 1", "--class_labels works for models with classes only: {vae} has none."),
     ("lapgan --class_labels 1", "--class_labels works for models with classes only: {lapgan} has none."),
-    ("vae --psi 0.5", "--psi works for GANs only: {vae} is a VAEPipeline."),
+    ("autoencoder --psi 0.5", "--psi works for GANs and VAEs only: {autoencoder} is a AutoencoderPipeline."),
     ("cgan --class_labels 9", "There is no class 9: give a number from 0 to 3 or one of ant, bee, cat, dog."),
     ("cgan --class_labels -1", "There is no class -1: give a number from 0 to 3 or one of ant, bee, cat, dog."),
     ("cgan --class_labels cow", "There is no class 'cow': give a number from 0 to 3 or one of ant, bee, cat, dog."),

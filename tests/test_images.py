@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
+from genmodels.commands.push_dataset import read_picture
 from genmodels.data import load_images
 from genmodels.data.listing import Picture
 from genmodels.errors import UserError
-from genmodels.hub.push_dataset import read_picture
 from genmodels.images import (
     UnreadableImageError,
     has_colour,
@@ -22,7 +22,7 @@ from genmodels.images import (
     to_8_bits,
     white_of,
 )
-from genmodels.pipelines.base import to_pixel_values
+from genmodels.pixels import to_pixel_values
 
 SIZE = 16
 

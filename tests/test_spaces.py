@@ -27,9 +27,9 @@ from space_server import call, connect, environment_of, running_space, running_s
 from suite_browser import free_port
 
 from genmodels import zoo
+from genmodels.commands.space import TABS_OF_SPACE, ZERO_GPU_TORCH, build_space
 from genmodels.errors import UserError
-from genmodels.hub.space import TABS_OF_SPACE, ZERO_GPU_TORCH, build_space
-from genmodels.pipelines.source import INDEX, read_class_name
+from genmodels.hub.source import INDEX, read_class_name
 from genmodels.ui.models import BUILT_IN, FACES, Model
 from genmodels.ui.space import port_of
 
@@ -133,7 +133,7 @@ def test_a_folder_holds_what_its_space_shows_and_no_more(built, name):
 
 def test_a_model_of_faces_may_come_from_the_hub(tmp_path, monkeypatch):
     found = Model(FACES, "someone/faces", "VAEPipeline", {"num_channels": 3, "sample_size": 64})
-    monkeypatch.setattr("genmodels.hub.space.find_models", lambda models: [found])
+    monkeypatch.setattr("genmodels.commands.space.find_models", lambda models: [found])
     build_space("vae", tmp_path / "out", models="someone")
     assert settings_of(tmp_path / "out")["models"] == ["someone/faces"]
     built_in = {path.parent.name for path in (tmp_path / "out").rglob("model_index.json")}

@@ -18,7 +18,7 @@ from PIL import Image
 
 from genmodels import load_pipeline, zoo
 from genmodels.errors import UserError
-from genmodels.evaluation.classifier import Classifier
+from genmodels.features.classifier import Classifier
 from genmodels.hub.cards import write_card
 from genmodels.ui.models import commands_of
 

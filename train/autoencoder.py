@@ -29,8 +29,8 @@ import torch
 
 from genmodels import AutoencoderDecoder, AutoencoderEncoder, AutoencoderPipeline, losses
 from genmodels.hub.cards import is_celeba
-from genmodels.pipelines import add_noise
-from genmodels.pipelines.base import to_pil
+from genmodels.pipelines.autoencoder import add_noise
+from genmodels.pixels import to_pil
 from genmodels.training import TrainingRun, main, options, publish_run, sample_grid
 from genmodels.training.config import objective
 

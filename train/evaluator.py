@@ -28,7 +28,7 @@ import torch
 from torch.nn import functional as F
 
 from genmodels import losses
-from genmodels.evaluation.classifier import Classifier
+from genmodels.features.classifier import Classifier
 from genmodels.training import TrainingRun, main, publish_run
 from genmodels.training.config import TrainingConfig, setting
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import datasets
 
 from ..errors import UserError
-from ..retries import describe, is_transient
+from ..hub.retries import describe, is_transient
 from .listing import label_name, natural_key, without_point
 
 ALL_ATTRIBUTES = "all"

@@ -18,7 +18,7 @@ from huggingface_hub import HfFileSystem, hf_hub_download
 from huggingface_hub.errors import EntryNotFoundError
 
 from ..errors import UserError
-from ..retries import is_transient, retry
+from ..hub.retries import is_transient, retry
 from .columns import trouble
 from .metadata import METADATA_NAMES
 

@@ -12,8 +12,8 @@ from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError, R
 
 from .. import zoo
 from ..errors import UserError
+from ..hub.retries import describe, retry
 from ..images import UnreadableImageError
-from ..retries import describe, retry
 from .archives import archive_suffix, read_place
 from .columns import Rows, class_numbers, find_attributes, first_line
 from .files import HUB_ATTEMPTS, HubFiles, LocalFiles

@@ -18,8 +18,8 @@ from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
 from ..errors import UserError
+from ..hub.retries import one_deadline
 from ..images import FITS, MODES, parse_colour
-from ..retries import one_deadline
 from .rows import Chunk, RowStream, detach_worker, start_loader
 from .sources import open_source
 

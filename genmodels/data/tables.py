@@ -20,8 +20,8 @@ from huggingface_hub.errors import HfHubHTTPError
 from pyarrow import ArrowInvalid, parquet, types
 
 from ..errors import UserError
+from ..hub.retries import each_with_a_deadline, retry
 from ..images import UnreadableImageError
-from ..retries import each_with_a_deadline, retry
 from .columns import (
     Rows,
     class_numbers,

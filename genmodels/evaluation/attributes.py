@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import torch
 
-from ..pipelines import VAEPipeline
-from .classifier import Classifier
-from .metrics import eight_bit
+from ..features.classifier import Classifier
+from ..features.metrics import eight_bit
+from ..pipelines.vae import VAEPipeline
 
 # Images decoded and looked at in one pass.
 BLOCK = 500

@@ -6,13 +6,15 @@ import torch
 from torch import nn
 
 from .. import losses
-from ..pipelines import AutoencoderPipeline, EncoderDecoderPipeline, ImagePipeline, VAEPipeline, add_noise
-from ..pipelines.base import draw_latents
+from ..features.classifier import Classifier
+from ..features.evaluators import BATCH
+from ..features.metrics import eight_bit, within_class_coverage
+from ..latents import draw_latents
+from ..pipelines.autoencoder import AutoencoderPipeline, EncoderDecoderPipeline, add_noise
+from ..pipelines.base import ImagePipeline
+from ..pipelines.vae import VAEPipeline
 from .attributes import COMPARED, STRENGTHS, edit_responses
-from .classifier import Classifier
 from .continuity import class_balance, jacobian_norms, recognizable_share
-from .evaluators import BATCH
-from .metrics import eight_bit, within_class_coverage
 from .reconstruction import PCA, median_filter, psnr
 from .report import Metric
 
@@ -22,8 +24,6 @@ COMPRESSION_BITS = 8
 NLL_DRAWS, NLL_IMAGES = 64, 1000
 # Latents at which decoders are differentiated, at most, and derivatives along an axis in all.
 JACOBIANS, JVPS = 1000, 16_000
-# Images that a generative model classifies, at most: a VAE needs one pass for each class, a GAN some twenty of them.
-CLASSIFIED = {"VAEPipeline": 10_000, "CGANPipeline": 1000}
 # Which neighbour of an image recall within a class looks for.
 NEAREST = 3
 # Draws for each image and class there.
@@ -42,8 +42,8 @@ def classification_metric(
         images, labels: real ones, in the pipeline's numbers of the classes.
         judged_right: bool (N,), whether the evaluator is; None if it does not know these classes.
     """
-    chosen = evenly(len(images), CLASSIFIED[type(pipeline).__name__])
-    settings = {"num_draws": CLASSIFY_DRAWS} if isinstance(pipeline, VAEPipeline) else {}
+    chosen = evenly(len(images), pipeline.family.classifies)
+    settings = {"num_draws": CLASSIFY_DRAWS} if pipeline.family.has_likelihood else {}
     right = pipeline.classify(images[chosen], **settings).class_labels == labels[chosen]
     args = {"images": len(chosen), **({"draws": CLASSIFY_DRAWS} if settings else {})}
     floor = None if judged_right is None else float(judged_right[chosen].double().mean())

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from .metrics import eight_bit
+from ..features.metrics import eight_bit
 from .report import Metric
 
 # Images of each kind, half of them held out.

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import torch
 
-from .metrics import coverage_of
+from ..features.metrics import coverage_of
 
 # Latents whose derivatives are held at once.
 CHUNK = 100

@@ -8,14 +8,18 @@ import torch
 
 from ..data import ImageStream, load_images
 from ..errors import UserError
-from ..pipelines import (
-    AutoencoderPipeline,
-    EncoderDecoderPipeline,
-    ImagePipeline,
-    PixelDiffusionPipeline,
-    VAEPipeline,
+from ..features.evaluators import BATCH, class_numbers, features_of, find_evaluator, load_classifier
+from ..features.inception import inception_features, load_inception
+from ..features.metrics import (
+    coverage_of,
+    eight_bit,
+    frechet_distance,
+    kernel_distance,
+    nearest_distances,
+    within_class_distance,
 )
-from ..pipelines.base import draw_latents
+from ..latents import draw_latents
+from ..pipelines.base import ImagePipeline
 from ..pipelines.diffusion import NUM_INFERENCE_STEPS
 from ..privacy import public_name
 from .by_kind import (
@@ -32,27 +36,7 @@ from .by_kind import (
 )
 from .c2st import two_sample_metrics
 from .checkerboard import checkerboard_energy
-from .evaluators import (
-    BATCH,
-    announce,
-    class_numbers,
-    features_of,
-    find_evaluator,
-    in_classes,
-    in_size,
-    load_classifier,
-    with_accuracy,
-    without_labels,
-)
-from .inception import inception_features, load_inception
-from .metrics import (
-    coverage_of,
-    eight_bit,
-    frechet_distance,
-    kernel_distance,
-    nearest_distances,
-    within_class_distance,
-)
+from .classifiers import announce, in_classes, in_size, with_accuracy, without_labels
 from .report import Evaluation, Metric
 
 MAX_IMAGES = 10_000
@@ -105,7 +89,7 @@ def evaluate(
     """
     inception_network = load_inception() if inception else None
     sampling = sampling_options(pipeline, num_inference_steps)
-    evaluator = evaluator or find_evaluator(pipeline)
+    evaluator = evaluator or find_evaluator(pipeline.sample_size, pipeline.num_channels)
     classifier, evaluator_sha256 = load_classifier(evaluator)
     shape = {"sample_size": pipeline.sample_size, "num_channels": pipeline.num_channels}
     read = {name: getattr(classifier.config, name) for name in shape}
@@ -127,7 +111,7 @@ def evaluate(
     announce(train_split, train_stream.summary)
     train, train_labels = load_all(train_stream)
     num_classes = getattr(pipeline, "num_classes", 0)
-    if num_classes and not stream.class_names and isinstance(pipeline, VAEPipeline):
+    if num_classes and not stream.class_names and pipeline.family.encodes:
         raise UserError(f"The model has classes: {without_labels(dataset_name, stream)}")
     own_names = own_class_names(pipeline, stream)
     if min(len(train), len(reference)) < MIN_IMAGES:
@@ -201,7 +185,7 @@ def evaluate(
             )
         )
     # Of an unconditional model nobody knows which class an image should be, unless there is only one.
-    one_class = len(stream.class_names) == 1 and not isinstance(pipeline, EncoderDecoderPipeline)
+    one_class = len(stream.class_names) == 1 and not pipeline.family.encodes
     # One that has never seen the classes would name the nearest of its own; one without names numbers them.
     known = classifier.config.class_names or own_names
     knows_classes = not classifier.config.attribute_names and set(own_names) <= set(known)
@@ -254,19 +238,19 @@ def evaluate(
                 "as real",
             )
         )
-    if num_classes and stream.class_names and hasattr(pipeline, "classify"):
+    if num_classes and stream.class_names and pipeline.family.classifies:
         right = judged_right(reference_features, numbers[reference_labels]) if knows_classes else None
         metrics.append(classification_metric(pipeline, reference, own_labels, right))
-    if len(stream.class_names) > 1 and knows_classes and isinstance(pipeline, EncoderDecoderPipeline):
+    if len(stream.class_names) > 1 and knows_classes and pipeline.family.encodes:
         real = (reference_features, numbers[reference_labels])
         metrics += completeness_metrics(classifier, fake_features, floor_features, *real)
-    if isinstance(pipeline, EncoderDecoderPipeline):
+    if pipeline.family.encodes:
         metrics += lipschitz_metrics(pipeline, seed)
-    if isinstance(pipeline, VAEPipeline):
+    if pipeline.family.has_likelihood:
         metrics += vae_metrics(pipeline, reference, own_labels)
-        if pipeline.attribute_names and classifier.config.attribute_names:
+        if pipeline.family.edits and pipeline.attribute_names and classifier.config.attribute_names:
             metrics += attribute_metrics(pipeline, classifier, reference[evenly(len(reference), EDITED_IMAGES)])
-    if isinstance(pipeline, AutoencoderPipeline):
+    if pipeline.family.compresses:
         # First what it is made for.
         metrics = [*autoencoder_metrics(pipeline, reference, train, seed), *metrics]
     dataset, evaluator = public_name(dataset_name), public_name(evaluator)
@@ -342,7 +326,7 @@ def load_all(stream: ImageStream) -> tuple[torch.Tensor, torch.Tensor]:
 
 def sampling_options(pipeline: ImagePipeline, num_inference_steps: int | None) -> dict[str, int]:
     """What of the way to draw belongs to the protocol, as arguments of the pipeline's call; raises UserError if it is wrong."""
-    if not isinstance(pipeline, PixelDiffusionPipeline):
+    if not pipeline.family.takes_steps:
         if num_inference_steps is not None:
             raise UserError(f"A {type(pipeline).__name__} draws in one step: leave `num_inference_steps` out.")
         return {}

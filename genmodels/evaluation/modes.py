@@ -11,8 +11,8 @@ import math
 import torch
 
 from ..errors import UserError
-from .classifier import Classifier
-from .evaluators import FEATURES_BATCH
+from ..features.classifier import Classifier
+from ..features.evaluators import FEATURES_BATCH
 
 DIGITS, COLOURS = 10, 3
 STACKED_MODES = DIGITS**COLOURS

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from ..data import stated_reading
 from ..errors import UserError
+from ..features.classifier import Classifier
+from ..features.evaluators import load_classifier
 from ..pipelines import ImagePipeline, load_pipeline
-from .classifier import Classifier
+from .classifiers import evaluate_classifier
 from .evaluate import evaluate
-from .evaluators import evaluate_classifier, load_classifier
 from .report import Evaluation, tolerance_of
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from .. import zoo
+from ..families import BY_PIPELINE
 from ..privacy import HUB_ID, redact, redact_values
 
 # By arXiv id, or DOI of what is not there: authors as in BibTeX, title, year.
@@ -208,42 +209,6 @@ PAPERS = {
     ),
 }
 
-KINDS = {
-    "AutoencoderPipeline": (
-        "An encoder that presses images through a bottleneck and a decoder that draws them again from what is left.",
-        ["autoencoder"],
-    ),
-    "VAEPipeline": (
-        "An encoder that places images in a continuous latent space and a decoder that draws them back from any point of it.",
-        ["vae"],
-    ),
-    "VanillaGANPipeline": (
-        "A generator that draws images from noise by dense layers alone, with the discriminator that taught it.",
-        ["gan"],
-    ),
-    "DCGANPipeline": (
-        "A generator that draws images from noise by transposed convolutions, with the discriminator that taught it.",
-        ["gan", "dcgan"],
-    ),
-    "WGANPipeline": (
-        "A generator that draws images from noise by transposed convolutions, with the critic that taught it: its scores are "
-        "unbounded, and no probabilities.",
-        ["gan", "wgan"],
-    ),
-    "LAPGANPipeline": (
-        "A generator that draws images from coarse to fine, each level what the enlarged coarse image lacks, with the "
-        "discriminators that taught it.",
-        ["gan", "lapgan"],
-    ),
-    "CGANPipeline": (
-        "A generator that draws images of a wanted class from noise, with the discriminator that taught it.",
-        ["gan", "conditional-gan"],
-    ),
-    "PixelDiffusionPipeline": (
-        "A U-Net that takes noise away from an image, and draws images from pure noise by doing so again and again.",
-        ["diffusion", "ddim"],
-    ),
-}
 
 LICENSES = {
     "ylecun/mnist": "The images of MNIST (LeCun, Cortes, Burges) are distributed under CC BY-SA 3.0.",
@@ -356,12 +321,12 @@ def load_name(folder: Path, repo_id: str | None) -> str:
 def pipeline_parts(folder: Path, index: dict, training: dict, repo_id: str | None) -> tuple[list[str], str, list[str]]:
     """What a pipeline is and how to load it: paragraphs, the Hub's task, tags."""
     class_name = pipeline_class(index)
-    what, tags = KINDS[class_name]
+    family = BY_PIPELINE[class_name]
+    what, tags = family.description, family.tags
     if read_json(folder / "generator" / "config.json").get("upsampling") == "nearest":
         what = what.replace("transposed convolutions", "nearest-neighbour upsampling and convolutions")
     call = "pipe(num_images=4, seed=0)"
-    source = "decoder" if class_name == "VAEPipeline" else "generator"
-    config = read_json(folder / source / "config.json")
+    config = read_json(folder / family.draws / "config.json")
     num_classes, names = config.get("num_classes", 0), config.get("class_names") or []
     if num_classes:
         labels = [label % num_classes for label in (2, 0, 2, 6)]
@@ -373,7 +338,7 @@ def pipeline_parts(folder: Path, index: dict, training: dict, repo_id: str | Non
     if denoises:
         what = "An encoder that sees noisy images through a bottleneck and a decoder that draws them clean."
         tags = [*tags, "denoising"]
-    if class_name == "VAEPipeline" and num_classes:
+    if family.encodes and num_classes:
         what = (
             "An encoder that places images of a known class in a continuous latent space and a decoder that draws images of a "
             "wanted class from any point of it."
@@ -381,9 +346,9 @@ def pipeline_parts(folder: Path, index: dict, training: dict, repo_id: str | Non
         tags = [*tags, "conditional-vae"]
     name = json.dumps(load_name(folder, repo_id))
     lines = [f"images = {call}.images", 'images[0].save("sample.png")']
-    if num_classes:
+    if num_classes and family.classifies:
         lines += ["classes = pipe.classify(images).class_labels"]
-    if class_name == "AutoencoderPipeline":
+    if family.compresses:
         lines += ["# Images of its size go in: yours, or those."]
         lines += ["clean = pipe.denoise(images).images"] if denoises else ["again = pipe.reconstruct(images).images"]
         lines += ["small = pipe.compress(images, bits=8)", "restored = pipe.decompress(small).images"]
@@ -627,15 +592,8 @@ def limits(index: dict, training: dict) -> str:
     """What not to expect; `index` is empty for an evaluator."""
     if not index:
         return "Its features see what tells these classes apart, and little else: FID on them compares only with FID on them."
-    beside = {
-        "PixelDiffusionPipeline": " Each image takes 25 passes through the network, where a GAN's takes one; with fewer "
-        "(`num_inference_steps`) it is smoother, and other than the table says. A share of its images is malformed all the same.",
-        "AutoencoderPipeline": " Latents lie in clusters with gaps between: what it draws from N(0, I), the closest Gaussian, "
-        "need not look like any training image, and nothing in its training promises more.",
-        "VAEPipeline": " Its images are blurrier than real ones, as those of every VAE with a per-pixel likelihood.",
-    }
-    malformed = " A share of its images is malformed: the table says how far it is."
-    return "It draws only what its training images show, at their size." + beside.get(pipeline_class(index), malformed)
+    beside = BY_PIPELINE[pipeline_class(index)].limits
+    return f"It draws only what its training images show, at their size. {beside}"
 
 
 def visible_lines(text: str) -> list[tuple[str, bool]]:

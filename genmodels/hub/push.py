@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import shlex
 import shutil
@@ -16,17 +15,19 @@ from typing import TYPE_CHECKING
 
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, get_token
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalTokenNotFoundError, RepositoryNotFoundError
-from huggingface_hub.utils import logging, validate_repo_id
+from huggingface_hub.utils import validate_repo_id
 
 from ..errors import UserError
-from ..retries import delay_before, describe, is_transient, one_deadline, retry, status_of
-from .cards import KINDS, write_card
+from ..families import BY_PIPELINE
+from .cards import write_card
 from .contents import MODEL_KINDS, check_files, copy_file, files_of
 from .hashes import hash_of
+from .retries import delay_before, describe, is_transient, one_deadline, retry, status_of
 from .standalone import add_code, carried_files
 
 if TYPE_CHECKING:
     from diffusers import DiffusionPipeline
+
 
 TITLE = "Upload the model"
 # How often a request is tried: about a minute, since what is pushed took longer to make.
@@ -301,9 +302,9 @@ def check_model_folder(folder: Path) -> None:
         index = read_index(folder / "model_index.json")
         kind = index.get("_class_name")
         # A folder that carries its code names the file too.
-        if (kind[-1] if isinstance(kind, list) else kind) not in KINDS:
+        if (kind[-1] if isinstance(kind, list) else kind) not in BY_PIPELINE:
             raise UserError(
-                f"{folder} holds a {kind}: what can be pushed is one of {', '.join(KINDS)}, or an evaluator."
+                f"{folder} holds a {kind}: what can be pushed is one of {', '.join(BY_PIPELINE)}, or an evaluator."
             )
         components = [
             name
@@ -397,14 +398,3 @@ def push_pipeline(pipeline: DiffusionPipeline, repo_id: str, *, private: bool = 
     url = push_model(folder, repo_id, private=private, token=token)
     shutil.rmtree(folder)
     return url
-
-
-@one_deadline()
-def push_command(args: argparse.Namespace) -> None:
-    """`python -m genmodels push`: check the folder, then the rights, then push."""
-    check_id(args.repo_id)
-    check_model_folder(args.folder)
-    check_rights(args.repo_id, private=args.private)
-    # The clients' warnings of each new attempt hold signed addresses.
-    logging.set_verbosity_error()
-    print(f"Pushed to {push_model(args.folder, args.repo_id, private=args.private)}")

@@ -19,36 +19,12 @@ from pathlib import Path
 
 from .. import __version__
 from ..errors import UserError
+from ..families import BY_PIPELINE, HOMES, NETWORK_HOMES
 
 PACKAGE = Path(__file__).parent.parent
 # Python 3.11 fails to parse in several threads at once: it counts the depth of all of them together.
 PARSING = threading.Lock()
 INDEX = "model_index.json"
-# Classes and the modules that define them.
-HOMES = {
-    "AutoencoderPipeline": "pipelines.autoencoder",
-    "VAEPipeline": "pipelines.vae",
-    "VanillaGANPipeline": "pipelines.gan",
-    "DCGANPipeline": "pipelines.gan",
-    "WGANPipeline": "pipelines.gan",
-    "LAPGANPipeline": "pipelines.lapgan",
-    "CGANPipeline": "pipelines.gan",
-    "PixelDiffusionPipeline": "pipelines.diffusion",
-    "AttributeDirections": "models.attributes",
-    "AutoencoderEncoder": "models.autoencoder",
-    "AutoencoderDecoder": "models.autoencoder",
-    "VAEEncoder": "models.vae",
-    "VAEDecoder": "models.vae",
-    "VanillaGANGenerator": "models.gan",
-    "VanillaGANDiscriminator": "models.gan",
-    "DCGANGenerator": "models.dcgan",
-    "DCGANDiscriminator": "models.dcgan",
-    "LAPGANGenerator": "models.lapgan",
-    "LAPGANDiscriminator": "models.lapgan",
-    "CGANGenerator": "models.cgan",
-    "CGANDiscriminator": "models.cgan",
-    "UNet": "models.diffusion",
-}
 # What a class does only where the package is installed: find built-in names, push with a card, compare with datasets, refuse
 # the code that is carried here, and make networks that it was not loaded with.
 OMITTED = {
@@ -60,6 +36,7 @@ OMITTED = {
         "load_config",
         "push_to_hub",
         "neighbors",
+        "family",
     ),
     "AttributeEditingMixin": ("learn_attribute", "learn_attributes", "_set_directions"),
 }
@@ -255,14 +232,14 @@ def carried_files(folder: Path) -> dict[Path, str]:
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise UserError(f"{folder / INDEX} is damaged ({error}): save the model again.") from error
     class_name = class_name[1] if isinstance(class_name, list) and len(class_name) == 2 else class_name
-    if not isinstance(class_name, str) or not class_name.endswith("Pipeline") or class_name not in HOMES:
+    if not isinstance(class_name, str) or class_name not in BY_PIPELINE:
         return {}
     stem = f"pipeline_{file_stem(class_name).removesuffix('_pipeline')}"
     files = {folder / f"{stem}.py": code_of(class_name)}
     index["_class_name"] = [stem, class_name]
     for component, value in index.items():
         network = value[1] if isinstance(value, list) and len(value) == 2 else None
-        if not component.startswith("_") and network in HOMES:
+        if not component.startswith("_") and network in NETWORK_HOMES:
             module = f"modeling_{file_stem(network)}"
             files[folder / component / f"{module}.py"] = code_of(network)
             index[component] = [module, network]

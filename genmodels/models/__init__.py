@@ -1,27 +1,9 @@
-"""Networks and nothing else: one file per family."""
+"""Networks and nothing else: one file per family. Each class is imported on first use."""
 
-from .attributes import AttributeDirections
-from .autoencoder import AutoencoderDecoder, AutoencoderEncoder
-from .cgan import CGANDiscriminator, CGANGenerator
-from .dcgan import DCGANDiscriminator, DCGANGenerator
-from .diffusion import UNet
-from .gan import VanillaGANDiscriminator, VanillaGANGenerator
-from .lapgan import LAPGANDiscriminator, LAPGANGenerator
-from .vae import VAEDecoder, VAEEncoder
+from ..families import NETWORK_HOMES, load_name
 
-__all__ = [
-    "AttributeDirections",
-    "AutoencoderDecoder",
-    "AutoencoderEncoder",
-    "CGANDiscriminator",
-    "CGANGenerator",
-    "DCGANDiscriminator",
-    "DCGANGenerator",
-    "LAPGANDiscriminator",
-    "LAPGANGenerator",
-    "UNet",
-    "VAEDecoder",
-    "VAEEncoder",
-    "VanillaGANDiscriminator",
-    "VanillaGANGenerator",
-]
+__all__ = list(NETWORK_HOMES)
+
+
+def __getattr__(name: str):
+    return load_name(name, NETWORK_HOMES, __name__)

@@ -1,54 +1,19 @@
-"""What a user loads and calls."""
+"""What a user loads and calls. The class of each family is imported on first use."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from ..errors import UserError
-from .autoencoder import AutoencoderPipeline, EncoderDecoderPipeline, add_noise
-from .base import GenerationOutput, ImagePipeline, NeighborsOutput
-from .diffusion import DiffusionOutput, PixelDiffusionPipeline
-from .gan import CGANPipeline, DCGANPipeline, GANPipeline, VanillaGANPipeline, WGANPipeline
-from .labels import ClassificationOutput
-from .lapgan import LAPGANOutput, LAPGANPipeline
-from .source import HUB_OPTIONS, describe_class, find_pipeline
-from .vae import PosteriorOutput, VAEPipeline
+from ..families import BY_PIPELINE, PIPELINE_HOMES, load_name
+from ..hub.source import HUB_OPTIONS, describe_class, find_pipeline
+from .base import GenerationOutput, ImagePipeline
 
-__all__ = [
-    "AutoencoderPipeline",
-    "CGANPipeline",
-    "ClassificationOutput",
-    "DCGANPipeline",
-    "DiffusionOutput",
-    "EncoderDecoderPipeline",
-    "GANPipeline",
-    "GenerationOutput",
-    "ImagePipeline",
-    "LAPGANOutput",
-    "LAPGANPipeline",
-    "NeighborsOutput",
-    "PixelDiffusionPipeline",
-    "PosteriorOutput",
-    "VAEPipeline",
-    "VanillaGANPipeline",
-    "WGANPipeline",
-    "add_noise",
-    "load_pipeline",
-]
+__all__ = ["GenerationOutput", "ImagePipeline", "load_pipeline", *PIPELINE_HOMES]
 
-PIPELINES = {
-    cls.__name__: cls
-    for cls in (
-        AutoencoderPipeline,
-        VAEPipeline,
-        VanillaGANPipeline,
-        DCGANPipeline,
-        WGANPipeline,
-        LAPGANPipeline,
-        CGANPipeline,
-        PixelDiffusionPipeline,
-    )
-}
+
+def __getattr__(name: str):
+    return load_name(name, PIPELINE_HOMES, __name__)
 
 
 def load_pipeline(name_or_path: str | Path, **kwargs) -> ImagePipeline:
@@ -62,7 +27,7 @@ def load_pipeline(name_or_path: str | Path, **kwargs) -> ImagePipeline:
     """
     hub_options = {key: kwargs.pop(key) for key in HUB_OPTIONS if key in kwargs}
     source = find_pipeline(name_or_path, kwargs.pop("subfolder", None), **hub_options)
-    if source.class_name not in PIPELINES:
+    if source.class_name not in BY_PIPELINE:
         found = describe_class(source.class_name)
-        raise UserError(f"{source.name!r} holds a {found}; genmodels loads {', '.join(PIPELINES)}.")
-    return PIPELINES[source.class_name]._load(source, **kwargs)
+        raise UserError(f"{source.name!r} holds a {found}; genmodels loads {', '.join(BY_PIPELINE)}.")
+    return load_name(source.class_name, PIPELINE_HOMES, __name__)._load(source, **kwargs)

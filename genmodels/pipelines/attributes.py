@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping
 import torch
 
 from ..models.attributes import AttributeDirections, attribute_directions
-from .base import GenerationOutput, Images
+from ..pixels import Images
+from .base import GenerationOutput
 
 
 class AttributeEditingMixin:

@@ -10,20 +10,10 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from ..latents import check_count, interpolate_latents
 from ..models.autoencoder import AutoencoderDecoder, AutoencoderEncoder
-from .base import (
-    CHUNK,
-    GenerationOutput,
-    ImagePipeline,
-    Images,
-    as_in_diffusers,
-    check_count,
-    check_output_type,
-    inference,
-    interpolate_latents,
-    to_output,
-    to_pixel_values,
-)
+from ..pixels import Images, check_output_type, to_output, to_pixel_values
+from .base import CHUNK, GenerationOutput, ImagePipeline, as_in_diffusers, inference
 
 # What `compress` puts in front of the latents, little-endian: magic, version, bits, side, channels; length of a latent,
 # number of images; lowest and highest level; CRC-32 of the decoder's weights and of the latents that follow.

@@ -1,4 +1,4 @@
-"""What every pipeline shares: built-in names, checked loading, reproducible latents, images in and out."""
+"""What every pipeline shares: built-in names, checked loading, and calls as in diffusers."""
 
 from __future__ import annotations
 
@@ -22,13 +22,14 @@ from diffusers.utils import BaseOutput
 from PIL import Image
 
 from ..errors import UserError
-from ..images import to_8_bits, upright
+from ..families import BY_PIPELINE, Family
+from ..features.neighbours import NeighborsOutput, neighbors
+from ..hub.push import push_pipeline
+from ..hub.source import HUB_OPTIONS, Source, describe_class, find_pipeline, first_sentence
+from ..latents import check_count, draw_latents
 from ..models.modeling import WEIGHTS, check_hash, weight_patterns
-from .source import HUB_OPTIONS, Source, describe_class, find_pipeline, first_sentence
+from ..pixels import Images
 
-OUTPUT_TYPES = ("pil", "pt", "np")
-MODES = ("slerp", "lerp")
-MAX_PSI = 2.0
 # Images drawn in one forward pass: bounds the memory of a call, whatever num_images is.
 CHUNK = 256
 
@@ -46,8 +47,6 @@ NOT_TAKEN = {
     "callback_on_step_end": "it draws in one step: leave it out",
     "callback_on_step_end_tensor_inputs": "it draws in one step: leave it out",
 }
-
-Images = Image.Image | Sequence[Image.Image] | torch.Tensor | np.ndarray
 
 
 @dataclass
@@ -67,23 +66,6 @@ class GenerationOutput(BaseOutput):
     class_labels: torch.Tensor | None = None
 
 
-@dataclass
-class NeighborsOutput(BaseOutput):
-    """The training images nearest to N given ones, the nearest first.
-
-    Attributes:
-        images: N lists of k PIL images ("pil"), `pixel_values` (N, k, C, H, W) float32 in [-1, 1] ("pt"), or an array
-            (N, k, H, W, C) float32 in [0, 1] ("np").
-        distances: (N, k) float32: Euclidean between the evaluator's features, or the root mean square of the difference in
-            brightness, from 0 for the same image to 1 for black and white.
-        indices: (N, k) int64, their numbers in the dataset's order.
-    """
-
-    images: list[list[Image.Image]] | torch.Tensor | np.ndarray
-    distances: torch.Tensor
-    indices: torch.Tensor
-
-
 @contextmanager
 def inference(module: torch.nn.Module) -> Iterator[torch.nn.Module]:
     """Run a network without gradients and in eval mode, then put its mode back.
@@ -98,20 +80,6 @@ def inference(module: torch.nn.Module) -> Iterator[torch.nn.Module]:
             yield module
     finally:
         module.train(was_training)
-
-
-def check_count(name: str, value: int, low: int = 1) -> int:
-    """Return `value` if it is an integer of at least `low`, else raise ValueError."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < low:
-        raise ValueError(f"{name} must be an integer of at least {low}, got {value!r}.")
-    return int(value)
-
-
-def check_seed(seed: int) -> int:
-    """Return `seed` if it is an integer from 0 to 2**64 - 1, else raise ValueError."""
-    if check_count("seed", seed, low=0) >= 2**64:
-        raise ValueError(f"seed must be at most 2**64 - 1, got {seed}: torch has no larger ones.")
-    return int(seed)
 
 
 def as_in_diffusers(call: Callable) -> Callable:
@@ -141,224 +109,6 @@ def as_in_diffusers(call: Callable) -> Callable:
         return output if return_dict else (output.images,)
 
     return wrapped
-
-
-def draw_latents(
-    num_images: int,
-    latent_dim: int,
-    generator: torch.Generator | Sequence[torch.Generator] | None = None,
-    seed: int | None = None,
-) -> torch.Tensor:
-    """(num_images, latent_dim) float32 from N(0, 1).
-
-    Drawn row by row, because one call of torch.randn gives other values for other shapes: so latents i of a seed are the
-    same for every num_images. Of a list of generators each draws one row.
-
-    Raises:
-        ValueError: num_images is not a positive integer, the seed none from 0 to 2**64 - 1, there are not as many generators as
-            images, or both a generator and a seed are given.
-    """
-    check_count("num_images", num_images)
-    if generator is not None and seed is not None:
-        raise ValueError("Give either generator or seed, not both.")
-    if seed is not None:
-        generator = torch.Generator().manual_seed(check_seed(seed))
-    several = isinstance(generator, list | tuple)
-    generators = list(generator) if several else [generator] * num_images
-    if len(generators) != num_images:
-        raise ValueError(f"Give one generator, or one per image: {num_images} images, {len(generators)} generators.")
-    rows = [
-        torch.randn(latent_dim, generator=one, device=one.device if one is not None else None, dtype=torch.float32)
-        for one in generators
-    ]
-    return torch.stack([row.cpu() for row in rows] if several else rows)
-
-
-def interpolate_latents(a: torch.Tensor, b: torch.Tensor, steps: int, mode: str = "slerp") -> torch.Tensor:
-    """`steps` latents from `a` to `b`, both included.
-
-    "lerp" is the straight line. "slerp" follows the great circle, on which samples of N(0, I) lie in high dimensions
-    (White 2016, https://arxiv.org/abs/1609.04468): sin((1-t) w) / sin w a + sin(t w) / sin w b, w the angle between them.
-
-    Args:
-        a, b: (latent_dim,) float.
-        steps: at least 2.
-        mode: "slerp" or "lerp".
-
-    Returns:
-        (steps, latent_dim) float.
-
-    Raises:
-        ValueError: `steps` is below 2 or `mode` is unknown.
-    """
-    check_count("steps", steps, low=2)
-    if mode not in MODES:
-        raise ValueError(f"mode must be one of {', '.join(MODES)}, got {mode!r}.")
-    t = torch.linspace(0, 1, steps, device=a.device, dtype=a.dtype)[:, None]
-    norms = a.norm() * b.norm()
-    if mode == "slerp" and norms > 0:
-        angle = torch.arccos((a @ b / norms).clamp(-1, 1))
-        # Parallel vectors have no arc, opposite ones have every arc: the line is right for the first, a choice for both.
-        if torch.sin(angle) > 1e-4:
-            return (torch.sin((1 - t) * angle) * a + torch.sin(t * angle) * b) / torch.sin(angle)
-    return (1 - t) * a + t * b
-
-
-def truncated(latents: torch.Tensor, psi: float) -> torch.Tensor:
-    """Latents times `psi`, from 0 to 2: below 1, images get more typical and more alike.
-
-    Karras et al. 2019, https://arxiv.org/abs/1812.04948, section B, in latent space, whose mean is 0.
-
-    Raises:
-        ValueError: psi is no number from 0 to 2.
-    """
-    if isinstance(psi, bool) or not isinstance(psi, int | float) or not 0 <= psi <= MAX_PSI:
-        raise ValueError(f"psi must be a number from 0 to {MAX_PSI:g}, got {psi!r}.")
-    return latents * psi
-
-
-def cross_latents(a: torch.Tensor, b: torch.Tensor, num_images: int, mutation: float, seed: int) -> torch.Tensor:
-    """Children of two latents: each number is one parent's or the other's, by a coin, and then moves a little.
-
-    A child is sqrt(1 - m^2) c + m e, c being the mixture, e from N(0, I) and m the mutation: children of latents from N(0, I)
-    are from N(0, I) again, however far they mutate.
-
-    Args:
-        a, b: (latent_dim,) float.
-        num_images: how many children; child i of a seed is the same however many there are.
-        mutation: from 0, nothing new, to 1, nothing inherited.
-        seed: of the coins and the noise.
-
-    Returns:
-        (num_images, latent_dim) float.
-
-    Raises:
-        ValueError: an argument is out of its range.
-    """
-    check_count("num_images", num_images)
-    if isinstance(mutation, bool) or not isinstance(mutation, int | float) or not 0 <= mutation <= 1:
-        raise ValueError(f"mutation must be a number from 0 to 1, got {mutation!r}.")
-    generator = torch.Generator().manual_seed(check_seed(seed))
-    children = []
-    for _ in range(num_images):
-        coins = torch.rand(len(a), generator=generator, dtype=torch.float32) < 0.5
-        noise = torch.randn(len(a), generator=generator, dtype=torch.float32)
-        children.append((1 - mutation**2) ** 0.5 * torch.where(coins, a.cpu(), b.cpu()) + mutation * noise)
-    return torch.stack(children).to(a.device, a.dtype)
-
-
-def circle_latents(a: torch.Tensor, b: torch.Tensor, steps: int) -> torch.Tensor:
-    """`steps` latents on the closed way cos(t) a + sin(t) b, t from 0 to just below 2 pi.
-
-    With a and b from N(0, I), each of them is from N(0, I), too, and the last is as far from the first as from the one before it.
-
-    Args:
-        a, b: (latent_dim,) float.
-        steps: at least 2.
-
-    Returns:
-        (steps, latent_dim) float.
-
-    Raises:
-        ValueError: `steps` is below 2.
-    """
-    check_count("steps", steps, low=2)
-    t = torch.arange(steps, device=a.device, dtype=a.dtype)[:, None] * (2 * torch.pi / steps)
-    return torch.cos(t) * a + torch.sin(t) * b
-
-
-def to_uint8(pixel_values: torch.Tensor) -> np.ndarray:
-    """`pixel_values` (N, C, H, W) in [-1, 1] to (N, H, W, C) uint8, rounded."""
-    scaled = ((pixel_values.detach().float().cpu() + 1) * 127.5).round().clamp(0, 255)
-    return scaled.to(torch.uint8).permute(0, 2, 3, 1).numpy()
-
-
-def to_pil(pixel_values: torch.Tensor) -> list[Image.Image]:
-    """`pixel_values` (N, C, H, W) in [-1, 1] to PIL images, mode L, RGB or RGBA."""
-    arrays = to_uint8(pixel_values)
-    if arrays.shape[-1] == 4:
-        # Pillow's name for premultiplied colours.
-        return [Image.frombytes("RGBa", a.shape[1::-1], a.tobytes()).convert("RGBA") for a in arrays]
-    return [Image.fromarray(a[..., 0] if a.shape[-1] == 1 else a) for a in arrays]
-
-
-def to_output(pixel_values: torch.Tensor, output_type: str) -> list[Image.Image] | torch.Tensor | np.ndarray:
-    """`pixel_values` in the form that `output_type` names; see `GenerationOutput`."""
-    check_output_type(output_type)
-    if output_type == "pil":
-        return to_pil(pixel_values)
-    pixel_values = pixel_values.detach().float().cpu()
-    if output_type == "pt":
-        return pixel_values
-    array = ((pixel_values + 1) / 2).permute(0, 2, 3, 1).numpy()
-    if array.shape[-1] == 4:
-        opacity = array[..., 3:]
-        array = np.concatenate([np.clip(array[..., :3] / np.maximum(opacity, 1 / 255), 0, 1), opacity], axis=-1)
-    return array
-
-
-def check_output_type(output_type: str) -> None:
-    """Raise ValueError unless `output_type` is "pil", "pt" or "np"."""
-    if output_type not in OUTPUT_TYPES:
-        beside = ": the latents are there beside the images, as `.latents`" if output_type == "latent" else ""
-        raise ValueError(f"output_type must be one of {', '.join(OUTPUT_TYPES)}, got {output_type!r}{beside}.")
-
-
-def premultiplied(image: Image.Image) -> Image.Image:
-    """An image with its colours premultiplied by their opacity, if it has any; Pillow calls that mode RGBa."""
-    return image.convert("RGBa") if image.mode == "RGBA" else image
-
-
-def to_pixel_values(images: Images, sample_size: int, num_channels: int) -> torch.Tensor:
-    """Any form in which a pipeline returns images, back to `pixel_values` (N, C, H, W) float32 in [-1, 1].
-
-    Args:
-        images: a PIL image or a list of them (turned as their EXIF says, transparent parts black, numbers beyond 8 bits
-            scaled by their range), a tensor (N, C, H, W) in [-1, 1], or an array (N, H, W, C) of floats in [0, 1] or of uint8.
-        sample_size, num_channels: what the model takes.
-
-    Raises:
-        ValueError: no images, a wrong size or shape, or values out of range. Images are never resized silently.
-    """
-    if isinstance(images, Image.Image):
-        images = [images]
-    if isinstance(images, torch.Tensor):
-        pixel_values = images.detach().float()
-        low, high, form = -1.0, 1.0, "tensors hold pixel_values (N, C, H, W) in [-1, 1]"
-    elif isinstance(images, np.ndarray):
-        form = "arrays are (N, H, W, C) with floats in [0, 1] or uint8"
-        if images.ndim != 4:
-            raise ValueError(f"Got an array of shape {images.shape}; {form}.")
-        scaled = images.astype(np.float32) / 255 if images.dtype == np.uint8 else images.astype(np.float32)
-        if scaled.shape[-1] == 4:
-            scaled = np.concatenate([scaled[..., :3] * scaled[..., 3:], scaled[..., 3:]], axis=-1)
-        pixel_values = torch.from_numpy(scaled).permute(0, 3, 1, 2)
-        low, high = 0.0, 1.0
-    elif isinstance(images, Sequence) and images and all(isinstance(image, Image.Image) for image in images):
-        images = [upright(image) for image in images]
-        for image in images:
-            if image.size != (sample_size, sample_size):
-                raise ValueError(
-                    f"Expected images of {sample_size}x{sample_size} pixels, got {image.width}x{image.height}: resize them, "
-                    f"for example with image.resize(({sample_size}, {sample_size}))."
-                )
-        arrays = np.stack([np.asarray(premultiplied(to_8_bits(image, num_channels))) for image in images])
-        return (
-            torch.from_numpy(arrays).reshape(-1, sample_size, sample_size, num_channels).permute(0, 3, 1, 2).float()
-            / 127.5
-            - 1
-        )
-    else:
-        raise ValueError("images must be a PIL image, a non-empty list of them, a tensor or an array.")
-    if pixel_values.shape[1:] != (num_channels, sample_size, sample_size):
-        raise ValueError(
-            f"Expected {num_channels} channel(s) of {sample_size}x{sample_size} pixels, got shape {tuple(images.shape)}; {form}."
-        )
-    if not len(pixel_values):
-        raise ValueError("There are no images: give one or more.")
-    if not torch.isfinite(pixel_values).all() or pixel_values.min() < low - 1e-3 or pixel_values.max() > high + 1e-3:
-        raise ValueError(f"The images have values out of range; {form}.")
-    return pixel_values if low < 0 else pixel_values * 2 - 1
 
 
 def require_component(source: Source, component: str, kind: type, variant: str | None) -> None:
@@ -406,6 +156,11 @@ def check_scheduler(path: Path) -> None:
 
 class ImagePipeline(DiffusionPipeline):
     """Base of the pipelines: loads a built-in name, a folder or a Hub id, strictly."""
+
+    @property
+    def family(self) -> Family:
+        """What it can do."""
+        return next(BY_PIPELINE[kind.__name__] for kind in type(self).__mro__ if kind.__name__ in BY_PIPELINE)
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **kwargs):
@@ -544,8 +299,6 @@ class ImagePipeline(DiffusionPipeline):
         Raises:
             UserError: the token may not push there, or the upload failed: then the saved folder is kept, and named.
         """
-        from ..hub.push import push_pipeline
-
         return push_pipeline(self, repo_id, private=private, token=token)
 
     def neighbors(
@@ -579,9 +332,7 @@ class ImagePipeline(DiffusionPipeline):
             ValueError: an argument is out of its range, or nothing built in fits this size.
             UserError: there is no such dataset.
         """
-        from ..evaluation.neighbours import neighbors
-
-        return neighbors(self, images, k, dataset, split, space, output_type, **reading)
+        return neighbors(self.sample_size, self.num_channels, images, k, dataset, split, space, output_type, **reading)
 
     def _to_latents(
         self,

@@ -13,19 +13,10 @@ import torch
 from diffusers import DDIMScheduler, SchedulerMixin
 from torch.nn import functional as F
 
+from ..latents import check_count, draw_latents, interpolate_latents
 from ..models.diffusion import UNet
-from .base import (
-    CHUNK,
-    GenerationOutput,
-    ImagePipeline,
-    as_in_diffusers,
-    check_count,
-    check_output_type,
-    draw_latents,
-    inference,
-    interpolate_latents,
-    to_output,
-)
+from ..pixels import check_output_type, to_output
+from .base import CHUNK, GenerationOutput, ImagePipeline, as_in_diffusers, inference
 
 # More add time, and nothing that the evaluator sees.
 NUM_INFERENCE_STEPS = 25

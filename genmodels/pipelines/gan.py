@@ -7,26 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from ..latents import check_count, circle_latents, cross_latents, draw_latents, interpolate_latents, truncated
 from ..models.cgan import CGANDiscriminator, CGANGenerator
 from ..models.dcgan import DCGANDiscriminator, DCGANGenerator
 from ..models.gan import VanillaGANDiscriminator, VanillaGANGenerator
-from .base import (
-    CHUNK,
-    GenerationOutput,
-    ImagePipeline,
-    Images,
-    as_in_diffusers,
-    check_count,
-    check_output_type,
-    circle_latents,
-    cross_latents,
-    draw_latents,
-    inference,
-    interpolate_latents,
-    to_output,
-    to_pixel_values,
-    truncated,
-)
+from ..pixels import Images, check_output_type, to_output, to_pixel_values
+from .base import CHUNK, GenerationOutput, ImagePipeline, as_in_diffusers, inference
 from .directions import DirectionsOutput, principal_directions
 from .inversion import class_energies
 from .labels import ClassificationOutput, ClassLabels, ClassLabelsMixin

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from diffusers.utils import BaseOutput
 
-from .base import check_count, interpolate_latents
+from ..latents import check_count, interpolate_latents
 
 ClassLabels = int | str | Sequence[int | str] | torch.Tensor
 

@@ -9,20 +9,10 @@ import numpy as np
 import torch
 from PIL import Image
 
+from ..latents import check_count, interpolate_latents, truncated
 from ..models.lapgan import LAPGANDiscriminator, LAPGANGenerator
-from .base import (
-    CHUNK,
-    GenerationOutput,
-    Images,
-    as_in_diffusers,
-    check_count,
-    check_output_type,
-    inference,
-    interpolate_latents,
-    to_output,
-    to_pixel_values,
-    truncated,
-)
+from ..pixels import Images, check_output_type, to_output, to_pixel_values
+from .base import CHUNK, GenerationOutput, as_in_diffusers, inference
 from .gan import GANPipeline
 from .labels import ClassLabels, ClassLabelsMixin
 

@@ -10,24 +10,13 @@ import numpy as np
 import torch
 from diffusers.utils import BaseOutput
 
+from ..latents import check_count, draw_latents, interpolate_latents, truncated
 from ..models.attributes import AttributeDirections
 from ..models.vae import VAEDecoder, VAEEncoder
+from ..pixels import Images, check_output_type, to_output, to_pixel_values
 from .attributes import AttributeEditingMixin
 from .autoencoder import EncoderDecoderPipeline
-from .base import (
-    CHUNK,
-    GenerationOutput,
-    Images,
-    as_in_diffusers,
-    check_count,
-    check_output_type,
-    draw_latents,
-    inference,
-    interpolate_latents,
-    to_output,
-    to_pixel_values,
-    truncated,
-)
+from .base import CHUNK, GenerationOutput, as_in_diffusers, inference
 from .labels import ClassificationOutput, ClassLabels, ClassLabelsMixin
 
 NO_CLASSES = "This model has no classes: train one with train/vae.py --conditional"

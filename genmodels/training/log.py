@@ -14,7 +14,9 @@ from accelerate import Accelerator
 
 from .config import TrainingConfig
 from .start import Start, counted_on
-from .trackers import start_trackers
+
+# Of trackers.
+PROJECT = "genmodels"
 
 
 class RunLog:
@@ -115,3 +117,19 @@ def place_of(line: str) -> tuple[float, int]:
         return entry["step"], 4 if "validation" in entry else 3 if "monitor" in entry else 0
     except (ValueError, KeyError, TypeError):
         return math.inf, 0
+
+
+def start_trackers(accelerator: Accelerator, config: TrainingConfig, output_dir: Path, step: int) -> None:
+    """Start the trackers of a run that is at `step`, where a resumed one reports on."""
+    name = output_dir.resolve().name
+    values = {name: getattr(config, name) for name in config.settings()}
+    settings = {k: v if isinstance(v, bool | int | float | str) else str(v) for k, v in values.items()}
+    accelerator.init_trackers(
+        PROJECT,
+        config=settings,
+        init_kwargs={
+            "tensorboard": {"purge_step": step + 1},
+            "trackio": {"name": name, "resume": "allow"},
+            "wandb": {"name": name, "id": name, "resume": "allow", "dir": str(output_dir)},
+        },
+    )

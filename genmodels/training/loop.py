@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch.optim.lr_scheduler import LRScheduler
@@ -15,11 +15,9 @@ from ..errors import UserError
 from .facts import settings_of
 from .networks import versions
 from .optimization import average_gradients, seed_all, split_batch
+from .parts import Run
 from .resuming import CHORES, DivergedError, Progress
 from .stopping import RunEnded, StopSignals
-
-if TYPE_CHECKING:
-    from .run import TrainingRun
 
 Batch = dict[str, torch.Tensor]
 Loss = Callable[[Batch], tuple[torch.Tensor, dict[str, torch.Tensor]]]
@@ -28,7 +26,7 @@ Loss = Callable[[Batch], tuple[torch.Tensor, dict[str, torch.Tensor]]]
 class Loop:
     """Takes the steps of a run that is prepared."""
 
-    def __init__(self, run: TrainingRun[Any], schedulers: dict[str, LRScheduler], progress: Progress):
+    def __init__(self, run: Run, schedulers: dict[str, LRScheduler], progress: Progress):
         self._run, self._schedulers, self.progress = run, schedulers, progress
         self._config, self._accelerator = run.config, run.accelerator
         self._stop, self._started = StopSignals(), time.monotonic()

@@ -9,8 +9,8 @@ from functools import cached_property
 import torch
 from torch.nn import functional as F
 
-from ..evaluation.classifier import Classifier
-from ..evaluation.metrics import nearest_distances
+from ..features.classifier import Classifier
+from ..features.metrics import nearest_distances
 
 # Distances are between images averaged to 16x16 pixels: a copy with a little noise on it is still a copy, and a check
 # costs the same at every size.

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from ..data import ImageStream
 from ..errors import UserError
 from ..models.dcgan import UPSAMPLINGS
 from .config import TrainingConfig, data, model, objective, setting
@@ -174,18 +173,3 @@ def layer_papers(config: Any) -> list[str]:
     """The DOI or arXiv id of who proposed the chosen layers, where they are not the usual ones."""
     papers = ["10.23915/distill.00003"] if config.upsampling == "nearest" else []
     return papers + (["1512.03385"] if getattr(config, "residual_layers", 0) else [])
-
-
-def require_classes(images: ImageStream, what: str) -> None:
-    """Raise UserError unless there are images of two classes at least, for `what` to learn."""
-    if images.num_classes >= 2:
-        return
-    if images.num_classes == 1:
-        here = f"here there is one, {images.class_names[0]!r}"
-    elif images.label_columns:
-        here = f"none are chosen here: name the column that holds them with --label_column, {' or '.join(images.label_columns)}"
-    else:
-        here = (
-            "there are none here: sort the images into one folder for each class, or give a column with --label_column"
-        )
-    raise UserError(f"{what} needs labels of at least two classes; {here}.")

@@ -22,10 +22,9 @@ from .log import RunLog
 from .loop import Batch, Loop, Loss
 from .networks import Networks
 from .optimization import choose_mixed_precision, make_scheduler
-from .options import require_classes
 from .processes import keep_threads, open_accelerator, refuse_lost_processes
 from .resuming import Checkpoints, Progress
-from .small_data import choose_for, count_of, epochs_of, steps_of
+from .small_data import choose_for, count_of, epochs_of, require_classes, steps_of
 from .start import Start, start_from
 from .stopping import RunEnded
 from .watching import Watching, sample_grid

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import errno
 import importlib.util
 import os
@@ -23,7 +22,7 @@ from accelerate.state import AcceleratorState, GradientState, PartialState
 
 from .. import interrupts
 from ..errors import UserError, in_flags
-from ..evaluation.classifier import Classifier
+from ..features.classifier import Classifier
 from ..flags import suggestion
 from ..pipelines import load_pipeline
 from ..privacy import redact_argument
@@ -146,12 +145,6 @@ def main(
     except KeyboardInterrupt:
         sys.exit(interrupts.EXIT_CODE)
     perform(config, algorithm, partial(end, config))
-
-
-def train_command(args: argparse.Namespace) -> None:
-    """`python -m genmodels train`: what `accelerate launch` does with the script of this name."""
-    script = load_script(args.script)
-    main(script.Config, script.train, args.flags, args.script)
 
 
 def perform(config: TrainingConfig, algorithm: Algorithm, report: Report) -> Path:

@@ -83,3 +83,18 @@ def steps_of(epochs: int, data: ImageStream, world_size: int) -> int:
     batches = count // world_size // data.batch_size
     # Of fewer images than a batch takes, several passes fill one.
     return epochs * batches or math.ceil(epochs * count / (world_size * data.batch_size))
+
+
+def require_classes(images: ImageStream, what: str) -> None:
+    """Raise UserError unless there are images of two classes at least, for `what` to learn."""
+    if images.num_classes >= 2:
+        return
+    if images.num_classes == 1:
+        here = f"here there is one, {images.class_names[0]!r}"
+    elif images.label_columns:
+        here = f"none are chosen here: name the column that holds them with --label_column, {' or '.join(images.label_columns)}"
+    else:
+        here = (
+            "there are none here: sort the images into one folder for each class, or give a column with --label_column"
+        )
+    raise UserError(f"{what} needs labels of at least two classes; {here}.")

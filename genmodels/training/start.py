@@ -10,8 +10,8 @@ from PIL import Image, ImageSequence
 from torch import nn
 
 from ..errors import UserError
+from ..hub.source import find_pipeline, read_json
 from ..pipelines import load_pipeline
-from ..pipelines.source import find_pipeline, read_json
 from ..privacy import public_name
 
 # Of a network's config, what may differ between a model and one that starts from it: the names of as many classes, what is

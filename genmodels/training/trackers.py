@@ -6,7 +6,6 @@ import importlib.util
 import inspect
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from accelerate import Accelerator
@@ -14,10 +13,6 @@ from PIL import Image
 
 from ..errors import UserError
 
-if TYPE_CHECKING:
-    from .config import TrainingConfig
-
-PROJECT = "genmodels"
 TRACKERS = ("none", "tensorboard", "trackio", "wandb")
 
 
@@ -60,22 +55,6 @@ def knows_wandb_user() -> bool:
     finally:
         # It has started a process.
         wandb.teardown()
-
-
-def start_trackers(accelerator: Accelerator, config: TrainingConfig, output_dir: Path, step: int) -> None:
-    """Start the trackers of a run that is at `step`, where a resumed one reports on."""
-    name = output_dir.resolve().name
-    values = {name: getattr(config, name) for name in config.settings()}
-    settings = {k: v if isinstance(v, bool | int | float | str) else str(v) for k, v in values.items()}
-    accelerator.init_trackers(
-        PROJECT,
-        config=settings,
-        init_kwargs={
-            "tensorboard": {"purge_step": step + 1},
-            "trackio": {"name": name, "resume": "allow"},
-            "wandb": {"name": name, "id": name, "resume": "allow", "dir": str(output_dir)},
-        },
-    )
 
 
 def report_image(accelerator: Accelerator, path: Path, step: int) -> None:

@@ -9,10 +9,10 @@ from diffusers import DiffusionPipeline
 from torch.nn import functional as F
 
 from .. import zoo
-from ..evaluation.classifier import Classifier
 from ..evaluation.evaluate import generate
-from ..evaluation.evaluators import features_of
-from ..evaluation.metrics import coverage_of, frechet_distance
+from ..features.classifier import Classifier
+from ..features.evaluators import features_of
+from ..features.metrics import coverage_of, frechet_distance
 from ..models.modeling import on_white
 
 NUM_IMAGES = 2048

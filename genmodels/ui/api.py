@@ -227,7 +227,7 @@ def add_api(store: ModelStore, tabs: Sequence[str] = models.TABS) -> None:
         """
 
         def run() -> dict:
-            from ..pipelines.base import draw_latents, interpolate_latents
+            from ..latents import draw_latents, interpolate_latents
 
             pipe = store.pipe(named(model, shown, DRAWING))
             count = counted("steps", steps, 2, MAX_STEPS)

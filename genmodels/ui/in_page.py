@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import nn
 
-    from ..pipelines import EncoderDecoderPipeline
+    from ..pipelines.autoencoder import EncoderDecoderPipeline
 
 # More weights than these are not sent: 2 bytes each, and a quarter more as text.
 MAX_WEIGHTS = 1_000_000

@@ -20,7 +20,7 @@ import numpy as np
 
 from .. import zoo
 from ..errors import UserError
-from ..retries import describe, is_transient, one_deadline, retry
+from ..hub.retries import describe, is_transient, one_deadline, retry
 from .admission import stop_if_abandoned
 from .nearest import Neighbours
 

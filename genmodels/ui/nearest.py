@@ -17,7 +17,7 @@ class Neighbours:
 
     def nearest(self, images: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
         """Numbers and distances (M, count) of the images nearest to each of (M, H, W, C) uint8 ones, the nearest first."""
-        from ..evaluation.neighbours import nearest_points
+        from ..features.neighbours import nearest_points
 
         distances, found = nearest_points(points_of(images), self.points, count)
         return found.numpy(), distances.numpy()
@@ -27,6 +27,6 @@ def points_of(images: np.ndarray):
     """(N, H, W, C) uint8 as `pixel_points`."""
     import torch
 
-    from ..evaluation.neighbours import pixel_points
+    from ..features.neighbours import pixel_points
 
     return pixel_points(torch.from_numpy(images).permute(0, 3, 1, 2).float() / 127.5 - 1)

@@ -122,8 +122,8 @@ def by_modes(folder: Path, row: Row, seed: int, dataset_name: str) -> tuple[dict
     from genmodels import load_pipeline
     from genmodels.data import load_images
     from genmodels.evaluation.evaluate import generate, load_all
-    from genmodels.evaluation.evaluators import load_classifier
     from genmodels.evaluation.modes import stacked_modes
+    from genmodels.features.evaluators import load_classifier
 
     classifier, _ = load_classifier("evaluator-mnist")
     real, _ = load_all(load_images(dataset_name, split="test", batch_size=500, num_workers=0))
@@ -177,7 +177,7 @@ def features_of_split(dataset_name: str, split: str):
     """Evaluator features (N, 128) of all images of a split of MNIST."""
     from genmodels.data import load_images
     from genmodels.evaluation.evaluate import load_all
-    from genmodels.evaluation.evaluators import features_of, load_classifier
+    from genmodels.features.evaluators import features_of, load_classifier
 
     classifier, _ = load_classifier("evaluator-mnist")
     images, _ = load_all(load_images(dataset_name, split=split, batch_size=500, num_workers=0))
@@ -188,7 +188,7 @@ def by_halves(folder: None, row: Row, seed: int, dataset_name: str) -> tuple[dic
     """The metrics between n training and n test images, which a perfect model would have."""
     import torch
 
-    from genmodels.evaluation import metrics
+    from genmodels.features import metrics
 
     random = torch.Generator().manual_seed(seed)
     train, test = (

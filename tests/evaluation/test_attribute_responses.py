@@ -16,9 +16,10 @@ from genmodels import zoo
 from genmodels.__main__ import main
 from genmodels.errors import UserError
 from genmodels.evaluation.attributes import STRENGTHS, balanced_accuracies, edit_responses
-from genmodels.evaluation.classifier import Classifier
-from genmodels.evaluation.evaluators import evaluate_classifier, find_evaluator
+from genmodels.evaluation.classifiers import evaluate_classifier
 from genmodels.evaluation.report import tolerance_of
+from genmodels.features.classifier import Classifier
+from genmodels.features.evaluators import find_evaluator
 from genmodels.hub.cards import write_card
 
 NAMES = ["bright", "left"]
@@ -180,8 +181,5 @@ def test_the_card_of_a_classifier_of_attributes(judge, patches, capsys):
 
 
 def test_faces_have_an_evaluator_of_their_own(monkeypatch):
-    pipe = make_pipeline("vae")
-    monkeypatch.setattr(type(pipe), "sample_size", 64)
-    monkeypatch.setattr(type(pipe), "num_channels", 3)
     monkeypatch.setattr(zoo, "model_folder", lambda name: name)
-    assert find_evaluator(pipe) == "evaluator-celeba"
+    assert find_evaluator(64, 3) == "evaluator-celeba"

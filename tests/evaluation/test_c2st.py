@@ -8,7 +8,7 @@ import torch
 from genmodels import zoo
 from genmodels.evaluation import c2st
 from genmodels.evaluation.c2st import coarsened, two_sample_accuracy, two_sample_metrics
-from genmodels.evaluation.metrics import eight_bit
+from genmodels.features.metrics import eight_bit
 
 
 @pytest.fixture(scope="module")

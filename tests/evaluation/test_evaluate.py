@@ -1,5 +1,6 @@
 """The evaluation of a pipeline on the built-in sample: what it reports, with its floor, and that it can be repeated."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import datasets
@@ -10,18 +11,19 @@ from helpers import make_pipeline
 from genmodels import CGANGenerator, CGANPipeline, VAEDecoder, VAEEncoder, VAEPipeline, load_pipeline, zoo
 from genmodels.errors import UserError
 from genmodels.evaluation.by_kind import (
-    CLASSIFIED,
     CLASSIFY_DRAWS,
     classification_metric,
     importance_weighted_nll,
     within_class_recall_metrics,
 )
-from genmodels.evaluation.classifier import Classifier
+from genmodels.evaluation.classifiers import evaluate_classifier
 from genmodels.evaluation.evaluate import evaluate, generate
-from genmodels.evaluation.evaluators import class_numbers, evaluate_classifier, find_evaluator, load_classifier
-from genmodels.evaluation.metrics import eight_bit
 from genmodels.evaluation.report import tolerance_of
-from genmodels.pipelines import PosteriorOutput
+from genmodels.families import BY_PIPELINE
+from genmodels.features.classifier import Classifier
+from genmodels.features.evaluators import class_numbers, find_evaluator, load_classifier
+from genmodels.features.metrics import eight_bit
+from genmodels.pipelines.vae import PosteriorOutput
 
 
 class LittleInception(torch.nn.Module):
@@ -36,7 +38,7 @@ def evaluation():
     torch.manual_seed(0)
     generator = CGANGenerator(base_channels=4, class_names=[str(i) for i in range(10)])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(CLASSIFIED, "CGANPipeline", 20)
+        patch.setitem(BY_PIPELINE, "CGANPipeline", replace(BY_PIPELINE["CGANPipeline"], classifies=20))
         patch.setattr("genmodels.evaluation.evaluate.KID_SUBSETS", 10)
         patch.setattr("genmodels.evaluation.evaluate.MAX_IMAGES", 1000)
         patch.setattr("genmodels.evaluation.evaluate.load_inception", LittleInception)
@@ -92,7 +94,7 @@ def test_classes_of_another_order_are_matched_by_name(monkeypatch, tmp_path):
         images = [datasets.Image().encode_example(image[..., 0]) for image in sample.images[chosen]]
         few = datasets.Dataset.from_dict({"image": images, "label": sample.labels[chosen]}, features=features)
         few.to_parquet(tmp_path / f"{split}.parquet")
-    monkeypatch.setitem(CLASSIFIED, "CGANPipeline", 10)
+    monkeypatch.setitem(BY_PIPELINE, "CGANPipeline", replace(BY_PIPELINE["CGANPipeline"], classifies=10))
     digits = [str(9 - i) for i in range(10)]
     metrics = {metric.metric: metric for metric in evaluate(pipeline, str(tmp_path), classes=digits).metrics}
     assert metrics["accuracy"].value > 0.9
@@ -215,7 +217,7 @@ def test_generated_classes_are_balanced_and_seeded():
 
 def test_no_evaluator_for_a_shape_is_said():
     with pytest.raises(UserError, match="no built-in evaluator for images of 16x16"):
-        find_evaluator(make_pipeline("cgan"))
+        find_evaluator(16, 1)
 
 
 @pytest.mark.parametrize(("name", "least"), [("evaluator-mnist", 0.993), ("evaluator-cifar10", 0.9)])

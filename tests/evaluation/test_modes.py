@@ -7,8 +7,8 @@ import torch
 
 from genmodels.data import load_images
 from genmodels.errors import UserError
-from genmodels.evaluation.evaluators import load_classifier
 from genmodels.evaluation.modes import stacked_modes
+from genmodels.features.evaluators import load_classifier
 
 
 def read(images: torch.Tensor) -> torch.Tensor:

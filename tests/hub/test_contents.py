@@ -20,12 +20,12 @@ import torch
 from PIL import Image, PngImagePlugin
 from safetensors.torch import load_file, save_file
 
+from genmodels.commands.push_dataset import read_picture
+from genmodels.commands.space import build_space, package_files
 from genmodels.data.listing import Picture
 from genmodels.errors import UserError
 from genmodels.hub import push
 from genmodels.hub.contents import CHECKPOINT_KINDS, DATASET_KINDS, MODEL_KINDS, check_files, files_of
-from genmodels.hub.push_dataset import read_picture
-from genmodels.hub.space import build_space, package_files
 from genmodels.hub.standalone import add_code, carried_files
 
 # None of them is anybody's.
@@ -387,7 +387,7 @@ def test_terminals_are_not_spoken_to(folder):
 
 
 def test_spaces_obey(monkeypatch, tmp_path):
-    from genmodels.hub import space
+    from genmodels.commands import space
 
     package = Path(shutil.copytree(space.PACKAGE / "hub", tmp_path / "genmodels"))
     (package / "id_rsa").symlink_to("/etc/hostname")

@@ -17,7 +17,7 @@ from helpers import DEAD_ENDPOINT, make_pipeline, run_python
 from huggingface_hub import HfApi
 
 import genmodels
-from genmodels.pipelines import PIPELINES
+from genmodels.families import BY_PIPELINE
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 
@@ -146,7 +146,7 @@ def test_only_what_is_wanted_is_downloaded(faulty_hub, pushed, tmp_path):
 
 def test_mistakes_are_one_sentence(faulty_hub, pushed, tmp_path):
     page = f"{faulty_hub.endpoint}/alice"
-    ours = ", ".join(PIPELINES)
+    ours = ", ".join(BY_PIPELINE)
     wrong = {
         "'alice/nothing'": (
             "The Hub has no model 'alice/nothing', or it is private and not yours to read: check the id or, if it is "

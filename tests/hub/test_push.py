@@ -23,7 +23,7 @@ from genmodels.hub.standalone import add_code
 from genmodels.training.checkpoints import load_checkpoint
 
 # Waits short enough for tests; what is tried how often stays the same.
-IMPATIENT = "import genmodels.retries as retries\nretries.FIRST_DELAY = 0.02\n"
+IMPATIENT = "import genmodels.hub.retries as retries\nretries.FIRST_DELAY = 0.02\n"
 COMMAND = IMPATIENT + "import sys\nfrom genmodels.__main__ import main\nsys.exit(main(sys.argv[1:]))"
 # A fault for each way in which a commit can fail.
 EVERY_5TH = {"match": ".", "action": "status", "every": 5}

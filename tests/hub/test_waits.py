@@ -84,7 +84,7 @@ RUN = """
 import json, sys, time, traceback
 from pathlib import Path
 from urllib.request import Request, urlopen
-import genmodels.retries as retries
+import genmodels.hub.retries as retries
 retries.DEADLINE, retries.FIRST_DELAY, retries.REQUEST_SECONDS = float(sys.argv[1]), 0.02, 1.0
 import datasets
 import huggingface_hub

@@ -11,7 +11,7 @@ from helpers import run_python
 
 from genmodels import load_pipeline
 from genmodels.data import load_images
-from genmodels.evaluation.classifier import Classifier
+from genmodels.features.classifier import Classifier
 
 TINY = ["--train_batch_size", "16", "--base_channels", "4", "--sample_steps", "4", "--logging_steps", "2"]
 # Measuring images takes longer than all else of a tiny run, and TensorBoard takes two seconds to start.

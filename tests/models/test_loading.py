@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from genmodels import models
-from genmodels.evaluation.classifier import Classifier
+from genmodels.features.classifier import Classifier
 
 NAMES = {"num_classes": 3, "class_names": ["ant", "bee", "cat"]}
 NETWORKS = {

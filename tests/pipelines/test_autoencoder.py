@@ -11,8 +11,7 @@ import torch
 from helpers import make_pipeline
 
 from genmodels import AutoencoderDecoder, AutoencoderEncoder, AutoencoderPipeline
-from genmodels.pipelines import add_noise
-from genmodels.pipelines.autoencoder import HEADER
+from genmodels.pipelines.autoencoder import HEADER, add_noise
 
 
 @pytest.fixture(scope="module")

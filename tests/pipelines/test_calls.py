@@ -9,7 +9,7 @@ from helpers import GANS, KINDS, make_pipeline
 from PIL import Image
 
 from genmodels import DCGANPipeline
-from genmodels.pipelines.base import draw_latents, interpolate_latents
+from genmodels.latents import draw_latents, interpolate_latents
 
 STEP = 2 / 255  # one 8-bit step of pixel_values
 

@@ -14,7 +14,7 @@ from helpers import KINDS, make_pipeline
 
 import genmodels
 from genmodels import load_pipeline
-from genmodels.pipelines.source import read_name
+from genmodels.hub.source import read_name
 
 OBEYED = (
     "DDPMScheduler",

@@ -14,7 +14,7 @@ from genmodels import DCGANDiscriminator, DCGANGenerator, DCGANPipeline
 from genmodels.data import load_images
 from genmodels.grid import make_grid
 from genmodels.models.modeling import on_white
-from genmodels.pipelines.base import to_output, to_pixel_values
+from genmodels.pixels import to_output, to_pixel_values
 from genmodels.ui.pictures import opaque, to_bytes
 
 

@@ -15,7 +15,8 @@ from safetensors.torch import load_file, save_file
 import genmodels
 from genmodels import zoo
 from genmodels.errors import UserError
-from genmodels.pipelines import PIPELINES, load_pipeline
+from genmodels.families import BY_PIPELINE
+from genmodels.pipelines import load_pipeline
 
 
 def class_of(kind: str):
@@ -71,7 +72,7 @@ def test_wrong_kind(saved):
 def test_foreign_pipeline(tmp_path):
     (tmp_path / "model_index.json").write_text('{"_class_name": "StableDiffusionPipeline"}')
     assert refused(load_pipeline, tmp_path) == (
-        f"'{tmp_path}' holds a StableDiffusionPipeline (diffusers); genmodels loads {', '.join(PIPELINES)}."
+        f"'{tmp_path}' holds a StableDiffusionPipeline (diffusers); genmodels loads {', '.join(BY_PIPELINE)}."
     )
 
 

@@ -9,7 +9,7 @@ import torch
 
 import genmodels
 from genmodels import zoo
-from genmodels.evaluation.classifier import Classifier
+from genmodels.features.classifier import Classifier
 from genmodels.training.monitor import Monitor
 
 N = 128

@@ -13,7 +13,7 @@ from test_exact_resume import state_of
 
 from genmodels import CGANPipeline, VAEPipeline
 from genmodels.errors import UserError
-from genmodels.evaluation.classifier import Classifier
+from genmodels.features.classifier import Classifier
 from genmodels.training import TrainingRun
 from genmodels.training import train as train_from_python
 from genmodels.training.scripts import command_of, in_python, load_script, words_of

@@ -59,7 +59,7 @@ def functions(store: ModelStore) -> list[Callable]:
     def founders(payload: dict) -> dict:
         import torch
 
-        from ...pipelines.base import draw_latents
+        from ...latents import draw_latents
 
         model, pipe = chosen(store, payload)
         seed = seed_of(payload)
@@ -72,7 +72,7 @@ def functions(store: ModelStore) -> list[Callable]:
     def litter(payload: dict) -> dict:
         import torch
 
-        from ...pipelines.base import cross_latents
+        from ...latents import cross_latents
 
         model, pipe = chosen(store, payload)
         given = payload.get("parents")

@@ -50,8 +50,8 @@ def draw(name: str, count: int, seed: int, psi: float) -> np.ndarray:
     Returns:
         (count, H, W, C) uint8.
     """
+    from ...latents import draw_latents
     from ...pipelines import load_pipeline
-    from ...pipelines.base import draw_latents
 
     if name not in _pipes:
         _pipes[name] = load_pipeline(name)

@@ -56,7 +56,7 @@ def scores_of(pipe, images: np.ndarray, labels) -> list[float] | None:
 
 def row_answer(store: ModelStore, model: Model, seed: int, psi: float) -> dict:
     """One latent as every class."""
-    from ...pipelines.base import draw_latents
+    from ...latents import draw_latents
 
     pipe = store.pipe(model)
     count = min(pipe.num_classes, MAX_ROW)
@@ -84,7 +84,7 @@ def samples_answer(store: ModelStore, model: Model, label: int, seed: int, psi: 
 
 def table_answer(store: ModelStore, model: Model, seed: int, psi: float) -> dict:
     """STYLES latents, a row each, as every class, a column each."""
-    from ...pipelines.base import draw_latents
+    from ...latents import draw_latents
 
     pipe = store.pipe(model)
     count = min(pipe.num_classes, MAX_ROW)
@@ -97,7 +97,7 @@ def table_answer(store: ModelStore, model: Model, seed: int, psi: float) -> dict
 
 def mix_answer(store: ModelStore, model: Model, a: int, b: int, seed: int, psi: float) -> dict:
     """One latent from class `a` to class `b`: FRAMES images in one row."""
-    from ...pipelines.base import draw_latents
+    from ...latents import draw_latents
 
     pipe = store.pipe(model)
     latents = draw_latents(1, pipe.latent_dim, seed=seed).repeat(FRAMES, 1)

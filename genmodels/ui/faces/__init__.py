@@ -96,7 +96,7 @@ def face_of(store: ModelStore, payload: dict) -> tuple[torch.Tensor, snippets.Fa
     """
     import torch
 
-    from ...pipelines.base import draw_latents
+    from ...latents import draw_latents
 
     pipe = store.pipe(FACES)
     z = payload.get("z")
@@ -156,7 +156,7 @@ def functions(store: ModelStore) -> list[Callable]:
 
     @server_function
     def arithmetic(payload: dict) -> dict:
-        from ...pipelines.base import draw_latents
+        from ...latents import draw_latents
 
         pipe = store.pipe(FACES)
         seed = seed_of(payload, FIRST_SEED)

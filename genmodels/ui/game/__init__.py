@@ -85,11 +85,12 @@ class Game:
 
     def evaluator(self, kind: str):
         """The built-in classifier of images like a model's, None if there is none."""
-        from ...evaluation.evaluators import find_evaluator, load_classifier
+        from ...features.evaluators import find_evaluator, load_classifier
 
         if kind not in self._evaluators:
+            pipe = self.store.pipe(kind)
             try:
-                self._evaluators[kind] = load_classifier(find_evaluator(self.store.pipe(kind)))[0]
+                self._evaluators[kind] = load_classifier(find_evaluator(pipe.sample_size, pipe.num_channels))[0]
             except UserError:
                 self._evaluators[kind] = None
         return self._evaluators[kind]

@@ -39,7 +39,7 @@ def sheet_answer(store: ModelStore, model: Model, seed: int, count: int, psi: fl
 
 def between_answer(store: ModelStore, model: Model, seed: int, a: int, b: int, psi: float) -> dict:
     """FRAMES images in one row, from image `a` of a seed to image `b`."""
-    from ...pipelines.base import draw_latents
+    from ...latents import draw_latents
 
     pipe, psi = store.pipe(model), psi_for(model, psi)
     latents = draw_latents(max(a, b) + 1, pipe.latent_dim, seed=seed)

@@ -29,20 +29,11 @@ from huggingface_hub.errors import (
 
 from .. import zoo
 from ..errors import UserError
+from ..families import BY_PIPELINE
 from ..models.modeling import check_hash, weight_patterns
-from ..retries import TroubleError, causes_of, is_transient, is_unreadable, one_deadline, retry, status_of
+from .retries import TroubleError, causes_of, is_transient, is_unreadable, one_deadline, retry, status_of
 
 INDEX = "model_index.json"
-CLASS_NAMES = (
-    "AutoencoderPipeline",
-    "VAEPipeline",
-    "VanillaGANPipeline",
-    "DCGANPipeline",
-    "WGANPipeline",
-    "LAPGANPipeline",
-    "CGANPipeline",
-    "PixelDiffusionPipeline",
-)
 HUB_OPTIONS = ("revision", "token", "cache_dir", "local_files_only", "force_download")
 # Of addresses on the Hub: what stands in the place of an owner and is none, and what follows a model's name.
 NO_OWNERS = (
@@ -180,7 +171,7 @@ class Source:
     @property
     def advice(self) -> str:
         """How to load it, if it is one of ours."""
-        ours = self.class_name in CLASS_NAMES
+        ours = self.class_name in BY_PIPELINE
         return f": load it with {self.class_name}.from_pretrained or genmodels.load_pipeline" if ours else ""
 
     def fetch(self, variant: str | None = None) -> Source:

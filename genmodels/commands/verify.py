@@ -1,9 +1,8 @@
-"""Measuring a model for its card, and finding out whether what a card says is so."""
+"""`genmodels verify`: whether what a card says is so."""
 
 from __future__ import annotations
 
 import argparse
-import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,19 +12,18 @@ from huggingface_hub.hf_api import RepoFile
 from yaml import YAMLError
 
 from .. import zoo
-from ..data import stated_reading, unusual_reading
 from ..errors import UserError, escaped
+from ..families import BY_PIPELINE
+from ..hub.cards import pipeline_class, read_json, table_differences
+from ..hub.hashes import hash_of
+from ..hub.retries import is_transient, one_deadline, retry
 from ..privacy import HUB_ID
-from ..retries import is_transient, one_deadline, retry
-from .cards import KINDS, evaluation_table, pipeline_class, read_json, table_differences, write_card, write_text
-from .hashes import hash_of
+from . import silence_libraries
 
 INDEX = ("model_index.json", "config.json")
 # What the numbers depend on, and what states them.
 FILES = ["README.md", "*.json", "*.safetensors", "*.py"]
 CHECKPOINTS = ["checkpoint*", "last-checkpoint/*"]
-# Of `evaluate`, how to read data that is not the model's own.
-READING_FLAGS = ("dataset_config_name", "dataset_revision", "image_column", "label_column")
 
 
 @dataclass
@@ -64,7 +62,7 @@ def fetch_model(name: str, revision: str | None = None) -> Model:
             raise UserError(f"--revision is for models on the Hub, and {name!r} lies on this disk: leave it out.")
         check_kind(folder, name)
         return Model(name, folder)
-    from ..pipelines.source import hub_errors, locate, read_name, whole
+    from ..hub.source import hub_errors, locate, read_name, whole
 
     given, (name, pasted, _) = name, read_name(name)
     if Path(name).is_dir():
@@ -93,11 +91,11 @@ def check_kind(folder: Path, name: str) -> None:
             kind = pipeline_class(index) if "_class_name" in index else ", ".join(index.get("architectures") or [])
         except (ValueError, LookupError, TypeError, AttributeError) as error:
             raise UserError(f"{name!r} has no readable {file}: download or save it again.") from error
-        if kind in (KINDS if file == INDEX[0] else ["Classifier"]):
+        if kind in (BY_PIPELINE if file == INDEX[0] else ["Classifier"]):
             return
         if index:
             kind = kind or "model of another library"
-            raise UserError(f"{name!r} holds a {kind}; genmodels measures {', '.join(KINDS)} and its evaluators.")
+            raise UserError(f"{name!r} holds a {kind}; genmodels measures {', '.join(BY_PIPELINE)} and its evaluators.")
     raise UserError(f"{name!r} has neither {INDEX[0]} nor {INDEX[1]}: it does not hold a saved model.")
 
 
@@ -219,7 +217,15 @@ def say(text: str) -> None:
     print(escaped(text).replace("\n", "\\n"), flush=True)
 
 
-def verify_model(args: argparse.Namespace) -> int:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of this command."""
+    parser.add_argument("model", metavar="MODEL", help="a Hub id such as name/model, a built-in name, or a folder")
+    parser.add_argument("--revision", help="branch, tag or commit on the Hub; default: main")
+    parser.add_argument("--dataset_name", help="Hub id or folder; default: what the card states")
+    parser.add_argument("--evaluator", help="name, folder or Hub id of a classifier; default: what the card states")
+
+
+def run(args: argparse.Namespace) -> int:
     """Check a model's files, measure it again as its card says, and print per number whether it was reproduced.
 
     Returns:
@@ -276,99 +282,3 @@ def verify_model(args: argparse.Namespace) -> int:
     said = f", {contradictions} contradiction(s) in the card" if contradictions else ""
     say(f"{model.name}: {good} of {len(numbers)} numbers reproduced{said}: {verdict}.")
     return 0 if verdict == "verified" else 1
-
-
-def evaluate_model(args: argparse.Namespace) -> int:
-    """Measure a model, print each number beside its floor and, if wanted, write them down.
-
-    Raises:
-        UserError: no such model, data or evaluator, or a file that cannot be written.
-    """
-    if args.write_card and not (Path(args.model).is_dir() or zoo.model_folder(args.model)):
-        raise UserError(f"--write_card writes into a folder: download {args.model} first and give its folder.")
-    model = fetch_model(args.model)
-    training, old = (read_json(model.folder / name) for name in ("training.json", "evaluation.json"))
-    dataset_name = args.dataset_name or training.get("dataset")
-    if dataset_name is None:
-        raise UserError(f"{args.model} does not say what it was trained on: give --dataset_name.")
-
-    silence_libraries()
-    from ..evaluation.classifier import Classifier
-    from ..evaluation.evaluate import evaluate
-    from ..evaluation.evaluators import evaluate_classifier
-    from ..evaluation.reproduce import load_model
-
-    classes = args.classes or training.get("classes")
-    # Another dataset has columns and configurations of its own, and a copy of the same one has the same.
-    reading = unusual_reading(training)
-    if args.dataset_name not in (None, training.get("dataset")):
-        reading = {name: reading[name] for name in reading if name not in ("dataset_config_name", "dataset_revision")}
-    reading |= {name: getattr(args, name) for name in READING_FLAGS if getattr(args, name) is not None}
-    options = {"classes": classes, **stated_reading(reading)}
-    loaded = load_model(model.folder)
-    if isinstance(loaded, Classifier):
-        if args.evaluator or args.baseline or args.num_inference_steps or args.inception_fid:
-            raise UserError(
-                f"{args.model} is an evaluator itself: leave --evaluator, --baseline, --num_inference_steps and "
-                "--inception_fid out."
-            )
-        split = args.split or training.get("test_split", "test")
-        result = evaluate_classifier(loaded, dataset_name, split=split, **options).to_dict()
-    else:
-        options |= {
-            "evaluator": args.evaluator,
-            "seed": args.seed,
-            "inception": args.inception_fid,
-            "reference_split": args.split or "test",
-            "train_split": training.get("split") or "train",
-        }
-        if "max_train_samples" in training:
-            reading |= {"max_train_samples": training["max_train_samples"], "train_seed": training["seed"]}
-            options |= {name: reading[name] for name in ("max_train_samples", "train_seed")}
-        result = evaluate(loaded, dataset_name, **options, num_inference_steps=args.num_inference_steps).to_dict()
-        if args.baseline:
-            baseline = fetch_model(args.baseline)
-            other = evaluate(load_model(baseline.folder), dataset_name, **options)
-            facts = read_json(baseline.folder / "training.json")
-            result["baseline"] = {
-                name: facts.get(name) for name in ("title", "command", "images_seen", "commit", "version")
-            }
-            values = {metric.metric: metric.value for metric in other.metrics}
-            for row in result["metrics"]:
-                row["baseline"] = values.get(row["metric"])
-        else:
-            keep_baseline(result, old)
-    result |= reading
-    print(f"{result['protocol']}\n\n{evaluation_table(result)}")
-    text = json.dumps(result, indent=2) + "\n"
-    outputs = [args.json] if args.json else []
-    for output in [*outputs, *([model.folder / "evaluation.json"] if args.write_card else [])]:
-        try:
-            write_text(output, text)
-        except OSError as error:
-            raise UserError(f"{str(output)!r} cannot be written: {error.strerror or error}.") from error
-    if args.write_card:
-        write_card(model.folder)
-    return 0
-
-
-def keep_baseline(result: dict, old: dict) -> None:
-    """Carry the baseline of an earlier evaluation.json over, if it was measured by the same protocol."""
-    protocol = ("dataset", "split", "n", "seed", "evaluator")
-    if not old.get("baseline") or any(result[name] != old.get(name) for name in protocol):
-        return
-    if old.get("evaluator_sha256", result["evaluator_sha256"]) != result["evaluator_sha256"]:
-        return
-    result["baseline"] = old["baseline"]
-    values = {row["metric"]: row["baseline"] for row in old["metrics"] if row.get("baseline") is not None}
-    for row in result["metrics"]:
-        if row["metric"] in values:
-            row["baseline"] = values[row["metric"]]
-
-
-def silence_libraries() -> None:
-    """What goes wrong is said in one sentence here, not in the libraries' warnings before it."""
-    from diffusers.utils import logging
-
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()

@@ -23,8 +23,9 @@ from PIL import ExifTags, Image
 from ..data.archives import place_bytes, read_place
 from ..data.listing import Listing, Picture, list_pictures, printable, readable
 from ..errors import UserError
+from ..hub.retries import is_transient, one_deadline, retry
 from ..privacy import find_secret
-from ..retries import is_transient, one_deadline, retry
+from .arguments import share, whole_number
 
 # One download of a shard should neither take minutes nor be one of thousands.
 SHARD_BYTES = 256 * 2**20
@@ -114,8 +115,8 @@ def read_picture(picture: Picture, resolution: int | None, fit: str, keep_metada
     Raises:
         UserError: it cannot be read as an image, or would publish the place where it was taken.
     """
+    from ..hub.contents import check_data, texts_in_picture
     from ..images import has_colour, make_square, open_image, read_image, reading, to_8_bits
-    from .contents import check_data, texts_in_picture
 
     name = repr(printable(picture.name))
     try:
@@ -241,8 +242,8 @@ def write_dataset_card(
     """
     from huggingface_hub import DatasetCard, DatasetCardData
 
-    from .cards import plain
-    from .push import hub_errors
+    from ..hub.cards import plain
+    from ..hub.push import hub_errors
 
     count = sum(map(len, splits.values()))
     tasks = ["unconditional-image-generation", *(["image-classification"] if class_names else [])]
@@ -310,7 +311,7 @@ def check_place(folder: Path, repo_id: str, replace: bool) -> tuple[str, ...]:
     from huggingface_hub import HfApi
     from huggingface_hub.errors import RepositoryNotFoundError
 
-    from .push import hub_errors, is_same
+    from ..hub.push import hub_errors, is_same
 
     with hub_errors(f"Looking for {repo_id} failed"):
         try:
@@ -356,8 +357,8 @@ def push_dataset(
     Raises:
         UserError: an image is unreadable, the folder is of no use, you may not write there, or the Hub does not answer.
     """
-    from .contents import DATASET_KINDS
-    from .push import check_rights, push_folder
+    from ..hub.contents import DATASET_KINDS
+    from ..hub.push import check_rights, push_folder
 
     listing = list_published(folder)
     print(listing.summary())
@@ -401,7 +402,34 @@ def push_dataset(
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def push_dataset_command(args: argparse.Namespace) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of this command."""
+    parser.add_argument(
+        "folder",
+        type=Path,
+        metavar="FOLDER",
+        help="images, or folders of images by class, below train, test, validation if there are such; or a .zip or .tar of it",
+    )
+    parser.add_argument("repo_id", metavar="NAME/DATASET", help="your name or an organisation's, a slash, a name")
+    parser.add_argument("--private", action="store_true", help="make it private, if it is new")
+    parser.add_argument("--replace", action="store_true", help="put it in the place of what that dataset holds")
+    parser.add_argument(
+        "--resolution",
+        type=whole_number(16, 1024),
+        metavar="PIXELS",
+        help="publish square PNGs of this size, without metadata; default: the files as they are",
+    )
+    parser.add_argument("--fit", choices=("crop", "pad", "stretch"), default="crop", help="how; default: %(default)s")
+    parser.add_argument(
+        "--test_share", type=share, default=0.0, help="hold out this share of each class as a test split; default: none"
+    )
+    parser.add_argument("--license", metavar="ID", help="of the images, as the Hub calls it, such as cc-by-4.0")
+    parser.add_argument(
+        "--keep_metadata", action="store_true", help="publish images even if they say where they were taken (GPS)"
+    )
+
+
+def run(args: argparse.Namespace) -> None:
     """`python -m genmodels push-dataset`: push, and say how to train on it."""
     options = {name: getattr(args, name) for name in ("private", "replace", "resolution", "fit", "test_share")}
     result = push_dataset(

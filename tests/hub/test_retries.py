@@ -6,8 +6,8 @@ import httpx
 import pytest
 from huggingface_hub.errors import HfHubHTTPError
 
-from genmodels import retries
-from genmodels.retries import delay_before, is_transient, retry, status_of
+from genmodels.hub import retries
+from genmodels.hub.retries import delay_before, is_transient, retry, status_of
 
 
 @pytest.fixture(autouse=True)

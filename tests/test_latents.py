@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from genmodels import DCGANGenerator, DCGANPipeline
-from genmodels.pipelines.base import circle_latents, cross_latents
+from genmodels.latents import circle_latents, cross_latents
 
 A, B = torch.full((400,), -1.0), torch.full((400,), 1.0)
 

@@ -1,80 +1,23 @@
-"""The classifiers that measure the others: found, loaded, read, and measured themselves."""
+"""Measuring a classifier itself, an evaluator before it measures others."""
 
 from __future__ import annotations
 
 import functools
-import hashlib
-import json
 import math
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 
-from .. import zoo
 from ..errors import UserError
-from ..pipelines import ImagePipeline
-from ..pipelines.source import fetch, locate
+from ..features.classifier import Classifier
+from ..features.evaluators import FEATURES_BATCH, class_numbers
 from ..privacy import public_name
 from .attributes import balanced_accuracies
-from .classifier import Classifier
 from .report import Evaluation, Metric
 
 if TYPE_CHECKING:
     from ..data import ImageStream
-
-BATCH = 500
-# Of the classifiers: with larger ones, what lies between their layers is memory that is asked for anew each time.
-FEATURES_BATCH = 64
-
-
-def find_evaluator(pipeline: ImagePipeline) -> str:
-    """Name of the built-in evaluator for the pipeline's images; raises UserError if there is none."""
-    name = zoo.EVALUATORS.get((pipeline.sample_size, pipeline.num_channels))
-    if name is None or zoo.model_folder(name) is None:
-        shape = f"{pipeline.sample_size}x{pipeline.sample_size}, {pipeline.num_channels} channel(s)"
-        raise UserError(
-            f"There is no built-in evaluator for images of {shape}: give the folder of one with `evaluator`."
-        )
-    return name
-
-
-def load_classifier(name_or_path: str) -> tuple[Classifier, str]:
-    """An evaluator and the sha256 of its weights.
-
-    Args:
-        name_or_path: a built-in name, a folder or a Hub id.
-
-    Raises:
-        UserError: there is no such evaluator, it is something else, or its weights are damaged.
-    """
-    folder = Path(name_or_path) if Path(name_or_path).is_dir() else zoo.model_folder(name_or_path)
-    if folder is None:
-        folder = fetch(locate(name_or_path), ["config.json", "*.safetensors"])
-    weights = folder / "diffusion_pytorch_model.safetensors"
-    try:
-        kind = json.loads((folder / "config.json").read_text()).get("_class_name")
-        if kind != "Classifier":
-            raise UserError(f"{name_or_path!r} holds a {kind}, not an evaluator: train one with train/evaluator.py.")
-        classifier = Classifier.from_pretrained(str(folder)).eval()
-        return classifier, hashlib.sha256(weights.read_bytes()).hexdigest()
-    except UserError:
-        raise
-    except (OSError, ValueError) as error:
-        raise UserError(f"{name_or_path!r} does not load as an evaluator: {error}") from error
-
-
-@torch.no_grad()
-def features_of(classifier: Classifier, images: torch.Tensor) -> torch.Tensor:
-    """(N, D) features of `pixel_values`."""
-    return torch.cat([classifier.features(chunk) for chunk in images.split(FEATURES_BATCH)])
-
-
-def class_numbers(class_names: list[str] | None, of: list[str]) -> torch.Tensor:
-    """A model's number of each of these classes, found by name where it has that name: (len(of),) int64."""
-    names = list(class_names or [])
-    return torch.tensor([names.index(c) if c in names else i for i, c in enumerate(of)] or [0])
 
 
 @torch.no_grad()

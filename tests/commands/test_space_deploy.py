@@ -13,11 +13,11 @@ from PIL import Image
 from space_server import call, connect, running_space
 
 from genmodels import VAEDecoder, VAEEncoder, VAEPipeline
-from genmodels.hub.space import ZERO_GPU_HARDWARE, build_space
+from genmodels.commands.space import ZERO_GPU_HARDWARE, build_space
 from genmodels.ui.models import BUILT_IN, FACES
 
 # Waits short enough for tests; what is tried how often stays the same.
-IMPATIENT = "import genmodels.retries as retries\nretries.FIRST_DELAY = 0.02\n"
+IMPATIENT = "import genmodels.hub.retries as retries\nretries.FIRST_DELAY = 0.02\n"
 COMMAND = IMPATIENT + "import sys\nfrom genmodels.__main__ import main\nsys.exit(main(sys.argv[1:]))"
 LOST_ANSWER = {"match": "POST .*/commit/", "action": "drop", "when": "after", "limit": 1}
 

@@ -9,7 +9,7 @@ from helpers import make_pipeline
 
 from genmodels import zoo
 from genmodels.errors import UserError
-from genmodels.evaluation.neighbours import nearest_points
+from genmodels.features.neighbours import nearest_points
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +18,7 @@ def pipe():
 
 
 def test_distances_are_those_of_brute_force_across_batches(pipe, monkeypatch):
-    monkeypatch.setattr("genmodels.evaluation.neighbours.BATCH", 7)
+    monkeypatch.setattr("genmodels.features.neighbours.BATCH", 7)
     torch.manual_seed(0)
     known, images = torch.rand(40, 1, 28, 28) * 2 - 1, torch.rand(3, 1, 28, 28) * 2 - 1
     # Two that are equal, in different batches, and one that is asked for.

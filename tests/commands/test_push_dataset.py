@@ -14,17 +14,11 @@ from helpers import run_python
 from huggingface_hub import HfApi, hf_hub_download
 from PIL import ExifTags, Image
 
+from genmodels.commands import push_dataset as module
+from genmodels.commands.push_dataset import hold_out, list_published, read_picture, size_category, write_shards
 from genmodels.data import load_images
 from genmodels.data.listing import Picture
 from genmodels.errors import UserError
-from genmodels.hub import push_dataset as module
-from genmodels.hub.push_dataset import (
-    hold_out,
-    list_published,
-    read_picture,
-    size_category,
-    write_shards,
-)
 
 
 def save_image(path: Path, value: int, size: tuple[int, int] = (20, 20), mode: str = "RGB", **options) -> Path:

@@ -3,19 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
+from diffusers.utils import BaseOutput
+from PIL import Image
 
 from .. import zoo
 from ..errors import UserError
-from ..pipelines.base import ImagePipeline, NeighborsOutput, check_count, check_output_type, to_output, to_pixel_values
+from ..latents import check_count
+from ..pixels import Images, check_output_type, to_output, to_pixel_values
 from .evaluators import BATCH, features_of, find_evaluator, load_classifier
 from .metrics import nearest_distances
 
 SPACES = ("features", "pixels")
 # The built-in images of a size and number of channels.
 SAMPLES = {(28, 1): "zoo:mnist-sample", (32, 3): "zoo:cifar10-frogs-sample"}
+
+
+@dataclass
+class NeighborsOutput(BaseOutput):
+    """The training images nearest to N given ones, the nearest first.
+
+    Attributes:
+        images: N lists of k PIL images ("pil"), `pixel_values` (N, k, C, H, W) float32 in [-1, 1] ("pt"), or an array
+            (N, k, H, W, C) float32 in [0, 1] ("np").
+        distances: (N, k) float32: Euclidean between the evaluator's features, or the root mean square of the difference in
+            brightness, from 0 for the same image to 1 for black and white.
+        indices: (N, k) int64, their numbers in the dataset's order.
+    """
+
+    images: list[list[Image.Image]] | torch.Tensor | np.ndarray
+    distances: torch.Tensor
+    indices: torch.Tensor
 
 
 # Points for which a matrix product, which needs the references' norms first, takes longer than the distances one by one.
@@ -74,8 +96,9 @@ def nearest_images(
 
 
 def neighbors(
-    pipeline: ImagePipeline,
-    images,
+    size: int,
+    channels: int,
+    images: Images,
     k: int,
     dataset: str | Path | torch.Tensor | None,
     split: str,
@@ -83,13 +106,12 @@ def neighbors(
     output_type: str,
     **reading,
 ) -> NeighborsOutput:
-    """`ImagePipeline.neighbors`."""
+    """`ImagePipeline.neighbors` of a pipeline that draws images of this size and number of channels."""
     check_count("k", k)
     check_output_type(output_type)
-    size, channels = pipeline.sample_size, pipeline.num_channels
     described = f"{size}x{size} pixels, {channels} channel(s)"
     try:
-        evaluator = find_evaluator(pipeline) if space != "pixels" else None
+        evaluator = find_evaluator(size, channels) if space != "pixels" else None
     except UserError:
         evaluator = None
     space = space or ("features" if evaluator else "pixels")

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from genmodels.errors import UserError
-from genmodels.evaluation.inception import WEIGHTS_URL, inception_features, load_inception
+from genmodels.features.inception import WEIGHTS_URL, inception_features, load_inception
 
 
 class StandIn(nn.Module):

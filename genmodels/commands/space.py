@@ -17,7 +17,9 @@ from huggingface_hub.errors import RepositoryNotFoundError
 
 from .. import zoo
 from ..errors import UserError
-from ..retries import one_deadline, retry
+from ..hub.contents import SPACE_KINDS, check_files, files_of
+from ..hub.push import check_rights, hub_errors, push_folder
+from ..hub.retries import one_deadline, retry
 from ..ui.models import (
     BUILT_IN,
     CLASSES,
@@ -34,8 +36,6 @@ from ..ui.models import (
     kinds_of,
     other_built_in,
 )
-from .contents import SPACE_KINDS, check_files, files_of
-from .push import check_rights, hub_errors, push_folder
 
 PACKAGE = Path(__file__).parents[1]
 # The Spaces' own files lie beside the package, in the checkout only.
@@ -275,7 +275,26 @@ def obsolete_files(repo_id: str, folder: Path) -> tuple[str, ...]:
     return tuple(name for name in there if name not in OWN_FILES_OF_HUB and not (folder / name).is_file())
 
 
-def space_command(args: argparse.Namespace) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of this command."""
+    actions = parser.add_subparsers(dest="action", required=True, metavar="{build,deploy}")
+    build = actions.add_parser("build", help="make a folder that runs as a Space")
+    deploy = actions.add_parser("deploy", help="create the Space on the Hub and upload it")
+    for action in (build, deploy):
+        action.add_argument("name", metavar="NAME", help="suite, vae, dcgan, cgan or real-vs-fake")
+    build.add_argument("out", type=Path, metavar="OUT", help="the folder; must not exist yet, or be empty")
+    deploy.add_argument("repo_id", metavar="HUB_ID", help="the Space, such as your-name/vae")
+    for action in (build, deploy):
+        action.add_argument(
+            "--models",
+            metavar="NAMESPACE",
+            help="show models from the Hub instead of the built-in ones: a namespace, or Hub ids with commas between",
+        )
+        action.add_argument("--zero_gpu", action="store_true", help="for ZeroGPU hardware instead of CPU Basic")
+    deploy.add_argument("--private", action="store_true", help="only you, or the organization, can see it")
+
+
+def run(args: argparse.Namespace) -> None:
     """`python -m genmodels space build` and `space deploy`, their arguments parsed."""
     if args.action == "build":
         built = build_space(args.name, args.out, args.models, args.zero_gpu)

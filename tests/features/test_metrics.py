@@ -7,8 +7,8 @@ from torchmetrics.image.fid import FrechetInceptionDistance
 from torchmetrics.image.kid import KernelInceptionDistance
 
 from genmodels import zoo
-from genmodels.evaluation.evaluators import features_of, load_classifier
-from genmodels.evaluation.metrics import (
+from genmodels.features.evaluators import features_of, load_classifier
+from genmodels.features.metrics import (
     coverage_of,
     frechet_distance,
     kernel_distance,
