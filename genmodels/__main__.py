@@ -29,7 +29,6 @@ EXAMPLES = (
     "python -m genmodels sample cgan-mnist --class_labels 2,0,2,6 --seed 7 --output year.png",
     "python -m genmodels sample dcgan-cifar10-frogs --num_images 64 --psi 0.8 --output frogs.png",
     "python -m genmodels train cgan --dataset_name zoo:mnist-sample --max_train_steps 500",
-    "python -m genmodels train cgan --dataset_name zoo:mnist-sample --max_train_steps 500",
     "python -m genmodels evaluate cgan-mnist",
     "python -m genmodels evaluate runs/cgan/model --write_card",
     "python -m genmodels verify your-name/cgan-mnist",

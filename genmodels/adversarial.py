@@ -30,7 +30,7 @@ class Regularization:
         return self.seen(real), self.seen(fake)
 
     def penalty(self, real_scores: torch.Tensor, real: Images, fake_scores: torch.Tensor, fake: Images):
-        """R1 at the real images and R2 at the fakes, of what `inputs` returned, each times its weight; a scalar."""
+        """R1 at the real images and R2 at the fakes that `inputs` returned, each times its weight."""
         return 0.0
 
     def interpolates(self, real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
@@ -38,7 +38,7 @@ class Regularization:
         return losses.random_interpolates(real, fake)
 
     def weight_penalty(self, network: str):
-        """Of the weights of the "generator" or the "discriminator"; a scalar."""
+        """Of the weights of the "generator" or the "discriminator"."""
         return 0.0
 
 

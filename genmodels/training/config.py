@@ -14,13 +14,14 @@ from functools import cache, partial
 from numbers import Integral, Real
 from typing import Any, ClassVar, NoReturn, Self, get_args, get_origin, get_type_hints
 
-from ..errors import UserError
+from ..errors import FLAGS, UserError
 from ..flags import explain, suggestion
 from ..images import parse_colour
 from .trackers import TRACKERS, check_trackers
 
-# The groups of --help, behind those of a script's own.
-GROUPS = ("stabilisers", "few images", "data", "run", "checkpoints and logs", "samples, monitor and validation")
+# The groups of --help, in their order.
+GROUPS = ("", "model", "objective", "latent arithmetic", "stabilisers", "few images", "data", "run")
+GROUPS += ("checkpoints and logs", "samples, monitor and validation")
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,13 @@ def types_of(config: type[TrainingConfig]) -> dict[str, tuple[type, bool, bool]]
     return found
 
 
+SAMPLES = "of a folder chosen at random by --seed, else the first"
+CHANNELS = "1: grey, 3: colour, 4: and transparency (default: 3 if any of the first 256 images has channels for it)"
+FALLING = "linear, cosine and, from the middle on, trapezoid fall to 0 at the last step"
+SCHEDULES = ("constant", "linear", "cosine", "trapezoid", "exponential")
+PRECISIONS = ("auto", "no", "bf16")
+PRETRAINED = "a built-in model, a folder or a Hub id, whose networks must be those of these flags"
+
 data = partial(setting, group="data")
 run = partial(setting, group="run")
 saving = partial(setting, group="checkpoints and logs")
@@ -129,43 +137,20 @@ class TrainingConfig:
     PRESETS: ClassVar[dict[str, dict[str, Any]]] = {}
     ABSENT: ClassVar[tuple[str, ...]] = ()
 
-    dataset_name: str = data(
-        "ylecun/mnist",
-        "Hub id; folder, .zip or .tar of images, whose folders are classes; dataset folder or parquet file; or "
-        "zoo:mnist-sample",
-    )
+    dataset_name: str = data("ylecun/mnist", "Hub id, folder, .zip, .tar or parquet file; or zoo:mnist-sample")
     dataset_config_name: str | None = data(None, "configuration of the dataset, if it has several")
     dataset_revision: str | None = data(None, "commit, branch or tag on the Hub (default: main)", metavar="REVISION")
     split: str = data("train")
-    max_train_samples: int | None = data(
-        None,
-        "use only so many images: of a folder chosen at random by --seed, else the first (default: all)",
-        low=1,
-        metavar="N",
-    )
+    max_train_samples: int | None = data(None, f"use only so many images: {SAMPLES} (default: all)", low=1, metavar="N")
     image_column: str | None = data(None, "by default found by its type")
-    label_column: str | None = data(
-        None, "text, integers or booleans (default: a column that declares its classes, or the folders)"
-    )
+    label_column: str | None = data(None, "text, integers or booleans (default: declared classes, or the folders)")
     classes: list[str] | None = data(None, "keep only these classes (default: all)", metavar="NAME")
     resolution: int | None = data(None, "side of the images in pixels, 16 to 128 (default: their own, if square)")
     fit: str = data("crop", "how images become square", choices=("crop", "pad", "stretch"))
-    num_channels: int | None = data(
-        None,
-        "1: grey, 3: colour, 4: colour and transparency (default: 3 if any of the first 256 images has channels for it)",
-        choices=(1, 3, 4),
-    )
-    background: str = data(
-        "black", "what transparent parts show: black, white or a colour such as #ff8000", check=parse_colour
-    )
-    skip_unreadable: bool = data(
-        False,
-        "leave out images that cannot be read, and say which (default: the first of them ends the run, with a checkpoint)",
-    )
-    random_flip: bool | None = data(
-        None,
-        "mirror at random (default: where there are fewer than 10,000 images, unless their classes are letters or digits)",
-    )
+    num_channels: int | None = data(None, CHANNELS, choices=(1, 3, 4))
+    background: str = data("black", "behind transparent parts: a colour such as white or #ff8000", check=parse_colour)
+    skip_unreadable: bool = data(False, "leave out images that cannot be read, and say which (default: the run ends)")
+    random_flip: bool | None = data(None, "mirror at random (default: below 10,000 images, but for letters and digits)")
     shuffle_buffer: int = data(10_000, "rows; fewer if they have more than 0.5 GB", low=0)
     dataloader_num_workers: int = data(1, low=0)
     cache_gb: float = data(2.0, "keep the decoded images if they fit into so many GB of memory", low=0, high=1024)
@@ -174,56 +159,31 @@ class TrainingConfig:
     # Each process adds its rank, and NumPy takes 32 bits.
     seed: int = run(0, low=0, high=2**31 - 1)
     max_train_steps: int = run(10_000, low=1)
-    num_train_epochs: int | None = run(
-        None, "train for so many passes over the images, whatever --max_train_steps says", low=1, metavar="N"
-    )
+    num_train_epochs: int | None = run(None, "so many passes over the images, in place of steps", low=1, metavar="N")
     train_batch_size: int = run(64, "per process", low=2)
-    gradient_accumulation_steps: int = run(
-        1, "batches whose mean gradient makes one step: for more than fits into memory", low=1
-    )
-    lr_scheduler: str = run(
-        "constant",
-        "linear, cosine and, from the middle on, trapezoid fall to 0 at the last step; exponential to a tenth",
-        choices=("constant", "linear", "cosine", "trapezoid", "exponential"),
-    )
+    gradient_accumulation_steps: int = run(1, "batches whose mean gradient makes one step", low=1)
+    lr_scheduler: str = run("constant", f"{FALLING}; exponential to a tenth", choices=SCHEDULES)
     lr_warmup_steps: int = run(0, low=0)
     ema_decay: float = run(0.999, "of the saved weights, an exponential moving average", low=0, high=0.999999)
-    mixed_precision: str = run(
-        "auto", "no, bf16, or auto: bf16 where the hardware has it", choices=("auto", "no", "bf16"), check=refuse_fp16
-    )
-    pretrained_model_name_or_path: str | None = run(
-        None,
-        "start from the weights of a built-in model, a folder or a Hub id, in place of random ones; its networks must be "
-        "those of these flags",
-        metavar="MODEL",
-    )
+    mixed_precision: str = run("auto", "auto: bf16 where the machine has it", choices=PRECISIONS, check=refuse_fp16)
+    pretrained_model_name_or_path: str | None = run(None, f"start from its weights: {PRETRAINED}", metavar="MODEL")
     dry_run: bool = run(False, "check everything, print the settings and sizes, and stop")
 
     checkpointing_steps: int = saving(1000, low=1)
     checkpoints_total_limit: int = saving(2, "older ones are removed", low=1)
     resume_from_checkpoint: str | None = saving(None, "go on from a checkpoint", metavar="latest|FOLDER")
     logging_steps: int = saving(20, "steps between log lines", low=1)
-    report_to: list[str] = saving(
-        ["tensorboard"],
-        "trackers beside metrics.jsonl; trackio and wandb are packages of their own (default: tensorboard)",
-        choices=TRACKERS,
-    )
+    report_to: list[str] = saving(["tensorboard"], "besides metrics.jsonl (default: tensorboard)", choices=TRACKERS)
     push_to_hub: bool = saving(False, "upload the result; needs HF_TOKEN or `hf auth login`")
     hub_model_id: str | None = saving(None, "where to (default: your name and the folder's)", metavar="NAME/MODEL")
     hub_private: bool = saving(False, "only you, or the organization, can see it")
-    hub_strategy: str = saving(
-        "end",
-        "every_save uploads checkpoints too, in the background, to last-checkpoint/",
-        choices=("end", "every_save"),
-    )
+    hub_strategy: str = saving("end", "every_save: checkpoints too, to last-checkpoint/", choices=("end", "every_save"))
 
     sample_steps: int = watching(500, "steps between grids, the frames of the film", low=1)
     monitor_steps: int = watching(
         250, "steps between looks for mode collapse, memorising and the like; 0: never", low=0
     )
-    validation_steps: int = watching(
-        1000, "steps between measuring FID; the best weights are what is saved. 0: the last ones are", low=0
-    )
+    validation_steps: int = watching(1000, "steps between FIDs, which choose the weights; 0: the last are saved", low=0)
 
     # No flags: the script's name, for its checkpoints and its messages, and the command that does the same, for the card.
     script: str = field(default="train.py", repr=False)
@@ -273,22 +233,21 @@ class TrainingConfig:
 
     def reading(self) -> dict[str, Any]:
         """How the data is read, as arguments of `load_images`."""
-        return {
-            "source": self.dataset_name,
-            "split": self.split,
-            "config_name": self.dataset_config_name,
-            "revision": self.dataset_revision,
-            "image_column": self.image_column,
-            "label_column": self.label_column,
-            "classes": self.classes,
-            # Only some scripts have use for them.
-            "attributes": getattr(self, "attributes", None),
-            "sample_size": self.resolution,
-            "fit": self.fit,
-            "num_channels": self.num_channels,
-            "background": self.background,
-            "skip_unreadable": self.skip_unreadable,
-        }
+        alike = (
+            "split",
+            "image_column",
+            "label_column",
+            "classes",
+            "fit",
+            "num_channels",
+            "background",
+            "skip_unreadable",
+        )
+        renamed = {name: getattr(self, FLAGS[name]) for name in ("source", "config_name", "revision", "sample_size")}
+        # Only some scripts have use for attributes.
+        return (
+            {name: getattr(self, name) for name in alike} | renamed | {"attributes": getattr(self, "attributes", None)}
+        )
 
     def refuse(self, because: str, *names: str) -> None:
         """Raise UserError if one of these, which do nothing here, is not at its default: `because` says why, and what to do."""
@@ -364,8 +323,7 @@ class TrainingConfig:
         # In place of the usage of 60 lines.
         parser.error = refuse  # type: ignore[method-assign]
         known, defaults, kinds = cls.settings(), cls.defaults({}), types_of(cls)
-        own = [group for group in dict.fromkeys(s.group for s in known.values()) if group not in GROUPS]
-        groups = {group: parser.add_argument_group(group) if group else parser for group in (*own, *GROUPS)}
+        groups = {group: parser.add_argument_group(group) if group else parser for group in GROUPS}
         for name, flag in known.items():
             groups[flag.group].add_argument(f"--{name}", **options_of(flag, *kinds[name], defaults[name]))
         return parser

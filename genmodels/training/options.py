@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
 CIFAR10 = "uoft-cs/cifar10"
 # Parts of presets: without what is newer than the papers, and with the optimizer that Radford et al. 2016 found.
 AS_PUBLISHED = {"random_flip": False, "diffaugment": ["none"], "headroom": 0.0}
+NEAREST = (
+    "nearest: plain convolutions behind nearest-neighbour upsampling, which leave no checkerboard (Odena et al. 2016)"
+)
+HEADROOM = "of the tanh's range, beyond black and white, so that pixels reach both; 0 as in the papers"
+RESIDUAL = "of both networks, at 4x4 pixels, where depth is cheap: 0 to 8 (He et al. 2016, 1512.03385)"
+FINE = "convolutions of both networks at the images' own resolution, 0 to 4: for sharp edges"
 ADAM_OF_DCGAN = {"learning_rate": 2e-4, "adam_beta1": 0.5, "adam_beta2": 0.999}
 
 
@@ -26,12 +33,7 @@ ADAM_OF_DCGAN = {"learning_rate": 2e-4, "adam_beta1": 0.5, "adam_beta2": 0.999}
 class UpsamplingConfig(TrainingConfig):
     """How a generator or decoder doubles its resolution."""
 
-    upsampling: str = model(
-        "transposed",
-        "transposed convolutions, or nearest-neighbour upsampling before plain ones, which leaves no checkerboard "
-        "(Odena et al. 2016, https://distill.pub/2016/deconv-checkerboard)",
-        choices=UPSAMPLINGS,
-    )
+    upsampling: str = model("transposed", NEAREST, choices=UPSAMPLINGS)
 
 
 @dataclass(kw_only=True)
@@ -52,13 +54,7 @@ class AutoencoderConfig(UpsamplingConfig):
 class HeadroomConfig(TrainingConfig):
     """How much of the tanh's range lies beyond black and white."""
 
-    headroom: float = model(
-        0.04,
-        "of the tanh's range, beyond black and white, so that pixels reach both; 0 as in the papers",
-        low=0,
-        high=0.5,
-        metavar="SHARE",
-    )
+    headroom: float = model(0.04, HEADROOM, low=0, high=0.5, metavar="SHARE")
 
 
 @dataclass(kw_only=True)
@@ -68,21 +64,8 @@ class LayersConfig(UpsamplingConfig, HeadroomConfig):
     latent_dim: int = model(64, low=1)
     base_channels: int = model(64, "of the generator", low=1)
 
-    residual_layers: int = model(
-        0,
-        "of both networks, at 4x4 pixels, where depth is cheap: 0 to 8 (He et al. 2016, 1512.03385)",
-        low=0,
-        high=8,
-        metavar="N",
-    )
-    fine_layers: int = model(
-        0,
-        "convolutions of both networks at the images' own resolution, 0 to 4: for sharp edges, which one transposed "
-        "convolution cannot draw nor one of stride 2 tell from others",
-        low=0,
-        high=4,
-        metavar="N",
-    )
+    residual_layers: int = model(0, RESIDUAL, low=0, high=8, metavar="N")
+    fine_layers: int = model(0, FINE, low=0, high=4, metavar="N")
 
     @property
     def generator(self) -> dict[str, Any]:
@@ -126,9 +109,7 @@ class FrogsConfig(TrainingConfig):
     """CIFAR-10, of which the frogs are learned unless --classes or --conditional ask for others, and mirrored at random."""
 
     dataset_name: str = CIFAR10
-    classes: list[str] | None = data(
-        None, "keep only these classes (default: frogs of CIFAR-10, else all)", metavar="NAME"
-    )
+    classes: list[str] | None = data(None, "keep only these (default: frogs of CIFAR-10, else all)", metavar="NAME")
 
     def check(self) -> None:
         super().check()
@@ -139,16 +120,15 @@ class FrogsConfig(TrainingConfig):
                 self.random_flip = True
 
 
+latent = partial(setting, group="latent arithmetic")
+
+
 @dataclass(kw_only=True)
 class AttributesConfig(TrainingConfig):
     """Directions in the latent space to learn after the training."""
 
-    attributes: list[str] | None = setting(
-        None, "boolean columns to learn directions of, or all", group="latent arithmetic", metavar="COLUMN"
-    )
-    decorrelate: bool = setting(
-        False, "each attribute's direction with the others held fixed", group="latent arithmetic"
-    )
+    attributes: list[str] | None = latent(None, "boolean columns to learn directions of, or all", metavar="COLUMN")
+    decorrelate: bool = latent(False, "each attribute's direction with the others held fixed")
 
     def check(self) -> None:
         super().check()

@@ -99,7 +99,7 @@ def train(name: str, **settings: Any) -> Any:
         if isinstance(error, KeyboardInterrupt):
             raise KeyboardInterrupt(spoken(saved) or "Interrupted before the first step.") from None
         if isinstance(error, UserError):
-            raise UserError(spoken(f"{in_flags(error)} {saved}".strip())) from error
+            raise UserError(f"{error} {saved}".strip()) from error
         if saved:
             error.add_note(spoken(saved))
         raise error
@@ -143,6 +143,7 @@ def main(
     except UserError as error:
         sys.exit(f"{script.name}: error: {in_flags(error)}")
     except KeyboardInterrupt:
+        print(interrupts.sentence(script=script.name), file=sys.stderr, flush=True)
         sys.exit(interrupts.EXIT_CODE)
     perform(config, algorithm, partial(end, config))
 

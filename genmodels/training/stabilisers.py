@@ -15,15 +15,35 @@ from .run import TrainingRun
 from .small_data import FEW, HELD_OUT, NO_AUGMENTATION
 
 
-def stabiliser(default: Any, what: str, authors: str, source: str, **options) -> Any:
-    """A field: what it does, and whose it is, by arXiv id or else by address."""
-    return setting(default, f"{what} ({authors}, {source})", group="stabilisers", source=source, **options)
+def stabiliser(default: Any, source: str, what: str, **options) -> Any:
+    """A field: whose it is, by arXiv id or else by address, and what it does."""
+    return setting(default, f"{what} ({PAPERS[source]}, {source})", group="stabilisers", source=source, **options)
 
 
-SALIMANS = ("Salimans et al. 2016", "1606.03498")
-CHINTALA = ("Chintala et al. 2016", "https://github.com/soumith/ganhacks")
-MESCHEDER = ("Mescheder et al. 2018", "1801.04406")
-WEIGHT = {"low": 0, "high": 1000, "metavar": "WEIGHT"}
+GANHACKS = "https://github.com/soumith/ganhacks"
+PAPERS = {
+    "1606.03498": "Salimans et al. 2016",
+    GANHACKS: "Chintala et al. 2016",
+    "1610.04490": "Sønderby et al. 2017",
+    "2006.10738": "Zhao et al. 2020",
+    "1207.0580": "Hinton et al. 2012",
+    "1802.05957": "Miyato et al. 2018",
+    "1801.04406": "Mescheder et al. 2018",
+    "1912.04958": "Karras et al. 2020",
+    "1710.10196": "Karras et al. 2018",
+    "1706.08500": "Heusel et al. 2017",
+}
+HALF, WEIGHT = {"low": 0, "high": 0.5}, {"low": 0, "high": 1000, "metavar": "WEIGHT"}
+NOISE = "standard deviation of noise on all that the discriminator sees, from -1 to 1; it falls to 0 at the last step"
+AUGMENTED = (
+    f"what the discriminator sees is changed at random: by itself below {FEW:,} images, unless {NO_AUGMENTATION}"
+)
+SPACED = "take both penalties every so many steps only, so many times as heavy: steps between need half the work"
+CLOSENESS = "show it how close each image is to the others of its batch, by so many measures (without a number: 100)"
+MATCHING = "the generator's objective is to match the mean of the discriminator's last hidden layer on real images"
+HISTORY = "penalty on the distance of all weights from their mean over all steps (without a number: 0.001)"
+TWO_RATES = "another than the generator's --learning_rate: the two time-scale update rule"
+HELD = f"of the images, left out for the monitor to compare scores (default: {HELD_OUT} of fewer than {FEW:,}, else 0)"
 
 
 @dataclass(kw_only=True)
@@ -35,94 +55,24 @@ class StabiliserConfig(TrainingConfig):
     learning_rate: float = 1e-3
     gradient_penalty: float = 0.0
 
-    label_smoothing: float = stabiliser(
-        0.0, "the target of real images is 1 minus this, that of fakes 0", *SALIMANS, low=0, high=0.5
-    )
-    label_flips: float = stabiliser(0.0, "share of targets that are wrong", *CHINTALA, low=0, high=0.5)
-    label_noise: float = stabiliser(0.0, "targets are off by up to this", *CHINTALA, low=0, high=0.5)
-    instance_noise: float = stabiliser(
-        0.0,
-        "standard deviation of noise on all that the discriminator sees, whose pixels are from -1 to 1; it falls to 0 at the "
-        "last step",
-        "Sønderby et al. 2017",
-        "1610.04490",
-        low=0,
-        high=10,
-        metavar="STD",
-    )
+    label_smoothing: float = stabiliser(0.0, "1606.03498", "the target of real images is 1 minus this", **HALF)
+    label_flips: float = stabiliser(0.0, GANHACKS, "share of targets that are wrong", **HALF)
+    label_noise: float = stabiliser(0.0, GANHACKS, "targets are off by up to this", **HALF)
+    instance_noise: float = stabiliser(0.0, "1610.04490", NOISE, low=0, high=10, metavar="STD")
     diffaugment: list[str] | None = stabiliser(
-        None,
-        f"what the discriminator sees, real and fake, is changed at random: for a few thousand images, which it else knows by "
-        f"heart; on where there are fewer than {FEW:,}, unless {NO_AUGMENTATION}",
-        "Zhao et al. 2020",
-        "2006.10738",
-        choices=(*losses.AUGMENTATIONS, NO_AUGMENTATION),
+        None, "2006.10738", AUGMENTED, choices=(*losses.AUGMENTATIONS, NO_AUGMENTATION)
     )
-    dropout: float = stabiliser(
-        0.0,
-        "share of each hidden layer of the discriminator dropped",
-        "Hinton et al. 2012",
-        "1207.0580",
-        low=0,
-        high=0.9,
-    )
-    spectral_norm: bool = stabiliser(
-        False,
-        "divide each weight of the discriminator by its largest singular value",
-        "Miyato et al. 2018",
-        "1802.05957",
-    )
-    r1: float = stabiliser(0.0, "penalty on the discriminator's gradient at real images", *MESCHEDER, **WEIGHT)
-    r2: float = stabiliser(0.0, "the same at fake images", *MESCHEDER, **WEIGHT)
-    penalty_interval: int = stabiliser(
-        1,
-        "take both penalties every so many steps only, so many times as heavy: steps between need half the work",
-        "Karras et al. 2020",
-        "1912.04958",
-        low=1,
-        metavar="STEPS",
-    )
-    minibatch_stddev: bool = stabiliser(
-        False, "show the discriminator how much the images of a batch differ", "Karras et al. 2018", "1710.10196"
-    )
-    minibatch_discrimination: int = stabiliser(
-        0,
-        "show it how close each image is to the others of its batch, by so many measures (without a number: 100)",
-        *SALIMANS,
-        low=0,
-        const=100,
-        metavar="KERNELS",
-    )
-    feature_matching: bool = stabiliser(
-        False,
-        "the generator's objective is to match the mean of the discriminator's last hidden layer on real images",
-        *SALIMANS,
-    )
-    historical_averaging: float = stabiliser(
-        0.0,
-        "penalty on the distance of all weights from their mean over all steps (without a number: 0.001)",
-        *SALIMANS,
-        const=0.001,
-        **WEIGHT,
-    )
-    discriminator_learning_rate: float | None = stabiliser(
-        None,
-        "another than the generator's --learning_rate: the two time-scale update rule",
-        "Heusel et al. 2017",
-        "1706.08500",
-        low=0,
-        high=1,
-        metavar="RATE",
-    )
-    hold_out: float | None = setting(
-        None,
-        "of the images, left out of the training: the monitor compares the discriminator's scores of them with those of "
-        f"the others (default: {HELD_OUT} of fewer than {FEW:,} images, else 0)",
-        group="few images",
-        low=0,
-        high=0.5,
-        metavar="SHARE",
-    )
+    dropout: float = stabiliser(0.0, "1207.0580", "share of each hidden layer of the discriminator", low=0, high=0.9)
+    spectral_norm: bool = stabiliser(False, "1802.05957", "divide D's weights by their largest singular values")
+    r1: float = stabiliser(0.0, "1801.04406", "penalty on the discriminator's gradient at real images", **WEIGHT)
+    r2: float = stabiliser(0.0, "1801.04406", "the same at fake images", **WEIGHT)
+    penalty_interval: int = stabiliser(1, "1912.04958", SPACED, low=1, metavar="STEPS")
+    minibatch_stddev: bool = stabiliser(False, "1710.10196", "show D how much the images of a batch differ")
+    minibatch_discrimination: int = stabiliser(0, "1606.03498", CLOSENESS, low=0, const=100, metavar="KERNELS")
+    feature_matching: bool = stabiliser(False, "1606.03498", MATCHING)
+    historical_averaging: float = stabiliser(0.0, "1606.03498", HISTORY, const=0.001, **WEIGHT)
+    discriminator_learning_rate: float | None = stabiliser(None, "1706.08500", TWO_RATES, low=0, high=1, metavar="RATE")
+    hold_out: float | None = setting(None, HELD, group="few images", metavar="SHARE", **HALF)
 
     def check(self) -> None:
         super().check()
