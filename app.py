@@ -3,100 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import os
-import socket
 import sys
-import time
 
+from genmodels.commands.app import add_arguments, run
 from genmodels.errors import UserError
 
 
-def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    # Gradio's own names; it reads them itself when it is imported, and takes fewer addresses than are possible.
-    host, port = os.environ.pop("GRADIO_SERVER_NAME", ""), os.environ.pop("GRADIO_SERVER_PORT", "")
-    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
-    parser.add_argument(
-        "--models",
-        metavar="FOLDER_OR_NAMESPACE",
-        help="use these models instead of the built-in ones: a folder of saved pipelines, one such pipeline, "
-        "a Hub id (name/model) or a Hub namespace (name)",
-    )
-    parser.add_argument(
-        "--host",
-        default=host or "127.0.0.1",
-        help="address to listen on, 0.0.0.0 or :: for all; GRADIO_SERVER_NAME is the default, else 127.0.0.1",
-    )
-    # A text is read like an argument.
-    parser.add_argument(
-        "--port",
-        type=int,
-        default=port or "7860",
-        help="port to listen on; GRADIO_SERVER_PORT is the default, else 7860",
-    )
-    parser.add_argument(
-        "--allow_origin",
-        action="append",
-        default=[],
-        metavar="ORIGIN",
-        help="let pages of this origin (https://example.com) embed and call this one, and let it be called so, as behind a "
-        "proxy; once for each",
-    )
-    parser.add_argument("--share", action="store_true", help="also open a public link through Gradio's tunnel")
-    parser.add_argument(
-        "--mcp", action="store_true", help="also offer the page's functions to assistants, as MCP tools"
-    )
-    options = parser.parse_args(arguments)
-    # Brackets are how an address looks in a link.
-    options.host = options.host.removeprefix("[").removesuffix("]")
-    return options
-
-
-def check_address(host: str, port: int) -> None:
-    """Raise UserError unless a server can listen there."""
-    if not 1 <= port <= 65535:
-        raise UserError(f"--port {port}: a port is a number from 1 to 65535.")
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, kind, protocol) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
-    except (OSError, UnicodeError) as error:
-        raise UserError(
-            f"Cannot listen on {host} port {port}: {getattr(error, 'strerror', None) or error}. Try another --port or --host."
-        ) from error
-
-
-def address_of(host: str, port: int, root_path: str) -> str:
-    """Where a browser finds the page: behind a proxy as GRADIO_ROOT_PATH says, on all addresses on this machine's own."""
-    if root_path.startswith(("http://", "https://")):
-        return root_path.rstrip("/")
-    name = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host) or (f"[{host}]" if ":" in host else host)
-    return f"http://{name}:{port}{root_path.rstrip('/')}"
-
-
 def main() -> int:
-    options = parse()
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+    add_arguments(parser)
     try:
-        check_address(options.host, options.port)
-        from genmodels.ui.models import ModelStore
-        from genmodels.ui.suite import build, launch
-
-        store = ModelStore(options.models)
-        launch(build(store), options.host, options.port, options.share, options.mcp, options.allow_origin)
+        return run(parser.parse_args())
     except UserError as error:
         print(f"app.py: {error}", file=sys.stderr)
         return 2
-    # The page is up; now the networks, whose import alone takes seconds.
-    store.load_in_background()
-    address = address_of(options.host, options.port, os.environ.get("GRADIO_ROOT_PATH", ""))
-    print(f"Running on {address}", flush=True)
-    if options.mcp:
-        print(f"MCP tools on {address}/gradio_api/mcp/", flush=True)
-    try:
-        while True:
-            time.sleep(3600)
-    except KeyboardInterrupt:
-        return 0
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ COMMANDS = {
     "push": "upload a model's folder to the Hub, with its card, in one commit",
     "push-dataset": "make a folder of images a dataset on the Hub",
     "space": "build a folder for a hosted Space, or deploy it",
+    "app": "open the page in which all of it can be played with",
 }
 EXAMPLES = (
     "python -m genmodels list",
@@ -36,6 +37,7 @@ EXAMPLES = (
     "python -m genmodels push-dataset photos your-name/photos --resolution 64 --test_share 0.1",
     "python -m genmodels space build suite my-space",
     "python -m genmodels space deploy vae your-name/vae",
+    "python -m genmodels app --models your-name",
 )
 
 

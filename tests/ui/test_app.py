@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
+import argparse
 import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from genmodels.commands import app
 
 APP = Path(__file__).parents[2] / "app.py"
 
@@ -38,11 +40,10 @@ def test_wrong_arguments_are_one_sentence(arguments, says):
     assert len([line for line in result.stderr.splitlines() if line.startswith("app.py: ")]) == 1
 
 
-def app_of():
-    spec = importlib.util.spec_from_file_location("app", APP)
-    app = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(app)
-    return app
+def parse(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    app.add_arguments(parser)
+    return parser.parse_args(arguments)
 
 
 @pytest.mark.parametrize(
@@ -57,25 +58,24 @@ def app_of():
     ],
 )
 def test_the_address_is_one_that_a_browser_opens(host, root_path, address):
-    assert app_of().address_of(host, 7861, root_path) == address
+    assert app.address_of(host, 7861, root_path) == address
 
 
 def test_gradios_own_variables_are_defaults(monkeypatch):
-    app = app_of()
     for arguments, host, port in ([], "::1", 7999), (["--host", "[::]", "--port", "1234"], "::", 1234):
         monkeypatch.setenv("GRADIO_SERVER_NAME", "::1")
         monkeypatch.setenv("GRADIO_SERVER_PORT", "7999")
-        options = app.parse(arguments)
+        options = parse(arguments)
         assert (options.host, options.port) == (host, port)
     monkeypatch.delenv("GRADIO_SERVER_NAME", raising=False)
     monkeypatch.delenv("GRADIO_SERVER_PORT", raising=False)
-    assert (app.parse([]).host, app.parse([]).port) == ("127.0.0.1", 7860)
+    assert (parse([]).host, parse([]).port) == ("127.0.0.1", 7860)
 
 
 def test_a_wrong_port_in_the_environment_is_one_sentence(monkeypatch, capsys):
     monkeypatch.setenv("GRADIO_SERVER_PORT", "many")
     with pytest.raises(SystemExit):
-        app_of().parse([])
+        parse([])
     assert "invalid int value: 'many'" in capsys.readouterr().err
 
 
