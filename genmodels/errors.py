@@ -26,6 +26,11 @@ ARGUMENTS = {
 }
 
 
+def first_line(error: Exception) -> str:
+    """The first line of an error's text: what is left of a page of advice."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
 def escaped(text: str) -> str:
     """`text` with each character that a terminal obeys or hides, but line ends, as Python writes it: \\x1b."""
     return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)

@@ -17,7 +17,7 @@ LAYERS = (
     ("families",),
     ("package", "errors", "privacy", "flags", "interrupts", "grid", "losses"),
     ("models", "images", "latents", "adversarial"),
-    ("pixels", "zoo"),
+    ("pixels", "zoo", "folder"),
     ("hub",),
     ("data",),
     ("features",),

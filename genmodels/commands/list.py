@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
-import math
 from pathlib import Path
 
 from .. import zoo
+from ..errors import UserError
+from ..folder import ModelFolder, find_json, shape_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,25 +27,18 @@ def read_headline(card: Path) -> str:
     return ""
 
 
-def image_shape(config: dict) -> tuple[int, int]:
-    """Side in pixels and channels of what a decoder, generator or U-Net draws, from its config.json."""
-    if "num_channels" in config:
-        return config["sample_size"], config["num_channels"]
-    # A U-Net's input channels are the pixels of a patch.
-    channels = 3 if config["in_channels"] % 3 == 0 else 1
-    return config["sample_size"] * math.isqrt(config["in_channels"] // channels), channels
-
-
 def describe_model(name: str) -> tuple[str, str, str, str, str]:
-    """Name, kind, images, classes and headline number of a built-in model, from its JSON and YAML alone."""
-    folder = zoo.model_folder(name)
-    index = json.loads((folder / "model_index.json").read_text())
-    component = next(name for name in ("decoder", "generator", "unet") if name in index)
-    config = json.loads((folder / component / "config.json").read_text())
-    side, channels = image_shape(config)
-    size, colour = f"{side}x{side}", "grey" if channels == 1 else "colour"
-    kind = index["_class_name"].removesuffix("Pipeline")
-    return name, kind, f"{size} {colour}", str(config.get("num_classes") or "-"), read_headline(folder / "README.md")
+    """Name, kind, images, classes and headline number of a built-in model; of one that cannot be read, what can be."""
+    folder = ModelFolder(zoo.ROOT / name)
+    kind, images, config = "?", "?", {}
+    try:
+        kind = folder.family.title if folder.family else str(folder.class_name)
+        config = find_json(folder.drawing_config)
+        side, channels = shape_of(config)
+        images = f"{side}x{side} {'grey' if channels == 1 else 'colour'}"
+    except (UserError, LookupError, TypeError, ValueError):
+        pass
+    return name, kind, images, str(config.get("num_classes") or "-"), read_headline(folder.path / "README.md")
 
 
 def run(args: argparse.Namespace) -> None:

@@ -17,13 +17,13 @@ from huggingface_hub.errors import RepositoryNotFoundError
 
 from .. import zoo
 from ..errors import UserError
+from ..families import BY_PIPELINE
 from ..hub.contents import SPACE_KINDS, check_files, files_of
 from ..hub.push import check_rights, hub_errors, push_folder
 from ..hub.retries import one_deadline, retry
 from ..ui.models import (
     BUILT_IN,
     CLASSES,
-    KIND_OF_CLASS,
     KINDS_COMPARED,
     KINDS_SHOWN,
     MOST,
@@ -100,8 +100,15 @@ def models_on_hub(models: str, kinds: list[str], several: bool) -> list[Model]:
         of_kind = [model for model in found if model.kind == kind]
         kept += of_kind if several else of_kind[:1]
     if not kept:
-        shown = [f"{'an' if name[0] in 'AE' else 'a'} {name}" for name, kind in KIND_OF_CLASS.items() if kind in kinds]
-        shown += ["a VAEPipeline with classes"] if CLASSES in kinds else []
+        shown = [
+            f"{'an' if name[0] in 'AE' else 'a'} {name}" for name, family in BY_PIPELINE.items() if family.view in kinds
+        ]
+        if CLASSES in kinds:
+            shown += [
+                f"a {name} with classes"
+                for name, family in BY_PIPELINE.items()
+                if family.encodes and family.takes_classes
+            ]
         raise UserError(f"--models {models}: this Space shows {' or '.join(shown)}.")
     return kept
 

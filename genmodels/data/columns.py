@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import datasets
 
-from ..errors import UserError
+from ..errors import UserError, first_line
 from ..hub.retries import describe, is_transient
 from .listing import label_name, natural_key, without_point
 
@@ -181,10 +181,6 @@ def class_numbers(classes: Sequence[str] | None, names: list[str], source: str) 
     if wrong:
         raise UserError(f"{source!r} has no class {wrong[0]!r}: its classes are {', '.join(names)}.")
     return [names.index(name) for name in dict.fromkeys(classes)]
-
-
-def first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def trouble(error: Exception) -> str:

@@ -11,11 +11,11 @@ from huggingface_hub import HfApi
 from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
 
 from .. import zoo
-from ..errors import UserError
+from ..errors import UserError, first_line
 from ..hub.retries import describe, retry
 from ..images import UnreadableImageError
 from .archives import archive_suffix, read_place
-from .columns import Rows, class_numbers, find_attributes, first_line
+from .columns import Rows, class_numbers, find_attributes
 from .files import HUB_ATTEMPTS, HubFiles, LocalFiles
 from .listing import File, Listing, are_parts, arrange, counted, is_junk, is_picture, list_archives, list_pictures, walk
 from .tables import TABLE_SUFFIXES, Table, holds_images, is_saved_dataset, names_files, open_saved, open_table

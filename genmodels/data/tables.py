@@ -19,7 +19,7 @@ from huggingface_hub import constants
 from huggingface_hub.errors import HfHubHTTPError
 from pyarrow import ArrowInvalid, parquet, types
 
-from ..errors import UserError
+from ..errors import UserError, first_line
 from ..hub.retries import each_with_a_deadline, retry
 from ..images import UnreadableImageError
 from .columns import (
@@ -30,7 +30,6 @@ from .columns import (
     find_attributes,
     find_image_column,
     find_label_column,
-    first_line,
     found_classes,
     is_missing,
     label_columns,

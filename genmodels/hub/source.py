@@ -28,7 +28,7 @@ from huggingface_hub.errors import (
 )
 
 from .. import zoo
-from ..errors import UserError
+from ..errors import UserError, first_line
 from ..families import BY_PIPELINE
 from ..models.modeling import check_hash, weight_patterns
 from .retries import TroubleError, causes_of, is_transient, is_unreadable, one_deadline, retry, status_of
@@ -310,7 +310,7 @@ def whole(download: Callable[..., str], *args, **kwargs) -> str:
         return download(*args, **kwargs)
     except OSError as error:
         if "Consistency check failed" in str(error):
-            raise CutShortError(first_sentence(error)) from error
+            raise CutShortError(first_line(error)) from error
         raise
 
 
@@ -428,7 +428,7 @@ def explain(name: str, options: dict, error: Exception) -> str:
             return f"{name!r} does not come from {constants.ENDPOINT}: {cause}. Try again later, or load what the cache has."
     if is_unreadable(error):
         return (
-            f"What {constants.ENDPOINT} answers for {name!r} cannot be read ({first_sentence(error)}): check the network, such "
+            f"What {constants.ENDPOINT} answers for {name!r} cannot be read ({first_line(error)}): check the network, such "
             "as a proxy or a page to sign in, and try again."
         )
     if is_transient(error):
@@ -440,7 +440,7 @@ def explain(name: str, options: dict, error: Exception) -> str:
         )
     if (full := storage_error(error)) is not None:
         return f"{name!r} cannot be stored in the cache: {full.strerror}; make room or choose another cache_dir."
-    return f"{name!r} cannot be downloaded: {first_sentence(error)}"
+    return f"{name!r} cannot be downloaded: {first_line(error)}"
 
 
 def read_json(path: Path) -> dict:
@@ -454,7 +454,7 @@ def read_json(path: Path) -> dict:
             raise ValueError("it is not an object")
         return content
     except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"{path} is not a readable {path.name}: {first_sentence(error)}") from error
+        raise UserError(f"{path} is not a readable {path.name}: {first_line(error)}") from error
 
 
 def read_class_name(index: Path) -> str | None:
@@ -474,8 +474,3 @@ def describe_class(class_name: str | None) -> str:
     if class_name is None:
         return "pipeline without a class name"
     return f"{class_name} (diffusers)" if hasattr(diffusers, class_name) else class_name
-
-
-def first_sentence(error: Exception) -> str:
-    """The first line of an error's text: what is left of a page of advice."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

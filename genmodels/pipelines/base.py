@@ -21,11 +21,11 @@ from diffusers.schedulers.scheduling_utils import SCHEDULER_CONFIG_NAME
 from diffusers.utils import BaseOutput
 from PIL import Image
 
-from ..errors import UserError
+from ..errors import UserError, first_line
 from ..families import BY_PIPELINE, Family
 from ..features.neighbours import NeighborsOutput, neighbors
 from ..hub.push import push_pipeline
-from ..hub.source import HUB_OPTIONS, Source, describe_class, find_pipeline, first_sentence
+from ..hub.source import HUB_OPTIONS, Source, describe_class, find_pipeline
 from ..latents import check_count, draw_latents
 from ..models.modeling import WEIGHTS, check_hash, weight_patterns
 from ..pixels import Images
@@ -219,7 +219,7 @@ class ImagePipeline(DiffusionPipeline):
             named = {"dtype" if hasattr(pipeline_utils, "_resolve_dtype") else "torch_dtype": dtype}
             pipe = super().from_pretrained(source.folder, variant=variant, use_safetensors=True, **named, **kwargs)
         except (ValueError, OSError) as error:
-            raise UserError(f"{name!r} does not load: {first_sentence(error)}") from error
+            raise UserError(f"{name!r} does not load: {first_line(error)}") from error
         # As in StrictLoadingMixin: saved again, the origin would publish a path of the user's machine.
         pipe._internal_dict = FrozenDict({k: v for k, v in pipe.config.items() if k != "_name_or_path"})
         return pipe
@@ -272,7 +272,7 @@ class ImagePipeline(DiffusionPipeline):
         except (AssertionError, RuntimeError) as error:
             where = kwargs.get("device", args[0] if args else None)
             raise UserError(
-                f"This machine cannot use the device {str(where)!r} ({first_sentence(error)}): leave it where it is, or take "
+                f"This machine cannot use the device {str(where)!r} ({first_line(error)}): leave it where it is, or take "
                 "another; the CPU is enough for these models."
             ) from error
 

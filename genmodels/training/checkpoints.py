@@ -12,7 +12,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from ..errors import UserError
+from ..errors import UserError, first_line
 
 TENSORS, VALUES = "state.safetensors", "state.json"
 # A folder that is being written, that has been replaced, and that is being removed: hidden, with one of these at its end.
@@ -155,12 +155,6 @@ def sha256_of(content: torch.Tensor | dict) -> str:
     if isinstance(content, torch.Tensor):
         return hashlib.sha256(content.contiguous().flatten().view(torch.uint8).numpy()).hexdigest()
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
-
-
-def first_line(error: Exception) -> str:
-    """What an exception says, in one line, behind its type where that says more."""
-    text = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return text if type(error) is ValueError else f"{type(error).__name__}: {text}"
 
 
 def find_checkpoint(checkpoints: Path, wanted: str) -> Path:

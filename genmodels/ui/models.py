@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import json
 import logging
 import math
 import os
@@ -19,7 +18,9 @@ from pathlib import Path
 import numpy as np
 
 from .. import zoo
-from ..errors import UserError
+from ..errors import UserError, first_line
+from ..families import BY_PIPELINE, FAMILIES, Family
+from ..folder import MAX_BYTES, ModelFolder, find_json, load_json
 from ..hub.retries import describe, is_transient, one_deadline, retry
 from .admission import stop_if_abandoned
 from .nearest import Neighbours
@@ -37,18 +38,6 @@ BUILT_IN = {
 }
 # Kinds that a tab does without where there is no such model.
 OPTIONAL = (FACES,)
-# A VAE with classes is one of CLASSES instead, one of colour images with attributes one of FACES. The unconditional generators
-# stand in the order in which they were invented.
-KIND_OF_CLASS = {
-    "VAEPipeline": MAP,
-    "AutoencoderPipeline": AUTOENCODER,
-    "VanillaGANPipeline": SAMPLES,
-    "LAPGANPipeline": SAMPLES,
-    "DCGANPipeline": SAMPLES,
-    "WGANPipeline": SAMPLES,
-    "PixelDiffusionPipeline": SAMPLES,
-    "CGANPipeline": CLASSES,
-}
 # What each tab shows, and beside which of it stand real images.
 KINDS_SHOWN = {
     "map": (MAP, AUTOENCODER, FACES),
@@ -68,7 +57,7 @@ MAX_SIDE, MAX_CLASSES = 1024, 10_000
 MAP_DIM = 2
 # Repositories of a Hub namespace that are looked at, and what is shown of a model before its weights are there, in bytes at most.
 MAX_REPOSITORIES = 100
-BESIDE, MAX_BESIDE = ("evaluation.json", "training.json", "film.webp", "metrics.jsonl"), 20_000_000
+BESIDE = ("evaluation.json", "training.json", "film.webp", "metrics.jsonl")
 # In a training command what says nothing of the training; in its papers arXiv numbers, DOIs and addresses: what goes in front.
 OUTPUT_DIR = re.compile(r" --output_dir \S+")
 ADDRESSES = {
@@ -79,8 +68,6 @@ ADDRESSES = {
 MAX_PAPERS = 12
 # Trainings of a model of which each started from the one before.
 MAX_TRAININGS = 8
-# Pipelines that truncate nothing: an autoencoder's codes have no prior, a diffusion model's latent is an image's noise.
-WITHOUT_PSI = ("AutoencoderPipeline", "PixelDiffusionPipeline")
 # The built-in images that stand for "real", by the number of channels of a model; what they are, the dataset that they were
 # drawn from, and which of its classes, if not all.
 REAL_SAMPLES = {1: "zoo:mnist-sample", 3: "zoo:cifar10-frogs-sample"}
@@ -119,6 +106,11 @@ class Model:
     built_in: bool = False
     folder: Path | None = None
     number: int = 1
+
+    @property
+    def family(self) -> Family:
+        """What it can do."""
+        return BY_PIPELINE[self.class_name]
 
     @property
     def key(self) -> str:
@@ -167,7 +159,7 @@ class Model:
 
     def read(self, file: str) -> dict:
         """A JSON file beside its model_index.json; empty if there is none that can be read."""
-        return read_json(self.folder / file) if self.folder else {}
+        return find_json(self.folder / file) if self.folder else {}
 
 
 @dataclass
@@ -350,32 +342,6 @@ def sources_of(training: dict) -> dict:
     }
 
 
-def read_json(path: Path) -> dict:
-    """The object in a JSON file; empty if there is none that can be read."""
-    try:
-        content = load_json(path)
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
-
-
-def load_json(path: Path):
-    """What a JSON file holds.
-
-    Raises:
-        OSError, ValueError: it cannot be read, is no JSON, is larger than any of ours, or nested deeper than can be read.
-    """
-    # A pipe or a device would be read without end.
-    if path.exists() and not path.is_file():
-        raise ValueError("it is no file")
-    if path.stat().st_size > MAX_BESIDE:
-        raise ValueError("it is too long")
-    try:
-        return json.loads(path.read_bytes())
-    except RecursionError:
-        raise ValueError("it is nested too deep") from None
-
-
 def kinds_of(tabs: Sequence[str], kinds: dict[str, tuple[str, ...]]) -> list[str]:
     """The kinds that `kinds` names for any of the tabs, in the order of `KINDS`."""
     return [kind for kind in KINDS if any(kind in kinds[tab] for tab in tabs)]
@@ -383,7 +349,7 @@ def kinds_of(tabs: Sequence[str], kinds: dict[str, tuple[str, ...]]) -> list[str
 
 def by_age(models: list[Model]) -> list[Model]:
     """Models in the order in which their kinds were invented, then by name."""
-    return sorted(models, key=lambda model: (list(KIND_OF_CLASS).index(model.class_name), model.title))
+    return sorted(models, key=lambda model: (list(BY_PIPELINE).index(model.class_name), model.title))
 
 
 def load_model(model: Model) -> None:
@@ -466,7 +432,9 @@ def is_built_in(kind: str) -> bool:
 def built_in_model(kind: str) -> Model:
     """The package's model of a kind."""
     name = BUILT_IN[kind]
-    class_name = next((name for name, of in KIND_OF_CLASS.items() if of == kind), "VAEPipeline")
+    class_name = next(
+        family.class_name for family in FAMILIES if family.view == kind or (kind == FACES and family.edits)
+    )
     folder = zoo.model_folder(name)
     if folder is None:
         reason = f"The built-in model {name!r} is not in this installation: install it again."
@@ -514,11 +482,10 @@ def fits(model: Model) -> bool:
 
 def read_model(folder: Path, name: str) -> Model | None:
     """What a pipeline folder holds; None if no tab shows pipelines of its class."""
-    class_name, networks = read_index(folder / "model_index.json")
-    kind = KIND_OF_CLASS.get(class_name)
-    if kind is None:
+    saved = ModelFolder(folder)
+    if saved.family is None:
         return None
-    path = config_path(folder, kind)
+    class_name, kind, path = saved.family.class_name, saved.family.view, saved.drawing_config
     strange = strange_file(folder)
     if strange is not None:
         return broken(kind, name, class_name, folder, f"{strange} is neither a file nor a folder: remove it.")
@@ -526,7 +493,7 @@ def read_model(folder: Path, name: str) -> Model | None:
         config = load_json(path)
         if kind == MAP and config.get("num_classes"):
             kind = CLASSES
-        elif kind == MAP and "attributes" in networks and config.get("num_channels") == 3:
+        elif kind == MAP and "attributes" in saved.components and config.get("num_channels") == 3:
             kind = FACES
         model = Model(kind, name, class_name, config, folder=folder)
         if model.num_channels not in (1, 3, 4):
@@ -564,37 +531,6 @@ def without_path(text: str, folder: Path | None) -> str:
     return text
 
 
-def read_index(path: Path) -> tuple[str, list[str]]:
-    """The class that a model_index.json names, and the folders of its networks.
-
-    Raises:
-        UserError: it is not readable as one.
-    """
-    try:
-        index = load_json(path)
-        class_name = index["_class_name"]
-        # A repository that loads without the package names its file of code, too.
-        class_name = class_name[-1] if isinstance(class_name, list) and class_name else class_name
-        networks = [name for name, of in index.items() if name.isidentifier() and isinstance(of, list) and of and of[0]]
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise UserError(f"{path} is not a readable model_index.json: {first_line(error)}") from error
-    return str(class_name), [name for name in networks if not name.startswith("_")]
-
-
-def config_path(folder: Path, kind: str) -> Path:
-    """The config.json of the network that draws: of a pipeline of several that do, the one with the largest images."""
-
-    def size(path: Path) -> int:
-        try:
-            return int(load_json(path)["sample_size"])
-        except (OSError, ValueError, LookupError, TypeError):
-            return 0
-
-    usual = folder / ("decoder" if kind in (MAP, AUTOENCODER) else "generator") / "config.json"
-    found = [] if usual.is_file() else sorted(folder.glob("*/config.json"))
-    return max(found, key=size, default=usual)
-
-
 def find_models(models: str) -> list[Model]:
     """The first models by name of each kind, as many as `MOST` allows; see `ModelStore`."""
     return fitting(find_all(models), models)
@@ -625,7 +561,7 @@ def fitting(found: list[Model], models: str) -> list[Model]:
     kept: list[Model] = []
     # Conditional GANs go before conditional VAEs: they have a discriminator, which other tabs ask.
     for model in sorted(
-        filter(fits, found), key=lambda model: (model.kind, model.class_name) == (CLASSES, "VAEPipeline")
+        filter(fits, found), key=lambda model: model.kind == CLASSES and not model.family.discriminates
     ):
         same = [other for other in kept if other.kind == model.kind]
         if len(same) < MOST.get(model.kind, 1):
@@ -634,9 +570,9 @@ def fitting(found: list[Model], models: str) -> list[Model]:
             print(f"Not shown: {model.name}; the tab already has {same[0].name}.", file=sys.stderr)
     if not kept:
         raise UserError(
-            f"--models {models}: no model there that a tab can show: {', '.join(KIND_OF_CLASS)} "
-            f"(a VAEPipeline or AutoencoderPipeline needs a latent of {MAP_DIM} numbers, or a VAEPipeline classes, or "
-            "attributes and colours)."
+            f"--models {models}: no model there that a tab can show: {', '.join(BY_PIPELINE)} "
+            f"({' and '.join(family.class_name for family in FAMILIES if family.encodes)} need a latent of {MAP_DIM} numbers, or "
+            "classes, or attributes and colours)."
         )
     return kept
 
@@ -654,7 +590,7 @@ def find_in_folder(folder: Path) -> list[Model | None]:
         except UserError as error:
             print(error, file=sys.stderr)
             # Which tab it was meant for cannot be known: the one that shows most has a place for it.
-            found.append(broken(SAMPLES, str(candidate), list(KIND_OF_CLASS)[-2], candidate, str(error)))
+            found.append(broken(SAMPLES, str(candidate), FAMILIES[-1].class_name, candidate, str(error)))
     return found
 
 
@@ -669,8 +605,8 @@ def find_on_hub(name: str) -> list[Model | None]:
 
     def read_once(repository: str) -> Model | None:
         index = Path(hf_hub_download(repository, "model_index.json"))
-        class_name, networks = read_index(index)
-        if class_name not in KIND_OF_CLASS:
+        saved = ModelFolder(index.parent)
+        if saved.family is None:
             return None
         try:
             beside = HfApi().get_paths_info(repository, list(BESIDE))
@@ -678,8 +614,8 @@ def find_on_hub(name: str) -> list[Model | None]:
             if not isinstance(error, OfflineModeIsEnabled) and not is_transient(error):
                 raise
             beside = []  # what is in the cache lies beside the index already
-        wanted = [file.path for file in beside if getattr(file, "size", math.inf) <= MAX_BESIDE]
-        for file in (*(f"{network}/config.json" for network in networks), *wanted):
+        wanted = [file.path for file in beside if getattr(file, "size", math.inf) <= MAX_BYTES]
+        for file in (*(f"{network}/config.json" for network in saved.components), *wanted):
             try:
                 hf_hub_download(repository, file)
             except EntryNotFoundError:
@@ -723,8 +659,3 @@ def weights_digest(folder: Path) -> str:
         digest.update(path.relative_to(folder).as_posix().encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()
-
-
-def first_line(error: Exception) -> str:
-    """The first line of an error's text."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -12,8 +12,9 @@ from types import SimpleNamespace
 import pytest
 from safetensors.torch import load_file, save_file
 
+from genmodels import folder as saved_folder
 from genmodels.errors import UserError
-from genmodels.ui import classes, map, models, real_or_fake, samples, training
+from genmodels.ui import classes, map, real_or_fake, samples, training
 from genmodels.ui.models import (
     AUTOENCODER,
     BUILT_IN,
@@ -339,9 +340,9 @@ def test_odd_facts_beside_a_model_do_no_harm(usual_models, tmp_path, file, text)
 
 
 def test_a_file_that_is_too_long_is_not_read(tmp_path, monkeypatch):
-    monkeypatch.setattr(models, "MAX_BESIDE", 10)
+    monkeypatch.setattr(saved_folder, "MAX_BYTES", 10)
     (tmp_path / "a.json").write_text('{"a": "0123456789"}')
-    assert models.read_json(tmp_path / "a.json") == {}
+    assert saved_folder.find_json(tmp_path / "a.json") == {}
 
 
 @pytest.mark.parametrize("file", ["model_index.json", "generator/config.json", "training.json", "film.webp", "a/b"])

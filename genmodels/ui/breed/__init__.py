@@ -20,7 +20,7 @@ MAX_Z = 10.0
 
 def breeds(model: Model) -> bool:
     """Whether a model draws from one latent alone, without classes."""
-    return model.class_name in ("VanillaGANPipeline", "DCGANPipeline", "WGANPipeline")
+    return model.family.breeds
 
 
 def chosen(store: ModelStore, payload: dict):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..models import WITHOUT_PSI, Model
+from ..models import Model
 from ..snippets import GRID, PIL, TORCH, head, psi_of
 
 
@@ -11,7 +11,7 @@ def many(model: Model, count: int, columns: int, seed: int, psi: float) -> str:
     missing = -count % columns
     text = f"images = pipe(num_images={count}, seed={seed}{psi_of(psi)}).images\n"
     extra = [GRID]
-    if model.class_name in WITHOUT_PSI:
+    if not model.family.truncates:
         text = f"images = pipe(num_images={count}, seed={seed}).images\n"
         if psi != 1:
             extra = [TORCH, GRID]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from ... import zoo
-from ..models import read_json, sources_of
+from ...folder import find_json
+from ..models import sources_of
 from ..snippets import PIL, quoted
 
 
@@ -22,7 +23,7 @@ def film(name: str, folder: Path, frame: int) -> str:
         where = " / ".join(["zoo.ROOT", *map(quoted, folder.relative_to(zoo.ROOT).parts), '"film.webp"'])
     elif name != str(folder):
         more, where = "from huggingface_hub import hf_hub_download\n", f'hf_hub_download({quoted(name)}, "film.webp")'
-    commands = sources_of(read_json(folder / "training.json"))["command"].splitlines()
+    commands = sources_of(find_json(folder / "training.json"))["command"].splitlines()
     return (
         f"{PIL}\n{more}\n"
         + "".join(f"# {'and then' if i else 'Trained'} by: {command}\n" for i, command in enumerate(commands))

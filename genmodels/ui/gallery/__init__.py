@@ -9,7 +9,7 @@ from ...errors import UserError
 from .. import films
 from ..admission import unhurried
 from ..inputs import integer, seed_of, server_function
-from ..models import BUILT_IN, SAMPLES, WITHOUT_PSI, Model, ModelStore
+from ..models import BUILT_IN, SAMPLES, Model, ModelStore
 from ..pictures import FRAMES, sheet_uri, to_bytes
 from . import snippets
 
@@ -24,7 +24,7 @@ QUALITY, DIVERSITY = "fid", "recall"
 
 def truncates(model: Model) -> bool:
     """Whether a model takes `psi`."""
-    return model.class_name not in WITHOUT_PSI
+    return model.family.truncates
 
 
 def chosen(store: ModelStore, payload: dict) -> Model:

@@ -9,10 +9,11 @@ from pathlib import Path
 
 from ... import zoo
 from ...errors import UserError
+from ...folder import find_json
 from .. import films
 from ..admission import unhurried
 from ..inputs import one_of, server_function
-from ..models import ModelStore, commands_of, read_json, sources_of
+from ..models import ModelStore, commands_of, sources_of
 
 FILE = "metrics.jsonl"
 # Points of a curve at most: a plot has no room for more.
@@ -71,7 +72,7 @@ def functions(store: ModelStore) -> list[Callable]:
             raise UserError("None of these models came with film and log of its training.")
         name = one_of(payload.get("model"), list(known), next(iter(known)))
         called = next((model.name for model in store.shown if model.key == name), name)
-        film, training = films.sprite(known[name] / films.FILE), read_json(known[name] / "training.json")
+        film, training = films.sprite(known[name] / films.FILE), find_json(known[name] / "training.json")
         return {
             **film,
             "model": name,

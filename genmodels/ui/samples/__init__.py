@@ -68,7 +68,7 @@ def stages_answer(store: ModelStore, model: Model, seed: int, psi: float) -> dic
 
 def has_stages(model: Model) -> bool:
     """Whether a model draws from coarse to fine."""
-    return model.class_name == "LAPGANPipeline"
+    return model.family.draws_in_stages
 
 
 def psi_for(model: Model, psi: float) -> float | None:

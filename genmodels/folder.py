@@ -1,0 +1,118 @@
+"""A saved model's folder, and what its JSON files say: whoever asks what lies in one asks here."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from .errors import UserError, first_line
+from .families import BY_PIPELINE, Family
+
+INDEX = "model_index.json"
+# Larger JSON files are none of ours.
+MAX_BYTES = 20_000_000
+
+
+def load_json(path: Path) -> Any:
+    """What a JSON file holds.
+
+    Raises:
+        OSError, ValueError: it cannot be read, is no JSON, is larger than any of ours, or nested deeper than can be read.
+    """
+    # A pipe or a device would be read without end.
+    if path.exists() and not path.is_file():
+        raise ValueError("it is no file")
+    if path.stat().st_size > MAX_BYTES:
+        raise ValueError("it is too long")
+    text = path.read_text(encoding="utf-8")
+    if text.startswith("\ufeff"):
+        raise ValueError("it begins with a byte order mark: save it as UTF-8 without one")
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deep") from None
+
+
+def find_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file; empty if there is none that can be read."""
+    try:
+        content = load_json(path)
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+@dataclass(frozen=True)
+class ModelFolder:
+    """The folder of a saved pipeline, or of a single network such as an evaluator."""
+
+    path: Path
+
+    @cached_property
+    def index(self) -> dict[str, Any]:
+        """model_index.json.
+
+        Raises:
+            UserError: it is not readable as one.
+        """
+        path = self.path / INDEX
+        try:
+            content = load_json(path)
+            if not isinstance(content, dict):
+                raise ValueError("it is not an object")
+        except (OSError, ValueError) as error:
+            raise UserError(f"{path} is not a readable {INDEX}: {first_line(error)}") from error
+        return content
+
+    @cached_property
+    def class_name(self) -> str | None:
+        """The pipeline class that the index names, alone or behind the file that a repository carries for it."""
+        found = self.index.get("_class_name")
+        found = found[1] if isinstance(found, list) and len(found) == 2 else found
+        return found if isinstance(found, str) else None
+
+    @property
+    def family(self) -> Family | None:
+        """That of its class; None for pipelines of others."""
+        return BY_PIPELINE.get(self.class_name or "")
+
+    @property
+    def components(self) -> list[str]:
+        """Names of the components that it was saved with."""
+        return [
+            name
+            for name, of in self.index.items()
+            if name.isidentifier() and not name.startswith("_") and isinstance(of, list) and of and of[0]
+        ]
+
+    @property
+    def drawing_config(self) -> Path:
+        """The config.json of the network that draws; where it has another name, that with the largest images."""
+
+        def size(path: Path) -> int:
+            try:
+                return int(load_json(path)["sample_size"])
+            except (OSError, ValueError, LookupError, TypeError):
+                return 0
+
+        usual = self.path / (self.family.draws if self.family else "generator") / "config.json"
+        found = [] if usual.is_file() else sorted(self.path.glob("*/config.json"))
+        return max(found, key=size, default=usual)
+
+
+def shape_of(config: dict[str, Any]) -> tuple[int, int]:
+    """Side in pixels and channels of what a network draws, from its config.
+
+    Raises:
+        LookupError, TypeError, ValueError: the config does not say.
+    """
+    size = int(config["sample_size"])
+    if "in_channels" not in config:
+        return size, int(config["num_channels"])
+    # A U-Net's input channels are the pixels of a patch.
+    channels = 3 if int(config["in_channels"]) % 3 == 0 else 1
+    return size * math.isqrt(int(config["in_channels"]) // channels), channels
