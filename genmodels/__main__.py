@@ -14,6 +14,7 @@ from .flags import explain
 
 # Each is a file in genmodels/commands, which is read only when it is asked for.
 COMMANDS = {
+    "app": "open the page: the suite in a browser",
     "list": "the built-in models and one measured number of each",
     "sample": "draw images into one grid",
     "train": "train a model by the script of this name in train/",
@@ -22,12 +23,12 @@ COMMANDS = {
     "push": "upload a model's folder to the Hub, with its card, in one commit",
     "push-dataset": "make a folder of images a dataset on the Hub",
     "space": "build a folder for a hosted Space, or deploy it",
-    "app": "open the page in which all of it can be played with",
 }
 EXAMPLES = (
+    "python -m genmodels app --models runs",
     "python -m genmodels list",
     "python -m genmodels sample vae-mnist --output digits.png",
-    "python -m genmodels sample cgan-mnist --class_labels 2,0,2,6 --seed 7 --output year.png",
+    "python -m genmodels sample cgan-mnist --class_labels 2,0,2,6 --seed 7 --scale 4 --output year.png",
     "python -m genmodels sample dcgan-cifar10-frogs --num_images 64 --psi 0.8 --output frogs.png",
     "python -m genmodels train cgan --dataset_name zoo:mnist-sample --max_train_steps 500",
     "python -m genmodels evaluate cgan-mnist",
@@ -60,6 +61,14 @@ class OneLineParser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {explain(self, message)} (--help shows what is possible)\n")
 
 
+# The extra of pip that brings what drawing does not need.
+EXTRAS = {
+    "app": ("gradio",),
+    "train": ("accelerate", "tensorboard"),
+    "eval": ("datasets", "pyarrow", "torchmetrics"),
+}
+
+
 def module_of(command: str):
     """The file of a command."""
     return import_module(f"genmodels.commands.{command.replace('-', '_')}")
@@ -70,7 +79,7 @@ def main(argv: list[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else argv
     parser = OneLineParser(
         prog="python -m genmodels",
-        description="Classic generative models: list, sample, train, evaluate, verify, push and host.",
+        description="Classic generative models: open the page, list, sample, train, evaluate, verify, push and host.",
     )
     parser.add_argument("--version", action="version", version=f"genmodels {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar=f"{{{','.join(COMMANDS)}}}")
@@ -83,6 +92,15 @@ def main(argv: list[str] | None = None) -> int:
         return module_of(args.command).run(args) or 0
     except UserError as error:
         print(f"python -m genmodels {args.command}: {in_flags(error)}", file=sys.stderr)
+        return 2
+    except ModuleNotFoundError as error:
+        extra = next((extra for extra, packages in EXTRAS.items() if error.name in packages), None)
+        if extra is None:
+            raise
+        print(
+            f"python -m genmodels {args.command}: {error.name} is not installed; `pip install 'genmodels[{extra}]'` brings it.",
+            file=sys.stderr,
+        )
         return 2
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)

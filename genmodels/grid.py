@@ -10,12 +10,13 @@ from PIL import Image
 PADDING, BACKGROUND = 2, 128
 
 
-def make_grid(images: list[Image.Image]) -> Image.Image:
-    """PIL images of one size on a nearly square sheet, in reading order; what is transparent lies on white."""
+def make_grid(images: list[Image.Image], columns: int | None = None) -> Image.Image:
+    """PIL images of one size in reading order, `columns` side by side; by default the sheet is nearly square. What is transparent
+    lies on white."""
     if images[0].mode == "RGBA":
         white = Image.new("RGBA", images[0].size, "white")
         images = [Image.alpha_composite(white, image).convert("RGB") for image in images]
-    columns = math.ceil(math.sqrt(len(images)))
+    columns = columns or math.ceil(math.sqrt(len(images)))
     rows = math.ceil(len(images) / columns)
     width, height = (side + PADDING for side in images[0].size)
     background = BACKGROUND if images[0].mode == "L" else (BACKGROUND,) * 3

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -60,9 +61,35 @@ def test_class_labels(capsys, saved, tmp_path, arguments, count, labels):
     output = tmp_path / "grid.png"
     code, _, err = run(capsys, "sample", saved["cgan"], *arguments, "--output", output)
     assert (code, err) == (0, "")
-    expected = make_grid(load_pipeline(saved["cgan"])(count, labels, seed=0).images)
+    # A number is read from left to right.
+    columns = count if isinstance(labels, list) else None
+    expected = make_grid(load_pipeline(saved["cgan"])(count, labels, seed=0).images, columns)
     with Image.open(output) as sheet:
         np.testing.assert_array_equal(np.asarray(sheet), np.asarray(expected))
+
+
+def test_a_scaled_grid_has_squares_for_pixels(capsys, saved, tmp_path):
+    for scale in (1, 3):
+        output = tmp_path / f"{scale}.png"
+        assert run(capsys, "sample", saved["dcgan"], "--num_images", 2, "--scale", scale, "--output", output)[0] == 0
+    plain, large = (np.asarray(Image.open(tmp_path / f"{scale}.png")) for scale in (1, 3))
+    np.testing.assert_array_equal(large, plain.repeat(3, 0).repeat(3, 1))
+
+
+@pytest.mark.parametrize(("command", "package", "extra"), [("app", "gradio", "app"), ("evaluate", "datasets", "eval")])
+def test_what_is_not_installed_is_named_with_its_extra(capsys, monkeypatch, saved, command, package, extra):
+    monkeypatch.setattr(
+        "genmodels.__main__.module_of", lambda name: SimpleNamespace(add_arguments=lambda p: None, run=missing)
+    )
+
+    def missing(args):
+        raise ModuleNotFoundError(f"No module named {package!r}", name=package)
+
+    code, _, err = run(capsys, command)
+    assert code == 2
+    assert err == (
+        f"python -m genmodels {command}: {package} is not installed; `pip install 'genmodels[{extra}]'` brings it.\n"
+    )
 
 
 def test_psi_zero_makes_all_images_alike(capsys, saved, tmp_path):

@@ -13,6 +13,7 @@ from . import silence_libraries
 from .arguments import MAX_SEED, add_steps, factor, whole_number
 
 MAX_IMAGES = 10_000
+MAX_SCALE = 32
 FORMATS = {".png": "PNG", ".webp": "WEBP", ".jpg": "JPEG", ".jpeg": "JPEG"}
 
 
@@ -28,13 +29,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--class_labels",
         metavar="LABELS",
-        help="class numbers or names with commas between: one for all images, or one per image; "
+        help="class numbers or names with commas between: one for all images, or one per image, which then stand in one row; "
         "only for models with classes; default: all classes in turn",
     )
     parser.add_argument(
         "--psi", type=factor, help="truncation of the latents of GANs and VAEs, 0 (all alike) to 2; default: 1"
     )
     add_steps(parser)
+    parser.add_argument(
+        "--scale",
+        type=whole_number(1, MAX_SCALE),
+        default=1,
+        help=f"1 to {MAX_SCALE}: each pixel becomes a square of so many; default: %(default)s",
+    )
     parser.add_argument(
         "--output",
         type=Path,
@@ -89,6 +96,8 @@ def run(args: argparse.Namespace) -> None:
     """
     check_output(args.output)
     silence_libraries()
+    from PIL import Image
+
     from ..grid import make_grid
     from ..pipelines import load_pipeline
 
@@ -104,19 +113,20 @@ def run(args: argparse.Namespace) -> None:
                 f"--num_inference_steps works for diffusion models only: {args.model} is a {type(pipe).__name__}."
             )
         options["num_inference_steps"] = args.num_inference_steps
-    num_images = args.num_images
+    num_images, columns = args.num_images, None
     if args.class_labels is not None:
         if not getattr(pipe, "num_classes", 0):
             raise UserError(f"--class_labels works for models with classes only: {args.model} has none.")
         labels = read_labels(args.class_labels, pipe.class_names)
         options["class_labels"] = labels
         if num_images is None and len(labels) > 1:
-            num_images = len(labels)
+            num_images = columns = len(labels)
     try:
         images = pipe(num_images=num_images or 16, seed=args.seed, **options).images
     except ValueError as error:
         raise UserError(str(error)) from error
-    sheet = make_grid(images)
+    sheet = make_grid(images, columns)
+    sheet = sheet.resize((args.scale * sheet.width, args.scale * sheet.height), Image.Resampling.NEAREST)
     save_image(sheet, args.output)
     count = f"{len(images)} image{'s' if len(images) > 1 else ''}"
     print(f"{args.output}: {count} of {args.model}, {sheet.width}x{sheet.height} pixels, seed {args.seed}")

@@ -6,6 +6,7 @@ one of our operations is under way, their connections are watched, too: see `wat
 
 from __future__ import annotations
 
+import os
 import random
 import re
 import threading
@@ -29,6 +30,12 @@ SLOWEST, FEWEST_PIECES = 500, 8
 MOST_REDIRECTS = 20
 # Too many requests, and what a gateway says when the server behind it does not answer.
 TRANSIENT_STATUS = (429, 500, 502, 503, 504)
+
+# hf_xet, which moves large files, has a client of its own that asks these variables when it starts. What it gives up is tried
+# again as any other broken connection.
+XET_LIMITS = {"CONNECT_TIMEOUT": "10s", "READ_TIMEOUT": "15s", "RETRY_MAX_ATTEMPTS": "1", "RETRY_MAX_DURATION": "30s"}
+for _name, _limit in XET_LIMITS.items():
+    os.environ.setdefault(f"HF_XET_CLIENT_{_name}", _limit)
 
 REASON = re.compile(r"[^.\n]{1,200}")
 
@@ -296,7 +303,9 @@ def is_broken_connection(error: BaseException) -> bool:
     """
     names = {kind.__name__ for kind in type(error).__mro__}
     broken = {"TransportError", "DecodingError", "TooManyRedirects", "JSONDecodeError"}
-    return isinstance(error, ConnectionError | TimeoutError) or bool(names & broken)
+    # hf_xet raises RuntimeError, with the names of its own errors.
+    of_xet = isinstance(error, RuntimeError) and "CAS Client Error" in str(error)
+    return of_xet or isinstance(error, ConnectionError | TimeoutError) or bool(names & broken)
 
 
 def wait_asked_for(response) -> float:

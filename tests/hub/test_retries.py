@@ -146,3 +146,9 @@ def test_an_effect_without_an_answer_is_not_repeated():
 def test_the_status_is_found_under_other_errors():
     assert status_of(wrapped(http_error(412))) == 412
     assert status_of(KeyError()) is None
+
+
+def test_what_hf_xet_gives_up_may_succeed_a_moment_later():
+    error = RuntimeError("Task error: File reconstruction error: CAS Client Error: error sending request for url (…)")
+    assert is_transient(error)
+    assert not is_transient(RuntimeError("out of memory"))
