@@ -102,7 +102,8 @@ def launch(
         os.environ[name] = ",".join(filter(None, [os.environ.get(name), "localhost,127.0.0.1,::1", host.strip("[]")]))
     # Threads that compute let go sooner, so that the page's own loop answers at once.
     sys.setswitchinterval(0.001)
-    modules = [module for block in demo.blocks.values() for module in getattr(block, "modules", ())]
+    # Gradio puts the other tabs together when they are opened.
+    first = next((block.modules for block in demo.blocks.values() if hasattr(block, "modules")), ())
     try:
         demo.launch(
             # In an address one of IPv6 stands in brackets.
@@ -111,7 +112,7 @@ def launch(
             share=share,
             theme=theme(),
             css=read("shared/suite.css"),
-            head=f'<meta name="description" content="{DESCRIPTION}">{preloads(modules)}',
+            head=f'<meta name="description" content="{DESCRIPTION}">{preloads(first)}',
             ssr_mode=False,
             run_history=False,
             enable_monitoring=False,

@@ -9,10 +9,9 @@ from pathlib import Path
 import gradio as gr
 
 from .inputs import MAX_PSI, MAX_SEED
-from .modules import address_of
+from .modules import MAIN, address_of
 
 FOLDER = Path(__file__).parent
-MAIN = "shared/tab.js"
 # Colours of ten classes, told apart on black by people with any colour vision as far as ten can be.
 CLASS_COLOURS = (
     "#5aa9ff",

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from genmodels.ui import modules
-from genmodels.ui.widget import MAIN
+from genmodels.ui.modules import MAIN
 
 
 def answer(path: str, method: str = "GET") -> tuple[int, dict[str, str], bytes]:
@@ -35,7 +35,9 @@ def test_a_module_is_kept_until_one_of_them_changes():
     assert (status, body, headers["cache-control"]) == (200, modules.MODULES[MAIN], "no-store")
 
 
-@pytest.mark.parametrize("name", ["suite.py", "../app.py", "%2e%2e/app.py", "shared/suite.css", "shared", ""])
+@pytest.mark.parametrize(
+    "name", ["suite.py", "shared/tab.js", "../app.py", "%2e%2e/app.py", "shared/suite.css", "shared", ""]
+)
 def test_nothing_else_is_there(name):
     assert answer(f"{modules.ROUTE}{modules.VERSION}/{name}")[0] == 404
 
@@ -47,10 +49,20 @@ def test_all_other_paths_are_passed_on():
 def test_every_import_leads_to_a_module_that_is_fetched_ahead():
     found = modules.with_imports(modules.MODULES)
     assert set(found) == set(modules.MODULES)
-    imports = sum(len(re.findall(r"^import\b", text.decode(), re.MULTILINE)) for text in modules.MODULES.values())
-    assert imports == sum(len(re.findall(r" from '\.", text.decode())) for text in modules.MODULES.values())
     head = modules.preloads(["training/view.js", "map/view.js", "map/view.js"])
     hrefs = re.findall(r'<link rel="modulepreload" href="([^"]+)">', head)
     assert len(set(hrefs)) == len(hrefs)
     assert modules.address_of("films/view.js") in hrefs
     assert modules.address_of("game/view.js") not in hrefs
+
+
+def test_what_is_shared_is_one_module():
+    text = modules.MODULES[MAIN].decode()
+    assert "import {" not in text
+    for path in (modules.HOME / "shared").glob("*.js"):
+        assert all(line in text for line in path.read_text(encoding="utf-8").splitlines() if "export" in line)
+    names = re.findall(r"^(?:export )?(?:async )?(?:const|let|function) (\w+)", text, re.MULTILINE)
+    assert len(names) > 40
+    assert len(set(names)) == len(names), "two modules have a name in common: they share one scope"
+    views = {name: text.decode() for name, text in modules.MODULES.items() if name != MAIN}
+    assert not [name for name, text in views.items() if re.search(r" from '\.\./shared/(?!all\.js')", text)]
