@@ -47,6 +47,11 @@ def draw_latents(
         generator = torch.Generator().manual_seed(check_seed(seed))
     several = isinstance(generator, list | tuple)
     generators = list(generator) if several else [generator] * num_images
+    wrong = [type(one).__name__ for one in generators if not isinstance(one, torch.Generator | None)]
+    if wrong:
+        raise ValueError(
+            f"generator must be a torch.Generator or a list of them, got {wrong[0]}: give a number as seed instead."
+        )
     if len(generators) != num_images:
         raise ValueError(f"Give one generator, or one per image: {num_images} images, {len(generators)} generators.")
     rows = [

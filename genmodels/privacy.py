@@ -23,6 +23,8 @@ SECRETS = {
     "an API key": (
         r"(?<![A-Za-z0-9])(?:sk-(?:[A-Za-z0-9]{20,}|(?:admin|ant|or|proj|svcacct)-[\w-]{20,})|glpat-[\w-]{20,}|AIza[\w-]{35}|xox[abeoprs]-[\w-]{10,}"
         r"|npm_[A-Za-z0-9]{36}|r8_[A-Za-z0-9]{36}|dckr_pat_[\w-]{20,}|pypi-[\w-]{50,}|ya29\.[\w-]{40,}|hooks\.slack\.com/services/[\w/]{30,}"
+        r"|GOCSPX-[\w-]{20,}|SG\.[\w-]{16,}\.[\w-]{32,}|do[opr]_v1_[0-9a-f]{64}|dapi[0-9a-f]{32}"
+        r"|discord(?:app)?\.com/api/webhooks/\d+/[\w-]{40,}|AccountKey=[A-Za-z0-9+/]{60,}"
         r"|[rs]k_live_[A-Za-z0-9]{20,}|eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,})"
     ),
     "a key for Weights & Biases": (

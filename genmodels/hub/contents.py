@@ -19,6 +19,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from pathlib import Path
+from urllib.parse import unquote
 
 from ..errors import UserError
 from ..privacy import OWN_PATH, find_secret, written_in
@@ -75,6 +76,10 @@ def files_of(
         for name in sorted([*links, *entries]):
             path = Path(home, name)
             if not is_left_behind(name) and wanted(path):
+                if not str(path.relative_to(folder)).isprintable():
+                    raise UserError(
+                        f"{str(path)!a} has signs in its name that cannot be shown: rename it, or remove it."
+                    )
                 status = check_place(path, root)
                 check_kind(path, kinds)
                 names[status.st_dev, status.st_ino] += 1
@@ -221,11 +226,12 @@ def texts_in(path: Path, data: bytes) -> Iterable[str]:
         if suffix == ".json":
             return [text, written(text)]
         if suffix == ".jsonl":
-            return [text, *(written(line) for line in text.splitlines() if line.strip())]
+            return [text, *(written(line) for line in text.split("\n") if line.strip())]
     except (ValueError, RecursionError) as error:
         kind = "a text in UTF-8" if suffix not in (".json", ".jsonl") else "JSON in UTF-8"
         raise UserError(f"{path} is not {kind} ({error}): remove it, or save it again.") from error
-    return [text]
+    # As browsers show them: addresses and Markdown escape what is in a token.
+    return [text, html.unescape(unquote(text.replace("\\_", "_")))]
 
 
 def written(text: str) -> str:
@@ -258,11 +264,15 @@ def texts_in_picture(path: Path | str, data: bytes, format_name: str | None = No
             image.load()
             exif = image.getexif()
             tables = [exif, *(exif.get_ifd(key) for key in (0x8769, 0x8825))]
+            places = tables[-1]
             notes = [*image.info.items(), *getattr(image, "text", {}).items()]
             notes += [pair for table in tables for pair in table.items()]
             found = image.format
     except Exception as error:
         raise UserError(f"{path} cannot be read as an image: remove it, or save it again.") from error
+    # A data set's photos, which have no such name, are asked for elsewhere: there it can be wanted.
+    if format_name and places:
+        raise UserError(f"{path} says where it was taken (GPS): save it again without metadata, or remove it.")
     if format_name and found != format_name:
         raise UserError(f"{path} is {found} in truth, and not {format_name}: rename it, or save it again.")
     return [*unpacked(data), *(text for pair in notes for note in pair for text in readings(note))]

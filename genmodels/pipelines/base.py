@@ -269,6 +269,10 @@ class ImagePipeline(DiffusionPipeline):
         """
         try:
             return super().to(*args, **kwargs)
+        except TypeError as error:
+            raise UserError(
+                f"A pipeline is moved to a device or to a dtype of floats such as torch.float16: {error}"
+            ) from error
         except (AssertionError, RuntimeError) as error:
             where = kwargs.get("device", args[0] if args else None)
             raise UserError(
@@ -342,6 +346,8 @@ class ImagePipeline(DiffusionPipeline):
         seed: int | None,
         latents: torch.Tensor | np.ndarray | None,
     ) -> torch.Tensor:
+        if self.device.type == "meta":
+            raise ValueError("The networks lie on the device 'meta', which holds no weights: load the pipeline again.")
         if latents is None:
             return draw_latents(num_images, latent_dim, generator, seed).to(self.device, self.dtype)
         latents = torch.as_tensor(latents)

@@ -399,3 +399,47 @@ def test_spaces_obey(monkeypatch, tmp_path):
     with pytest.raises(UserError, match=r"cgan/genmodels/notes.txt contains a token for the Hub"):
         build_space("cgan", tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        TOKEN.replace("_", "\\_"),
+        f"https://example.com/?token={TOKEN.replace('_', '%5F')}",
+        TOKEN.replace("_", "&#95;"),
+        "GOCSPX-" + "aB3d" * 7,
+        "SG." + "aB3d" * 5 + "." + "aB3d" * 10,
+        "dop_v1_" + "0a1b" * 16,
+        "https://discord.com/api/webhooks/123456789012345678/" + "aB3d" * 17,
+        "DefaultEndpointsProtocol=https;AccountName=x;AccountKey=" + "aB3d" * 21 + "ab==",
+    ],
+)
+def test_escaped_tokens_and_keys_of_other_services(folder, text):
+    (folder / "notes.md").write_text(f"see {text} there")
+    assert "notes.md contains" in refused(folder)
+
+
+def test_lines_of_json_may_hold_any_sign_but_a_new_line(folder):
+    (folder / "metrics.jsonl").write_text('{"note": "one\u2028two\u0085three"}\n', encoding="utf-8")
+    assert "metrics.jsonl" in look(folder)
+
+
+def test_a_picture_that_says_where_it_was_taken(folder):
+    image = Image.new("RGB", (8, 8))
+    exif = image.getexif()
+    exif.get_ifd(0x8825)[2] = (48.0, 8.0, 1.0)
+    image.save(folder / "samples.jpg", exif=exif)
+    assert refused(folder).endswith(
+        "samples.jpg says where it was taken (GPS): save it again without metadata, or remove it."
+    )
+
+
+@pytest.mark.parametrize("name", [b"a\x1b[31m.md", b"\xff.md", b"a\nb.md"])
+def test_names_that_cannot_be_shown(folder, name):
+    """They would write to the terminal, or cannot be sent."""
+    with open(os.path.join(os.fsencode(folder), name), "w") as file:
+        file.write("x")
+    message = refused(folder)
+    assert message.isascii()
+    assert message.isprintable()
+    assert "signs in its name that cannot be shown: rename it" in message

@@ -158,7 +158,12 @@ def test_schedulers_come_near_each_other():
             lambda c: diffusers.EulerDiscreteScheduler(prediction_type="v_prediction"),
             "adds noise in another way than the network was trained with: make it with EulerDiscreteScheduler.from_config(",
         ),
-        (lambda c: diffusers.DDIMInverseScheduler.from_config(c), "does not take noise away"),
+        (lambda c: diffusers.DDIMInverseScheduler.from_config(c), "does not take the noise away"),
+        (lambda c: diffusers.HeunDiscreteScheduler.from_config(c), "does not take the noise away"),
+        (
+            lambda c: diffusers.UniPCMultistepScheduler.from_config(c, use_karras_sigmas=True),
+            "does not work with the settings that it has (AssertionError): make it with UniPCMultistepScheduler.from_config(",
+        ),
         (lambda c: diffusers.RePaintScheduler.from_config(c), "is for models of another kind"),
         (lambda c: None, "A scheduler of diffusers is expected, such as DDIMScheduler, got NoneType."),
         (lambda c: "euler", "A scheduler of diffusers is expected, such as DDIMScheduler, got str."),
@@ -173,6 +178,35 @@ def test_a_scheduler_that_cannot_work_is_refused_when_it_is_assigned(make, messa
     assert message in str(caught.value)
     assert pipe.scheduler is before
     assert torch.equal(pixels(pipe), expected)
+
+
+@pytest.mark.parametrize("name", ["EulerAncestralDiscreteScheduler", "PNDMScheduler"])
+def test_no_picture_is_drawn_of_steps_that_give_no_numbers(name):
+    """In three steps the one computes the root of a negative number, the other mixes batches up."""
+    pipe = load_pipeline("diffusion-mnist")
+    pipe.scheduler = getattr(diffusers, name).from_config(pipe.scheduler.config)
+    assert f"{name} cannot draw in num_inference_steps=3: take another" in refused(
+        pipe, num_images=2, num_inference_steps=3
+    )
+    # What it draws in as many as it can is no blank page.
+    assert pixels(pipe, num_inference_steps=5).std() > 0.3
+
+
+def test_a_network_may_see_another_precision_or_no_device_at_all():
+    pipe = make_pipeline("dcgan")
+    assert "a dtype of floats such as torch.float16" in refused(pipe.to, torch.int8)
+    assert "'meta', which holds no weights: load the pipeline again" in refused(copy.deepcopy(pipe).to("meta"))
+    message = refused(pipe, generator=7)
+    assert message == "generator must be a torch.Generator or a list of them, got int: give a number as seed instead."
+    assert "got int" in refused(pipe, num_images=2, generator=[torch.Generator(), 7])
+
+
+@pytest.mark.parametrize("answer", [[1], {"latents": torch.zeros(3)}, {"latents": None}])
+def test_a_callback_that_returns_nothing_to_go_on_with_is_told(answer):
+    message = refused(make_pipeline("diffusion"), num_images=2, callback_on_step_end=lambda *_: answer)
+    assert message == (
+        'callback_on_step_end must return None or a dict with "latents", a tensor of shape (2, 4, 8, 8).'
+    )
 
 
 def test_callbacks_see_and_change_each_step():
@@ -264,7 +298,7 @@ def test_names_that_say_two_things(saved, tmp_path, monkeypatch):
     assert "is the address of a dataset, not of a model" in refused(
         load_pipeline, "https://huggingface.co/datasets/a/b"
     )
-    assert "is the address of a space, not of a model" in refused(load_pipeline, "hf://spaces/a/b")
+    assert "is the address of a Space, not of a model" in refused(load_pipeline, "hf://spaces/a/b")
     message = refused(load_pipeline, "hf://alice/cgan@v1", revision="v2")
     assert message == "'hf://alice/cgan@v1' says the revision 'v1', and revision='v2': give one of them."
     monkeypatch.setenv("HOME", str(tmp_path))
