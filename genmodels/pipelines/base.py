@@ -25,13 +25,14 @@ from ..errors import UserError, first_line
 from ..families import BY_PIPELINE, Family
 from ..features.neighbours import NeighborsOutput, neighbors
 from ..hub.push import push_pipeline
-from ..hub.source import HUB_OPTIONS, Source, describe_class, find_pipeline
+from ..hub.source import HUB_OPTIONS, Source, describe_class, find_pipeline, read_json
 from ..latents import check_count, draw_latents
 from ..models.modeling import WEIGHTS, check_hash, weight_patterns
 from ..pixels import Images
 
 # Images drawn in one forward pass: bounds the memory of a call, whatever num_images is.
 CHUNK = 256
+MAX_TRAIN_TIMESTEPS = 100_000
 
 # What calls of diffusers' pipelines take and these have no use for, and what to do instead.
 NOT_TAKEN = {
@@ -121,6 +122,8 @@ def require_component(source: Source, component: str, kind: type, variant: str |
     if not folder.is_dir():
         raise ValueError(f"it lacks the folder {component}. Download or save it again.")
     for config in folder.glob("*config.json"):
+        if not config.is_file():
+            raise ValueError(f"{component}/{config.name} is no plain file. Download or save it again.")
         if config.read_bytes()[:3] == b"\xef\xbb\xbf":
             raise ValueError(f"{component}/{config.name} begins with a byte order mark. Save it as UTF-8 without one.")
     if issubclass(kind, SchedulerMixin):
@@ -152,6 +155,12 @@ def check_scheduler(path: Path) -> None:
     if not path.is_file():
         raise ValueError(f"it lacks {path.parent.name}/{path.name}. Download or save it again.")
     check_hash(path)
+    steps = read_json(path).get("num_train_timesteps", 1)
+    if isinstance(steps, bool) or not isinstance(steps, int) or not 1 <= steps <= MAX_TRAIN_TIMESTEPS:
+        # diffusers would reckon with each of them, and not come to an end.
+        raise ValueError(
+            f"its scheduler says num_train_timesteps={steps!r}: from 1 to {MAX_TRAIN_TIMESTEPS:,} are possible."
+        )
 
 
 class ImagePipeline(DiffusionPipeline):

@@ -68,6 +68,7 @@ METHODS |= {f"{what}/list" for what in ("tools", "prompts", "resources", "resour
 # Pages that are the same for everybody but for the address by which they are called; under what name they are made.
 KEPT = ("/", "/config", "/config/", *(API + path for path in ("/info", "/info/", "/openapi.json")))
 CANONICAL = "name.invalid"
+NO_FILES = "Uploads are off: no function of this page takes files; an image is given as base64."
 # How a page may be called.
 ADDRESS = re.compile(r"https?://[\w.:\[\]-]+(/[\w./~-]*)?", re.ASCII)
 # Tells the visitor behind a tool's call, which Gradio makes itself, and which of the tools' requests that is, of those open.
@@ -246,7 +247,7 @@ class FrontDoor:
         path, method = scope["path"], scope["method"]
         host = headers.get("host", "")
         scope["headers"] = [(name, value) for name, value in scope["headers"] if name != b"x-gradio-server"]
-        if not ADDRESS.fullmatch(self._root(scope)):
+        if not hostname(host) or not ADDRESS.fullmatch(self._root(scope)):
             raise RefusedError(400, "Host or X-Forwarded-Host is no name of a machine.")
         if not self._is_ours(hostname(host)):
             raise RefusedError(
@@ -260,7 +261,7 @@ class FrontDoor:
                 403, f"Pages of {origin[:100]!r} may not call this one: start it with --allow_origin and that name."
             )
         if path.startswith(f"{API}/upload"):
-            raise RefusedError(403, "Uploads are off: no function of this page takes files.")
+            raise RefusedError(403, NO_FILES)
         if method in ("GET", "HEAD"):
             known = path in READ or (path.startswith((*READ_BELOW, *STREAMS)) and "file=http" not in path)
         elif method == "POST":
@@ -463,7 +464,7 @@ def parsed(body: bytearray) -> dict:
     """The JSON object in a request.
 
     Raises:
-        RefusedError: it is none, is nested too deep for what works on it, or has a text that is no Unicode.
+        RefusedError: it is none, is nested too deep for what works on it, names a file, or has a text that is no Unicode.
     """
     try:
         value = json.loads(body)
@@ -476,6 +477,9 @@ def parsed(body: bytearray) -> dict:
         raise RefusedError(400, "The request is no JSON object.")
     level = [value]
     for _ in range(MAX_DEPTH):
+        # What Gradio takes for a file, it would fetch, from whatever address it names.
+        if any(isinstance(part, dict) and "path" in part and "meta" in part for part in level):
+            raise RefusedError(403, NO_FILES)
         parts = (part for above in level for part in (above.values() if isinstance(above, dict) else above))
         level = [part for part in parts if isinstance(part, dict | list)]
     if level:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -233,3 +234,20 @@ def test_docstring_examples_run(kind, saved, tmp_path, monkeypatch):
     results = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(test)
     assert results.attempted > 3
     assert results.failed == 0
+
+
+def test_a_scheduler_of_endless_steps_is_refused_at_once(saved, tmp_path):
+    folder = Path(shutil.copytree(saved["diffusion"], tmp_path / "model"))
+    path = folder / "scheduler" / "scheduler_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "num_train_timesteps": 10**9}))
+    with pytest.raises(UserError, match=r"num_train_timesteps=1000000000: from 1 to 100,000 are possible"):
+        load_pipeline(folder)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes")
+def test_a_pipe_in_place_of_a_config_is_not_waited_for(saved, tmp_path):
+    folder = Path(shutil.copytree(saved["dcgan"], tmp_path / "model"))
+    (folder / "generator" / "config.json").unlink()
+    os.mkfifo(folder / "generator" / "config.json")
+    with pytest.raises(UserError, match=r"generator/config\.json is no plain file"):
+        load_pipeline(folder)

@@ -239,7 +239,7 @@ def test_an_upload_is_refused_and_leaves_nothing(shared, tmp_path):
     status, text = shared.ask(
         "POST", "/gradio_api/upload", body + b"\r\n--x--\r\n", {"Content-Type": "multipart/form-data; boundary=x"}
     )
-    assert (status, text) == (403, "Uploads are off: no function of this page takes files.")
+    assert (status, text) == (403, "Uploads are off: no function of this page takes files; an image is given as base64.")
     # Also in the form of the page's functions, and one that breaks off.
     form = {"Content-Type": "multipart/form-data; boundary=x"}
     assert shared.ask("POST", FUNCTION, body + b"\r\n--x--\r\n", form)[0] == 400
@@ -524,6 +524,13 @@ def test_a_websocket_is_refused(shared):
         ("call/wait", {"data": []}, 400, "a list of 1: name."),
         ("call/v2/nothing", {}, 404, "no such function"),
         ("call/v2/wait", {"data": [""]}, 400, "wait takes an object with name."),
+        (
+            "call/wait",
+            {"data": [{"path": "http://1.1.1.1/x", "meta": {"_type": "gradio.FileData"}}]},
+            403,
+            "takes files",
+        ),
+        ("call/v2/wait", {"name": [{"path": "/etc/passwd", "meta": 7}]}, 403, "an image is given as base64"),
         ("cancel", "[" * 50_000, 400, "no JSON object"),
         ("mcp/", "[" * 50_000, 400, "no JSON object"),
         ("mcp/", '{"a":' * 150 + "1" + "}" * 150, 400, "nested too deep: 100 levels"),
