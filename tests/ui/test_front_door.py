@@ -239,7 +239,10 @@ def test_an_upload_is_refused_and_leaves_nothing(shared, tmp_path):
     status, text = shared.ask(
         "POST", "/gradio_api/upload", body + b"\r\n--x--\r\n", {"Content-Type": "multipart/form-data; boundary=x"}
     )
-    assert (status, text) == (403, "Uploads are off: no function of this page takes files; an image is given as base64.")
+    assert (status, text) == (
+        403,
+        "Uploads are off: no function of this page takes files; an image is given as base64.",
+    )
     # Also in the form of the page's functions, and one that breaks off.
     form = {"Content-Type": "multipart/form-data; boundary=x"}
     assert shared.ask("POST", FUNCTION, body + b"\r\n--x--\r\n", form)[0] == 400
