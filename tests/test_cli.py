@@ -280,7 +280,7 @@ def test_module_runs_as_a_command():
 
 def test_evaluate_prints_and_writes_the_numbers_beside_a_baseline(capsys, tmp_path, monkeypatch):
     monkeypatch.setattr("genmodels.evaluation.evaluate.MAX_IMAGES", 1000)
-    monkeypatch.setattr("genmodels.evaluation.evaluate.KID_SUBSETS", 10)
+    monkeypatch.setattr("genmodels.evaluation.measures.KID_SUBSETS", 10)
     folder = tmp_path / "gan"
     shutil.copytree(zoo.model_folder("wgan-mnist"), folder)
     sample = ["--dataset_name", "zoo:mnist-sample"]

@@ -14,6 +14,7 @@ from ..features.classifier import Classifier
 from ..features.evaluators import FEATURES_BATCH, class_numbers
 from ..privacy import public_name
 from .attributes import balanced_accuracies
+from .measures import in_tolerance
 from .report import Evaluation, Metric
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def evaluate_classifier(
         evaluator=None,
         evaluator_sha256=None,
         protocol=protocol,
-        metrics=metrics,
+        metrics=[in_tolerance(metric) for metric in metrics],
         floor_name="constant guess" if names else "real against real",
     )
 

@@ -8,41 +8,20 @@ import torch
 
 from ..data import ImageStream, load_images
 from ..errors import UserError
-from ..features.evaluators import BATCH, class_numbers, features_of, find_evaluator, load_classifier
-from ..features.inception import inception_features, load_inception
-from ..features.metrics import (
-    coverage_of,
-    eight_bit,
-    frechet_distance,
-    kernel_distance,
-    nearest_distances,
-    within_class_distance,
-)
+from ..features.evaluators import BATCH, features_of, find_evaluator, load_classifier
+from ..features.inception import load_inception
+from ..features.metrics import eight_bit
 from ..latents import draw_latents
 from ..pipelines.base import ImagePipeline
 from ..pipelines.diffusion import NUM_INFERENCE_STEPS
 from ..privacy import public_name
-from .by_kind import (
-    EDITED_IMAGES,
-    attribute_metrics,
-    autoencoder_metrics,
-    classification_metric,
-    completeness_metrics,
-    evenly,
-    has_convolutions,
-    lipschitz_metrics,
-    vae_metrics,
-    within_class_recall_metrics,
-)
-from .c2st import two_sample_metrics
-from .checkerboard import checkerboard_energy
 from .classifiers import announce, in_classes, in_size, with_accuracy, without_labels
-from .report import Evaluation, Metric
+from .measures import Evidence, measure
+from .report import Evaluation
 
 MAX_IMAGES = 10_000
 # Precision and recall look for the third neighbour of each image.
 MIN_IMAGES = 4
-KID_SUBSETS, KID_SUBSET_SIZE = 100, 1000
 
 
 def evaluate(
@@ -119,140 +98,31 @@ def evaluate(
             f"Precision and recall need at least {MIN_IMAGES} images of each split: {reference_split} has {len(reference):,}, "
             f"{train_split} {len(train):,}."
         )
-    # The evaluator's number of each class, in the order of the images' labels and in that of the model's.
-    numbers = class_numbers(classifier.config.class_names, stream.class_names)
-    own_numbers = class_numbers(classifier.config.class_names, own_names)
-
     n = min(MAX_IMAGES, len(train))
     chosen = torch.randperm(len(train), generator=torch.Generator().manual_seed(seed))[:n]
     parts = list(generate(pipeline, n, seed, num_classes, **sampling))
     fakes, fake_labels = (torch.cat(part) for part in zip(*parts, strict=True))
 
-    fake_features, reference_features = features_of(classifier, fakes), features_of(classifier, reference)
-    train_features = features_of(classifier, train)
-    floor_features, floor_labels = train_features[chosen], train_labels[chosen]
-
-    @torch.no_grad()
-    def judged_right(features: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
-        return classifier.head(features).argmax(1) == wanted
-
-    def accuracy(features: torch.Tensor, wanted: torch.Tensor) -> float:
-        return float(judged_right(features, wanted).double().mean())
-
-    subsets = {"subsets": KID_SUBSETS, "subset_size": min(KID_SUBSET_SIZE, n, len(reference))}
-    metrics = [
-        Metric(
-            "fid",
-            "FID (evaluator features)",
-            frechet_distance(fake_features, reference_features),
-            frechet_distance(floor_features, reference_features),
-            "lower",
-        ),
-        Metric(
-            "kid",
-            f"KID (evaluator features, {subsets['subsets']} subsets of {subsets['subset_size']:,})",
-            kernel_distance(fake_features, reference_features, **subsets, seed=seed),
-            kernel_distance(floor_features, reference_features, **subsets, seed=seed),
-            "lower",
-            subsets,
-        ),
-        Metric(
-            "precision",
-            "precision (k = 3)",
-            coverage_of(fake_features, reference_features),
-            coverage_of(floor_features, reference_features),
-            "higher",
-        ),
-        Metric(
-            "recall",
-            "recall (k = 3)",
-            coverage_of(reference_features, fake_features),
-            coverage_of(reference_features, floor_features),
-            "higher",
-        ),
-    ]
-    if c2st:
-        metrics += two_sample_metrics(reference, train, fakes, seed)
-    if inception_network:
-        real = inception_features(inception_network, reference)
-        metrics.append(
-            Metric(
-                "inception_fid",
-                "Inception FID (2,048 features of ImageNet's Inception-v3; not to be compared with the FID above)",
-                frechet_distance(inception_features(inception_network, fakes), real),
-                frechet_distance(inception_features(inception_network, train[chosen]), real),
-                "lower",
-            )
-        )
-    # Of an unconditional model nobody knows which class an image should be, unless there is only one.
-    one_class = len(stream.class_names) == 1 and not pipeline.family.encodes
-    # One that has never seen the classes would name the nearest of its own; one without names numbers them.
-    known = classifier.config.class_names or own_names
-    knows_classes = not classifier.config.attribute_names and set(own_names) <= set(known)
-    # The model's numbers of the images' classes.
-    in_own = class_numbers(own_names, stream.class_names)
-    own_labels = in_own[reference_labels] if num_classes else None
-    if stream.class_names and (num_classes or one_class):
-        if knows_classes:
-            metrics.append(
-                Metric(
-                    "accuracy",
-                    "class accuracy (evaluator)",
-                    accuracy(fake_features, own_numbers[fake_labels]),
-                    accuracy(floor_features, numbers[floor_labels]),
-                    "higher",
-                )
-            )
-        metrics.append(
-            Metric(
-                "within_class_distance",
-                "distance within a class (features)",
-                within_class_distance(fake_features, fake_labels),
-                within_class_distance(floor_features, floor_labels),
-                "as real",
-            )
-        )
-        if num_classes:
-            labelled = (
-                (reference_features, own_labels),
-                (fake_features, fake_labels),
-                (floor_features, in_own[floor_labels]),
-            )
-            metrics += within_class_recall_metrics(*labelled)
-    metrics += [
-        Metric(
-            "nearest_training_distance",
-            "median distance to the nearest training image (features)",
-            float(nearest_distances(fake_features, train_features)[0].median()),
-            float(nearest_distances(reference_features, train_features)[0].median()),
-            "as real or above",
-        )
-    ]
-    if has_convolutions(pipeline):
-        metrics.append(
-            Metric(
-                "checkerboard_energy",
-                "checkerboard energy, period 2 (share of the spectrum)",
-                checkerboard_energy(fakes),
-                checkerboard_energy(train[chosen]),
-                "as real",
-            )
-        )
-    if num_classes and stream.class_names and pipeline.family.classifies:
-        right = judged_right(reference_features, numbers[reference_labels]) if knows_classes else None
-        metrics.append(classification_metric(pipeline, reference, own_labels, right))
-    if len(stream.class_names) > 1 and knows_classes and pipeline.family.encodes:
-        real = (reference_features, numbers[reference_labels])
-        metrics += completeness_metrics(classifier, fake_features, floor_features, *real)
-    if pipeline.family.encodes:
-        metrics += lipschitz_metrics(pipeline, seed)
-    if pipeline.family.has_likelihood:
-        metrics += vae_metrics(pipeline, reference, own_labels)
-        if pipeline.family.edits and pipeline.attribute_names and classifier.config.attribute_names:
-            metrics += attribute_metrics(pipeline, classifier, reference[evenly(len(reference), EDITED_IMAGES)])
-    if pipeline.family.compresses:
-        # First what it is made for.
-        metrics = [*autoencoder_metrics(pipeline, reference, train, seed), *metrics]
+    evidence = Evidence(
+        pipeline=pipeline,
+        classifier=classifier,
+        reference=reference,
+        train=train,
+        fakes=fakes,
+        reference_labels=reference_labels,
+        train_labels=train_labels,
+        fake_labels=fake_labels,
+        reference_features=features_of(classifier, reference),
+        train_features=features_of(classifier, train),
+        fake_features=features_of(classifier, fakes),
+        chosen=chosen,
+        class_names=stream.class_names,
+        own_names=own_names,
+        seed=seed,
+        inception=inception_network,
+        c2st=c2st,
+    )
+    metrics = measure(evidence)
     dataset, evaluator = public_name(dataset_name), public_name(evaluator)
     protocol = (
         f"n = {n:,} generated images (seed {seed}, {in_steps(sampling)}rounded to 8 bits) against all {len(reference):,} "

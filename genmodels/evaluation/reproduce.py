@@ -13,7 +13,8 @@ from ..features.evaluators import load_classifier
 from ..pipelines import ImagePipeline, load_pipeline
 from .classifiers import evaluate_classifier
 from .evaluate import evaluate
-from .report import Evaluation, tolerance_of
+from .measures import tolerance_of
+from .report import Evaluation
 
 
 @dataclass

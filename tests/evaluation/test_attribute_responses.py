@@ -17,7 +17,7 @@ from genmodels.__main__ import main
 from genmodels.errors import UserError
 from genmodels.evaluation.attributes import STRENGTHS, balanced_accuracies, edit_responses
 from genmodels.evaluation.classifiers import evaluate_classifier
-from genmodels.evaluation.report import tolerance_of
+from genmodels.evaluation.measures import tolerance_of
 from genmodels.features.classifier import Classifier
 from genmodels.features.evaluators import find_evaluator
 from genmodels.hub.cards import write_card

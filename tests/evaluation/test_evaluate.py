@@ -18,7 +18,7 @@ from genmodels.evaluation.by_kind import (
 )
 from genmodels.evaluation.classifiers import evaluate_classifier
 from genmodels.evaluation.evaluate import evaluate, generate
-from genmodels.evaluation.report import tolerance_of
+from genmodels.evaluation.measures import tolerance_of
 from genmodels.families import BY_PIPELINE
 from genmodels.features.classifier import Classifier
 from genmodels.features.evaluators import class_numbers, find_evaluator, load_classifier
@@ -39,7 +39,7 @@ def evaluation():
     generator = CGANGenerator(base_channels=4, class_names=[str(i) for i in range(10)])
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(BY_PIPELINE, "CGANPipeline", replace(BY_PIPELINE["CGANPipeline"], classifies=20))
-        patch.setattr("genmodels.evaluation.evaluate.KID_SUBSETS", 10)
+        patch.setattr("genmodels.evaluation.measures.KID_SUBSETS", 10)
         patch.setattr("genmodels.evaluation.evaluate.MAX_IMAGES", 1000)
         patch.setattr("genmodels.evaluation.evaluate.load_inception", LittleInception)
         return evaluate(CGANPipeline(generator.eval()), "zoo:mnist-sample", inception=True)
@@ -86,7 +86,7 @@ def test_labels_are_matched_with_the_models_classes_by_name():
 
 
 def test_classes_of_another_order_are_matched_by_name(monkeypatch, tmp_path):
-    monkeypatch.setattr("genmodels.evaluation.evaluate.KID_SUBSETS", 2)
+    monkeypatch.setattr("genmodels.evaluation.measures.KID_SUBSETS", 2)
     pipeline = load_pipeline("cgan-mnist")
     sample = zoo.load_sample("zoo:mnist-sample")
     features = datasets.Features(image=datasets.Image(), label=datasets.ClassLabel(names=sample.class_names))
@@ -123,7 +123,7 @@ def test_the_protocol_says_n_split_and_seed(evaluation):
 
 
 def test_a_vae_reports_its_bounds(monkeypatch):
-    monkeypatch.setattr("genmodels.evaluation.evaluate.KID_SUBSETS", 10)
+    monkeypatch.setattr("genmodels.evaluation.measures.KID_SUBSETS", 10)
     monkeypatch.setattr("genmodels.evaluation.evaluate.MAX_IMAGES", 1000)
     monkeypatch.setattr("genmodels.evaluation.by_kind.NLL_IMAGES", 50)
     torch.manual_seed(0)

@@ -101,7 +101,7 @@ def test_a_denoiser_stands_beside_a_median_filter(digits):
 
 
 def test_evaluation_begins_with_what_it_is_made_for(monkeypatch):
-    monkeypatch.setattr("genmodels.evaluation.evaluate.KID_SUBSETS", 2)
+    monkeypatch.setattr("genmodels.evaluation.measures.KID_SUBSETS", 2)
     monkeypatch.setattr("genmodels.evaluation.evaluate.MAX_IMAGES", 1000)
     metrics = [metric.metric for metric in evaluate(make(), "zoo:mnist-sample").metrics]
     assert metrics[:2] == ["mse", "mse_pca"]

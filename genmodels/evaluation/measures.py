@@ -1,0 +1,358 @@
+"""What `evaluate` measures: a row for each metric, or for those that are computed together. To add one is to add a row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import nn
+
+from ..features.classifier import Classifier
+from ..features.evaluators import class_numbers
+from ..features.inception import inception_features
+from ..features.metrics import (
+    coverage_of,
+    frechet_distance,
+    kernel_distance,
+    nearest_distances,
+    within_class_distance,
+)
+from ..pipelines.base import ImagePipeline
+from .by_kind import (
+    EDITED_IMAGES,
+    attribute_metrics,
+    autoencoder_metrics,
+    classification_metric,
+    completeness_metrics,
+    evenly,
+    has_convolutions,
+    lipschitz_metrics,
+    vae_metrics,
+    within_class_recall_metrics,
+)
+from .c2st import two_sample_metrics
+from .checkerboard import checkerboard_energy
+from .report import Metric
+
+KID_SUBSETS, KID_SUBSET_SIZE = 100, 1000
+# How far a repetition may be off, relative and absolute, whichever is more. The same machine with as many threads repeats
+# every number exactly. Another thread count, processor or torch version differs in a float's last bits: one thread instead of
+# two, or no AVX, moved distances by up to 3 in a million, and recall by one image of 10,000. The rest is room for other
+# convolution algorithms and for pixels that round the other way. Of a share each image counts as a whole: one that lies on the
+# border of a ball, or of a class, falls on either side.
+Tolerance = tuple[float, float]
+DISTANCE, SHARE, LIKELIHOOD = (0.005, 0.0), (0.0, 0.003), (0.001, 0.0)
+# Of what is measured of a classifier itself; one image is a larger share of few.
+OF_CLASSIFIERS: dict[str, Tolerance] = {"balanced_accuracy": (0.01, 0.0)}
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What metrics are computed from: a pipeline, and real and generated images as an evaluator sees them.
+
+    Attributes:
+        pipeline, classifier: what is measured, and the evaluator.
+        reference, train, fakes: `pixel_values` of the reference split, the training split, and of as many generated images as
+            the floor has.
+        reference_labels, train_labels, fake_labels: the first two by `class_names`, the last by the model's numbers.
+        reference_features, train_features, fake_features: of the evaluator.
+        chosen: which training images make the floor.
+        class_names, own_names: the classes of the images and of the model, each in the order of its numbers.
+        seed: of everything that is drawn.
+        inception: the standard FID's network, if that is wanted.
+        c2st: whether fresh networks are wanted.
+    """
+
+    pipeline: ImagePipeline
+    classifier: Classifier
+    reference: torch.Tensor
+    train: torch.Tensor
+    fakes: torch.Tensor
+    reference_labels: torch.Tensor
+    train_labels: torch.Tensor
+    fake_labels: torch.Tensor
+    reference_features: torch.Tensor
+    train_features: torch.Tensor
+    fake_features: torch.Tensor
+    chosen: torch.Tensor
+    class_names: list[str]
+    own_names: list[str]
+    seed: int
+    inception: nn.Module | None
+    c2st: bool
+
+    @property
+    def num_classes(self) -> int:
+        """Of the model; 0 if it has none."""
+        return getattr(self.pipeline, "num_classes", 0)
+
+    @property
+    def is_labelled(self) -> bool:
+        """Whether it is known which class a generated image should be: of an unconditional model if there is one alone."""
+        alone = len(self.class_names) == 1 and not self.pipeline.family.encodes
+        return bool(self.class_names) and bool(self.num_classes or alone)
+
+    @property
+    def knows_classes(self) -> bool:
+        """Whether the evaluator does: one that has never seen the classes would name the nearest of its own."""
+        # One without names numbers them.
+        known = self.classifier.config.class_names or self.own_names
+        return not self.classifier.config.attribute_names and set(self.own_names) <= set(known)
+
+    @cached_property
+    def floor_features(self) -> torch.Tensor:
+        return self.train_features[self.chosen]
+
+    @cached_property
+    def floor_labels(self) -> torch.Tensor:
+        return self.train_labels[self.chosen]
+
+    @cached_property
+    def numbers(self) -> torch.Tensor:
+        """The evaluator's number of each class of the images."""
+        return class_numbers(self.classifier.config.class_names, self.class_names)
+
+    @cached_property
+    def own_numbers(self) -> torch.Tensor:
+        """The evaluator's number of each class of the model."""
+        return class_numbers(self.classifier.config.class_names, self.own_names)
+
+    @cached_property
+    def in_own(self) -> torch.Tensor:
+        """The model's number of each class of the images."""
+        return class_numbers(self.own_names, self.class_names)
+
+    @property
+    def own_labels(self) -> torch.Tensor | None:
+        """The model's numbers of what the reference images show."""
+        return self.in_own[self.reference_labels] if self.num_classes else None
+
+    @torch.no_grad()
+    def judged_right(self, features: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+        """Whether the evaluator takes each image for what is wanted, by its numbers: bool (N,)."""
+        return self.classifier.head(features).argmax(1) == wanted
+
+
+def always(_: Evidence) -> bool:
+    return True
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One row.
+
+    Attributes:
+        tolerances: of each metric that it makes; what follows a slash in the name of one is of one attribute.
+        compute: the metrics, each with its floor.
+        applies: whether it has a meaning, by what the model can do and what is known of the images.
+    """
+
+    tolerances: dict[str, Tolerance]
+    compute: Callable[[Evidence], Iterable[Metric]]
+    applies: Callable[[Evidence], Any] = always
+
+
+def one(name: str, title: str, better: str, tolerance: Tolerance, compute, applies=always) -> Measure:
+    """A row of a single metric; `compute` returns its value and its floor."""
+    return Measure({name: tolerance}, lambda e: [Metric(name, title, *compute(e), better)], applies)
+
+
+def kid(e: Evidence) -> list[Metric]:
+    subsets = {"subsets": KID_SUBSETS, "subset_size": min(KID_SUBSET_SIZE, len(e.fakes), len(e.reference))}
+    name = f"KID (evaluator features, {subsets['subsets']} subsets of {subsets['subset_size']:,})"
+    values = (
+        kernel_distance(features, e.reference_features, **subsets, seed=e.seed)
+        for features in (e.fake_features, e.floor_features)
+    )
+    return [Metric("kid", name, *values, "lower", subsets)]
+
+
+def inception_fid(e: Evidence) -> tuple[float, float]:
+    real = inception_features(e.inception, e.reference)
+    fakes, floor = (inception_features(e.inception, images) for images in (e.fakes, e.train[e.chosen]))
+    return frechet_distance(fakes, real), frechet_distance(floor, real)
+
+
+def accuracy(e: Evidence) -> tuple[float, float]:
+    fakes = e.judged_right(e.fake_features, e.own_numbers[e.fake_labels])
+    floor = e.judged_right(e.floor_features, e.numbers[e.floor_labels])
+    return float(fakes.double().mean()), float(floor.double().mean())
+
+
+def within_class_recall(e: Evidence) -> list[Metric]:
+    fakes, floor = (e.fake_features, e.fake_labels), (e.floor_features, e.in_own[e.floor_labels])
+    return within_class_recall_metrics((e.reference_features, e.own_labels), fakes, floor)
+
+
+def generative_accuracy(e: Evidence) -> list[Metric]:
+    right = e.judged_right(e.reference_features, e.numbers[e.reference_labels]) if e.knows_classes else None
+    return [classification_metric(e.pipeline, e.reference, e.own_labels, right)]
+
+
+def completeness(e: Evidence) -> list[Metric]:
+    real = (e.reference_features, e.numbers[e.reference_labels])
+    return completeness_metrics(e.classifier, e.fake_features, e.floor_features, *real)
+
+
+def responses(e: Evidence) -> list[Metric]:
+    return attribute_metrics(e.pipeline, e.classifier, e.reference[evenly(len(e.reference), EDITED_IMAGES)])
+
+
+def edits(e: Evidence) -> bool:
+    return e.pipeline.family.edits and e.pipeline.attribute_names and e.classifier.config.attribute_names
+
+
+# In the order of the table.
+MEASURES = (
+    # First what an autoencoder is made for. Sums over pixels, without a threshold; the ratio is counted, not measured.
+    Measure(
+        {
+            **dict.fromkeys(("mse", "mse_pca", "mse_compressed", "psnr", "psnr_noisy", "psnr_median"), LIKELIHOOD),
+            "compression_ratio": (1e-6, 0.0),
+        },
+        lambda e: autoencoder_metrics(e.pipeline, e.reference, e.train, e.seed),
+        lambda e: e.pipeline.family.compresses,
+    ),
+    # Means and products over thousands of features.
+    one(
+        "fid",
+        "FID (evaluator features)",
+        "lower",
+        DISTANCE,
+        lambda e: (
+            frechet_distance(e.fake_features, e.reference_features),
+            frechet_distance(e.floor_features, e.reference_features),
+        ),
+    ),
+    # A difference of means, which is near 0 for alike sets.
+    Measure({"kid": (0.01, 0.00005)}, kid),
+    one(
+        "precision",
+        "precision (k = 3)",
+        "higher",
+        SHARE,
+        lambda e: (
+            coverage_of(e.fake_features, e.reference_features),
+            coverage_of(e.floor_features, e.reference_features),
+        ),
+    ),
+    one(
+        "recall",
+        "recall (k = 3)",
+        "higher",
+        SHARE,
+        lambda e: (
+            coverage_of(e.reference_features, e.fake_features),
+            coverage_of(e.reference_features, e.floor_features),
+        ),
+    ),
+    # A network is trained for it: what differs in a float's last bits grows with every step.
+    Measure(
+        {"c2st": (0.0, 0.05), "c2st_coarse": (0.0, 0.03)},
+        lambda e: two_sample_metrics(e.reference, e.train, e.fakes, e.seed),
+        lambda e: e.c2st,
+    ),
+    one(
+        "inception_fid",
+        "Inception FID (2,048 features of ImageNet's Inception-v3; not to be compared with the FID above)",
+        "lower",
+        DISTANCE,
+        inception_fid,
+        lambda e: e.inception is not None,
+    ),
+    one(
+        "accuracy",
+        "class accuracy (evaluator)",
+        "higher",
+        (0.0, 0.001),
+        accuracy,
+        lambda e: e.is_labelled and e.knows_classes,
+    ),
+    one(
+        "within_class_distance",
+        "distance within a class (features)",
+        "as real",
+        DISTANCE,
+        lambda e: (
+            within_class_distance(e.fake_features, e.fake_labels),
+            within_class_distance(e.floor_features, e.floor_labels),
+        ),
+        lambda e: e.is_labelled,
+    ),
+    Measure({"within_class_recall": SHARE}, within_class_recall, lambda e: e.is_labelled and e.num_classes),
+    one(
+        "nearest_training_distance",
+        "median distance to the nearest training image (features)",
+        "as real or above",
+        DISTANCE,
+        lambda e: (
+            float(nearest_distances(e.fake_features, e.train_features)[0].median()),
+            float(nearest_distances(e.reference_features, e.train_features)[0].median()),
+        ),
+    ),
+    # A ratio of sums over frequencies; rounded pixels are noise in all of them.
+    one(
+        "checkerboard_energy",
+        "checkerboard energy, period 2 (share of the spectrum)",
+        "as real",
+        DISTANCE,
+        lambda e: (checkerboard_energy(e.fakes), checkerboard_energy(e.train[e.chosen])),
+        lambda e: has_convolutions(e.pipeline),
+    ),
+    Measure(
+        {"generative_accuracy": SHARE},
+        generative_accuracy,
+        lambda e: e.num_classes and e.class_names and e.pipeline.family.classifies,
+    ),
+    Measure(
+        {"recognizable": SHARE, "class_balance": SHARE},
+        completeness,
+        lambda e: len(e.class_names) > 1 and e.knows_classes and e.pipeline.family.encodes,
+    ),
+    # The largest of singular values, and nearly so.
+    Measure(
+        {"lipschitz_p99": DISTANCE, "lipschitz_max": DISTANCE},
+        lambda e: lipschitz_metrics(e.pipeline, e.seed),
+        lambda e: e.pipeline.family.encodes,
+    ),
+    Measure(
+        dict.fromkeys(("mse", "negative_elbo", "kl", "nll"), LIKELIHOOD),
+        lambda e: vae_metrics(e.pipeline, e.reference, e.own_labels),
+        lambda e: e.pipeline.family.has_likelihood,
+    ),
+    # Means of probabilities.
+    Measure(
+        {
+            "response": (0.0, 0.001),
+            "monotone": SHARE,
+            "identity_distance": DISTANCE,
+            "identity_distance_other": DISTANCE,
+        },
+        responses,
+        edits,
+    ),
+)
+TOLERANCES = OF_CLASSIFIERS | {name: tolerance for row in MEASURES for name, tolerance in row.tolerances.items()}
+
+
+def tolerance_of(metric: str, value: float | None) -> float | None:
+    """How far a repeated measurement of `value` may be off; None for no value. What follows a slash is of one attribute."""
+    if value is None:
+        return None
+    relative, absolute = TOLERANCES[metric.split("/")[0]]
+    return max(relative * abs(value), absolute)
+
+
+def in_tolerance(metric: Metric) -> Metric:
+    """A metric with the tolerances of its value and its floor."""
+    value, floor = (tolerance_of(metric.metric, number) for number in (metric.value, metric.floor))
+    return replace(metric, tolerance=value, floor_tolerance=floor)
+
+
+def measure(evidence: Evidence) -> list[Metric]:
+    """All that has a meaning."""
+    rows = (row for row in MEASURES if row.applies(evidence))
+    return [in_tolerance(metric) for row in rows for metric in row.compute(evidence)]
