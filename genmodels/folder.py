@@ -46,6 +46,30 @@ def find_json(path: Path) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file; empty if there is no such file.
+
+    Raises:
+        UserError: it is not readable as one.
+    """
+    if not path.exists():
+        return {}
+    try:
+        content = load_json(path)
+        if not isinstance(content, dict):
+            raise ValueError("it is not an object")
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} is not a readable {path.name}: {first_line(error)}") from error
+    return content
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file under a temporary name, then rename: a reader never meets half of it."""
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)
+
+
 @dataclass(frozen=True)
 class ModelFolder:
     """The folder of a saved pipeline, or of a single network such as an evaluator."""
@@ -54,19 +78,20 @@ class ModelFolder:
 
     @cached_property
     def index(self) -> dict[str, Any]:
-        """model_index.json.
+        """model_index.json; empty if there is none.
 
         Raises:
             UserError: it is not readable as one.
         """
-        path = self.path / INDEX
-        try:
-            content = load_json(path)
-            if not isinstance(content, dict):
-                raise ValueError("it is not an object")
-        except (OSError, ValueError) as error:
-            raise UserError(f"{path} is not a readable {INDEX}: {first_line(error)}") from error
-        return content
+        return read_json(self.path / INDEX)
+
+    def config(self, component: str = "") -> dict[str, Any]:
+        """The config.json of a component, or of the network that this is; empty if there is none.
+
+        Raises:
+            UserError: it is not readable as one.
+        """
+        return read_json(self.path / component / "config.json")
 
     @cached_property
     def class_name(self) -> str | None:

@@ -29,7 +29,7 @@ from suite_browser import free_port
 from genmodels import zoo
 from genmodels.commands.space import TABS_OF_SPACE, ZERO_GPU_TORCH, build_space
 from genmodels.errors import UserError
-from genmodels.hub.source import INDEX, read_class_name
+from genmodels.folder import ModelFolder
 from genmodels.ui.models import BUILT_IN, FACES, Model
 from genmodels.ui.space import port_of
 
@@ -52,7 +52,7 @@ CALLS = {
 }
 # The suite also has every unconditional generator.
 DRAWN_FROM_NOISE = {"VanillaGANPipeline", "LAPGANPipeline", "DCGANPipeline", "WGANPipeline", "PixelDiffusionPipeline"}
-GALLERY = {name for name in zoo.model_names() if read_class_name(zoo.ROOT / name / INDEX) in DRAWN_FROM_NOISE}
+GALLERY = {name for name in zoo.model_names() if ModelFolder(zoo.ROOT / name).class_name in DRAWN_FROM_NOISE}
 # And every model with classes.
 CONDITIONAL = {name for name in zoo.model_names() if name.startswith(("cgan-", "cvae-"))}
 # The map has a view of faces where there is a model for it.

@@ -9,7 +9,8 @@ from pathlib import Path
 from .. import zoo
 from ..data import stated_reading, unusual_reading
 from ..errors import UserError
-from ..hub.cards import evaluation_table, read_json, write_card, write_text
+from ..folder import read_json, write_text
+from ..hub.cards import evaluation_table, write_card
 from . import silence_libraries
 from .arguments import MAX_SEED, add_steps, whole_number
 from .verify import fetch_model

@@ -14,7 +14,8 @@ from yaml import YAMLError
 from .. import zoo
 from ..errors import UserError, escaped
 from ..families import BY_PIPELINE
-from ..hub.cards import pipeline_class, read_json, table_differences
+from ..folder import ModelFolder, read_json
+from ..hub.cards import table_differences
 from ..hub.hashes import hash_of
 from ..hub.retries import is_transient, one_deadline, retry
 from ..privacy import HUB_ID
@@ -85,17 +86,19 @@ def fetch_model(name: str, revision: str | None = None) -> Model:
 
 def check_kind(folder: Path, name: str) -> None:
     """Raise UserError unless a folder holds a pipeline or an evaluator of ours."""
-    for file in INDEX:
-        try:
-            index = read_json(folder / file)
-            kind = pipeline_class(index) if "_class_name" in index else ", ".join(index.get("architectures") or [])
-        except (ValueError, LookupError, TypeError, AttributeError) as error:
-            raise UserError(f"{name!r} has no readable {file}: download or save it again.") from error
-        if kind in (BY_PIPELINE if file == INDEX[0] else ["Classifier"]):
-            return
-        if index:
-            kind = kind or "model of another library"
-            raise UserError(f"{name!r} holds a {kind}; genmodels measures {', '.join(BY_PIPELINE)} and its evaluators.")
+    saved, file = ModelFolder(folder), INDEX[0]
+    try:
+        index, kind = saved.index, saved.class_name
+        if not index:
+            file, index = INDEX[1], saved.config()
+            kind = index.get("_class_name") or ", ".join(index.get("architectures") or [])
+    except (ValueError, TypeError) as error:
+        raise UserError(f"{name!r} has no readable {file}: download or save it again.") from error
+    if saved.family or (file == INDEX[1] and kind == "Classifier"):
+        return
+    if index:
+        kind = kind or "model of another library"
+        raise UserError(f"{name!r} holds a {kind}; genmodels measures {', '.join(BY_PIPELINE)} and its evaluators.")
     raise UserError(f"{name!r} has neither {INDEX[0]} nor {INDEX[1]}: it does not hold a saved model.")
 
 

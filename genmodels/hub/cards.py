@@ -14,6 +14,7 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from .. import zoo
 from ..families import BY_PIPELINE
+from ..folder import ModelFolder, read_json, write_text
 from ..privacy import HUB_ID, redact, redact_values
 
 # By arXiv id, or DOI of what is not there: authors as in BibTeX, title, year.
@@ -230,11 +231,6 @@ TOLERANCE_NOTE = (
 )
 
 
-def read_json(path: Path) -> dict:
-    """A JSON file's content, or an empty dict if there is no such file."""
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-
-
 def read_facts(path: Path) -> dict:
     """A JSON file's content as it may be published; the file itself is mended too, for it is uploaded beside the card."""
     facts = read_json(path)
@@ -242,19 +238,6 @@ def read_facts(path: Path) -> dict:
     if public != facts:
         write_text(path, json.dumps(public, indent=2) + "\n")
     return public
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file under a temporary name, then rename: a reader never meets half of it."""
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
-
-
-def pipeline_class(index: dict) -> str:
-    """The pipeline class that a model_index.json names; in a folder that carries its own code, beside the file it is in."""
-    name = index["_class_name"]
-    return name if isinstance(name, str) else name[1]
 
 
 def write_card(folder: Path, repo_id: str | None = None) -> None:
@@ -268,12 +251,11 @@ def write_card(folder: Path, repo_id: str | None = None) -> None:
             from the folder that the reader is in.
     """
     training, evaluation = read_facts(folder / "training.json"), read_facts(folder / "evaluation.json")
-    index = read_json(folder / "model_index.json")
+    saved = ModelFolder(folder)
+    index = saved.index
     name = (repo_id or folder.resolve().name).split("/")[-1]
     parts, task, tags = (
-        pipeline_parts(folder, index, training, repo_id)
-        if index
-        else evaluator_parts(folder, training, evaluation, repo_id)
+        pipeline_parts(saved, training, repo_id) if index else evaluator_parts(folder, training, evaluation, repo_id)
     )
     dataset = training.get("dataset")
     if training:
@@ -290,7 +272,7 @@ def write_card(folder: Path, repo_id: str | None = None) -> None:
         if any(row.get("tolerance") is not None for row in evaluation["metrics"]):
             again = f"`python -m genmodels verify {load_name(folder, repo_id)}` measures again and compares."
             parts += [f"{TOLERANCE_NOTE} {again}"]
-    parts += ["## Limits", limits(index, training), "## Licence", licence_text(dataset)]
+    parts += ["## Limits", limits(saved), "## Licence", licence_text(dataset)]
     papers = training.get("papers", []) if index else ["1512.03385"]
     papers = [paper for paper in [*papers, *(["1411.7766"] if is_celeba(dataset) else [])] if paper in PAPERS]
     if papers:
@@ -318,15 +300,15 @@ def load_name(folder: Path, repo_id: str | None) -> str:
     return repo_id or (folder.resolve().name if built_in and built_in.resolve() == folder.resolve() else ".")
 
 
-def pipeline_parts(folder: Path, index: dict, training: dict, repo_id: str | None) -> tuple[list[str], str, list[str]]:
+def pipeline_parts(saved: ModelFolder, training: dict, repo_id: str | None) -> tuple[list[str], str, list[str]]:
     """What a pipeline is and how to load it: paragraphs, the Hub's task, tags."""
-    class_name = pipeline_class(index)
-    family = BY_PIPELINE[class_name]
+    folder, family = saved.path, BY_PIPELINE[str(saved.class_name)]
+    class_name = family.class_name
     what, tags = family.description, family.tags
-    if read_json(folder / "generator" / "config.json").get("upsampling") == "nearest":
+    if saved.config("generator").get("upsampling") == "nearest":
         what = what.replace("transposed convolutions", "nearest-neighbour upsampling and convolutions")
     call = "pipe(num_images=4, seed=0)"
-    config = read_json(folder / family.draws / "config.json")
+    config = saved.config(family.draws)
     num_classes, names = config.get("num_classes", 0), config.get("class_names") or []
     if num_classes:
         labels = [label % num_classes for label in (2, 0, 2, 6)]
@@ -334,7 +316,7 @@ def pipeline_parts(folder: Path, index: dict, training: dict, repo_id: str | Non
         if names and all(map(str.isdecimal, names)) and any(int(names[label]) != label for label in labels):
             labels = [names[label] for label in labels]
         call = f"pipe(num_images=4, class_labels={labels}, seed=0)"
-    denoises = bool(read_json(folder / "encoder" / "config.json").get("noise"))
+    denoises = bool(saved.config("encoder").get("noise"))
     if denoises:
         what = "An encoder that sees noisy images through a bottleneck and a decoder that draws them clean."
         tags = [*tags, "denoising"]
@@ -352,7 +334,7 @@ def pipeline_parts(folder: Path, index: dict, training: dict, repo_id: str | Non
         lines += ["# Images of its size go in: yours, or those."]
         lines += ["clean = pipe.denoise(images).images"] if denoises else ["again = pipe.reconstruct(images).images"]
         lines += ["small = pipe.compress(images, bits=8)", "restored = pipe.decompress(small).images"]
-    attributes = read_json(folder / "attributes" / "config.json").get("attribute_names", [])
+    attributes = saved.config("attributes").get("attribute_names", [])
     if attributes:
         what += (
             f" It has learnt directions for {', '.join(attributes)}: strength 1 adds the whole difference of the means."
@@ -366,7 +348,7 @@ def pipeline_parts(folder: Path, index: dict, training: dict, repo_id: str | Non
         "## Use",
         f"```python\nfrom genmodels import {class_name}\n\npipe = {class_name}.from_pretrained({name})\n{draw}",
     ]
-    if not isinstance(index["_class_name"], str):
+    if not isinstance(saved.index["_class_name"], str):
         parts += [
             "Without genmodels, by the code that the repository carries:",
             f"```python\nfrom diffusers import DiffusionPipeline\n\n"
@@ -588,11 +570,11 @@ def with_tolerance(value: float | None, tolerance: float | None = None) -> str:
     return ("" if value is None else f"{value:.4g}") + ("" if tolerance is None else f" ± {tolerance:.2g}")
 
 
-def limits(index: dict, training: dict) -> str:
-    """What not to expect; `index` is empty for an evaluator."""
-    if not index:
+def limits(saved: ModelFolder) -> str:
+    """What not to expect."""
+    if saved.family is None:
         return "Its features see what tells these classes apart, and little else: FID on them compares only with FID on them."
-    beside = BY_PIPELINE[pipeline_class(index)].limits
+    beside = saved.family.limits
     return f"It draws only what its training images show, at their size. {beside}"
 
 

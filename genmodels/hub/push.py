@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import shutil
 import tempfile
@@ -19,6 +18,7 @@ from huggingface_hub.utils import validate_repo_id
 
 from ..errors import UserError
 from ..families import BY_PIPELINE
+from ..folder import ModelFolder, read_json
 from .cards import write_card
 from .contents import MODEL_KINDS, check_files, copy_file, files_of
 from .hashes import hash_of
@@ -298,22 +298,16 @@ def is_same(path: Path, there) -> bool:
 
 def check_model_folder(folder: Path) -> None:
     """Raise UserError unless the folder holds a saved pipeline or evaluator whose weights can be read."""
-    if (folder / "model_index.json").is_file():
-        index = read_index(folder / "model_index.json")
-        kind = index.get("_class_name")
-        # A folder that carries its code names the file too.
-        if (kind[-1] if isinstance(kind, list) else kind) not in BY_PIPELINE:
+    saved = ModelFolder(folder)
+    if saved.index:
+        if saved.family is None:
             raise UserError(
-                f"{folder} holds a {kind}: what can be pushed is one of {', '.join(BY_PIPELINE)}, or an evaluator."
+                f"{folder} holds a {saved.class_name}: what can be pushed is one of {', '.join(BY_PIPELINE)}, or an evaluator."
             )
-        components = [
-            name
-            for name, value in index.items()
-            if not name.startswith("_") and isinstance(value, list) and value[0] is not None and name != "scheduler"
-        ]
-        if "scheduler" in index and not read_index(folder / "scheduler" / "scheduler_config.json"):
+        components = [name for name in saved.components if name != "scheduler"]
+        if "scheduler" in saved.components and not read_json(folder / "scheduler" / "scheduler_config.json"):
             raise UserError(f"{folder / 'scheduler'} holds no scheduler_config.json: save the model again.")
-    elif read_index(folder / "config.json").get("_class_name") == "Classifier":
+    elif saved.config().get("_class_name") == "Classifier":
         components = ["."]
     else:
         raise UserError(
@@ -325,15 +319,6 @@ def check_model_folder(folder: Path) -> None:
             raise UserError(f"{folder / component} holds no weights: save the model again.")
         for path in weights:
             check_weights(path)
-
-
-def read_index(path: Path) -> dict:
-    """A JSON object from a file, empty if there is no such file; raises UserError if it is damaged."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    except ValueError as error:
-        raise UserError(f"{path} is damaged ({error}): save the model again.") from error
-    return content if isinstance(content, dict) else {}
 
 
 def check_weights(path: Path) -> None:

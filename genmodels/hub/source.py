@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import errno
-import json
 import os
 import re
 import warnings
@@ -30,10 +29,10 @@ from huggingface_hub.errors import (
 from .. import zoo
 from ..errors import UserError, first_line
 from ..families import BY_PIPELINE
+from ..folder import INDEX, ModelFolder, read_json
 from ..models.modeling import check_hash, weight_patterns
 from .retries import TroubleError, causes_of, is_transient, is_unreadable, one_deadline, retry, status_of
 
-INDEX = "model_index.json"
 HUB_OPTIONS = ("revision", "token", "cache_dir", "local_files_only", "force_download")
 # Of addresses on the Hub: what stands in the place of an owner and is none, and what follows a model's name.
 NO_OWNERS = (
@@ -132,7 +131,7 @@ def locate(name_or_path: str | Path, subfolder: str | None = None) -> str:
     if folder is not None:
         folder = folder / check_subfolder(subfolder)
         if not (folder / INDEX).is_file():
-            kind = read_json(folder / "config.json").get("_class_name") if (folder / "config.json").is_file() else None
+            kind = ModelFolder(folder).config().get("_class_name")
             if kind and (folder.parent / INDEX).is_file():
                 raise UserError(f"The folder {folder} holds a {kind}, one part of a pipeline: give {folder.parent}.")
             holds = (
@@ -197,7 +196,11 @@ class Source:
             fetch(self.repo_id, patterns, **options)
             say_older(self.name, self.older, storage_error(error))
             return replace(
-                self, folder=older.parent, commit=self.older, class_name=read_class_name(older), options=options
+                self,
+                folder=older.parent,
+                commit=self.older,
+                class_name=ModelFolder(older.parent).class_name,
+                options=options,
             )
 
     def files_in(self, component: str) -> list[str]:
@@ -249,7 +252,7 @@ def find_pipeline(name_or_path: str | Path, subfolder: str | None = None, **opti
     subfolder = subfolder or inside
     place = locate(pasted, subfolder)
     if Path(place).is_dir():
-        return Source(name, Path(place), read_class_name(Path(place) / INDEX))
+        return Source(name, Path(place), ModelFolder(Path(place)).class_name)
     if revision is not None:
         options = {**options, "revision": revision}
     subfolder = check_subfolder(subfolder)
@@ -268,7 +271,7 @@ def find_pipeline(name_or_path: str | Path, subfolder: str | None = None, **opti
     except ValueError as error:
         raise UserError(f"{name!r} does not load: {error}") from error
     commit = index.parents[len(PurePosixPath(subfolder).parts)].name
-    return Source(name, index.parent, read_class_name(index), place, commit, subfolder, options, older)
+    return Source(name, index.parent, ModelFolder(index.parent).class_name, place, commit, subfolder, options, older)
 
 
 def fetch_index(repo_id: str, filename: str, options: dict) -> Path:
@@ -441,32 +444,6 @@ def explain(name: str, options: dict, error: Exception) -> str:
     if (full := storage_error(error)) is not None:
         return f"{name!r} cannot be stored in the cache: {full.strerror}; make room or choose another cache_dir."
     return f"{name!r} cannot be downloaded: {first_line(error)}"
-
-
-def read_json(path: Path) -> dict:
-    """A JSON object from a file; raises UserError if the file is not readable as one."""
-    try:
-        text = path.read_text(encoding="utf-8")
-        if text.startswith("\ufeff"):
-            raise ValueError("it begins with a byte order mark: save it as UTF-8 without one")
-        content = json.loads(text)
-        if not isinstance(content, dict):
-            raise ValueError("it is not an object")
-        return content
-    except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"{path} is not a readable {path.name}: {first_line(error)}") from error
-
-
-def read_class_name(index: Path) -> str | None:
-    """The pipeline class that a model_index.json names, alone or behind the file that a repository carries for it.
-
-    Raises:
-        UserError: the file is not readable as one.
-    """
-    found = read_json(index).get("_class_name")
-    if isinstance(found, list) and len(found) == 2:
-        found = found[1]
-    return found if isinstance(found, str) else None
 
 
 def describe_class(class_name: str | None) -> str:

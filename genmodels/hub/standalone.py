@@ -19,12 +19,12 @@ from pathlib import Path
 
 from .. import __version__
 from ..errors import UserError
-from ..families import BY_PIPELINE, HOMES, NETWORK_HOMES
+from ..families import HOMES, NETWORK_HOMES
+from ..folder import INDEX, ModelFolder
 
 PACKAGE = Path(__file__).parent.parent
 # Python 3.11 fails to parse in several threads at once: it counts the depth of all of them together.
 PARSING = threading.Lock()
-INDEX = "model_index.json"
 # What a class does only where the package is installed: find built-in names, push with a card, compare with datasets, refuse
 # the code that is carried here, and make networks that it was not loaded with.
 OMITTED = {
@@ -224,16 +224,10 @@ def carried_files(folder: Path) -> dict[Path, str]:
     Raises:
         UserError: model_index.json is damaged.
     """
-    if not (folder / INDEX).is_file():
+    saved = ModelFolder(folder)
+    if saved.family is None:
         return {}
-    try:
-        index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
-        class_name = index["_class_name"]
-    except (OSError, ValueError, LookupError, TypeError) as error:
-        raise UserError(f"{folder / INDEX} is damaged ({error}): save the model again.") from error
-    class_name = class_name[1] if isinstance(class_name, list) and len(class_name) == 2 else class_name
-    if not isinstance(class_name, str) or class_name not in BY_PIPELINE:
-        return {}
+    index, class_name = dict(saved.index), saved.family.class_name
     stem = f"pipeline_{file_stem(class_name).removesuffix('_pipeline')}"
     files = {folder / f"{stem}.py": code_of(class_name)}
     index["_class_name"] = [stem, class_name]

@@ -10,7 +10,8 @@ from PIL import Image, ImageSequence
 from torch import nn
 
 from ..errors import UserError
-from ..hub.source import find_pipeline, read_json
+from ..folder import read_json
+from ..hub.source import find_pipeline
 from ..pipelines import load_pipeline
 from ..privacy import public_name
 
@@ -88,8 +89,7 @@ def start_from(name: str, models: dict[str, nn.Module]) -> Start:
                 f"The {component} of {name} is another network, with {differ}: give the flags that it was trained with."
             )
         network.load_state_dict(other.state_dict())
-    path = folder / "training.json"
-    return Start(name, folder, read_json(path) if path.is_file() else {})
+    return Start(name, folder, read_json(folder / "training.json"))
 
 
 def counted_on(line: str, steps: int) -> str:

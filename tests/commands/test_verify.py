@@ -31,7 +31,8 @@ from genmodels.__main__ import main
 from genmodels.commands.evaluate import keep_baseline
 from genmodels.commands.verify import Model, card_differences, check_files, fetch_model
 from genmodels.features.classifier import Classifier
-from genmodels.hub.cards import TABLE_MARKERS, evaluation_table, read_json, table_differences, write_card
+from genmodels.folder import read_json
+from genmodels.hub.cards import TABLE_MARKERS, evaluation_table, table_differences, write_card
 
 FID = "FID (evaluator features)"
 # What a card says of a run.
