@@ -307,7 +307,7 @@ TOKEN_TEXT = "hf_" + "aB3" * 12
         ("run.json", '{"HF_TOKEN": "hf_alice"}', "run.json contains a token of yours: remove it"),
         ("dump.txt", "0," * (6 * 2**20), "dump.txt is larger than 10 MB and no weights or images"),
         ("encoder/diffusion_pytorch_model.safetensors", "cut", "diffusion_pytorch_model.safetensors is damaged"),
-        ("model_index.json", '{"_class_name"', "model_index.json is damaged"),
+        ("model_index.json", '{"_class_name"', "model_index.json is not a readable model_index.json"),
         (
             "model_index.json",
             '{"_class_name": "VAEPipeline", "critic": ["a", "B"]}',
