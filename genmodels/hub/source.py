@@ -443,6 +443,9 @@ def explain(name: str, options: dict, error: Exception) -> str:
         )
     if (full := storage_error(error)) is not None:
         return f"{name!r} cannot be stored in the cache: {full.strerror}; make room or choose another cache_dir."
+    if status is not None and status >= 400:
+        # The client speaks of the connection then, which is well.
+        return f"The Hub answers {status} for {name!r} and does not give it: look at {page}."
     return f"{name!r} cannot be downloaded: {first_line(error)}"
 
 

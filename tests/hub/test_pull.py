@@ -376,3 +376,14 @@ def test_a_cache_that_cannot_be_written_serves_what_it_has(faulty_hub, pushed, s
         "UserError",
         f"'alice/half' cannot be stored in the cache: {words}; make room or choose another cache_dir.",
     ]
+
+
+def test_a_model_that_was_taken_away_is_no_matter_of_the_connection(faulty_hub, saved, tmp_path):
+    upload(faulty_hub, "alice/gone", Path(saved["dcgan"]))
+    faulty_hub.set_faults({"match": "resolve", "action": "status", "status": 451})
+    env = {"HF_ENDPOINT": faulty_hub.endpoint, "HF_HOME": str(tmp_path)}
+    [(kind, message)] = run("load_pipeline('alice/gone')", env=env)
+    assert (kind, message) == (
+        "UserError",
+        f"The Hub answers 451 for 'alice/gone' and does not give it: look at {faulty_hub.endpoint}/alice/gone.",
+    )
