@@ -1,6 +1,6 @@
-"""Ctrl-C while a script is still being loaded: import this first, since the other imports take seconds.
+"""Ctrl-C while a script is still being loaded, which takes seconds: a script calls `leave_at_ctrl_c` before its other imports.
 
-Imports nothing heavy.
+Imports nothing heavy, and changes nothing by being imported: a notebook's Ctrl-C is its own.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ def leave(number, frame) -> None:
     os._exit(EXIT_CODE)
 
 
+def leave_at_ctrl_c() -> None:
+    """Let Ctrl-C end this process with a sentence, unless something else handles it."""
+    mine = threading.current_thread() is threading.main_thread()
+    if mine and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, leave)
+
+
 def raise_from_now_on() -> None:
     """Let Ctrl-C raise KeyboardInterrupt again, for there are things to give back."""
     if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is leave:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-if (
-    threading.current_thread() is threading.main_thread()
-    and signal.getsignal(signal.SIGINT) is signal.default_int_handler
-):
-    signal.signal(signal.SIGINT, leave)

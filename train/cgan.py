@@ -1,7 +1,6 @@
 # /// script
 # requires-python = ">=3.11"
 # dependencies = ["genmodels[train] @ git+https://github.com/genmodels/genmodels"]
-#
 # [tool.hf-jobs]
 # flavor = "t4-small"
 # timeout = "2h"
@@ -24,7 +23,9 @@ have its own named rightly (Odena et al. 2017, https://arxiv.org/abs/1610.09585)
 """
 
 if __name__ == "__main__":
-    import genmodels.interrupts  # noqa: F401, so that Ctrl-C ends the other imports with a sentence, too
+    from genmodels.interrupts import leave_at_ctrl_c
+
+    leave_at_ctrl_c()
 
 from dataclasses import dataclass
 from pathlib import Path

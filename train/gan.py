@@ -1,7 +1,6 @@
 # /// script
 # requires-python = ">=3.11"
 # dependencies = ["genmodels[train] @ git+https://github.com/genmodels/genmodels"]
-#
 # [tool.hf-jobs]
 # flavor = "t4-small"
 # timeout = "2h"
@@ -20,7 +19,9 @@ hidden layers, LeakyReLU, BatchNorm in the generator, the non-saturating loss, A
 """
 
 if __name__ == "__main__":
-    import genmodels.interrupts  # noqa: F401, so that Ctrl-C ends the other imports with a sentence, too
+    from genmodels.interrupts import leave_at_ctrl_c
+
+    leave_at_ctrl_c()
 
 from dataclasses import dataclass
 from pathlib import Path
