@@ -11,7 +11,6 @@
     accelerate launch train/cgan.py
     accelerate launch train/cgan.py --dataset_name zoo:mnist-sample --max_train_steps 500
     accelerate launch train/cgan.py --dataset_name uoft-cs/cifar10 --base_channels 64 --random_flip --auxiliary_classifier
-    accelerate launch train/cgan.py --preset wgan-gp
     accelerate launch train/cgan.py --preset classic
 
 Three recipes. "r3gan" pairs each fake with a real image and penalises the discriminator's gradient on both (Huang et al. 2024,

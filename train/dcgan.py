@@ -9,7 +9,6 @@
 """Train a DCGAN (Radford et al. 2016, https://arxiv.org/abs/1511.06434).
 
     accelerate launch train/dcgan.py
-    accelerate launch train/dcgan.py --preset paper
     accelerate launch train/dcgan.py --preset paper --without strides
     accelerate launch train/dcgan.py --dataset_name zoo:mnist-sample --classes 3 --max_train_steps 500
     accelerate launch train/dcgan.py --dataset_name path/to/images --resolution 64

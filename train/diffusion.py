@@ -10,7 +10,6 @@
 
     accelerate launch train/diffusion.py
     accelerate launch train/diffusion.py --dataset_name uoft-cs/cifar10 --classes frog --random_flip
-    accelerate launch train/diffusion.py --dataset_name zoo:mnist-sample --max_train_steps 500 --validation_steps 0
 
 The yardstick of this decade for the GANs of the last one: no adversary, one network, and the plainest loss of all. Noise is
 added to an image, and a U-Net learns to tell the two apart again; to draw, it takes noise away from pure noise, step by step.

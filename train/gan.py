@@ -9,7 +9,6 @@
 """Train the first GAN, of dense layers alone (Goodfellow et al. 2014, https://arxiv.org/abs/1406.2661).
 
     accelerate launch train/gan.py
-    accelerate launch train/gan.py --preset classic
     accelerate launch train/gan.py --preset classic --loss nonsaturating --optimizer adam --learning_rate 2e-4
     accelerate launch train/gan.py --dataset_name zoo:mnist-sample --max_train_steps 500
 

@@ -30,7 +30,7 @@ import sys
 import torch
 from throughput_children import BATCH, CHECKS, WARMUP, Child, cores, multiply, train_plain, train_script
 
-from genmodels.training import at_least
+from genmodels.commands.arguments import whole_number
 
 TITLES = {"dcgan": "DCGAN, CIFAR-10 frogs, 32x32", "cgan": "CGAN, MNIST, 28x28"}
 # Of the first epoch: so many that the shuffle buffer is refilled as often as it is on average.
@@ -41,8 +41,10 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--mnist", default="ylecun/mnist", help="Hub id or folder (default: %(default)s)")
     parser.add_argument("--cifar10", default="uoft-cs/cifar10", help="Hub id or folder (default: %(default)s)")
-    parser.add_argument("--rounds", type=at_least(1), default=5, help="(default: %(default)s)")
-    parser.add_argument("--steps", type=at_least(1), default=25, help="timed in each series (default: %(default)s)")
+    parser.add_argument("--rounds", type=whole_number(1, 10**6), default=5, help="(default: %(default)s)")
+    parser.add_argument(
+        "--steps", type=whole_number(1, 10**6), default=25, help="timed in each series (default: %(default)s)"
+    )
     return parser.parse_args()
 
 
