@@ -89,9 +89,10 @@ retries.DEADLINE, retries.FIRST_DELAY, retries.REQUEST_SECONDS = float(sys.argv[
 import datasets
 import huggingface_hub
 from huggingface_hub import HfApi, constants
+from genmodels.commands import push_dataset, space, verify
 from genmodels.data import load_images
 from genmodels.errors import UserError
-from genmodels.hub import push, push_dataset, space, verify
+from genmodels.hub import push
 from genmodels.pipelines import load_pipeline
 from genmodels.ui import models
 huggingface_hub.utils.logging.set_verbosity_error()

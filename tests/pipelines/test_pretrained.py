@@ -88,6 +88,8 @@ def test_unknown_names(saved, tmp_path, monkeypatch):
     for kind in KINDS:
         shutil.copytree(saved[kind], tmp_path / f"{kind}-tiny")
     monkeypatch.setattr(zoo, "ROOT", tmp_path)
+    (tmp_path / "a/b").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "a/b")
     names = ", ".join(sorted(f"{kind}-tiny" for kind in KINDS))
     tail = f" {names}; or give a folder, or a Hub id such as 'name/model'."
     for load in (load_pipeline, genmodels.CGANPipeline.from_pretrained):

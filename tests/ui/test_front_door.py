@@ -182,7 +182,7 @@ def test_other_methods_are_refused(shared, method):
         ({"Host": "evil.example:{port}"}, 403),
         ({"Host": "127.0.0.1.evil.example"}, 403),
         ({"Host": "localhost.evil.example"}, 403),
-        ({"Host": ""}, 403),
+        ({"Host": ""}, 400),
         ({"Origin": "http://127.0.0.1:{port}"}, 200),
         ({"Origin": "https://evil.example"}, 403),
         ({"Origin": "http://127.0.0.1:1"}, 403),
