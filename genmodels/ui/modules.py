@@ -12,7 +12,7 @@ from starlette.responses import PlainTextResponse, Response
 HOME = Path(__file__).parent
 ROUTE = "/modules/"
 # What all views share goes out as one, for a page comes sooner by one request than by ten: it starts a tab, too.
-MAIN = "shared/all.js"
+MAIN = "common/all.js"
 IMPORT = re.compile(r"^import [^;]*? from '(\.{1,2}/[^']+)';\n", re.MULTILINE)
 
 
@@ -36,9 +36,9 @@ def joined(folder: Path) -> str:
 def read() -> dict[str, bytes]:
     """What is served, by its path below HOME, with slashes."""
     views = {path.relative_to(HOME).as_posix(): path.read_text(encoding="utf-8") for path in HOME.glob("*/view.js")}
-    views = {name: re.sub(r" from '\.\./shared/\w+\.js'", f" from '../{MAIN}'", text) for name, text in views.items()}
+    views = {name: re.sub(r" from '\.\./common/\w+\.js'", f" from '../{MAIN}'", text) for name, text in views.items()}
     return {
-        name: text.encode() for name, text in {MAIN: joined(HOME / "shared"), **dict(sorted(views.items()))}.items()
+        name: text.encode() for name, text in {MAIN: joined(HOME / "common"), **dict(sorted(views.items()))}.items()
     }
 
 

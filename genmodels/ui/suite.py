@@ -64,7 +64,7 @@ def build(store: models.ModelStore, tabs: Sequence[str] = models.TABS) -> gr.Blo
     title = TITLE if len(tabs) > 1 else TABS[tabs[0]][1]
     page_title = f"{NAME}: {title[0].lower()}{title[1:].rstrip('.')}"
     with Page(title=page_title, analytics_enabled=False, delete_cache=(CACHE_SECONDS, CACHE_SECONDS)) as demo:
-        gr.HTML(read("shared/header.html").replace("<!-- title -->", str(I18N(title))), elem_id="suite-header")
+        gr.HTML(read("common/header.html").replace("<!-- title -->", str(I18N(title))), elem_id="suite-header")
         if len(tabs) == 1:
             TABS[tabs[0]][2].build(store)
         else:
@@ -111,7 +111,7 @@ def launch(
             server_port=port,
             share=share,
             theme=theme(),
-            css=read("shared/suite.css"),
+            css=read("common/suite.css"),
             head=f'<meta name="description" content="{DESCRIPTION}">{preloads(first)}',
             ssr_mode=False,
             run_history=False,

@@ -53,7 +53,7 @@ def widget(name: str, label: str, page: dict, functions: list[Callable], parts: 
             JavaScript runs before the tab's.
     """
     html = read(f"{name}/view.html").replace("<!-- parts -->", "".join(read(f"{part}/view.html") for part in parts))
-    html = html.replace("<!-- code -->", read("shared/code.html")).replace("<!-- film -->", read("films/view.html"))
+    html = html.replace("<!-- code -->", read("common/code.html")).replace("<!-- film -->", read("films/view.html"))
     views = [*parts, name]
     component = gr.HTML(
         label=label,

@@ -16,7 +16,7 @@ from genmodels.ui.modules import MODULES
 # A page with nothing but the modules.
 HOST = "http://modules.test/"
 RUN = """async ({ layers, size, channels, z }) => {
-    const { decoderInPage } = await import('/shared/all.js');
+    const { decoderInPage } = await import('/common/all.js');
     return Array.from(decoderInPage(layers, size, channels)(z));
 }"""
 

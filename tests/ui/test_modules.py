@@ -36,7 +36,7 @@ def test_a_module_is_kept_until_one_of_them_changes():
 
 
 @pytest.mark.parametrize(
-    "name", ["suite.py", "shared/tab.js", "../app.py", "%2e%2e/app.py", "shared/suite.css", "shared", ""]
+    "name", ["suite.py", "common/tab.js", "../app.py", "%2e%2e/app.py", "common/suite.css", "common", ""]
 )
 def test_nothing_else_is_there(name):
     assert answer(f"{modules.ROUTE}{modules.VERSION}/{name}")[0] == 404
@@ -59,10 +59,10 @@ def test_every_import_leads_to_a_module_that_is_fetched_ahead():
 def test_what_is_shared_is_one_module():
     text = modules.MODULES[MAIN].decode()
     assert "import {" not in text
-    for path in (modules.HOME / "shared").glob("*.js"):
+    for path in (modules.HOME / "common").glob("*.js"):
         assert all(line in text for line in path.read_text(encoding="utf-8").splitlines() if "export" in line)
     names = re.findall(r"^(?:export )?(?:async )?(?:const|let|function) (\w+)", text, re.MULTILINE)
     assert len(names) > 40
     assert len(set(names)) == len(names), "two modules have a name in common: they share one scope"
     views = {name: text.decode() for name, text in modules.MODULES.items() if name != MAIN}
-    assert not [name for name, text in views.items() if re.search(r" from '\.\./shared/(?!all\.js')", text)]
+    assert not [name for name, text in views.items() if re.search(r" from '\.\./common/(?!all\.js')", text)]

@@ -1,10 +1,10 @@
 // Children of two latents.
-import { showSources } from '../shared/about.js';
-import { make, makeButton } from '../shared/dom.js';
-import { loadImage, pictureOf } from '../shared/pictures.js';
-import { decimal, t } from '../shared/text.js';
+import { showSources } from '../common/about.js';
+import { make, makeButton } from '../common/dom.js';
+import { loadImage, pictureOf } from '../common/pictures.js';
+import { decimal, t } from '../common/text.js';
 
-/** @param {import('../shared/tab.js').Tab} tab */
+/** @param {import('../common/tab.js').Tab} tab */
 export default function breed({ $, controls, element, latest, link, onFirstOpen, page, python, server }) {
   // `seed` is that of the parents whom all began with, `litter` that of the children.
   const state = { model: page.main, seed: 0, litter: 0, parents: [], pictures: [], next: 0, generation: 0 };

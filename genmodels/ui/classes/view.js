@@ -1,12 +1,12 @@
 import { trainingFilm } from '../films/view.js';
-import { showSources } from '../shared/about.js';
-import { choices, make, onResize } from '../shared/dom.js';
-import { filmStrip, fitWidth, loadImage, paintFrame, wholeMultiple } from '../shared/pictures.js';
-import { signed, t } from '../shared/text.js';
+import { showSources } from '../common/about.js';
+import { choices, make, onResize } from '../common/dom.js';
+import { filmStrip, fitWidth, loadImage, paintFrame, wholeMultiple } from '../common/pictures.js';
+import { signed, t } from '../common/text.js';
 
 const KEEP = 'keep the snippet';
 
-/** @param {import('../shared/tab.js').Tab} tab */
+/** @param {import('../common/tab.js').Tab} tab */
 export default function classes(tab) {
   const { $, $$, begin, controls, element, latest, link, page, python, server } = tab;
   const state = { model: page.main, seed: page.seed, psi: 1, label: 0, pair: [0, 0] };

@@ -1,12 +1,12 @@
 // Sliders along the principal directions of a generator: images before and after.
-import { showSources } from '../shared/about.js';
-import { make, onResize } from '../shared/dom.js';
-import { loadImage, pictureOf, wholeMultiple } from '../shared/pictures.js';
-import { decimal, signed, t } from '../shared/text.js';
+import { showSources } from '../common/about.js';
+import { make, onResize } from '../common/dom.js';
+import { loadImage, pictureOf, wholeMultiple } from '../common/pictures.js';
+import { decimal, signed, t } from '../common/text.js';
 
 const GAP = 6;
 
-/** @param {import('../shared/tab.js').Tab} tab */
+/** @param {import('../common/tab.js').Tab} tab */
 export default function directions({
   $,
   controls,

@@ -1,13 +1,13 @@
 // Arithmetic with attributes: a face, drawn or the visitor's, and the strengths of what is added to it.
-import { showSources } from '../shared/about.js';
-import { decoderInPage, MULTIPLY } from '../shared/decoder.js';
-import { clamp, make, makeButton, onResize } from '../shared/dom.js';
-import { fitWidth, loadImage, paintBytes, paintFrame, paintRaw, rawOf } from '../shared/pictures.js';
-import { signed, significant, t, whole } from '../shared/text.js';
+import { showSources } from '../common/about.js';
+import { decoderInPage, MULTIPLY } from '../common/decoder.js';
+import { clamp, make, makeButton, onResize } from '../common/dom.js';
+import { fitWidth, loadImage, paintBytes, paintFrame, paintRaw, rawOf } from '../common/pictures.js';
+import { signed, significant, t, whole } from '../common/text.js';
 
 const words = name => name.replaceAll('_', ' ');
 
-/** @param {import('../shared/tab.js').Tab} tab */
+/** @param {import('../common/tab.js').Tab} tab */
 export default function faces(tab) {
   const { $, controls, element, latest, link, noticeIn, onFirstOpen, page, python, server } = tab;
   const { count, limit, size, steps } = page.faces;

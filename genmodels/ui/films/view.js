@@ -1,6 +1,6 @@
-import { onResize } from '../shared/dom.js';
-import { fitWidth, loadImage, paintFrame } from '../shared/pictures.js';
-import { stepOf, t } from '../shared/text.js';
+import { onResize } from '../common/dom.js';
+import { fitWidth, loadImage, paintFrame } from '../common/pictures.js';
+import { stepOf, t } from '../common/text.js';
 
 /** The program of a film's frame, for another one. @param {string} code @param {number} i */
 export const frameCode = (code, i) => code.replace(/film\.seek\(\d+\)/, `film.seek(${i})`);
@@ -8,7 +8,7 @@ export const frameCode = (code, i) => code.replace(/film\.seek\(\d+\)/, `film.se
 /**
  * The film of a model's training under a slider, fetched when it comes into view: a function that shows that of a
  * model, or none for null.
- * @param {import('../shared/tab.js').Tab} tab
+ * @param {import('../common/tab.js').Tab} tab
  */
 export function trainingFilm({ $, element, latest, python, server }) {
   const root = $('.training');

@@ -1,12 +1,12 @@
 // Every model in a row, the same random numbers in a column.
-import { measured, showSources } from '../shared/about.js';
-import { make, makeButton } from '../shared/dom.js';
-import { loadImage, paintFrame } from '../shared/pictures.js';
-import { t, whole } from '../shared/text.js';
+import { measured, showSources } from '../common/about.js';
+import { make, makeButton } from '../common/dom.js';
+import { loadImage, paintFrame } from '../common/pictures.js';
+import { t, whole } from '../common/text.js';
 
 const FRAMES = 25;
 
-/** @param {import('../shared/tab.js').Tab} tab */
+/** @param {import('../common/tab.js').Tab} tab */
 export default function gallery({ $, controls, latest, link, onFirstOpen, onOpen, page, python, server }) {
   const state = { seed: 0, pair: [0, 3], next: 0, rows: [] };
   const address = link.view('all', { seed: state.seed, a: state.pair[0], b: state.pair[1] });

@@ -1,12 +1,12 @@
 // One image, one guess. The best streak stays in this browser.
-import { clamp, make, onResize } from '../shared/dom.js';
-import { captioned, fitWidth, loadImage, paintRaw } from '../shared/pictures.js';
-import { decimal, t } from '../shared/text.js';
+import { clamp, make, onResize } from '../common/dom.js';
+import { captioned, fitWidth, loadImage, paintRaw } from '../common/pictures.js';
+import { decimal, t } from '../common/text.js';
 
 const BEST = 'genmodels-best-streak';
 const JUDGES = { you: t`You`, discriminator: t`Discriminator`, evaluator: t`Evaluator` };
 
-/** @param {import('../shared/tab.js').Tab} tab */
+/** @param {import('../common/tab.js').Tab} tab */
 export default function game({ $, $$, element, latest, notice, server }) {
   const state = { kind: null, round: null, streak: 0, best: 0, tallies: {}, size: 0 };
   const [picture, truth, next] = ['.game-picture', '.game-truth', '.game-next'].map(name => $(name));

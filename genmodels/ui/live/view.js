@@ -1,9 +1,9 @@
 // A GAN that the server trains a turn at a time: nothing runs there that no page asks for.
-import { answerOf } from '../shared/calls.js';
-import { choices, make, onResize, pause } from '../shared/dom.js';
-import { bytesOf, fitWidth, loadImage } from '../shared/pictures.js';
-import { paintCurves } from '../shared/plots.js';
-import { decimal, significant, t, whole } from '../shared/text.js';
+import { answerOf } from '../common/calls.js';
+import { choices, make, onResize, pause } from '../common/dom.js';
+import { bytesOf, fitWidth, loadImage } from '../common/pictures.js';
+import { paintCurves } from '../common/plots.js';
+import { decimal, significant, t, whole } from '../common/text.js';
 
 const SPEEDS = [1, 5, 20, 100, 500];
 // What each is called and does, and its paper.
@@ -35,7 +35,7 @@ const DATA = { ring: t`Ring of 8`, grid: t`Grid of 25`, digits: t`Digits` };
 
 const same = (one, other) => Object.keys(one).every(name => one[name] === other[name]);
 
-/** @param {import('../shared/tab.js').Tab} tab */
+/** @param {import('../common/tab.js').Tab} tab */
 export default function live(tab) {
   const { $, element, link, notice, onOpen, page, python, server } = tab;
   const { alike, first, images, max_discriminator_steps, modes, rates, real, recipes } = page.live;

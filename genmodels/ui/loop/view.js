@@ -1,7 +1,7 @@
 // A circle through two latents.
-import { showSources } from '../shared/about.js';
+import { showSources } from '../common/about.js';
 
-/** @param {import('../shared/tab.js').Tab} tab */
+/** @param {import('../common/tab.js').Tab} tab */
 export default function loop({ $, controls, latest, link, onFirstOpen, page, python, server }) {
   const state = { model: page.main, seed: 0 };
   const address = link.view('loop', { ...state });

@@ -1,16 +1,16 @@
 import { trainingFilm } from '../films/view.js';
-import { legend, showSources } from '../shared/about.js';
-import { codeAt, decoderInPage, MULTIPLY } from '../shared/decoder.js';
-import { newSeed, onResize } from '../shared/dom.js';
-import { filmStrip, fitWidth, loadImage, paintBytes, paintRaw, pictureOf, rawOf } from '../shared/pictures.js';
-import { byArrow, nearest, paintPlane, toCanvas, toPlane, within } from '../shared/plane.js';
-import { signed, t } from '../shared/text.js';
+import { legend, showSources } from '../common/about.js';
+import { codeAt, decoderInPage, MULTIPLY } from '../common/decoder.js';
+import { newSeed, onResize } from '../common/dom.js';
+import { filmStrip, fitWidth, loadImage, paintBytes, paintRaw, pictureOf, rawOf } from '../common/pictures.js';
+import { byArrow, nearest, paintPlane, toCanvas, toPlane, within } from '../common/plane.js';
+import { signed, t } from '../common/text.js';
 
 // Pixels of the page: of a dot and of an anchor.
 const DOT = 2.6;
 const HANDLE = 11;
 
-/** @param {import('../shared/tab.js').Tab} tab */
+/** @param {import('../common/tab.js').Tab} tab */
 export default function map(tab) {
   const { $, begin, element, latest, link, page, python, server, views } = tab;
   const [stage, picture, verdict] = ['.stage', '.picture', '.verdict'].map(name => $(name));

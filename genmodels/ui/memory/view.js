@@ -1,9 +1,9 @@
 // Two histograms on one axis, and the images in the left tail.
-import { showSources } from '../shared/about.js';
-import { choices, make, median, newSeed, onResize } from '../shared/dom.js';
-import { captioned, loadImage } from '../shared/pictures.js';
-import { binned, plotOn } from '../shared/plots.js';
-import { decimal, t, whole } from '../shared/text.js';
+import { showSources } from '../common/about.js';
+import { choices, make, median, newSeed, onResize } from '../common/dom.js';
+import { captioned, loadImage } from '../common/pictures.js';
+import { binned, plotOn } from '../common/plots.js';
+import { decimal, t, whole } from '../common/text.js';
 
 const BINS = 40;
 const SIDES = [
@@ -11,7 +11,7 @@ const SIDES = [
   ['generated', '--generated'],
 ];
 
-/** @param {import('../shared/tab.js').Tab} tab */
+/** @param {import('../common/tab.js').Tab} tab */
 export default function memory({ $, latest, link, onFirstOpen, page, python, server }) {
   const state = { kind: page.kinds[0]?.[0], seed: 0, shown: null };
   const address = link.view('memory', { model: state.kind, seed: 0 });

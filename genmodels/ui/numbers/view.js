@@ -1,12 +1,12 @@
 // A table of values, each above its floor.
-import { make } from '../shared/dom.js';
-import { significant, t, whole } from '../shared/text.js';
+import { make } from '../common/dom.js';
+import { significant, t, whole } from '../common/text.js';
 
 const figure = v => (v === null ? '' : significant(v, 3));
 const cell = (tag, text, below = '', properties = {}) =>
   make(tag, properties, text, ...(below ? [make('span', { className: 'note' }, below)] : []));
 
-/** @param {import('../shared/tab.js').Tab} tab */
+/** @param {import('../common/tab.js').Tab} tab */
 export default function numbers({ $, page }) {
   const { columns, rows } = page.numbers;
   const heads = [t`model`, ...columns.map(([, title]) => t([title]))].map(title =>

@@ -1,15 +1,15 @@
 // Two maps, one cursor.
-import { legend, showSources } from '../shared/about.js';
-import { codeAt, decoderInPage, MULTIPLY } from '../shared/decoder.js';
-import { clamp, make, onResize } from '../shared/dom.js';
-import { fitWidth, loadImage, paintBytes, paintRaw } from '../shared/pictures.js';
-import { byArrow, nearest, paintPlane, toCanvas, toPlane, within } from '../shared/plane.js';
-import { decimal, signed, significant, t, whole } from '../shared/text.js';
+import { legend, showSources } from '../common/about.js';
+import { codeAt, decoderInPage, MULTIPLY } from '../common/decoder.js';
+import { clamp, make, onResize } from '../common/dom.js';
+import { fitWidth, loadImage, paintBytes, paintRaw } from '../common/pictures.js';
+import { byArrow, nearest, paintPlane, toCanvas, toPlane, within } from '../common/plane.js';
+import { decimal, signed, significant, t, whole } from '../common/text.js';
 
 const CIRCLE = 2;
 const KINDS = { map: t`VAE`, autoencoder: t`Autoencoder` };
 
-/** @param {import('../shared/tab.js').Tab} tab */
+/** @param {import('../common/tab.js').Tab} tab */
 export default function pair({ $, element, latest, link, onFirstOpen, page, python, server }) {
   const address = link.view('pair');
   const twins = $('.twins');

@@ -1,15 +1,15 @@
-import { showSources } from '../shared/about.js';
-import { choices, make, makeButton, median, onResize } from '../shared/dom.js';
-import { captioned, fitWidth, loadImage, paintFrame, pictureOf } from '../shared/pictures.js';
-import { binned, plotOn } from '../shared/plots.js';
-import { decimal, signed, t, whole } from '../shared/text.js';
+import { showSources } from '../common/about.js';
+import { choices, make, makeButton, median, onResize } from '../common/dom.js';
+import { captioned, fitWidth, loadImage, paintFrame, pictureOf } from '../common/pictures.js';
+import { binned, plotOn } from '../common/plots.js';
+import { decimal, signed, t, whole } from '../common/text.js';
 
 const SIDES = ['real', 'generated'];
 const BINS = 30;
 // The room around the histograms, and the height of one and of the dots below it.
 const ROOM = { left: 84, right: 12, panel: 74, dots: 22 };
 
-/** @param {import('../shared/tab.js').Tab} tab */
+/** @param {import('../common/tab.js').Tab} tab */
 export default function realOrFake(tab) {
   const { $, $$, begin, controls, element, latest, link, notice, onOpen, page, parts, python, server, views } = tab;
   const state = { kind: page.kinds[0].kind, seed: 7, shown: null, chosen: ['generated', 0], histograms: {} };

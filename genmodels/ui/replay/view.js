@@ -1,10 +1,10 @@
 // Films and losses of one training, or of two side by side, under one slider.
 import { frameCode } from '../films/view.js';
-import { showSources, swatch } from '../shared/about.js';
-import { make, onResize } from '../shared/dom.js';
-import { fitWidth, loadImage, paintFrame } from '../shared/pictures.js';
-import { paintCurves, ROOM } from '../shared/plots.js';
-import { significant, stepOf, t, whole } from '../shared/text.js';
+import { showSources, swatch } from '../common/about.js';
+import { make, onResize } from '../common/dom.js';
+import { fitWidth, loadImage, paintFrame } from '../common/pictures.js';
+import { paintCurves, ROOM } from '../common/plots.js';
+import { significant, stepOf, t, whole } from '../common/text.js';
 
 const COLOURS = ['--accent', '--generated', '--real', '--bad'];
 const NAMES = {
@@ -14,7 +14,7 @@ const NAMES = {
   wasserstein_estimate: t`estimated Wasserstein distance`,
 };
 
-/** @param {import('../shared/tab.js').Tab} tab */
+/** @param {import('../common/tab.js').Tab} tab */
 export default function replay({ $, element, latest, link, onFirstOpen, page, python, server }) {
   const [slider, main, model, beside] = ['.replay-step', '.replay-main', '.replay-model', '.replay-beside'].map(name =>
     $(name),

@@ -1,10 +1,10 @@
 import { trainingFilm } from '../films/view.js';
-import { measured, showSources } from '../shared/about.js';
-import { choices, make, makeButton, onResize } from '../shared/dom.js';
-import { filmStrip, fitWidth, loadImage, pictureOf } from '../shared/pictures.js';
-import { t } from '../shared/text.js';
+import { measured, showSources } from '../common/about.js';
+import { choices, make, makeButton, onResize } from '../common/dom.js';
+import { filmStrip, fitWidth, loadImage, pictureOf } from '../common/pictures.js';
+import { t } from '../common/text.js';
 
-/** @param {import('../shared/tab.js').Tab} tab */
+/** @param {import('../common/tab.js').Tab} tab */
 export default function samples(tab) {
   const { $, begin, controls, element, latest, link, page, python, server, views } = tab;
   const state = { model: page.main, seed: 0, count: 36, psi: 1, pair: [0, 1], next: 0, size: 0, natural: 0 };
