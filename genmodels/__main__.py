@@ -28,7 +28,7 @@ EXAMPLES = (
     "python -m genmodels app --models runs",
     "python -m genmodels list",
     "python -m genmodels sample vae-mnist --output digits.png",
-    "python -m genmodels sample cgan-mnist --class_labels 2,0,2,6 --seed 7 --scale 4 --output year.png",
+    "python -m genmodels sample cgan-mnist --class_labels 2,0,2,6 --seed 10 --scale 4 --output year.png",
     "python -m genmodels sample dcgan-cifar10-frogs --num_images 64 --psi 0.8 --output frogs.png",
     "python -m genmodels train cgan --dataset_name zoo:mnist-sample --max_train_steps 500",
     "python -m genmodels evaluate cgan-mnist",

@@ -9,7 +9,7 @@ const TAB_NAMES = new Map([
 ]);
 
 /**
- * The address says what is shown, so that it can be kept and sent: ?tab=classes&seed=7&labels=2026. What stands in it
+ * The address says what is shown, so that it can be kept and sent: ?tab=classes&seed=10&labels=2026. What stands in it
  * is a wish: the controls take what they know, and the server bounds the rest. Of a tab's views it tells the one that
  * is shown.
  * @param {HTMLElement} element @param {string} tab
