@@ -1,8 +1,8 @@
-import { trainingFilm } from '../films/view.js';
 import { showSources } from '../common/about.js';
 import { choices, make, onResize } from '../common/dom.js';
 import { filmStrip, fitWidth, loadImage, paintFrame, wholeMultiple } from '../common/pictures.js';
 import { signed, t } from '../common/text.js';
+import { trainingFilm } from '../films/view.js';
 
 const KEEP = 'keep the snippet';
 

@@ -1,10 +1,10 @@
-import { trainingFilm } from '../films/view.js';
 import { legend, showSources } from '../common/about.js';
 import { codeAt, decoderInPage, MULTIPLY } from '../common/decoder.js';
 import { newSeed, onResize } from '../common/dom.js';
 import { filmStrip, fitWidth, loadImage, paintBytes, paintRaw, pictureOf, rawOf } from '../common/pictures.js';
 import { byArrow, nearest, paintPlane, toCanvas, toPlane, within } from '../common/plane.js';
 import { signed, t } from '../common/text.js';
+import { trainingFilm } from '../films/view.js';
 
 // Pixels of the page: of a dot and of an anchor.
 const DOT = 2.6;

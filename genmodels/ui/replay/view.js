@@ -1,10 +1,11 @@
 // Films and losses of one training, or of two side by side, under one slider.
-import { frameCode } from '../films/view.js';
+
 import { showSources, swatch } from '../common/about.js';
 import { make, onResize } from '../common/dom.js';
 import { fitWidth, loadImage, paintFrame } from '../common/pictures.js';
 import { paintCurves, ROOM } from '../common/plots.js';
 import { significant, stepOf, t, whole } from '../common/text.js';
+import { frameCode } from '../films/view.js';
 
 const COLOURS = ['--accent', '--generated', '--real', '--bad'];
 const NAMES = {

@@ -1,8 +1,8 @@
-import { trainingFilm } from '../films/view.js';
 import { measured, showSources } from '../common/about.js';
 import { choices, make, makeButton, onResize } from '../common/dom.js';
 import { filmStrip, fitWidth, loadImage, pictureOf } from '../common/pictures.js';
 import { t } from '../common/text.js';
+import { trainingFilm } from '../films/view.js';
 
 /** @param {import('../common/tab.js').Tab} tab */
 export default function samples(tab) {
