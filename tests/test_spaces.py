@@ -322,7 +322,7 @@ game.CALIBRATED = memory.COUNT = 6
 store = models.ModelStore(tabs=("real_or_fake", "training"))
 store.load(further=False)
 table = game.Game(comparer.Comparer(store))
-for kind in game.KINDS:
+for kind in game.GAN_KINDS:
     answer = table.guess(table.next(kind)["round"])
     print(*answer["judges"], answer["total"], memory.Memory(store).check(kind, 0)["train"])
 """

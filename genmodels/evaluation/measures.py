@@ -21,15 +21,15 @@ from ..features.metrics import (
     within_class_distance,
 )
 from ..pipelines.base import ImagePipeline
-from .by_kind import (
+from .ability_metrics import (
     EDITED_IMAGES,
     attribute_metrics,
     autoencoder_metrics,
     classification_metric,
     completeness_metrics,
-    evenly,
     has_convolutions,
     lipschitz_metrics,
+    spaced_indices,
     vae_metrics,
     within_class_recall_metrics,
 )
@@ -198,7 +198,7 @@ def completeness(e: Evidence) -> list[Metric]:
 
 
 def responses(e: Evidence) -> list[Metric]:
-    return attribute_metrics(e.pipeline, e.classifier, e.reference[evenly(len(e.reference), EDITED_IMAGES)])
+    return attribute_metrics(e.pipeline, e.classifier, e.reference[spaced_indices(len(e.reference), EDITED_IMAGES)])
 
 
 def edits(e: Evidence) -> bool:

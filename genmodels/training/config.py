@@ -233,7 +233,7 @@ class TrainingConfig:
 
     def reading(self) -> dict[str, Any]:
         """How the data is read, as arguments of `load_images`."""
-        alike = (
+        unrenamed = (
             "split",
             "image_column",
             "label_column",
@@ -246,7 +246,9 @@ class TrainingConfig:
         renamed = {name: getattr(self, FLAGS[name]) for name in ("source", "config_name", "revision", "sample_size")}
         # Only some scripts have use for attributes.
         return (
-            {name: getattr(self, name) for name in alike} | renamed | {"attributes": getattr(self, "attributes", None)}
+            {name: getattr(self, name) for name in unrenamed}
+            | renamed
+            | {"attributes": getattr(self, "attributes", None)}
         )
 
     def refuse(self, because: str, *names: str) -> None:

@@ -13,7 +13,7 @@ import torch
 from accelerate import Accelerator
 
 from .config import TrainingConfig
-from .start import Start, counted_on
+from .start import Start, shift_steps
 
 # Of trackers.
 PROJECT = "genmodels"
@@ -106,7 +106,7 @@ class RunLog:
         if start is None:
             shutil.copyfile(self.path, target)
             return
-        lines = [*start.log(), *(counted_on(line, start.steps) for line in self.path.read_text().splitlines())]
+        lines = [*start.log(), *(shift_steps(line, start.steps) for line in self.path.read_text().splitlines())]
         target.write_text("".join(f"{line}\n" for line in lines))
 
 

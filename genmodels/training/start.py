@@ -92,7 +92,7 @@ def start_from(name: str, models: dict[str, nn.Module]) -> Start:
     return Start(name, folder, read_json(folder / "training.json"))
 
 
-def counted_on(line: str, steps: int) -> str:
+def shift_steps(line: str, steps: int) -> str:
     """A line of metrics.jsonl, so many steps later."""
     entry = json.loads(line)
     return json.dumps({**entry, "step": entry["step"] + steps})

@@ -165,16 +165,16 @@ class Lane:
 
 # What follows the pointer; pictures that somebody has asked for by a click; jobs of seconds; turns of training, which are another
 # process's work.
-quick = Lane(6)
-unhurried = Lane(max(2, os.cpu_count() or 1), 5)
-patient = Lane(1, 15, wait=120)
-training = Lane(1)
+quick_lane = Lane(6)
+normal_lane = Lane(max(2, os.cpu_count() or 1), 5)
+slow_lane = Lane(1, 15, wait=120)
+training_lane = Lane(1)
 
 
 async def admitted(
     visitor: Visitor, function: Callable, *args, lane: Lane | None = None, gone: Callable[[], bool] | None = None
 ):
-    """The result of `function(*args)`, run in its lane, `quick` for one without; a function in place of one chooses by `args`.
+    """The result of `function(*args)`, run in its lane, by default `quick_lane`; a function in place of one chooses by `args`.
 
     Args:
         gone: asked twice a second, where the end of a connection cancels nothing by itself.
@@ -182,7 +182,7 @@ async def admitted(
     Raises:
         BusyError: see `Lane`; or whatever the function raises.
     """
-    lane = lane or getattr(function, "lane", quick)
+    lane = lane or getattr(function, "lane", quick_lane)
     if not isinstance(lane, Lane):
         lane = lane(*args)
     job = lane.submit(visitor, function, *args)

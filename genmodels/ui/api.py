@@ -13,17 +13,16 @@ from PIL import Image
 
 from ..errors import UserError
 from . import bulk, models, real_or_fake
-from .admission import patient, unhurried
-from .comparer import KINDS, Comparer
+from .admission import normal_lane, slow_lane
+from .comparer import Comparer
 from .front_door import queued
 from .gallery import truncates
-from .inputs import MAX_SEED, answered, read_image
-from .models import AUTOENCODER, CLASSES, FACES, MAP, SAMPLES, Model, ModelStore
+from .inputs import MAX_PAGE_SEED, MAX_PSI, answered, read_image
+from .models import AUTOENCODER, CLASSES, FACES, GAN_KINDS, MAP, SAMPLES, Model, ModelStore
 from .pictures import opaque, sheet, to_bytes
 from .plane import MAX_LIMIT, pictures
 
 MAX_IMAGES, MAX_STEPS, MAX_NEIGHBOURS, MAX_STRENGTH = 64, 32, 16, 4.0
-MAX_PSI = 2.0
 # The model that an endpoint takes if it is given none is the first of these kinds that the page shows.
 DRAWING = (SAMPLES, CLASSES, MAP, FACES, AUTOENCODER)
 ENCODING = (MAP, FACES, AUTOENCODER)
@@ -60,7 +59,7 @@ def counted(name: str, value: int, low: int, high: int) -> int:
 
 def seeded(name: str, value: int) -> int:
     """A seed; see `counted`."""
-    return counted(name, value, 0, MAX_SEED)
+    return counted(name, value, 0, MAX_PAGE_SEED)
 
 
 def named(value: str, options: dict[str, Model], kinds: Sequence[str]) -> Model:
@@ -152,7 +151,7 @@ def add_api(store: ModelStore, tabs: Sequence[str] = models.TABS) -> None:
     shown = {model.title: model for model in store.shown}
     encoders = {title: model for title, model in shown.items() if model.kind in ENCODING}
     comparer = Comparer(store)
-    compared = {store.models[kind].title: store.models[kind] for kind in KINDS if kind in store.models}
+    compared = {store.models[kind].title: store.models[kind] for kind in GAN_KINDS if kind in store.models}
 
     def sample(
         num_images: int = 0, seed: int = 0, psi: float = 1.0, model: str = "", class_labels: str = ""
@@ -340,7 +339,7 @@ def add_api(store: ModelStore, tabs: Sequence[str] = models.TABS) -> None:
         """
 
         def run() -> dict:
-            chosen = named(model, compared, KINDS)
+            chosen = named(model, compared, GAN_KINDS)
             # It says so if the model has no discriminator.
             answer = comparer.compare(chosen.kind, seeded("seed", seed), picture)
             given = scored(chosen, image, class_label) if image != "" else None
@@ -375,7 +374,7 @@ def add_api(store: ModelStore, tabs: Sequence[str] = models.TABS) -> None:
         """
 
         def run() -> dict:
-            chosen = named(model, compared, KINDS)
+            chosen = named(model, compared, GAN_KINDS)
             count, number = counted("k", k, 1, MAX_NEIGHBOURS), seeded("seed", seed)
             real = store.real_images_beside(chosen.kind)
             if image == "":
@@ -397,5 +396,5 @@ def add_api(store: ModelStore, tabs: Sequence[str] = models.TABS) -> None:
     ]
     for function, wanted in offered:
         if wanted:
-            gr.api(queued(unhurried(described(function))), api_name=function.__name__)
-    gr.api(queued(patient(described(sample_many))), api_name="sample_many")
+            gr.api(queued(normal_lane(described(function))), api_name=function.__name__)
+    gr.api(queued(slow_lane(described(sample_many))), api_name="sample_many")

@@ -8,10 +8,9 @@ import numpy as np
 
 from ..errors import UserError
 from . import snippets
-from .models import CLASSES, KINDS_SHOWN, Model, ModelStore, RealImages
+from .models import CLASSES, Model, ModelStore, RealImages
 from .pictures import sheet_uri, to_bytes
 
-KINDS = KINDS_SHOWN["real_or_fake"]
 COUNT, COLUMNS = 16, 4
 NEIGHBOURS = 5
 # Images of each side in the histograms of scores, and the seed of the generated ones: they are about the model, not a click.

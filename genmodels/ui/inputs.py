@@ -19,9 +19,9 @@ from .models import NotReadyError
 
 logger = logging.getLogger(__name__)
 
-MAX_SEED = 2**31 - 1
-# The range of truncation that the page offers; the pipelines take 0 to 2.
-MAX_PSI = 1.5
+MAX_PAGE_SEED = 2**31 - 1
+# Truncation: what the pipelines take, and how much of it a slider of the page offers.
+MAX_PSI, MAX_SLIDER_PSI = 2.0, 1.5
 # Characters of an image that comes as text: photos of 48 megapixels have 10 to 20 MB.
 MAX_IMAGE_TEXT = 32 * 2**20
 # Pixels of a JPEG, which is decoded at a part of its size, and of other images, which are not.
@@ -50,12 +50,12 @@ def integer(value: Any, low: int, high: int, default: int) -> int:
 
 def seed_of(payload: dict, default: int = 0) -> int:
     """The seed that the page sends."""
-    return integer(payload.get("seed"), 0, MAX_SEED, default)
+    return integer(payload.get("seed"), 0, MAX_PAGE_SEED, default)
 
 
 def psi_of(payload: dict) -> float:
     """The truncation that the page sends, rounded as the page and its Python show it."""
-    return round(number(payload.get("psi"), 0.0, MAX_PSI, 1.0), 2)
+    return round(number(payload.get("psi"), 0.0, MAX_SLIDER_PSI, 1.0), 2)
 
 
 def one_of(value: Any, options: tuple | list, default: Any) -> Any:

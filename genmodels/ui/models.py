@@ -38,13 +38,14 @@ BUILT_IN = {
 }
 # Kinds that a tab does without where there is no such model.
 OPTIONAL = (FACES,)
+GAN_KINDS = (CLASSES, SAMPLES)
 # What each tab shows, and beside which of it stand real images.
 KINDS_SHOWN = {
     "map": (MAP, AUTOENCODER, FACES),
     "samples": (SAMPLES,),
     "classes": (CLASSES,),
-    "real_or_fake": (CLASSES, SAMPLES),
-    "training": (CLASSES, SAMPLES),
+    "real_or_fake": GAN_KINDS,
+    "training": GAN_KINDS,
 }
 KINDS_COMPARED = {**KINDS_SHOWN, "map": (MAP, AUTOENCODER), "samples": (), "classes": ()}
 # The tabs that show every model of a kind, and how many at most, since all of them stay in memory; of other kinds one is shown.

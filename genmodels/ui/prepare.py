@@ -6,8 +6,8 @@ import sys
 
 from .. import zoo
 from ..errors import UserError
-from . import classes, comparer, first_page, live, map, pair, real_or_fake, samples
-from .models import CLASSES, MAP, SAMPLES, ModelStore, weights_digest
+from . import classes, first_page, live, map, pair, real_or_fake, samples
+from .models import CLASSES, GAN_KINDS, MAP, SAMPLES, ModelStore, weights_digest
 
 # Folder of a page, what makes it, and the kinds of models that it shows.
 PAGES = {
@@ -15,7 +15,7 @@ PAGES = {
     "pair": (pair.first_page, pair.PAIR),
     "samples": (samples.first_page, (SAMPLES,)),
     "classes": (classes.first_page, (CLASSES,)),
-    "real_or_fake": (real_or_fake.prepared_page, comparer.KINDS),
+    "real_or_fake": (real_or_fake.prepared_page, GAN_KINDS),
     "live": (lambda store: live.first_page(), ()),
 }
 

@@ -60,12 +60,12 @@ def real_lines(model: Model, real: RealImages, name: str, split: str, chosen: st
     return text + f"{name} = [Image.fromarray(sample.images[i].squeeze()){resize} for i in kept]\n"
 
 
-def evenly(real: RealImages, count: int) -> str:
+def spaced_indices_code(real: RealImages, count: int) -> str:
     """Python for so many numbers of test images, from the first to the last."""
     return f"np.linspace(0, {len(real.test) - 1}, {min(count, len(real.test))}).astype(int)"
 
 
-def among(model: Model, real: RealImages) -> tuple[str, str]:
+def neighbors_dataset(model: Model, real: RealImages) -> tuple[str, str]:
     """Lines that make the training images `train` if they are not those that `neighbors` takes by itself, and its arguments."""
     if real.unchanged:
         return "", 'space="pixels"'
@@ -103,7 +103,7 @@ def histogram(model: Model, real: RealImages | None, count: int, seed: int) -> s
     if real is None:
         return head(model) + text
     labels = ", [sample.class_names[sample.labels[i]] for i in kept]" if labelled else ""
-    text += real_lines(model, real, "real", "test", evenly(real, count))
+    text += real_lines(model, real, "real", "test", spaced_indices_code(real, count))
     text += (
         f"of_real = pipe.discriminate(real{labels})\n"
         'print("median score of real images:", of_real.median())\n'
@@ -114,7 +114,7 @@ def histogram(model: Model, real: RealImages | None, count: int, seed: int) -> s
 
 def nearest(model: Model, real: RealImages, index: int, count: int, seed: int | None = None) -> str:
     """The training images nearest to generated image `index` of a seed; without a seed, to test image `index`."""
-    lines, arguments = among(model, real)
+    lines, arguments = neighbors_dataset(model, real)
     if seed is None:
         image = real_lines(model, real, "real", "test", f"[{index}]") + "image = real[0]\n"
     else:

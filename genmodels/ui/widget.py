@@ -8,7 +8,7 @@ from pathlib import Path
 
 import gradio as gr
 
-from .inputs import MAX_PSI, MAX_SEED
+from .inputs import MAX_PAGE_SEED, MAX_SLIDER_PSI
 from .modules import MAIN, address_of
 
 FOLDER = Path(__file__).parent
@@ -33,7 +33,7 @@ def read(name: str) -> str:
 
 
 # What every tab's page has.
-SHARED = {"colours": CLASS_COLOURS, "max_seed": MAX_SEED, "max_psi": MAX_PSI}
+SHARED = {"colours": CLASS_COLOURS, "max_seed": MAX_PAGE_SEED, "max_psi": MAX_SLIDER_PSI}
 # Gradio runs it when the tab is put together. On other pages that embed this one, they say where it lies.
 START = """
 const home = document.querySelector('gradio-app[src]')?.getAttribute('src') ?? document.baseURI;

@@ -147,7 +147,7 @@ def by_likelihood(folder: Path, row: Row, seed: int, dataset_name: str) -> tuple
     """The importance weighted bound of all test images, and the negative ELBO."""
     from genmodels import load_pipeline
     from genmodels.data import load_images
-    from genmodels.evaluation.by_kind import importance_weighted_nll
+    from genmodels.evaluation.ability_metrics import importance_weighted_nll
     from genmodels.evaluation.evaluate import load_all
 
     pipe = load_pipeline(folder)

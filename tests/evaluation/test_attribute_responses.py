@@ -130,7 +130,7 @@ def test_responses_follow_the_edit():
 
 
 def test_edits_are_measured_stated_and_verified(judge, patches, capsys, tmp_path, monkeypatch):
-    monkeypatch.setattr("genmodels.evaluation.by_kind.NLL_DRAWS", 2)
+    monkeypatch.setattr("genmodels.evaluation.ability_metrics.NLL_DRAWS", 2)
     folder = tmp_path / "vae"
     labels = torch.stack([torch.arange(8) % 4 > 0, torch.arange(8) % 2 > 0], 1)
     images = draw(labels.long())[:, None].float() / 127.5 - 1

@@ -7,7 +7,7 @@ import torch
 from helpers import make_pipeline
 
 from genmodels import zoo
-from genmodels.evaluation.by_kind import has_convolutions
+from genmodels.evaluation.ability_metrics import has_convolutions
 from genmodels.evaluation.checkerboard import checkerboard_energy
 from genmodels.evaluation.report import Metric
 from genmodels.evaluation.reproduce import compare, protocol_differences

@@ -6,7 +6,7 @@ import pytest
 import torch
 from helpers import make_pipeline
 
-from genmodels.evaluation.by_kind import lipschitz_metrics
+from genmodels.evaluation.ability_metrics import lipschitz_metrics
 from genmodels.evaluation.continuity import class_balance, jacobian_norms, recognizable_share
 
 
@@ -24,7 +24,7 @@ def test_the_slope_depends_on_where_one_stands():
 
 @pytest.mark.parametrize("kind", ["autoencoder", "vae", "cvae"])
 def test_slopes_of_pipelines_are_those_of_small_steps(kind, monkeypatch):
-    monkeypatch.setattr("genmodels.evaluation.by_kind.JACOBIANS", 8)
+    monkeypatch.setattr("genmodels.evaluation.ability_metrics.JACOBIANS", 8)
     pipe = make_pipeline(kind)
     p99, largest = lipschitz_metrics(pipe, seed=0)
     assert 0 < p99.value <= largest.value

@@ -10,7 +10,7 @@ from helpers import make_pipeline
 
 from genmodels import CGANGenerator, CGANPipeline, VAEDecoder, VAEEncoder, VAEPipeline, load_pipeline, zoo
 from genmodels.errors import UserError
-from genmodels.evaluation.by_kind import (
+from genmodels.evaluation.ability_metrics import (
     CLASSIFY_DRAWS,
     classification_metric,
     importance_weighted_nll,
@@ -125,7 +125,7 @@ def test_the_protocol_says_n_split_and_seed(evaluation):
 def test_a_vae_reports_its_bounds(monkeypatch):
     monkeypatch.setattr("genmodels.evaluation.measures.KID_SUBSETS", 10)
     monkeypatch.setattr("genmodels.evaluation.evaluate.MAX_IMAGES", 1000)
-    monkeypatch.setattr("genmodels.evaluation.by_kind.NLL_IMAGES", 50)
+    monkeypatch.setattr("genmodels.evaluation.ability_metrics.NLL_IMAGES", 50)
     torch.manual_seed(0)
     pipeline = VAEPipeline(VAEEncoder(base_channels=4).eval(), VAEDecoder(base_channels=4).eval())
     metrics = {metric.metric: metric.value for metric in evaluate(pipeline, "zoo:mnist-sample").metrics}

@@ -10,7 +10,7 @@ import torch
 
 from genmodels import AutoencoderDecoder, AutoencoderEncoder, AutoencoderPipeline, zoo
 from genmodels.evaluation import reconstruction
-from genmodels.evaluation.by_kind import autoencoder_metrics
+from genmodels.evaluation.ability_metrics import autoencoder_metrics
 from genmodels.evaluation.evaluate import evaluate
 from genmodels.evaluation.measures import in_tolerance
 from genmodels.evaluation.reconstruction import PCA, median_filter, psnr

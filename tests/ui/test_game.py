@@ -29,7 +29,7 @@ def pixels_of(answer: dict) -> np.ndarray:
     return np.frombuffer(base64.b64decode(answer["picture"]), np.uint8).reshape(shape)
 
 
-@pytest.mark.parametrize("kind", game.KINDS)
+@pytest.mark.parametrize("kind", game.GAN_KINDS)
 def test_the_truth_is_told_after_the_guess_and_only_once(table, usual_store, kind):
     tests = usual_store.real_images(kind).test
     seen = set()
@@ -86,7 +86,7 @@ def test_the_name_of_a_round_tells_nothing_without_the_key(usual_store):
 
 def test_there_is_no_game_without_real_images(odd_store):
     page = real_or_fake.first_page(odd_store)
-    without = [kind for kind in game.KINDS if odd_store.real_images(kind) is None]
+    without = [kind for kind in game.GAN_KINDS if odd_store.real_images(kind) is None]
     assert all("game" not in page[kind] for kind in without)
     for kind in without:
         with pytest.raises(game.UserError, match="nothing to compare"):

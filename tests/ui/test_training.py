@@ -174,7 +174,7 @@ def test_an_address_has_its_bound_and_others_have_room(room):
 
 def test_digits_are_trained_and_compared():
     answer = worker.Sessions().answer({"session": "a", "settings": {"data": "digits"}})
-    assert 0 <= answer["alike"] < 0.2
+    assert 0 <= answer["distance"] < 0.2
     assert answer["sheet"].startswith("data:image/png")
 
 
@@ -247,7 +247,7 @@ def test_models_without_film_have_no_replay(usual_models, monkeypatch):
     assert "came with film and log" in call({})["message"]
 
 
-@pytest.mark.parametrize("kind", memory.KINDS)
+@pytest.mark.parametrize("kind", memory.GAN_KINDS)
 def test_copies_are_found_out(usual_store, monkeypatch, kind):
     """A generator that draws training images has distances of 0, and the nearest is what it copied."""
     real = usual_store.real_images(kind)
@@ -274,6 +274,6 @@ def test_copies_are_found_out(usual_store, monkeypatch, kind):
 
 def test_without_training_images_there_is_nothing_to_compare(odd_store):
     (call,) = memory.functions(odd_store)
-    for kind in memory.KINDS:
+    for kind in memory.GAN_KINDS:
         if odd_store.real_images(kind) is None:
             assert "nothing to compare" in call({"kind": kind})["message"]

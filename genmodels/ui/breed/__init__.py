@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from ...errors import UserError
 from .. import gallery
-from ..admission import unhurried
+from ..admission import normal_lane
 from ..inputs import number, seed_of, server_function
 from ..models import Model, ModelStore
 from ..pictures import sheet_uri, to_bytes
@@ -55,7 +55,7 @@ def functions(store: ModelStore) -> list[Callable]:
     """What the view's page may call."""
 
     @server_function
-    @unhurried
+    @normal_lane
     def founders(payload: dict) -> dict:
         import torch
 
@@ -68,7 +68,7 @@ def functions(store: ModelStore) -> list[Callable]:
         return {"model": model.key, "latents": latents, "sheet": sheet_uri(to_bytes(images), FOUNDERS)}
 
     @server_function
-    @unhurried
+    @normal_lane
     def litter(payload: dict) -> dict:
         import torch
 

@@ -9,16 +9,15 @@ import os
 import gradio as gr
 import numpy as np
 
-from ..admission import patient
+from ..admission import slow_lane
 from ..front_door import queued
-from ..inputs import MAX_SEED, answered, integer, number, one_of
+from ..inputs import MAX_PAGE_SEED, MAX_PSI, answered, integer, number, one_of
 from ..language import I18N
 from ..models import Model, ModelStore
 from ..pictures import sheet, to_bytes
 from . import snippets
 
 MAX_IMAGES = 1000
-MAX_PSI = 2.0
 # Seconds for which a GPU is asked: most of it is the start of the process, and short jobs get their turn sooner.
 GPU_SECONDS = 20
 # For so long a visitor's job waits for its network.
@@ -90,9 +89,9 @@ def build(store: ModelStore) -> None:
             await asyncio.sleep(1)
         return await queued(drawn)(kind, count, seed, psi)
 
-    @patient
+    @slow_lane
     def drawn(kind: str, count, seed, psi) -> tuple[dict, dict]:
-        count, seed = integer(count, 1, MAX_IMAGES, MAX_IMAGES), integer(seed, 0, MAX_SEED, 0)
+        count, seed = integer(count, 1, MAX_IMAGES, MAX_IMAGES), integer(seed, 0, MAX_PAGE_SEED, 0)
         psi = round(number(psi, 0.0, MAX_PSI, 1.0), 2)
         images = answered(draw_many, store, store.models[kind], count, seed, psi)
         picture = sheet(images, columns_of(count))
@@ -107,7 +106,7 @@ def build(store: ModelStore) -> None:
         kind = gr.Radio(choices, value=choices[0][1], label=I18N("Model"), visible=len(choices) > 1)
         with gr.Row(equal_height=True):
             count = gr.Slider(1, MAX_IMAGES, value=MAX_IMAGES, step=1, label=I18N("Images"))
-            seed = gr.Number(value=0, minimum=0, maximum=MAX_SEED, precision=0, label=I18N("Seed"))
+            seed = gr.Number(value=0, minimum=0, maximum=MAX_PAGE_SEED, precision=0, label=I18N("Seed"))
             psi = gr.Slider(0, MAX_PSI, value=1, step=0.05, label=I18N("Truncation ψ"))
         button = gr.Button(I18N("Draw"), variant="primary")
         picture = gr.Image(

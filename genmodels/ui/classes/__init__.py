@@ -10,7 +10,7 @@ import numpy as np
 from ...errors import UserError
 from .. import films
 from .. import first_page as files
-from ..admission import unhurried
+from ..admission import normal_lane
 from ..inputs import integer, psi_of, seed_of, server_function
 from ..models import CLASSES, Model, ModelStore
 from ..pictures import FRAMES, sheet_uri, to_bytes
@@ -159,33 +159,33 @@ def functions(store: ModelStore) -> list[Callable]:
         return seed_of(payload), psi_of(payload)
 
     @server_function
-    @unhurried
+    @normal_lane
     def start(payload: dict) -> dict:
         return store.first_page("classes", first_page)
 
     @server_function
-    @unhurried
+    @normal_lane
     def row(payload: dict) -> dict:
         return row_answer(store, chosen(store, payload), *common(payload))
 
     @server_function
-    @unhurried
+    @normal_lane
     def samples(payload: dict) -> dict:
         return samples_answer(store, chosen(store, payload), label(payload, "label"), *common(payload))
 
     @server_function
-    @unhurried
+    @normal_lane
     def table(payload: dict) -> dict:
         return table_answer(store, chosen(store, payload), *common(payload))
 
     @server_function
-    @unhurried
+    @normal_lane
     def mix(payload: dict) -> dict:
         ends = [label(payload, end) for end in "ab"]
         return mix_answer(store, chosen(store, payload), *ends, *common(payload))
 
     @server_function
-    @unhurried
+    @normal_lane
     def write(payload: dict) -> dict:
         model = chosen(store, payload)
         return write_answer(store, model, check_text(payload.get("text"), model.class_names), *common(payload))

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 
 from .. import gallery
-from ..admission import patient, quick
+from ..admission import quick_lane, slow_lane
 from ..breed import chosen
 from ..inputs import number, seed_of, server_function
 from ..models import Model, ModelStore
@@ -80,5 +80,5 @@ def functions(store: ModelStore) -> list[Callable]:
         }
 
     # Finding them takes seconds, which nobody's pointer shall wait for.
-    moved.lane = lambda payload: quick if asked(payload) in directions.found else patient
+    moved.lane = lambda payload: quick_lane if asked(payload) in directions.found else slow_lane
     return [moved]

@@ -13,7 +13,7 @@ import numpy as np
 
 from ...errors import UserError
 from .. import in_page
-from ..admission import unhurried
+from ..admission import normal_lane
 from ..inputs import integer, number, seed_of, server_function
 from ..models import FACES, ModelStore
 from ..pictures import raw, sheet_uri, to_bytes
@@ -116,7 +116,7 @@ def functions(store: ModelStore) -> list[Callable]:
     model = store.models[FACES]
 
     @server_function
-    @unhurried
+    @normal_lane
     def faces(payload: dict) -> dict:
         pipe = store.pipe(FACES)
         seed = seed_of(payload, FIRST_SEED)
@@ -147,7 +147,7 @@ def functions(store: ModelStore) -> list[Callable]:
         return {"picture": raw(to_bytes(images)[0]), "code": snippets.edit(model, face, strengths)}
 
     @server_function
-    @unhurried
+    @normal_lane
     def photo(payload: dict) -> dict:
         pipe = store.pipe(FACES)
         mean = pipe.encode(read_photo(payload.get("photo"), model.sample_size)[None]).mean
@@ -166,7 +166,7 @@ def functions(store: ModelStore) -> list[Callable]:
         return {"picture": raw(to_bytes(images)[0]), "code": snippets.arithmetic(model, seed, (a, b, c))}
 
     @server_function
-    @unhurried
+    @normal_lane
     def factors(payload: dict) -> dict:
         latents, face = face_of(store, payload)
         pair = tuple(check_name(payload.get(key), names_of(store)) for key in ("a", "b"))

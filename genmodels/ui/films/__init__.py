@@ -12,7 +12,7 @@ from pathlib import Path
 from PIL import Image
 
 from ...errors import UserError
-from ..admission import unhurried
+from ..admission import normal_lane
 from ..inputs import server_function
 from ..models import Model
 from . import snippets
@@ -90,7 +90,7 @@ def film_function(chosen: Callable[[dict], Model]) -> Callable:
     """
 
     @server_function
-    @unhurried
+    @normal_lane
     def film(payload: dict) -> dict:
         model = chosen(payload)
         if not has_film(model):

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from ...errors import UserError
 from .. import films
-from ..admission import unhurried
+from ..admission import normal_lane
 from ..inputs import integer, seed_of, server_function
 from ..models import BUILT_IN, SAMPLES, Model, ModelStore
 from ..pictures import FRAMES, sheet_uri, to_bytes
@@ -100,7 +100,7 @@ def functions(store: ModelStore) -> list[Callable]:
     """What the view's page may call."""
 
     @server_function
-    @unhurried
+    @normal_lane
     def row(payload: dict) -> dict:
         a, b = (integer(payload.get(end), 0, COLUMNS - 1, 0) for end in "ab")
         return row_answer(store, chosen(store, payload), seed_of(payload), a, b)

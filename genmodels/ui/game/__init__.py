@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...errors import UserError
-from ..admission import unhurried
+from ..admission import normal_lane
 from ..inputs import one_of, server_function
-from ..models import CLASSES, KINDS_SHOWN
+from ..models import CLASSES, GAN_KINDS
 from ..pictures import raw, to_bytes
 
 if TYPE_CHECKING:
     from ..comparer import Comparer
 
-KINDS = KINDS_SHOWN["real_or_fake"]
+
 # Images of each side on which the two networks' thresholds are set.
 CALIBRATED = 200
 # Rounds of which it is remembered that they were told.
@@ -116,7 +116,7 @@ class Game:
     def named(self, name: str) -> Round | None:
         """The round of a name, None if it is none: real or not, and which, follow from the name and a key that stays here."""
         kind, _, rest = name.partition("-")
-        if kind not in KINDS or not rest or len(name) > MAX_NAME:
+        if kind not in GAN_KINDS or not rest or len(name) > MAX_NAME:
             return None
         digest = hmac.digest(self._key, name.encode(), "sha256")
         is_real, number = digest[0] % 2 == 1, int.from_bytes(digest[1:5], "big") % 2**31
@@ -147,11 +147,11 @@ class Game:
             UserError: there is no such round.
         """
         kind = name.removeprefix(FIRST)
-        round_ = self.first(kind) if kind in KINDS else self.named(name)
+        round_ = self.first(kind) if kind in GAN_KINDS else self.named(name)
         with self._lock:
             if round_ is None or name in self._told:
                 raise UserError("That round is over: here is another.")
-            if kind not in KINDS:
+            if kind not in GAN_KINDS:
                 self._told[name] = None
             while len(self._told) > MAX_TOLD:
                 self._told.popitem(last=False)
@@ -181,12 +181,12 @@ def functions(game: Game) -> list[Callable]:
     """What the view's page may call."""
 
     @server_function
-    @unhurried
+    @normal_lane
     def play(payload: dict) -> dict:
-        return game.next(one_of(payload.get("kind"), KINDS, CLASSES))
+        return game.next(one_of(payload.get("kind"), GAN_KINDS, CLASSES))
 
     @server_function
-    @unhurried
+    @normal_lane
     def guess(payload: dict) -> dict:
         name = payload.get("round")
         return game.guess(name if isinstance(name, str) else "")

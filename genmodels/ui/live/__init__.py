@@ -13,8 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ...errors import UserError
-from ..admission import training, visitor
-from ..inputs import MAX_SEED, integer, one_of, server_function
+from ..admission import training_lane, visitor
+from ..inputs import MAX_PAGE_SEED, integer, one_of, server_function
 from . import snippets
 
 DATA = ("ring", "grid", "digits")
@@ -110,7 +110,7 @@ def settings_of(payload: dict) -> dict:
         **{name: given.get(name) is True for name in SWITCHES},
         **rate,
         "discriminator_steps": integer(given.get("discriminator_steps"), 1, MAX_DISCRIMINATOR_STEPS, 1),
-        "seed": integer(given.get("seed"), 0, MAX_SEED, 0),
+        "seed": integer(given.get("seed"), 0, MAX_PAGE_SEED, 0),
     }
 
 
@@ -120,7 +120,7 @@ def first_page() -> dict:
 
     from ...live import DATA as LEARNED
     from ...live import LiveGAN, Settings
-    from .worker import IMAGES, POINTS, Sessions, alike, thousandths, view
+    from .worker import IMAGES, POINTS, Sessions, mean_distance, thousandths, view
 
     torch.set_num_threads(1)
     settings = settings_of({})
@@ -132,7 +132,7 @@ def first_page() -> dict:
         "real": {n: thousandths(d.mixture.sample(POINTS, random), d.limit) for n, d in of_points.items()},
         "modes": {name: len(data.mixture.centers) for name, data in of_points.items()},
         "images": IMAGES,
-        "alike": alike(Sessions().images()[:POINTS]),
+        "distance": mean_distance(Sessions().images()[:POINTS]),
         "first": {**view(gan, 0), "settings": settings, "code": snippets.live(settings, FIRST_STEPS)},
     }
 
@@ -147,7 +147,7 @@ def functions(trainer: Trainer = TRAINER) -> list[Callable]:
         return answer
 
     @server_function
-    @training
+    @training_lane
     def live_start(payload: dict) -> dict:
         settings, session = settings_of(payload), secrets.token_urlsafe(16)
         answer = answered({"session": session, "settings": settings})
@@ -156,7 +156,7 @@ def functions(trainer: Trainer = TRAINER) -> list[Callable]:
         return {**answer, "session": session, "settings": settings, "code": snippets.live(settings, 0)}
 
     @server_function
-    @training
+    @training_lane
     def live_train(payload: dict) -> dict:
         session = payload.get("session")
         if not isinstance(session, str) or len(session) > 64:

@@ -38,7 +38,7 @@ const same = (one, other) => Object.keys(one).every(name => one[name] === other[
 /** @param {import('../common/tab.js').Tab} tab */
 export default function live(tab) {
   const { $, element, link, notice, onOpen, page, python, server } = tab;
-  const { alike, first, images, max_discriminator_steps, modes, rates, real, recipes } = page.live;
+  const { distance, first, images, max_discriminator_steps, modes, rates, real, recipes } = page.live;
   const address = link.view('live', first.settings);
   const gan = {
     session: null,
@@ -186,9 +186,9 @@ export default function live(tab) {
     const share = Math.round(100 * view.share);
     let [text, bad] = ['', false];
     if (view.sheet) {
-      const [ours, theirs] = [view.alike, alike].map(v => decimal(v, 2));
+      const [ours, theirs] = [view.distance, distance].map(v => decimal(v, 2));
       $('.live-modes').textContent = t`two digits differ by ${ours} (data ${theirs})`;
-      bad = view.step >= 200 && view.alike < 0.4 * alike;
+      bad = view.step >= 200 && view.distance < 0.4 * distance;
       if (bad) text = t`Collapsed: whatever the noise, nearly the same image.`;
     } else {
       $('.live-modes').textContent = t`${view.modes} of ${modes[data]} modes · ${share}% of points near one`;

@@ -122,7 +122,7 @@ def view(gan: LiveGAN, before: int) -> dict:
     }
     if not gan.mixture:
         images = to_bytes((fakes.permute(0, 2, 3, 1).numpy() + 1) / 2)
-        return {**seen, "sheet": sheet_uri(images, COLUMNS), "alike": alike(fakes)}
+        return {**seen, "sheet": sheet_uri(images, COLUMNS), "distance": mean_distance(fakes)}
     modes, share = gan.mixture.coverage(fakes)
     return {
         **seen,
@@ -155,7 +155,7 @@ def thousandths(points: torch.Tensor, limit: float) -> list[int]:
     return (points / limit).nan_to_num(3.0).clamp(-3, 3).mul(1000).round().int().flatten().tolist()
 
 
-def alike(images: torch.Tensor) -> float:
+def mean_distance(images: torch.Tensor) -> float:
     """Mean distance of two drawn images, root mean square of brightness: near 0 once all are the same."""
     flat = ((images.flatten(1) + 1) / 2).double()
     distances = torch.pdist(flat) / flat.shape[1] ** 0.5

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image
 
-from ..admission import unhurried
+from ..admission import normal_lane
 from ..breed import chosen
 from ..inputs import seed_of, server_function
 from ..models import ModelStore
@@ -23,7 +23,7 @@ def functions(store: ModelStore) -> list[Callable]:
     """What the view's page may call."""
 
     @server_function
-    @unhurried
+    @normal_lane
     def loop(payload: dict) -> dict:
         model, pipe = chosen(store, payload)
         seed = seed_of(payload)

@@ -15,7 +15,7 @@ from PIL import Image
 from ...errors import UserError
 from .. import faces, films, in_page, pair
 from .. import first_page as files
-from ..admission import unhurried
+from ..admission import normal_lane
 from ..inputs import integer, point, seed_of, server_function
 from ..models import MAP, Model, ModelStore, RealImages
 from ..pictures import FRAMES, raw, sheet_uri, to_bytes
@@ -146,7 +146,7 @@ def functions(store: ModelStore) -> list[Callable]:
     model: Model = store.models[MAP]
 
     @server_function
-    @unhurried
+    @normal_lane
     def start(payload: dict) -> dict:
         return store.first_page("map", first_page)
 
@@ -178,7 +178,7 @@ def functions(store: ModelStore) -> list[Callable]:
         }
 
     @server_function
-    @unhurried
+    @normal_lane
     def line(payload: dict) -> dict:
         return film(store, point(payload.get("a"), MAX_LIMIT), point(payload.get("b"), MAX_LIMIT))
 

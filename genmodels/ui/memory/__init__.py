@@ -7,13 +7,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..admission import unhurried
+from ..admission import normal_lane
 from ..inputs import one_of, seed_of, server_function
-from ..models import CLASSES, KINDS_SHOWN, ModelStore, RealImages
+from ..models import CLASSES, GAN_KINDS, ModelStore, RealImages
 from ..pictures import sheet_uri, to_bytes
 from . import snippets
 
-KINDS = KINDS_SHOWN["training"]
 # Images of each side that are measured, those of them that are shown, and the training images beside each.
 COUNT, SHOWN, NEAREST = 200, 6, 5
 FIRST_SEED = 0
@@ -74,9 +73,9 @@ def functions(store: ModelStore) -> list[Callable]:
     memory = Memory(store)
 
     @server_function
-    @unhurried
+    @normal_lane
     def memorised(payload: dict) -> dict:
         seed = seed_of(payload, FIRST_SEED)
-        return memory.check(one_of(payload.get("kind"), KINDS, CLASSES), seed)
+        return memory.check(one_of(payload.get("kind"), GAN_KINDS, CLASSES), seed)
 
     return [memorised]

@@ -7,7 +7,7 @@ import { byArrow, nearest, paintPlane, toCanvas, toPlane, within } from '../comm
 import { decimal, signed, significant, t, whole } from '../common/text.js';
 
 const CIRCLE = 2;
-const KINDS = { map: t`VAE`, autoencoder: t`Autoencoder` };
+const NAMES = { map: t`VAE`, autoencoder: t`Autoencoder` };
 
 /** @param {import('../common/tab.js').Tab} tab */
 export default function pair({ $, element, latest, link, onFirstOpen, page, python, server }) {
@@ -16,7 +16,7 @@ export default function pair({ $, element, latest, link, onFirstOpen, page, pyth
   const state = { limit: 3, z: [0, 0], sides: [], decode: null, moved: false };
 
   function twin(kind, data, atlas) {
-    const name = KINDS[kind];
+    const name = NAMES[kind];
     const stage = make('canvas', {
       className: 'twin-stage',
       tabIndex: 0,
@@ -166,7 +166,7 @@ export default function pair({ $, element, latest, link, onFirstOpen, page, pyth
   }
 
   async function show(first) {
-    const kinds = Object.keys(KINDS);
+    const kinds = Object.keys(NAMES);
     const atlases = await Promise.all(kinds.map(kind => loadImage(first[kind].atlas)));
     const sides = kinds.map((kind, i) => twin(kind, first[kind], atlases[i]));
     Object.assign(state, { limit: first.limit, z: first.z, sides });

@@ -9,10 +9,10 @@ import gradio as gr
 from ...errors import UserError
 from .. import first_page as files
 from .. import game, numbers
-from ..admission import patient, unhurried
-from ..comparer import COLUMNS, COUNT, KINDS, NEIGHBOURS, Comparer, title_of
+from ..admission import normal_lane, slow_lane
+from ..comparer import COLUMNS, COUNT, NEIGHBOURS, Comparer, title_of
 from ..inputs import integer, one_of, seed_of, server_function
-from ..models import CLASSES, ModelStore
+from ..models import CLASSES, GAN_KINDS, ModelStore
 from ..widget import widget
 
 FIRST_SEED = 0
@@ -32,7 +32,7 @@ def first_page(store: ModelStore) -> dict:
     """What the tab shows before any click, for each of the models that work."""
     comparer = Comparer(store)
     page = {}
-    for kind in KINDS:
+    for kind in GAN_KINDS:
         try:
             answer = comparer.compare(kind, FIRST_SEED)
             near = comparer.neighbours(kind, "generated", 0, FIRST_SEED) if answer["real"] else None
@@ -52,25 +52,25 @@ def functions(store: ModelStore) -> list[Callable]:
     comparer = Comparer(store)
 
     def chosen(payload: dict) -> tuple[str, int]:
-        return one_of(payload.get("kind"), KINDS, CLASSES), seed_of(payload)
+        return one_of(payload.get("kind"), GAN_KINDS, CLASSES), seed_of(payload)
 
     @server_function
-    @unhurried
+    @normal_lane
     def start(payload: dict) -> dict:
         return store.first_page("real_or_fake", first_page)
 
     @server_function
-    @unhurried
+    @normal_lane
     def compare(payload: dict) -> dict:
         return comparer.compare(*chosen(payload))
 
     @server_function
-    @patient
+    @slow_lane
     def histogram(payload: dict) -> dict:
         return comparer.histogram(chosen(payload)[0])
 
     @server_function
-    @unhurried
+    @normal_lane
     def neighbours(payload: dict) -> dict:
         kind, seed = chosen(payload)
         side = one_of(payload.get("side"), SIDES, "generated")
@@ -81,7 +81,7 @@ def functions(store: ModelStore) -> list[Callable]:
 
 def build(store: ModelStore) -> gr.HTML:
     """The tab's contents."""
-    models = {kind: store.models[kind] for kind in KINDS}
+    models = {kind: store.models[kind] for kind in GAN_KINDS}
     built_in = all(model.built_in for model in models.values())
     page = {
         "kinds": [

@@ -11,7 +11,7 @@ from ... import zoo
 from ...errors import UserError
 from ...folder import find_json
 from .. import films
-from ..admission import unhurried
+from ..admission import normal_lane
 from ..inputs import one_of, server_function
 from ..models import ModelStore, commands_of, sources_of
 
@@ -65,7 +65,7 @@ def functions(store: ModelStore) -> list[Callable]:
     """What the view's page may call."""
 
     @server_function
-    @unhurried
+    @normal_lane
     def replay(payload: dict) -> dict:
         known = replays(store)
         if not known:

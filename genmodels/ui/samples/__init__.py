@@ -9,7 +9,7 @@ import gradio as gr
 from ...errors import UserError
 from .. import breed, directions, films, gallery, loop
 from .. import first_page as files
-from ..admission import unhurried
+from ..admission import normal_lane
 from ..inputs import integer, one_of, psi_of, seed_of, server_function
 from ..models import SAMPLES, Model, ModelStore
 from ..pictures import FRAMES, sheet_uri, to_bytes
@@ -97,25 +97,25 @@ def functions(store: ModelStore) -> list[Callable]:
         return gallery.chosen(store, payload), seed_of(payload), psi_of(payload)
 
     @server_function
-    @unhurried
+    @normal_lane
     def start(payload: dict) -> dict:
         return store.first_page("samples", first_page)
 
     @server_function
-    @unhurried
+    @normal_lane
     def sheet(payload: dict) -> dict:
         model, seed, psi = common(payload)
         return sheet_answer(store, model, seed, one_of(payload.get("count"), COUNTS, FIRST_COUNT), psi)
 
     @server_function
-    @unhurried
+    @normal_lane
     def between(payload: dict) -> dict:
         model, seed, psi = common(payload)
         a, b = (integer(payload.get(end), 0, max(COUNTS) - 1, 0) for end in "ab")
         return between_answer(store, model, seed, a, b, psi)
 
     @server_function
-    @unhurried
+    @normal_lane
     def stages(payload: dict) -> dict:
         return stages_answer(store, *common(payload))
 

@@ -9,7 +9,7 @@ import gradio as gr
 from .. import first_page as files
 from .. import live, memory, replay
 from ..comparer import title_of
-from ..models import ModelStore
+from ..models import GAN_KINDS, ModelStore
 from ..widget import widget
 
 
@@ -22,7 +22,7 @@ def build(store: ModelStore) -> gr.HTML:
     """The tab's contents."""
     known = replay.replays(store)
     # Beside other images than its own a model that has learned by heart would look as if it had not.
-    compared = [kind for kind in memory.KINDS if kind in store.models and store.models[kind].sample is not None]
+    compared = [kind for kind in GAN_KINDS if kind in store.models and store.models[kind].sample is not None]
     kinds = [[kind, title_of(store.models[kind])] for kind in compared]
     views = [
         ["live", "Live"],

@@ -42,7 +42,7 @@ def classification_metric(
         images, labels: real ones, in the pipeline's numbers of the classes.
         judged_right: bool (N,), whether the evaluator is; None if it does not know these classes.
     """
-    chosen = evenly(len(images), pipeline.family.classifies)
+    chosen = spaced_indices(len(images), pipeline.family.classifies)
     settings = {"num_draws": CLASSIFY_DRAWS} if pipeline.family.has_likelihood else {}
     right = pipeline.classify(images[chosen], **settings).class_labels == labels[chosen]
     args = {"images": len(chosen), **({"draws": CLASSIFY_DRAWS} if settings else {})}
@@ -131,7 +131,7 @@ def vae_metrics(pipeline: VAEPipeline, images: torch.Tensor, labels: torch.Tenso
         logits = pipeline.decoder(posterior.sample(generator), chunk_labels, return_logits=True)
         reconstruction -= share * float(pipeline.decoder.log_likelihood(logits, chunk).mean())
         kl += share * float(losses.gaussian_kl(posterior.mean, posterior.log_variance))
-    few = evenly(len(images), NLL_IMAGES)
+    few = spaced_indices(len(images), NLL_IMAGES)
     draws = {"draws": NLL_DRAWS, "images": len(few)}
     return [
         Metric("mse", "reconstruction error (mean square, brightness in [0, 1])", error, 0.0, "lower"),
@@ -270,6 +270,6 @@ def part_of(labels: torch.Tensor | None, start: int, size: int) -> torch.Tensor 
     return None if labels is None else labels[start : start + size]
 
 
-def evenly(n: int, most: int) -> torch.Tensor:
+def spaced_indices(n: int, most: int) -> torch.Tensor:
     """Numbers from 0 to n - 1, at most `most`, at equal distances: the beginning of a split need not be typical."""
     return torch.linspace(0, n - 1, min(most, n)).round().long()
