@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import cast
 
 import torch
 from torch import nn
 
 from . import losses
-from .adversarial import AdversarialStep, Regularization
+from .adversarial import AdversarialStep, Images, Regularization
 from .errors import UserError
 from .evaluation.mixtures import Mixture, grid, ring
 from .models import DCGANDiscriminator, DCGANGenerator
@@ -114,12 +115,17 @@ class Cures(Regularization):
         if settings.label_smoothing and losses.ADVERSARIAL[settings.loss].labelled:
             self.targets = {"label_smoothing": LABEL_SMOOTHING}
 
-    def inputs(self, real: torch.Tensor, fake: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    # A live GAN has no pyramid: its images and points are tensors.
+    def inputs(self, real: Images, fake: Images) -> tuple[Images, Images]:
+        real, fake = cast(torch.Tensor, real), cast(torch.Tensor, fake)
         return real.requires_grad_(self._r1_r2), fake.requires_grad_(self._r1_r2)
 
-    def penalty(self, real_scores, real, fake_scores, fake) -> torch.Tensor | float:
+    def penalty(
+        self, real_scores: torch.Tensor, real: Images, fake_scores: torch.Tensor, fake: Images
+    ) -> torch.Tensor | float:
         if not self._r1_r2:
             return 0.0
+        real, fake = cast(torch.Tensor, real), cast(torch.Tensor, fake)
         return GAMMA * (losses.gradient_penalty(real_scores, real) + losses.gradient_penalty(fake_scores, fake))
 
     def interpolates(self, real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
@@ -223,7 +229,8 @@ class LiveGAN:
         """So many points (count, 2) or images (count, 1, 28, 28) of the data."""
         if self.mixture:
             return self.mixture.sample(count, self.random)
-        return self.images[torch.randint(len(self.images), (count,), generator=self.random)]
+        images = cast(torch.Tensor, self.images)
+        return images[torch.randint(len(images), (count,), generator=self.random)]
 
     def latents(self, count: int) -> torch.Tensor:
         """What the generator draws as many of them from."""

@@ -17,7 +17,10 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, TypeVar, cast
+
+F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
 
 # Calls of a session, of an address and of all that wait or run in one lane.
 MAX_OF_SESSION, MAX_OF_ADDRESS, MAX_IN_LINE = 8, 32, 256
@@ -69,11 +72,17 @@ def visitor() -> Visitor:
     return job.visitor if job else Visitor()
 
 
-def stop_if_abandoned(*_) -> None:
+def stop_if_abandoned(*_: Any) -> None:
     """A hook in front of every pass through a network: raise AbandonedError if nobody waits for its result."""
     job = _job.get()
     if job is not None and job.abandoned:
         raise AbandonedError
+
+
+class InLane(Protocol):
+    """A function that says in which lane it runs: always, or by its arguments."""
+
+    lane: Lane | Callable[..., Lane]
 
 
 class Lane:
@@ -93,11 +102,11 @@ class Lane:
         self._turns: dict[Any, float] = {}
         self._threads = 0
 
-    def __call__(self, function: Callable) -> Callable:
-        function.lane = self
+    def __call__(self, function: F) -> F:
+        cast(InLane, function).lane = self
         return function
 
-    def submit(self, visitor: Visitor, function: Callable, *args) -> Job:
+    def submit(self, visitor: Visitor, function: Callable[..., Any], *args: Any) -> Job:
         """Put a call into the line.
 
         Raises:
@@ -172,8 +181,12 @@ training_lane = Lane(1)
 
 
 async def admitted(
-    visitor: Visitor, function: Callable, *args, lane: Lane | None = None, gone: Callable[[], bool] | None = None
-):
+    visitor: Visitor,
+    function: Callable[..., T],
+    *args: Any,
+    lane: Lane | None = None,
+    gone: Callable[[], bool] | None = None,
+) -> T:
     """The result of `function(*args)`, run in its lane, by default `quick_lane`; a function in place of one chooses by `args`.
 
     Args:
@@ -182,9 +195,8 @@ async def admitted(
     Raises:
         BusyError: see `Lane`; or whatever the function raises.
     """
-    lane = lane or getattr(function, "lane", quick_lane)
-    if not isinstance(lane, Lane):
-        lane = lane(*args)
+    chosen: Lane | Callable[..., Lane] = getattr(function, "lane", quick_lane) if lane is None else lane
+    lane = chosen if isinstance(chosen, Lane) else chosen(*args)
     job = lane.submit(visitor, function, *args)
     future, start = asyncio.wrap_future(job.future), time.monotonic()
     try:

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..errors import UserError
-from . import snippets
+from . import Json, snippets
 from .models import CLASSES, Model, ModelStore, RealImages
 from .pictures import sheet_uri, to_bytes
+
+if TYPE_CHECKING:
+    import torch
 
 COUNT, COLUMNS = 16, 4
 NEIGHBOURS = 5
 # Images of each side in the histograms of scores, and the seed of the generated ones: they are about the model, not a click.
 SCORED, SCORED_SEED = 300, 1
+# Makes a sheet of (N, H, W, C) uint8 images in so many columns: a PNG data URI, or a file for callers of the API.
+Paint = Callable[[np.ndarray, int], object]
 
 
 class Comparer:
@@ -26,7 +32,7 @@ class Comparer:
 
     def __init__(self, store: ModelStore):
         self.store = store
-        self._histograms: dict[str, dict] = {}
+        self._histograms: dict[str, Json] = {}
 
     def real(self, kind: str) -> RealImages | None:
         """The real images beside a model, None if there are none that fit."""
@@ -37,22 +43,22 @@ class Comparer:
         """Which run of test images a seed stands for."""
         return (seed * COUNT) % max(1, len(real.test) - COUNT + 1)
 
-    def generated(self, kind: str, seed: int, count: int = COUNT) -> tuple[np.ndarray, object]:
+    def generated(self, kind: str, seed: int, count: int = COUNT) -> tuple[np.ndarray, torch.Tensor | None]:
         """(count, H, W, C) float32 images of a seed and their labels (None for a model without classes)."""
         output = self.store.pipe(kind)(num_images=count, seed=seed, output_type="np")
         return output.images, output.class_labels
 
-    def scores(self, kind: str, images: np.ndarray, labels) -> list[float]:
+    def scores(self, kind: str, images: np.ndarray, labels: torch.Tensor | list[int] | list[str] | None) -> list[float]:
         """The discriminator's scores."""
         pipe = self.store.pipe(kind)
         scores = pipe.discriminate(images, labels) if kind == CLASSES else pipe.discriminate(images)
         return [round(float(s), 3) for s in np.nan_to_num(scores.numpy())]
 
-    def compare(self, kind: str, seed: int, paint: Callable[[np.ndarray, int], object] = sheet_uri) -> dict:
-        """COUNT real and COUNT generated images with their scores; `paint` makes a sheet of images in so many columns."""
+    def compare(self, kind: str, seed: int, paint: Paint = sheet_uri) -> Json:
+        """COUNT real and COUNT generated images with their scores."""
         model, real = self.judged(kind), self.real(kind)
         images, labels = self.generated(kind, seed)
-        answer = {
+        answer: Json = {
             "kind": kind,
             "seed": seed,
             "size": model.sample_size,
@@ -80,7 +86,7 @@ class Comparer:
         answer["code"] = snippets.discriminate(model, real, COUNT, start, seed)
         return answer
 
-    def histogram(self, kind: str) -> dict:
+    def histogram(self, kind: str) -> Json:
         """Scores of SCORED test and SCORED generated images, and their Python; made once for each model.
 
         Raises:
@@ -88,7 +94,7 @@ class Comparer:
         """
         if kind not in self._histograms:
             model, real = self.judged(kind), self.real(kind)
-            answer = {"kind": kind, "real": None}
+            answer: Json = {"kind": kind, "real": None}
             answer["generated"] = self.scores(kind, *self.generated(kind, SCORED_SEED, SCORED))
             if real is not None:
                 chosen = np.linspace(0, len(real.test) - 1, min(SCORED, len(real.test))).astype(int)
@@ -109,7 +115,7 @@ class Comparer:
             raise UserError(f"{model.title!r} was saved without its discriminator, so it cannot score images.")
         return model
 
-    def neighbours(self, kind: str, side: str, index: int, seed: int) -> dict:
+    def neighbours(self, kind: str, side: str, index: int, seed: int) -> Json:
         """The training images nearest to one image of `compare`."""
         real = self.store.real_images_beside(kind)
         model = self.store.models[kind]
@@ -128,8 +134,8 @@ class Comparer:
         real: RealImages,
         image: np.ndarray,
         count: int = NEIGHBOURS,
-        paint: Callable[[np.ndarray, int], object] = sheet_uri,
-    ) -> dict:
+        paint: Paint = sheet_uri,
+    ) -> Json:
         """The training images nearest to one (H, W, C) uint8 image, which comes first on the sheet; see `compare`."""
         (found,), (distances,) = real.neighbours.nearest(image[None], count)
         named = kind == CLASSES

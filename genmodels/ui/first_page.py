@@ -6,7 +6,9 @@ import base64
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
+from . import Json
 from .pictures import PNG_PREFIX
 
 # A view's own lies in this folder of it.
@@ -15,13 +17,13 @@ FOLDER, FIRST = Path(__file__).parent, "first"
 FILE_PREFIX = "file:"
 
 
-def write(view: str, page: dict) -> None:
+def write(view: str, page: Json) -> None:
     """Write a view's first page: page.json, and a PNG for each picture in it."""
     folder = FOLDER / view / FIRST
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
 
-    def store(value, name: str):
+    def store(value: Any, name: str) -> Any:
         if isinstance(value, dict):
             return {key: store(v, f"{name}-{key}" if name else key) for key, v in value.items()}
         if isinstance(value, str) and value.startswith(PNG_PREFIX):
@@ -33,11 +35,11 @@ def write(view: str, page: dict) -> None:
     (folder / "page.json").write_text(json.dumps(store(page, ""), separators=(",", ":")) + "\n")
 
 
-def read(view: str) -> dict | None:
+def read(view: str) -> Json | None:
     """A view's first page with its pictures as data URIs; None if it has not been prepared."""
     folder = FOLDER / view / FIRST
 
-    def restore(value):
+    def restore(value: Any) -> Any:
         if isinstance(value, dict):
             return {key: restore(v) for key, v in value.items()}
         if isinstance(value, str) and value.startswith(FILE_PREFIX):

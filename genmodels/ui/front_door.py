@@ -18,7 +18,8 @@ import socket
 import time
 import weakref
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import gradio as gr
@@ -29,8 +30,10 @@ from gradio.routes import ORJSONResponse
 from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from .admission import RETRY_SECONDS, AbandonedError, BusyError, Visitor, admitted
+from . import Json
+from .admission import RETRY_SECONDS, AbandonedError, BusyError, T, Visitor, admitted
 from .modules import ROUTE
 
 API = "/gradio_api"
@@ -76,7 +79,7 @@ BEHALF, SECRET = "x-genmodels-visitor", secrets.token_hex(16)
 open_tools: set[str] = set()
 
 
-def address_of(client) -> str:
+def address_of(client: Any) -> str:
     """Where a request comes from; empty for this machine, which may be a proxy or a tunnel for many.
 
     Gradio's server puts in what X-Forwarded-For says only if the environment variable FORWARDED_ALLOW_IPS names the proxy.
@@ -91,7 +94,7 @@ def address_of(client) -> str:
     return str(address if address.version == 4 else ipaddress.ip_network((address, 64), strict=False))
 
 
-def on_behalf(headers) -> tuple[str, str] | None:
+def on_behalf(headers: Headers) -> tuple[str, str] | None:
     """Whose call a tool's call is, and of which request; None if it is no such."""
     key, _, rest = headers.get(BEHALF, "").partition("=")
     request, _, whose = rest.partition("=")
@@ -106,7 +109,7 @@ def queued(function: Callable) -> Callable:
     """
 
     @functools.wraps(function)
-    async def call(*args, **options):
+    async def call(*args: Any, **options: Any) -> Any:
         request, event = LocalContext.request.get(None), LocalContext.event_id.get(None)
         blocks = LocalContext.blocks.get(None)
         whose, tool = Visitor("", event or ""), None
@@ -161,7 +164,7 @@ class FrontDoor:
         origins: hosts of other pages that may embed or call it.
     """
 
-    def __init__(self, app, demo: gr.Blocks, hosts: Iterable[str] = (), origins: Iterable[str] = ()):
+    def __init__(self, app: ASGIApp, demo: gr.Blocks, hosts: Iterable[str] = (), origins: Iterable[str] = ()):
         self.app, self.demo = app, demo
         self.origins = {urlsplit(o).netloc.lower() if "//" in o else o.lower() for o in origins if o}
         self.hosts = {hostname(name) for name in (*hosts, *self.origins)} - {""} | ({"*"} & {*hosts})
@@ -172,11 +175,11 @@ class FrontDoor:
         }
         self.open: Counter = Counter()
         self.bodies = 0
-        self.kept: dict[tuple, tuple[dict, bytes]] = {}
+        self.kept: dict[tuple, tuple[Message, bytes]] = {}
         self.making = asyncio.Lock()
         self.watch: asyncio.Task | None = None
 
-    async def __call__(self, scope, receive, send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             return await self.app(scope, receive, send)
         if scope["type"] != "http":
@@ -234,10 +237,10 @@ class FrontDoor:
                     transport.abort()
 
     @staticmethod
-    def _is_stream(scope) -> bool:
+    def _is_stream(scope: Scope) -> bool:
         return scope["method"] == "GET" and scope["path"].startswith((*STREAMS, MCP))
 
-    def _check(self, scope) -> None:
+    def _check(self, scope: Scope) -> None:
         """Raise RefusedError unless this request is one that the page and its API need, from where they may be called."""
         headers, root = Headers(scope=scope), urlsplit(self.demo.root_path or "").path.rstrip("/")
         # A proxy may leave the prefix in.
@@ -279,7 +282,7 @@ class FrontDoor:
             if not any(named in known for known in (queue.pending_messages_per_session, *events)):
                 raise RefusedError(404, "No call of that name waits for its answer.")
 
-    def _root(self, scope) -> str:
+    def _root(self, scope: Scope) -> str:
         """The page's address as this request calls it, without a slash at its end; empty if there can be none of that name."""
         try:
             return get_root_url(Request({**scope, "path": "/", "query_string": b""}), "/", self.demo.root_path)
@@ -307,7 +310,7 @@ class FrontDoor:
         ends = tuple(known for known in self.origins if known.startswith("."))
         return netloc in self.origins or hostname(netloc) in self.origins or (bool(ends) and netloc.endswith(ends))
 
-    async def _read(self, scope, receive) -> bytearray:
+    async def _read(self, scope: Scope, receive: Receive) -> bytearray:
         """The body of a request, counted in `bodies`."""
         body, most = bytearray(), MAX_BODY
 
@@ -335,7 +338,7 @@ class FrontDoor:
             raise
         return body
 
-    async def _serve(self, scope, body: bytearray | None, address: str, receive, send) -> None:
+    async def _serve(self, scope: Scope, body: bytearray | None, address: str, receive: Receive, send: Send) -> None:
         path = scope["path"]
         if body is None:
             if path in KEPT:
@@ -356,7 +359,7 @@ class FrontDoor:
         gone = asyncio.ensure_future(until_left(receive))
         gone.add_done_callback(lambda _: open_tools.discard(token))
 
-        async def again():
+        async def again() -> Message:
             nonlocal first
             if not first:
                 return await asyncio.shield(gone)
@@ -370,7 +373,7 @@ class FrontDoor:
             gone.cancel()
 
     @staticmethod
-    def _marked(scope, address: str, token: str):
+    def _marked(scope: Scope, address: str, token: str) -> Scope:
         """The scope with a header that says whose call a tool's is, which Gradio hands on with the call that it makes itself."""
         if on_behalf(Headers(scope=scope)) is not None:
             return scope
@@ -379,7 +382,7 @@ class FrontDoor:
             headers.append((BEHALF.encode(), f"{SECRET}={token}={address}".encode()))
         return {**scope, "headers": headers}
 
-    def _check_function(self, path: str, asked: dict) -> None:
+    def _check_function(self, path: str, asked: Json) -> None:
         """Raise RefusedError unless there is such a function and it is given all that it takes; Gradio fails without a word."""
         name, index = path.removeprefix(CALL).rstrip("/"), asked.get("fn_index")
         by_name = name.startswith("v2/")
@@ -388,7 +391,7 @@ class FrontDoor:
             function = next((known for known in public if known.api_name == name.removeprefix("v2/")), None)
         else:
             function = self.demo.fns.get(index) if type(index) is int else None
-        if function is None:
+        if function is None or function.fn is None:
             raise RefusedError(404, "There is no such function.")
         parameters = inspect.signature(function.fn).parameters
         required = {key for key, parameter in parameters.items() if parameter.default is parameter.empty}
@@ -403,7 +406,7 @@ class FrontDoor:
         if len(str(asked.get("session_hash"))) > MAX_SESSION_NAME:
             raise RefusedError(400, f"session_hash may have {MAX_SESSION_NAME} characters.")
 
-    def _check_queue(self, asked: dict, size: int) -> None:
+    def _check_queue(self, asked: Json, size: int) -> None:
         """Raise BusyError if there are too many calls in Gradio's queue, of all or of this session."""
         queue, session = self.demo._queue, asked.get("session_hash")
         calls = len(queue.event_ids_to_events)
@@ -411,7 +414,7 @@ class FrontDoor:
         if unfetched >= MAX_UNFETCHED or calls >= MAX_CALLS or (size > MAX_SMALL_BODY and calls >= MAX_UNFETCHED):
             raise BusyError
 
-    async def _call(self, scope, body: bytearray, address: str) -> Response:
+    async def _call(self, scope: Scope, body: bytearray, address: str) -> Response:
         """The answer of one of the page's own functions."""
         asked = parsed(body)
         component, name, session = (asked.get(key) for key in ("component_id", "fn_name", "session_hash"))
@@ -428,7 +431,7 @@ class FrontDoor:
             answer = {"status": "busy", "message": str(error), "retry": RETRY_SECONDS}
         return ORJSONResponse(answer)
 
-    async def _page(self, scope, receive, send) -> None:
+    async def _page(self, scope: Scope, receive: Receive, send: Send) -> None:
         """A page that is the same for all, made once and then told how it is called."""
         every = b"all_endpoints" in scope["query_string"]
         plain = {
@@ -441,9 +444,9 @@ class FrontDoor:
         key = scope["path"], every
         async with self.making:
             if key not in self.kept:
-                messages: list[dict] = []
+                messages: list[Message] = []
 
-                async def keep(message) -> None:
+                async def keep(message: Message) -> None:
                     messages.append(message)
 
                 await self.app(plain, receive, keep)
@@ -460,7 +463,7 @@ class FrontDoor:
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else text})
 
 
-def parsed(body: bytearray) -> dict:
+def parsed(body: bytearray) -> Json:
     """The JSON object in a request.
 
     Raises:
@@ -475,7 +478,7 @@ def parsed(body: bytearray) -> dict:
         value = None
     if not isinstance(value, dict):
         raise RefusedError(400, "The request is no JSON object.")
-    level = [value]
+    level: list[dict | list] = [value]
     for _ in range(MAX_DEPTH):
         # What Gradio takes for a file, it would fetch, from whatever address it names.
         if any(isinstance(part, dict) and "path" in part and "meta" in part for part in level):
@@ -487,20 +490,20 @@ def parsed(body: bytearray) -> dict:
     return value
 
 
-def is_for_tools(asked: dict) -> bool:
+def is_for_tools(asked: Json) -> bool:
     """Whether a message of an MCP client has to do with what this page offers; answers and notices have."""
     method = asked.get("method")
     return not isinstance(method, str) or method in METHODS or method.startswith("notifications/")
 
 
-async def until_left(receive) -> dict:
+async def until_left(receive: Receive) -> Message:
     """Return the message that says that the connection is closed, once it is."""
     while (message := await receive())["type"] != "http.disconnect":
         pass
     return message
 
 
-async def until_gone(work, receive):
+async def until_gone(work: Coroutine[Any, Any, T], receive: Receive) -> T:
     """The result of a coroutine, which is cancelled if the connection is closed before.
 
     Raises:
@@ -518,7 +521,9 @@ async def until_gone(work, receive):
         gone.cancel()
 
 
-def names_of(host: str, root_path: str, share: bool, environment=os.environ) -> tuple[list[str], list[str]]:
+def names_of(
+    host: str, root_path: str, share: bool, environment: Mapping[str, str] = os.environ
+) -> tuple[list[str], list[str]]:
     """The names by which a page is called, and the hosts of pages that may call it, beside its own; see `FrontDoor`."""
     hosts = [host, socket.gethostname(), urlsplit(root_path).netloc, *([".gradio.live"] if share else [])]
     if environment.get("SPACE_ID"):

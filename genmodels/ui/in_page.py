@@ -5,16 +5,18 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING
 
+from . import Json
+
 if TYPE_CHECKING:
     from torch import nn
 
-    from ..pipelines.autoencoder import EncoderDecoderPipeline
+    from .models import Pipeline
 
 # More weights than these are not sent: 2 bytes each, and a quarter more as text.
 MAX_WEIGHTS = 1_000_000
 
 
-def layers_of(pipe: EncoderDecoderPipeline) -> list[dict] | None:
+def layers_of(pipe: Pipeline) -> list[Json] | None:
     """A decoder's layers from latents to logits, None if it is too large, has classes or other layers than the page knows.
 
     Those are dense layers, SiLU, and transposed convolutions that double the sides (kernel 4, stride 2, padding 1); weights are
@@ -43,7 +45,7 @@ def doubles(layer: nn.ConvTranspose2d) -> bool:
     return shape == ((4, 4), (2, 2), (1, 1), (0, 0), (1, 1), 1) and layer.bias is not None
 
 
-def weights_of(layer: nn.Module) -> dict:
+def weights_of(layer: nn.Module) -> Json:
     """`weight` and `bias` as text, and the first two numbers of the weight's shape."""
     halves = {name: tensor.detach().half().cpu().numpy() for name, tensor in layer.named_parameters()}
     text = {name: base64.b64encode(array.astype("<f2").tobytes()).decode() for name, array in halves.items()}

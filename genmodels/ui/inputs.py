@@ -8,16 +8,19 @@ import functools
 import logging
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ParamSpec, TypeVar, cast
 
 import numpy as np
 
 from .. import images
 from ..errors import UserError
-from .admission import AbandonedError
-from .models import NotReadyError
+from . import Json
+from .admission import AbandonedError, InLane, Lane, normal_lane
+from .models import ModelStore, NotReadyError
 
 logger = logging.getLogger(__name__)
+P = ParamSpec("P")
+T = TypeVar("T")
 
 MAX_PAGE_SEED = 2**31 - 1
 # Truncation: what the pipelines take, and how much of it a slider of the page offers.
@@ -48,12 +51,12 @@ def integer(value: Any, low: int, high: int, default: int) -> int:
     return int(number(value, low, high, default))
 
 
-def seed_of(payload: dict, default: int = 0) -> int:
+def seed_of(payload: Json, default: int = 0) -> int:
     """The seed that the page sends."""
     return integer(payload.get("seed"), 0, MAX_PAGE_SEED, default)
 
 
-def psi_of(payload: dict) -> float:
+def psi_of(payload: Json) -> float:
     """The truncation that the page sends, rounded as the page and its Python show it."""
     return round(number(payload.get("psi"), 0.0, MAX_SLIDER_PSI, 1.0), 2)
 
@@ -94,8 +97,8 @@ def read_image(value: Any, size: int, channels: int) -> np.ndarray:
     text = value.split(",", 1)[-1] if value.startswith("data:") else value
     text = "".join(text.split()).rstrip("=")
     try:
-        text = text.translate(URL_SAFE).encode("ascii", "replace") + b"=" * (-len(text) % 4)
-        data = base64.b64decode(text, validate=True)
+        padded = text.translate(URL_SAFE).encode("ascii", "replace") + b"=" * (-len(text) % 4)
+        data = base64.b64decode(padded, validate=True)
         # The header says how large the pixels are before any is read.
         header = images.open_image(data, "image", FORMATS)
         most = MAX_JPEG_PIXELS if header.format in ("JPEG", "MPO") else MAX_IMAGE_PIXELS
@@ -107,38 +110,69 @@ def read_image(value: Any, size: int, channels: int) -> np.ndarray:
     return np.array(images.make_square(image, size, "crop")).reshape(size, size, channels)
 
 
-def answered(function, *arguments):
+def answered(function: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
     """The function's result; what a caller did wrong, or a model that is still loading, as `gr.Error`."""
     # A view's process beside the page does without.
     import gradio as gr
 
     try:
-        return function(*arguments)
+        return function(*arguments, **options)
     except NotReadyError:
         raise gr.Error("The models are still loading: try again in a few seconds.", print_exception=False) from None
     except UserError as error:
         raise gr.Error(str(error), print_exception=False) from None
 
 
-def server_function(function: Callable[[dict], dict]) -> Callable[[Any], dict]:
+def server_function(
+    lane: Lane | Callable[[Any], Lane],
+) -> Callable[[Callable[[Json], Json]], Callable[[Any], Json]]:
     """Make `function(payload)` callable from the page: it gets a dict and never raises.
 
     The answer has "status": "ok", "loading" (ask again soon) or "error" (with "message"). Where the server is busy, it answers
     "busy" for the function; see `front_door`.
+
+    Args:
+        lane: in which it runs, or what chooses one by the payload.
     """
 
-    @functools.wraps(function)
-    def answer(payload: Any = None) -> dict:
-        try:
-            return {"status": "ok", **function(payload if isinstance(payload, dict) else {})}
-        except NotReadyError:
-            return {"status": "loading"}
-        except AbandonedError:
-            raise
-        except UserError as error:
-            return {"status": "error", "message": str(error)}
-        except Exception:
-            logger.exception("%s failed", function.__name__)
-            return {"status": "error", "message": "That did not work; the server's log says why."}
+    def decorated(function: Callable[[Json], Json]) -> Callable[[Any], Json]:
+        @functools.wraps(function)
+        def answer(payload: Any = None) -> Json:
+            try:
+                return {"status": "ok", **function(payload if isinstance(payload, dict) else {})}
+            except NotReadyError:
+                return {"status": "loading"}
+            except AbandonedError:
+                raise
+            except UserError as error:
+                return {"status": "error", "message": str(error)}
+            except Exception:
+                logger.exception("%s failed", function.__name__)
+                return {"status": "error", "message": "That did not work; the server's log says why."}
 
-    return answer
+        cast(InLane, answer).lane = lane
+        return answer
+
+    return decorated
+
+
+def start_function(store: ModelStore, tab: str, make: Callable[[ModelStore], Json]) -> Callable[[Any], Json]:
+    """What a tab's page calls for its first pictures, where none are prepared."""
+
+    @server_function(normal_lane)
+    def start(payload: Json) -> Json:
+        return store.first_page(tab, make)
+
+    return start
+
+
+def read_bytes(value: Any, *shape: int) -> np.ndarray | None:
+    """An array of uint8 whose bytes came in base64, as the page sends what it has drawn; None for anything else."""
+    count = math.prod(shape)
+    if not isinstance(value, str) or len(value) > 4 * math.ceil(count / 3):
+        return None
+    try:
+        data = base64.b64decode(value, validate=True)
+    except ValueError:
+        return None
+    return np.frombuffer(data, np.uint8).reshape(shape) if len(data) == count else None

@@ -14,14 +14,16 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from .. import zoo
 from ..errors import UserError, first_line
 from ..families import BY_PIPELINE, FAMILIES, Family
-from ..folder import MAX_BYTES, ModelFolder, find_json, load_json
+from ..folder import MAX_BYTES, ModelFolder, find_json, load_json, shape_of
 from ..hub.retries import describe, is_transient, one_deadline, retry
+from . import Json
 from .admission import stop_if_abandoned
 from .nearest import Neighbours
 
@@ -78,6 +80,10 @@ ORIGINS = {
 }
 
 
+# What a pipeline can do beside drawing, its family says; views ask that first.
+Pipeline = Any
+
+
 class NotReadyError(Exception):
     """The model that a visitor asks for is still loading."""
 
@@ -101,9 +107,9 @@ class Model:
     kind: str
     name: str
     class_name: str = ""
-    config: dict = field(default_factory=dict)
+    config: Json = field(default_factory=dict)
     reason: str | None = None
-    pipe: object | None = None
+    pipe: Pipeline | None = None
     built_in: bool = False
     folder: Path | None = None
     number: int = 1
@@ -127,16 +133,17 @@ class Model:
     @property
     def sample_size(self) -> int:
         """Side of the images in pixels."""
-        size = int(self.config.get("sample_size", 32 if self.kind == SAMPLES else 28))
-        # A diffusion model may see patches, whose pixels are its channels.
-        return size * math.isqrt(int(self.config.get("in_channels", self.num_channels)) // self.num_channels)
+        return shape_of(self._shape)[0]
 
     @property
     def num_channels(self) -> int:
         """1, 3 or 4; those of 4, with opacity, are shown on white."""
-        if "in_channels" in self.config:
-            return 3 if int(self.config["in_channels"]) % 3 == 0 else 1
-        return int(self.config.get("num_channels", 3 if self.kind == SAMPLES else 1))
+        return shape_of(self._shape)[1]
+
+    @property
+    def _shape(self) -> Json:
+        usual = (32, 3) if self.kind == SAMPLES else (28, 1)
+        return {"sample_size": usual[0], "num_channels": usual[1], **self.config}
 
     @property
     def class_names(self) -> list[str]:
@@ -144,7 +151,7 @@ class Model:
         return [str(c) for c in self.config.get("class_names") or range(int(self.config.get("num_classes") or 10))]
 
     @property
-    def sources(self) -> dict:
+    def sources(self) -> Json:
         """See `sources_of`."""
         return sources_of(self.read("training.json"))
 
@@ -158,7 +165,7 @@ class Model:
         _, origin, chosen = ORIGINS[name]
         return name if dataset == name or (dataset == origin and chosen in (None, classes)) else None
 
-    def read(self, file: str) -> dict:
+    def read(self, file: str) -> Json:
         """A JSON file beside its model_index.json; empty if there is none that can be read."""
         return find_json(self.folder / file) if self.folder else {}
 
@@ -220,7 +227,7 @@ class ModelStore:
         self._compared = kinds_of(tabs, KINDS_COMPARED)
         self._real: dict[tuple, RealImages | None] = {}
         self._real_lock = threading.Lock()
-        self._first_pages: dict[str, dict] = {}
+        self._first_pages: dict[str, Json] = {}
         self._first_page_lock = threading.Lock()
 
     def _several(self, kind: str, found: list[Model]) -> list[Model]:
@@ -231,7 +238,7 @@ class ModelStore:
         self.models[kind] = working[0] if working else self.models[kind]
         return models
 
-    def chosen(self, kind: str, name) -> Model:
+    def chosen(self, kind: str, name: Any) -> Model:
         """The model of such a kind that a visitor asks for by its name, the tab's first one for any other."""
         models = self.gallery if kind == SAMPLES else self.conditional
         return next((model for model in models if name in (model.key, model.name)), self.models[kind])
@@ -270,7 +277,7 @@ class ModelStore:
         for model in self.shown if further else []:
             load_model(model)
 
-    def pipe(self, which: str | Model):
+    def pipe(self, which: str | Model) -> Pipeline:
         """The pipeline of a kind, or of a model of the gallery.
 
         Raises:
@@ -284,7 +291,7 @@ class ModelStore:
             raise NotReadyError(model.name)
         return model.pipe
 
-    def first_page(self, tab: str, make: Callable[[ModelStore], dict]) -> dict:
+    def first_page(self, tab: str, make: Callable[[ModelStore], Json]) -> Json:
         """`make(self)`, computed once however many visitors ask."""
         with self._first_page_lock:
             if tab not in self._first_pages:
@@ -294,13 +301,14 @@ class ModelStore:
     def real_images(self, kind: str) -> RealImages | None:
         """Images like those that a model learned from, in its size; None if the package has none, or they are not known."""
         model = self.models[kind]
-        if model.sample is None:
+        sample = model.sample
+        if sample is None:
             return None
         # One copy for all models that want the same.
-        key = (model.sample, model.sample_size, str(wanted_classes(model)), kind == CLASSES)
+        key = (sample, model.sample_size, str(wanted_classes(model)), kind == CLASSES)
         with self._real_lock:
             if key not in self._real:
-                self._real[key] = load_real_images(model)
+                self._real[key] = load_real_images(model, sample)
             return self._real[key]
 
     def real_images_beside(self, kind: str) -> RealImages:
@@ -317,18 +325,19 @@ class ModelStore:
         return real
 
 
-def commands_of(training: dict) -> list[str]:
+def commands_of(training: Json) -> list[str]:
     """How a model was trained: the command, behind those of the models that it started from."""
     commands: list[str] = []
-    while isinstance(training, dict) and len(commands) < MAX_TRAININGS:
-        if isinstance(command := training.get("command"), str):
+    now: Any = training
+    while isinstance(now, dict) and len(commands) < MAX_TRAININGS:
+        if isinstance(command := now.get("command"), str):
             # A stranger's command must not pass for several.
             commands.insert(0, " ".join(command.split()))
-        training = training.get("started_from")
+        now = now.get("started_from")
     return commands
 
 
-def sources_of(training: dict) -> dict:
+def sources_of(training: Json) -> Json:
     """Where a training.json says that a model comes from: the commands, a line each, and addresses of papers by their names."""
     papers = training.get("papers")
     papers = [paper for paper in papers if isinstance(paper, str)] if isinstance(papers, list) else []
@@ -360,7 +369,7 @@ def load_model(model: Model) -> None:
     if model.reason is not None or model.pipe is not None:
         return
     try:
-        pipe = load_pipeline(model.name)
+        pipe: Pipeline = load_pipeline(model.name)
         for network in pipe.components.values():
             if hasattr(network, "register_forward_pre_hook"):
                 network.register_forward_pre_hook(stop_if_abandoned)
@@ -392,19 +401,19 @@ def without_real_images(model: Model) -> str:
     return f"{why}: there is nothing to compare with."
 
 
-def load_real_images(model: Model) -> RealImages | None:
-    """See `ModelStore.real_images`; for a model that has a sample."""
-    splits = [zoo.load_sample(model.sample, split) for split in ("train", "test")]
+def load_real_images(model: Model, sample: str) -> RealImages | None:
+    """See `ModelStore.real_images`; `sample` is the model's."""
+    splits = [zoo.load_sample(sample, split) for split in ("train", "test")]
     class_names, wanted, unchanged = splits[0].class_names, wanted_classes(model), True
     kept = []
-    for sample in splits:
-        images, labels = sample.images, np.asarray(sample.labels)
+    for split in splits:
+        images, labels = split.images, np.asarray(split.labels)
         known = np.array([wanted is None or n in wanted for n in class_names])[labels]
         if not known.all() or (model.kind == CLASSES and class_names != wanted):
             unchanged = False
             images, labels = images[known], labels[known]
             if model.kind == CLASSES:
-                labels = np.array([wanted.index(class_names[i]) for i in labels], dtype=np.int64)
+                labels = np.array([model.class_names.index(class_names[i]) for i in labels], dtype=np.int64)
         if images.shape[1] != model.sample_size:
             unchanged = False
             images = resized(images, model.sample_size)
@@ -413,7 +422,7 @@ def load_real_images(model: Model) -> RealImages | None:
         return None
     (train, train_labels), (test, test_labels) = kept
     names = model.class_names if model.kind == CLASSES else class_names
-    return RealImages(ORIGINS[model.sample][0], model.sample, train, test, train_labels, test_labels, names, unchanged)
+    return RealImages(ORIGINS[sample][0], sample, train, test, train_labels, test_labels, names, unchanged)
 
 
 def resized(images: np.ndarray, size: int) -> np.ndarray:
@@ -437,14 +446,10 @@ def built_in_model(kind: str) -> Model:
         family.class_name for family in FAMILIES if family.view == kind or (kind == FACES and family.edits)
     )
     folder = zoo.model_folder(name)
-    if folder is None:
-        reason = f"The built-in model {name!r} is not in this installation: install it again."
-        return Model(kind, name, class_name, reason=reason)
-    found = read_folder(folder, name)
+    found = read_folder(folder, name) if folder else None
     if found is None:
-        return Model(
-            kind, name, class_name, reason=f"The built-in model {name!r} is damaged: install the package again."
-        )
+        state = "is damaged: install the package again." if folder else "is not in this installation: install it again."
+        return Model(kind, name, class_name, reason=f"The built-in model {name!r} {state}")
     found.built_in = True
     return found
 
@@ -526,9 +531,9 @@ def broken(kind: str, name: str, class_name: str, folder: Path, why: str) -> Mod
 
 def without_path(text: str, folder: Path | None) -> str:
     """The text with no more of a model's folder than its name: visitors read it."""
-    paths = {str(folder), str(folder.resolve())} if folder else set()
-    for path in sorted(paths, key=len, reverse=True):
-        text = text.replace(path, folder.name)
+    if folder:
+        for path in sorted({str(folder), str(folder.resolve())}, key=len, reverse=True):
+            text = text.replace(path, folder.name)
     return text
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from starlette.responses import PlainTextResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 HOME = Path(__file__).parent
 ROUTE = "/modules/"
@@ -75,10 +76,10 @@ class Modules:
         app: whatever answers all else.
     """
 
-    def __init__(self, app):
+    def __init__(self, app: ASGIApp):
         self.app = app
 
-    async def __call__(self, scope, receive, send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not scope["path"].startswith(ROUTE):
             return await self.app(scope, receive, send)
         version, _, module = scope["path"].removeprefix(ROUTE).partition("/")

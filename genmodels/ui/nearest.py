@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
+
+if TYPE_CHECKING:
+    import torch
 
 
 class Neighbours:
@@ -23,7 +28,7 @@ class Neighbours:
         return found.numpy(), distances.numpy()
 
 
-def points_of(images: np.ndarray):
+def points_of(images: np.ndarray) -> torch.Tensor:
     """(N, H, W, C) uint8 as `pixel_points`."""
     import torch
 

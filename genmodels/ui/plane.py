@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from ..errors import UserError
+from . import Json
 from .models import AUTOENCODER, MAP, ModelStore
 from .pictures import to_bytes
 
@@ -21,14 +22,14 @@ def atlas_steps(size: int) -> int:
     return min(max(round(ATLAS_PIXELS / size), 6), 24)
 
 
-def pictures(store: ModelStore, latents, kind: str = MAP) -> np.ndarray:
+def pictures(store: ModelStore, latents: np.ndarray | list[list[float]], kind: str = MAP) -> np.ndarray:
     """(N, H, W, C) uint8 of (N, 2) numbers."""
     import torch
 
     return to_bytes(store.pipe(kind).decode(torch.tensor(latents, dtype=torch.float32), output_type="np").images)
 
 
-def scatter(store: ModelStore, kind: str = MAP) -> tuple[dict | None, float]:
+def scatter(store: ModelStore, kind: str = MAP) -> tuple[Json | None, float]:
     """Where the test images lie, and the half-width of the square that holds nearly all of them."""
     real = store.real_images(kind)
     if real is None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 
-from .. import zoo
 from ..errors import UserError
 from . import classes, first_page, live, map, pair, real_or_fake, samples
 from .models import CLASSES, GAN_KINDS, MAP, SAMPLES, ModelStore, weights_digest
@@ -33,7 +32,7 @@ def main() -> int:
             failed = True
             continue
         models = [store.models[kind] for kind in kinds if store.models[kind].reason is None]
-        page["weights"] = {model.name: weights_digest(zoo.model_folder(model.name)) for model in models}
+        page["weights"] = {model.name: weights_digest(model.folder) for model in models if model.folder}
         first_page.write(name, page)
         print(
             f"{name}: {sum(f.stat().st_size for f in (first_page.FOLDER / name / first_page.FIRST).iterdir()):,} bytes"

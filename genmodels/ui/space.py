@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from importlib.util import find_spec
 from threading import Event
@@ -18,7 +19,7 @@ from .suite import build, launch
 DEFAULT_PORT = 7860
 
 
-def port_of(environment: dict[str, str]) -> int:
+def port_of(environment: Mapping[str, str]) -> int:
     """The port that the host asks for.
 
     Raises:

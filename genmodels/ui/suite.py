@@ -19,7 +19,7 @@ from .api import Page, add_api
 from .front_door import MAX_CALLS, PROXIES_OF_SPACES, FrontDoor, names_of
 from .language import I18N
 from .modules import Modules, preloads
-from .widget import read
+from .widget import modules_of, read
 
 NAME, TITLE = "genmodels", "Classic generative models, alive under your hands."
 # What search engines and links to the page say of it.
@@ -103,7 +103,7 @@ def launch(
     # Threads that compute let go sooner, so that the page's own loop answers at once.
     sys.setswitchinterval(0.001)
     # Gradio puts the other tabs together when they are opened.
-    first = next((block.modules for block in demo.blocks.values() if hasattr(block, "modules")), ())
+    first = next((modules_of[block] for block in demo.blocks.values() if block in modules_of), [])
     try:
         demo.launch(
             # In an address one of IPv6 stands in brackets.

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 import gradio as gr
 
+from . import Json
 from .inputs import MAX_PAGE_SEED, MAX_SLIDER_PSI
 from .modules import MAIN, address_of
 
@@ -40,8 +42,11 @@ const home = document.querySelector('gradio-app[src]')?.getAttribute('src') ?? d
 import(new URL(%s, home)).then(({ start }) => start(element, JSON.parse(props.page), server, %s));
 """
 
+# The JavaScript of each widget.
+modules_of: WeakKeyDictionary[gr.blocks.Block, list[str]] = WeakKeyDictionary()
 
-def widget(name: str, label: str, page: dict, functions: list[Callable], parts: Sequence[str] = ()) -> gr.HTML:
+
+def widget(name: str, label: str, page: Json, functions: list[Callable], parts: Sequence[str] = ()) -> gr.HTML:
     """The widget of one tab.
 
     Args:
@@ -67,5 +72,5 @@ def widget(name: str, label: str, page: dict, functions: list[Callable], parts: 
         # As text: of anything else Gradio makes a copy for each session.
         page=json.dumps({"tab": name, **SHARED, **page}, separators=(",", ":")),
     )
-    component.modules = [MAIN, *(f"{view}/view.js" for view in views)]
+    modules_of[component] = [MAIN, *(f"{view}/view.js" for view in views)]
     return component

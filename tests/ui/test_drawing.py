@@ -7,7 +7,8 @@ import base64
 import numpy as np
 import pytest
 
-from genmodels.ui.map import DRAWING, centre_drawing, read_drawing
+from genmodels.ui.inputs import read_bytes
+from genmodels.ui.map import DRAWING, centre_drawing
 
 
 def stroke(top: int, left: int, height: int, width: int) -> np.ndarray:
@@ -45,6 +46,6 @@ def test_a_point_and_a_full_canvas_are_fine_and_nothing_is_none():
 
 def test_only_a_whole_drawing_is_read():
     drawing = stroke(3, 4, 5, 6)
-    assert (read_drawing(base64.b64encode(drawing.tobytes()).decode()) == drawing).all()
+    assert (read_bytes(base64.b64encode(drawing.tobytes()).decode(), DRAWING, DRAWING) == drawing).all()
     for wrong in (None, 3, "", "é", "A" * 10**6, base64.b64encode(b"1234").decode()):
-        assert read_drawing(wrong) is None
+        assert read_bytes(wrong, DRAWING, DRAWING) is None

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from genmodels.ui import breed, classes, comparer, directions, map, pair, real_or_fake, samples, training
+from genmodels.ui import classes, comparer, directions, map, pair, real_or_fake, samples, training
 from genmodels.ui.models import Model, ModelStore
 from genmodels.ui.nearest import Neighbours
 from genmodels.ui.pictures import FRAMES, PNG_PREFIX, to_bytes
@@ -204,7 +204,7 @@ def test_only_models_of_one_latent_breed(gan_store):
     (loop,) = (f for f in samples.functions(gan_store) if f.__name__ == "loop")
     for model in gan_store.gallery:
         answer = loop({"model": model.name})
-        assert answer["status"] == ("ok" if breed.breeds(model) else "error")
+        assert answer["status"] == ("ok" if model.family.breeds else "error")
 
 
 def test_one_models_directions_do_not_wait_for_anothers():

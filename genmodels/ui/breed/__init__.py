@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from ...errors import UserError
-from .. import gallery
+from .. import Json, gallery
 from ..admission import normal_lane
 from ..inputs import number, seed_of, server_function
-from ..models import Model, ModelStore
+from ..models import Model, ModelStore, Pipeline
 from ..pictures import sheet_uri, to_bytes
-from . import snippets
+from ..snippets import GRID, TORCH, head, listed, rows_of
+
+if TYPE_CHECKING:
+    import torch
 
 # A litter in its rows, and the images that one may begin with.
 CHILDREN, COLUMNS, FOUNDERS = 12, 4, 2
@@ -18,24 +22,19 @@ CHILDREN, COLUMNS, FOUNDERS = 12, 4, 2
 MAX_Z = 10.0
 
 
-def breeds(model: Model) -> bool:
-    """Whether a model draws from one latent alone, without classes."""
-    return model.family.breeds
-
-
-def chosen(store: ModelStore, payload: dict):
+def chosen(store: ModelStore, payload: Json) -> tuple[Model, Pipeline]:
     """The model that a visitor asks for, and its pipeline.
 
     Raises:
         UserError: it has no such latent space.
     """
     model = gallery.chosen(store, payload)
-    if not breeds(model):
+    if not model.family.breeds:
         raise UserError(f"{model.title} does not draw from a single latent: choose another model.")
     return model, store.pipe(model)
 
 
-def latent_of(value, latent_dim: int) -> list[float]:
+def latent_of(value: Any, latent_dim: int) -> list[float]:
     """A latent as the page sends it, rounded as its Python shows it.
 
     Raises:
@@ -46,17 +45,26 @@ def latent_of(value, latent_dim: int) -> list[float]:
     return [round(number(v, -MAX_Z, MAX_Z, 0.0), 2) for v in value]
 
 
-def rounded(latents) -> list[list[float]]:
+def rounded(latents: torch.Tensor) -> list[list[float]]:
     """(N, latent_dim) for the page."""
     return [[round(float(v), 2) for v in row] for row in latents]
+
+
+def program(model: Model, parents: Sequence[Sequence[float]], mutation: float, seed: int, count: int) -> str:
+    """Children of two latents."""
+    rows = rows_of(count)
+    return head(model, [TORCH, GRID]) + (
+        f"a, b = torch.tensor([\n    {listed(parents[0])},\n    {listed(parents[1])},\n])\n"
+        f"images = pipe.breed(a, b, num_images={count}, mutation={mutation:g}, seed={seed}).images\n"
+        f'make_image_grid(images, rows={rows}, cols={count // rows}).save("children.png")\n'
+    )
 
 
 def functions(store: ModelStore) -> list[Callable]:
     """What the view's page may call."""
 
-    @server_function
-    @normal_lane
-    def founders(payload: dict) -> dict:
+    @server_function(normal_lane)
+    def founders(payload: Json) -> Json:
         import torch
 
         from ...latents import draw_latents
@@ -67,9 +75,8 @@ def functions(store: ModelStore) -> list[Callable]:
         images = pipe(latents=torch.tensor(latents), output_type="np").images
         return {"model": model.key, "latents": latents, "sheet": sheet_uri(to_bytes(images), FOUNDERS)}
 
-    @server_function
-    @normal_lane
-    def litter(payload: dict) -> dict:
+    @server_function(normal_lane)
+    def litter(payload: Json) -> Json:
         import torch
 
         from ...latents import cross_latents
@@ -88,7 +95,7 @@ def functions(store: ModelStore) -> list[Callable]:
             "latents": rounded(latents),
             "sheet": sheet_uri(to_bytes(images), COLUMNS),
             "size": images.shape[1],
-            "code": snippets.litter(model, parents, mutation, seed, CHILDREN),
+            "code": program(model, parents, mutation, seed, CHILDREN),
         }
 
     return [founders, litter]

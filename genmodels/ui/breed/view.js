@@ -1,24 +1,27 @@
 // Children of two latents.
-import { showSources } from '../common/about.js';
+import { breeding, showSources } from '../common/about.js';
 import { make, makeButton } from '../common/dom.js';
 import { loadImage, pictureOf } from '../common/pictures.js';
 import { decimal, t } from '../common/text.js';
 
-/** @param {import('../common/tab.js').Tab} tab */
+/** @param {Tab} tab */
 export default function breed({ $, controls, element, latest, link, onFirstOpen, page, python, server }) {
   // `seed` is that of the parents whom all began with, `litter` that of the children.
-  const state = { model: page.main, seed: 0, litter: 0, parents: [], pictures: [], next: 0, generation: 0 };
+  const state = { model: page.main, seed: 0, litter: 0, next: 0, generation: 0 };
+  /** @type {{parents: number[][], pictures: HTMLElement[]}} */
+  const couple = { parents: [], pictures: [] };
   const mutation = $('.breed-mutation');
   const address = link.view('breed', { model: page.main, parents: 0, mutation: +mutation.value, seed: 0 });
 
   // New buttons in the place of others: the keyboard stays where it was.
+  /** @param {HTMLElement} root @param {HTMLElement[]} buttons */
   function replace(root, buttons) {
-    const focused = [...root.children].indexOf(document.activeElement);
+    const focused = [...root.children].findIndex(button => button.matches(':focus'));
     root.replaceChildren(...buttons);
     buttons[focused]?.focus({ preventScroll: true });
   }
   function showParents() {
-    const buttons = state.pictures.map((picture, i) => {
+    const buttons = couple.pictures.map((picture, i) => {
       const name = 'AB'[i];
       const properties = {
         'aria-label': t`Parent ${name}: the next chosen child takes its place`,
@@ -35,11 +38,12 @@ export default function breed({ $, controls, element, latest, link, onFirstOpen,
   const askLitter = latest(server.litter, async answer => {
     const sheet = await loadImage(answer.sheet);
     const width = element.clientWidth < 700 ? 80 : 112;
-    const picture = (i, width) => pictureOf(sheet, i, page.litter_columns, answer.size, { width });
-    const buttons = answer.latents.map((latent, i) => {
+    const picture = (/** @type {number} */ i, /** @type {number} */ width) =>
+      pictureOf(sheet, i, page.litter_columns, answer.size, { width });
+    const buttons = answer.latents.map((/** @type {number[]} */ latent, /** @type {number} */ i) => {
       const choose = () => {
-        state.parents[state.next] = latent;
-        state.pictures[state.next] = picture(i, 128);
+        couple.parents[state.next] = latent;
+        couple.pictures[state.next] = picture(i, 128);
         state.next = 1 - state.next;
         state.generation += 1;
         state.litter += 1;
@@ -59,13 +63,13 @@ export default function breed({ $, controls, element, latest, link, onFirstOpen,
     const asked = { model: state.model, mutation: +mutation.value };
     // A lineage is too long for an address: from the second generation on it leads to the parents that all began with.
     address.set({ ...asked, parents: state.seed, seed: state.generation ? undefined : state.litter });
-    askLitter({ ...asked, parents: state.parents, seed: state.litter });
+    askLitter({ ...asked, parents: couple.parents, seed: state.litter });
   }
   const askFounders = latest(server.founders, async answer => {
     const sheet = await loadImage(answer.sheet);
-    const { length } = answer.latents;
-    const pictures = answer.latents.map((_, i) => pictureOf(sheet, i, length, sheet.height, { width: 128 }));
-    Object.assign(state, { parents: answer.latents, next: 0, generation: 0, pictures });
+    const pictures = [0, 1].map(i => pictureOf(sheet, i, 2, sheet.height, { width: 128 }));
+    Object.assign(state, { next: 0, generation: 0 });
+    Object.assign(couple, { parents: answer.latents, pictures });
     showParents();
     cross();
   });
@@ -81,8 +85,7 @@ export default function breed({ $, controls, element, latest, link, onFirstOpen,
     state.litter += 1;
     cross();
   });
-  const able = Object.entries(page.models).filter(([, { breeds }]) => breeds);
-  const menus = controls('breed-', state, found, { models: Object.fromEntries(able), seedName: 'parents' });
+  const menus = controls('breed-', state, found, { models: breeding(page.models), seedName: 'parents' });
   python.picture('Children', '.breed-children canvas', () => page.litter_columns);
   onFirstOpen('breed', () => {
     menus.restore(address);

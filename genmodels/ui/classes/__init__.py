@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 import numpy as np
 
 from ...errors import UserError
-from .. import films
+from .. import Json, films
 from .. import first_page as files
 from ..admission import normal_lane
-from ..inputs import integer, psi_of, seed_of, server_function
-from ..models import CLASSES, Model, ModelStore
+from ..inputs import integer, psi_of, seed_of, server_function, start_function
+from ..models import CLASSES, Model, ModelStore, Pipeline
 from ..pictures import FRAMES, sheet_uri, to_bytes
 from ..widget import widget
 from . import snippets
+
+if TYPE_CHECKING:
+    import torch
 
 MAX_TEXT = 12
 # Classes in the row that one latent goes through: a model may know a thousand. Rows of the table.
@@ -24,7 +28,7 @@ PER_CLASS = 10
 FIRST_SEED, FIRST_TEXT = 10, "2026"
 
 
-def check_text(text, class_names: list[str]) -> str:
+def check_text(text: Any, class_names: list[str]) -> str:
     """The number to write.
 
     Raises:
@@ -47,14 +51,14 @@ def writes_digits(class_names: list[str]) -> bool:
     return set("0123456789") <= set(class_names)
 
 
-def scores_of(pipe, images: np.ndarray, labels) -> list[float] | None:
+def scores_of(pipe: Pipeline, images: np.ndarray, labels: torch.Tensor) -> list[float] | None:
     """What the discriminator thinks of images of these classes, higher for more real; None without a discriminator."""
     if getattr(pipe, "discriminator", None) is None:
         return None
     return [round(float(score), 2) for score in np.nan_to_num(pipe.discriminate(images, labels).numpy())]
 
 
-def row_answer(store: ModelStore, model: Model, seed: int, psi: float) -> dict:
+def row_answer(store: ModelStore, model: Model, seed: int, psi: float) -> Json:
     """One latent as every class."""
     from ...latents import draw_latents
 
@@ -70,7 +74,7 @@ def row_answer(store: ModelStore, model: Model, seed: int, psi: float) -> dict:
     }
 
 
-def samples_answer(store: ModelStore, model: Model, label: int, seed: int, psi: float) -> dict:
+def samples_answer(store: ModelStore, model: Model, label: int, seed: int, psi: float) -> Json:
     """Several latents as one class."""
     pipe = store.pipe(model)
     drawn = pipe(num_images=PER_CLASS, class_labels=pipe.class_names[label], seed=seed, psi=psi, output_type="np")
@@ -82,7 +86,7 @@ def samples_answer(store: ModelStore, model: Model, label: int, seed: int, psi: 
     }
 
 
-def table_answer(store: ModelStore, model: Model, seed: int, psi: float) -> dict:
+def table_answer(store: ModelStore, model: Model, seed: int, psi: float) -> Json:
     """STYLES latents, a row each, as every class, a column each."""
     from ...latents import draw_latents
 
@@ -95,7 +99,7 @@ def table_answer(store: ModelStore, model: Model, seed: int, psi: float) -> dict
     return {"model": model.key, "table": sheet_uri(to_bytes(images), count), "code": code}
 
 
-def mix_answer(store: ModelStore, model: Model, a: int, b: int, seed: int, psi: float) -> dict:
+def mix_answer(store: ModelStore, model: Model, a: int, b: int, seed: int, psi: float) -> Json:
     """One latent from class `a` to class `b`: FRAMES images in one row."""
     from ...latents import draw_latents
 
@@ -111,7 +115,7 @@ def mix_answer(store: ModelStore, model: Model, a: int, b: int, seed: int, psi: 
     return {"model": model.key, "film": sheet_uri(to_bytes(images), FRAMES), "code": code}
 
 
-def write_answer(store: ModelStore, model: Model, text: str, seed: int, psi: float) -> dict:
+def write_answer(store: ModelStore, model: Model, text: str, seed: int, psi: float) -> Json:
     """A number, one latent per digit; `text` has been checked."""
     pipe = store.pipe(model)
     images = pipe(class_labels=list(text), seed=seed, psi=psi, output_type="np").images
@@ -123,22 +127,22 @@ def write_answer(store: ModelStore, model: Model, text: str, seed: int, psi: flo
     }
 
 
-def chosen(store: ModelStore, payload: dict) -> Model:
+def chosen(store: ModelStore, payload: Json) -> Model:
     """The model that a visitor asks for by its name, the tab's first one for any other."""
     return store.chosen(CLASSES, payload.get("model"))
 
 
-def first_page(store: ModelStore) -> dict:
+def first_page(store: ModelStore) -> Json:
     """What the tab shows before any click."""
     model = store.models[CLASSES]
     a, b = first_mix(model.class_names)
-    drawn = {"seed": FIRST_SEED, "psi": 1.0}
+    seed, psi = FIRST_SEED, 1.0
     return {
-        "row": row_answer(store, model, **drawn),
-        "samples": samples_answer(store, model, a, **drawn),
-        "table": table_answer(store, model, **drawn),
-        "mix": mix_answer(store, model, a, b, **drawn),
-        "number": write_answer(store, model, FIRST_TEXT, **drawn) if writes_digits(model.class_names) else None,
+        "row": row_answer(store, model, seed, psi),
+        "samples": samples_answer(store, model, a, seed, psi),
+        "table": table_answer(store, model, seed, psi),
+        "mix": mix_answer(store, model, a, b, seed, psi),
+        "number": write_answer(store, model, FIRST_TEXT, seed, psi) if writes_digits(model.class_names) else None,
     }
 
 
@@ -152,41 +156,33 @@ def first_mix(class_names: list[str]) -> tuple[int, int]:
 def functions(store: ModelStore) -> list[Callable]:
     """What the tab's page may call."""
 
-    def label(payload: dict, name: str) -> int:
+    def label(payload: Json, name: str) -> int:
         return integer(payload.get(name), 0, len(chosen(store, payload).class_names) - 1, 0)
 
-    def common(payload: dict) -> tuple[int, float]:
+    def common(payload: Json) -> tuple[int, float]:
         return seed_of(payload), psi_of(payload)
 
-    @server_function
-    @normal_lane
-    def start(payload: dict) -> dict:
-        return store.first_page("classes", first_page)
+    start = start_function(store, "classes", first_page)
 
-    @server_function
-    @normal_lane
-    def row(payload: dict) -> dict:
+    @server_function(normal_lane)
+    def row(payload: Json) -> Json:
         return row_answer(store, chosen(store, payload), *common(payload))
 
-    @server_function
-    @normal_lane
-    def samples(payload: dict) -> dict:
+    @server_function(normal_lane)
+    def samples(payload: Json) -> Json:
         return samples_answer(store, chosen(store, payload), label(payload, "label"), *common(payload))
 
-    @server_function
-    @normal_lane
-    def table(payload: dict) -> dict:
+    @server_function(normal_lane)
+    def table(payload: Json) -> Json:
         return table_answer(store, chosen(store, payload), *common(payload))
 
-    @server_function
-    @normal_lane
-    def mix(payload: dict) -> dict:
-        ends = [label(payload, end) for end in "ab"]
-        return mix_answer(store, chosen(store, payload), *ends, *common(payload))
+    @server_function(normal_lane)
+    def mix(payload: Json) -> Json:
+        a, b = label(payload, "a"), label(payload, "b")
+        return mix_answer(store, chosen(store, payload), a, b, *common(payload))
 
-    @server_function
-    @normal_lane
-    def write(payload: dict) -> dict:
+    @server_function(normal_lane)
+    def write(payload: Json) -> Json:
         model = chosen(store, payload)
         return write_answer(store, model, check_text(payload.get("text"), model.class_names), *common(payload))
 
@@ -194,7 +190,7 @@ def functions(store: ModelStore) -> list[Callable]:
     return [start, row, samples, table, mix, write, film]
 
 
-def described(model: Model) -> dict:
+def described(model: Model) -> Json:
     """What the page knows of a model before it draws."""
     names = model.class_names
     return {

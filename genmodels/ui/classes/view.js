@@ -6,22 +6,16 @@ import { trainingFilm } from '../films/view.js';
 
 const KEEP = 'keep the snippet';
 
-/** @param {import('../common/tab.js').Tab} tab */
+/** @param {Tab} tab */
 export default function classes(tab) {
-  const { $, $$, begin, controls, element, latest, link, page, python, server } = tab;
+  const { $, $$, begin, controls, element, find, latest, link, page, python, server } = tab;
   const state = { model: page.main, seed: page.seed, psi: 1, label: 0, pair: [0, 0] };
   const now = () => page.models[state.model];
+  /** @returns {string[]} */
   const names = () => now().class_names;
-  const [text, number, row, samples, table, tableHead, large] = [
-    '.text',
-    '.number',
-    '.row',
-    '.samples',
-    '.table',
-    '.table-head',
-    '.large',
-  ].map(name => $(name));
-  const mixEnds = ['.from', '.to'].map(name => $(name));
+  const [text, number, row, samples] = find('.text', '.number', '.row', '.samples');
+  const [table, tableHead, large] = find('.table', '.table-head', '.large');
+  const mixEnds = find('.from', '.to');
   text.value = page.text;
   const common = () => ({ model: state.model, seed: state.seed, psi: state.psi });
   function remember() {
@@ -35,14 +29,19 @@ export default function classes(tab) {
     });
   }
   // What another model drew, asked for before this one was chosen, is not shown.
-  const current = show => async (answer, job) => {
-    if (answer.model === state.model) await show(answer, job);
+  /** @param {(answer: Answer, focus: boolean) => unknown} show */
+  const current = show => async (/** @type {any} */ answer, /** @type {{extra?: any}} */ job) => {
+    if (answer.model === state.model) await show(answer, job.extra !== KEEP);
   };
   const first = () => names().slice(0, now().row);
-  const colourOf = i => `border-color: ${page.colours[i % page.colours.length]}`;
+  const colourOf = (/** @type {number} */ i) => `border-color: ${page.colours[i % page.colours.length]}`;
 
-  // Cuts a strip into tiles, which wrap where the screen is narrow; `captions` go below them in their class's colour,
-  // and `scores`.
+  /**
+   * Cuts a strip into tiles, which wrap where the screen is narrow; `captions` go below them in their class's colour,
+   * and `scores`.
+   * @param {HTMLElement} root @param {string} uri @param {number} count @param {string} label
+   * @param {string[] | null} captions @param {number[] | null} scores
+   */
   async function tile(root, uri, count, label, captions, scores) {
     const strip = await loadImage(uri);
     if (root.childElementCount !== count) {
@@ -73,37 +72,38 @@ export default function classes(tab) {
     fitWidth(large, size, 196);
   }
 
-  const showRow = current(async (answer, job) => {
+  const showRow = current(async (answer, focus) => {
     const label = t`One latent as each of the classes ${first().join(', ')}`;
     await tile(row, answer.row, now().row, label, names(), answer.scores);
     $('.scored').hidden = !answer.scores;
-    python.set('Every class', answer.code, job.extra !== KEEP);
+    python.set('Every class', answer.code, focus);
   });
-  const showSamples = current(async (answer, job) => {
+  const showSamples = current(async (answer, focus) => {
     const label = t`${page.per_class} images of class ${names()[state.label]}`;
     await tile(samples, answer.samples, page.per_class, label, null, answer.scores);
-    python.set('One class', answer.code, job.extra !== KEEP);
+    python.set('One class', answer.code, focus);
   });
-  const showTable = current(async (answer, job) => {
+  const showTable = current(async (answer, focus) => {
     table.src = (await loadImage(answer.table)).src;
     table.alt = t`${page.styles} latents in rows, the classes ${first().join(', ')} in columns`;
     fit();
-    python.set('Table', answer.code, job.extra !== KEEP);
+    python.set('Table', answer.code, focus);
   });
   const film = filmStrip({ strip: $('.strip'), slider: $('.t'), large, onMove: tellShare });
-  const showMix = current(async (answer, job) => {
+  const showMix = current(async (answer, focus) => {
     await film.set(answer.film);
-    python.set('Mix', answer.code, job.extra !== KEEP);
+    python.set('Mix', answer.code, focus);
   });
-  const showNumber = current(async (answer, job) => {
+  const showNumber = current(async (answer, focus) => {
     problem('');
     number.src = (await loadImage(answer.number)).src;
     number.alt = t`The number ${text.value.trim()} in generated handwriting`;
     number.dataset.columns = answer.length;
     fit();
     number.hidden = false;
-    python.set('Number', answer.code, job.extra !== KEEP);
+    python.set('Number', answer.code, focus);
   });
+  /** @param {string} message */
   function problem(message) {
     $('.problem').textContent = t([message]);
     text.setAttribute('aria-invalid', String(Boolean(message)));
@@ -113,10 +113,12 @@ export default function classes(tab) {
   const askSamples = latest(server.samples, showSamples);
   const askMix = latest(server.mix, showMix);
   const askNumber = latest(server.write, showNumber, problem);
-  const drawSamples = extra => askSamples({ ...common(), label: state.label }, extra);
-  const drawMix = extra => askMix({ ...common(), a: state.pair[0], b: state.pair[1] }, extra);
-  const drawNumber = extra => askNumber({ ...common(), text: text.value }, extra);
+  const drawSamples = (/** @type {string} */ extra = '') => askSamples({ ...common(), label: state.label }, extra);
+  const drawMix = (/** @type {string} */ extra = '') =>
+    askMix({ ...common(), a: state.pair[0], b: state.pair[1] }, extra);
+  const drawNumber = (/** @type {string} */ extra = '') => askNumber({ ...common(), text: text.value }, extra);
 
+  /** @param {number} share */
   function tellShare(share) {
     const percent = Math.round(100 * share);
     const [from, to] = state.pair.map(i => names()[i]);
@@ -141,6 +143,7 @@ export default function classes(tab) {
 
   // The words and controls that depend on the model.
   const showFilm = trainingFilm(tab);
+  /** @type {(label: number) => void} */
   let pressClass;
   function describe() {
     const { pair, writes, film: reel, sources } = now();
@@ -148,7 +151,7 @@ export default function classes(tab) {
     for (const root of [row, samples]) root.replaceChildren();
     tableHead.replaceChildren(...first().map((name, i) => make('span', { style: colourOf(i) }, make('b', {}, name))));
     pressClass = classPicker();
-    for (const end of mixEnds) end.replaceChildren(...names().map((name, i) => new Option(name, i)));
+    for (const end of mixEnds) end.replaceChildren(...names().map((name, i) => new Option(name, String(i))));
     setPair();
     $('.writer').hidden = !writes;
     if (!writes) python.drop('Number');
@@ -157,20 +160,21 @@ export default function classes(tab) {
   }
   // Buttons for a few classes, a list for many; returns what presses one.
   function classPicker() {
-    const options = names().map((name, i) => [i, name]);
+    const options = names().map((name, i) => /** @type {const} */ ([i, name]));
     if (options.length <= 10) {
       const group = make('span', { className: 'choices', role: 'group', 'aria-label': t`Class` });
       $('.pick').replaceChildren(group);
       return choices(group, options, state.label, choose);
     }
-    const select = make('select', {}, ...options.map(([i, name]) => new Option(name, i)));
+    const select = make('select', {}, ...options.map(([i, name]) => new Option(name, String(i))));
     select.value = String(state.label);
     select.addEventListener('change', () => choose(select.value));
     $('.pick').replaceChildren(make('label', {}, t`Class`, select));
-    return value => {
-      select.value = String(value);
+    return (/** @type {number} */ label) => {
+      select.value = String(label);
     };
   }
+  /** @param {number | string} label */
   function choose(label) {
     state.label = +label;
     remember();
@@ -185,7 +189,7 @@ export default function classes(tab) {
   const menus = controls('', state, drawAll, { models: page.models, changed: describe });
   link.restore(() => {
     menus.restore(link);
-    const [label, from, to] = ['class', 'from', 'to'].map(name => names().indexOf(link.get(name)));
+    const [label, from, to] = ['class', 'from', 'to'].map(name => names().indexOf(link.get(name) ?? ''));
     const labels = link.get('labels');
     if (now().writes && labels !== null) text.value = labels.slice(0, text.maxLength);
     if (label >= 0) {

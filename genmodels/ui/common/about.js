@@ -5,7 +5,7 @@ import { significant, t } from './text.js';
 /**
  * How a model on show was trained, by one command or each from where the one before ended, and the papers, behind its
  * name where there are several.
- * @param {HTMLElement} place @param {import('./tab.js').Sources} sources
+ * @param {HTMLElement} place @param {Sources} sources
  */
 export function showSources(place, { command, papers }, name = '') {
   const commands = command.split('\n').flatMap((line, i) => [i ? ' → ' : '', make('code', { textContent: line })]);
@@ -29,12 +29,15 @@ export function measured({ quality, diversity, dataset }) {
   return t`FID ${fid} (floor ${fidFloor}), recall ${recall} (floor ${recallFloor}), against ${dataset}`;
 }
 
+/** Those of a tab's models that cross, walk and move along directions. @param {Record<string, Model>} models */
+export const breeding = models => Object.fromEntries(Object.entries(models).filter(([, { breeds }]) => breeds));
+
 /** @param {string} colour */
 export const swatch = colour => make('i', { className: 'swatch', style: `background: ${colour}` });
 
 /**
  * The classes that occur among `points`, each with its colour.
- * @param {HTMLElement} root @param {import('./plane.js').Points} points @param {string[]} colours
+ * @param {HTMLElement} root @param {Points} points @param {string[]} colours
  */
 export function legend(root, { class_names, labels }, colours) {
   const used = new Set(labels);

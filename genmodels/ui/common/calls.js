@@ -2,13 +2,6 @@
 // longer and longer waits lie between two tries, and a network that is back ends them.
 import { t } from './text.js';
 
-/**
- * @typedef {{status: string, message?: string, retry?: number} & Record<string, any>} Answer
- * @typedef {(payload: object) => Promise<Answer | undefined>} Call
- * @typedef {(message: string, bad?: boolean) => void} Tell
- * @typedef {{payload: any, extra?: any, since: number}} Job
- */
-
 export const WARMING = t`Warming up: the networks are being loaded, a few seconds more.`;
 const LOST = t`The server does not answer; trying again.`;
 const BUSY = t`The server is busy; trying again.`;
@@ -36,15 +29,14 @@ const pauseOffline = ms =>
 export async function answerOf(call, payload, wanted, tell) {
   for (let tries = 0; ; tries++) {
     const timers = [setTimeout(() => tell(SLOW), SLOW_MS)];
-    const late = new Promise(done => timers.push(setTimeout(done, LOST_MS)));
-    /** @type {Answer | null} */
+    const late = /** @type {Promise<undefined>} */ (new Promise(done => timers.push(setTimeout(done, LOST_MS))));
     const answer = await Promise.race([call(payload), late]).catch(() => null);
     timers.forEach(clearTimeout);
     if (answer && ['ok', 'error'].includes(answer.status)) return answer;
     if (!wanted()) return null;
     let [text, ms] = [LOST, Math.min(500 * 2 ** tries, MOST_MS)];
     if (answer?.status === 'loading') [text, ms] = [WARMING, 400];
-    if (answer?.status === 'busy') [text, ms] = [BUSY, 1000 * answer.retry * (0.5 + Math.random())];
+    if (answer?.status === 'busy') [text, ms] = [BUSY, 1000 * (answer.retry ?? 1) * (0.5 + Math.random())];
     tell(text);
     await pauseOffline(ms);
     if (!wanted()) return null;
@@ -54,8 +46,9 @@ export async function answerOf(call, payload, wanted, tell) {
 /**
  * A function that calls `call` with the newest payload only, one request in flight, and waits politely for what hinders
  * an answer.
- * @param {Call} call @param {(answer: any, job: Job) => unknown} show @param {{fail: Tell, tell: Tell, alive: () =>
- * boolean}} options what says that it failed, what hinders, and whether anybody still asks
+ * @param {Call} call @param {(answer: Answer, job: Job) => unknown} show
+ * @param {{fail: Tell, tell: Tell, alive: () => boolean}} options what says that it failed, what hinders, and whether
+ * anybody still asks
  */
 export function latestOf(call, show, { fail, tell, alive }) {
   let busy = false;
@@ -69,7 +62,7 @@ export function latestOf(call, show, { fail, tell, alive }) {
     try {
       const answer = await answerOf(call, job.payload, () => alive() && !next, tell);
       if (answer) tell('');
-      if (answer?.status === 'error') fail(t([answer.message]), true);
+      if (answer?.status === 'error') fail(t([answer.message ?? '']), true);
       else if (answer) await show(answer, job);
     } finally {
       busy = false;

@@ -16,14 +16,14 @@ function halfFloats(text) {
 /** @type {WebAssembly.Module | null} */
 export const MULTIPLY = (() => {
   const [A, B, C, rows, inner, stride, at, fromA, fromB, left, factor, sums] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11];
-  const get = i => [0x20, i];
-  const set = i => [0x21, i];
-  const number = v => [0x41, (v & 0x7f) | 0x80, v >> 7];
+  const get = (/** @type {number} */ i) => [0x20, i];
+  const set = (/** @type {number} */ i) => [0x21, i];
+  const number = (/** @type {number} */ v) => [0x41, (v & 0x7f) | 0x80, v >> 7];
   const [add, less, four] = [[0x6a], [0x48], [0, 1, 2, 3]];
-  const plus = (i, more) => [...get(i), ...more, ...add, ...set(i)];
-  const minusOne = i => [...get(i), ...number(1), 0x6b, 0x22, i];
+  const plus = (/** @type {number} */ i, /** @type {number[]} */ more) => [...get(i), ...more, ...add, ...set(i)];
+  const minusOne = (/** @type {number} */ i) => [...get(i), ...number(1), 0x6b, 0x22, i];
   // The code repeats as long as it leaves something other than 0.
-  const repeat = code => [0x03, 0x40, ...code, 0x0d, 0, 0x0b];
+  const repeat = (/** @type {number[]} */ code) => [0x03, 0x40, ...code, 0x0d, 0, 0x0b];
   // biome-ignore format: an instruction and its operands stay together.
   const body = [
     // One int32 after another, then vectors.
@@ -48,9 +48,13 @@ export const MULTIPLY = (() => {
     ]),
     0x0b,
   ];
-  const long = n => (n < 128 ? [n] : [(n & 0x7f) | 0x80, n >> 7]);
-  const name = text => [text.length, ...new TextEncoder().encode(text)];
-  const section = (id, content) => [id, ...long(content.length), ...content];
+  const long = (/** @type {number} */ n) => (n < 128 ? [n] : [(n & 0x7f) | 0x80, n >> 7]);
+  const name = (/** @type {string} */ text) => [text.length, ...new TextEncoder().encode(text)];
+  const section = (/** @type {number} */ id, /** @type {number[]} */ content) => [
+    id,
+    ...long(content.length),
+    ...content,
+  ];
   // biome-ignore format: as they are counted.
   const bytes = [
     0, 0x61, 0x73, 0x6d, 1, 0, 0, 0,
@@ -65,7 +69,10 @@ export const MULTIPLY = (() => {
     ? new WebAssembly.Module(Uint8Array.from(bytes))
     : null;
 })();
-// From A (rows, inner) and the length of a row of B to a function of B.
+/**
+ * From A (rows, inner) and the length of a row of B to a function of B.
+ * @param {Float32Array} matrix @param {number} rows @param {number} inner @param {number} length
+ */
 function multiplier(matrix, rows, inner, length) {
   const stride = 64 * Math.ceil(length / 16);
   const sizes = [4 * rows * inner, inner * stride, rows * stride];
@@ -73,16 +80,19 @@ function multiplier(matrix, rows, inner, length) {
   const starts = [0, 16 * Math.ceil(sizes[0] / 16)];
   starts.push(starts[1] + sizes[1]);
   const memory = new WebAssembly.Memory({ initial: Math.ceil((starts[2] + sizes[2]) / 65536) });
-  const { multiply } = /** @type {any} */ (new WebAssembly.Instance(MULTIPLY, { in: { memory } }).exports);
+  const module = /** @type {WebAssembly.Module} */ (MULTIPLY);
+  const { multiply } = /** @type {any} */ (new WebAssembly.Instance(module, { in: { memory } }).exports);
   new Float32Array(memory.buffer).set(matrix);
   const input = new Float32Array(memory.buffer, starts[1], sizes[1] / 4);
   const output = new Float32Array(memory.buffer, starts[2], sizes[2] / 4);
-  return x => {
+  return (/** @type {Float32Array} */ x) => {
     for (let row = 0; row < inner; row++) input.set(x.subarray(row * length, (row + 1) * length), (row * stride) / 4);
     multiply(...starts, rows, inner, stride);
     return { output, wide: stride / 4 };
   };
 }
+/** @typedef {{weight: Float32Array, bias: Float32Array, shape: number[]}} Layer */
+/** @type {Record<string, (layer: Layer) => (x: Float32Array) => Float32Array>} */
 const LAYERS = {
   dense({ weight, bias, shape: [outputs, inputs] }) {
     return x => {
@@ -102,6 +112,7 @@ const LAYERS = {
     const matrix = new Float32Array(weight.length);
     for (let i = 0; i < inputs; i++)
       for (let row = 0; row < 16 * outputs; row++) matrix[row * inputs + i] = weight[i * 16 * outputs + row];
+    /** @type {ReturnType<typeof multiplier> | null} */
     let run = null;
     return x => {
       const side = Math.sqrt(x.length / inputs);
@@ -125,19 +136,18 @@ const LAYERS = {
     };
   },
 };
-// From the server's `layers` to a function of a latent: the bytes of the image, row by row, a pixel's channels side by
-// side.
 /**
- * @param {{kind: string, weight?: any, bias?: any, shape?: number[]}[]} layers @param {number} size
- * @param {number} channels
+ * From the server's `layers` to a function of a latent: the bytes of the image, row by row, a pixel's channels side by
+ * side.
+ * @param {{kind: string, weight?: string, bias?: string, shape?: number[]}[]} layers @param {number} size
+ * @param {number} channels @returns {Decode}
  */
 export function decoderInPage(layers, size, channels) {
-  const steps = layers.map(({ kind, ...layer }) => {
-    for (const name of ['weight', 'bias']) if (layer[name]) layer[name] = halfFloats(layer[name]);
-    return LAYERS[kind](layer);
-  });
+  const steps = layers.map(({ kind, weight = '', bias = '', shape = [] }) =>
+    LAYERS[kind]({ weight: halfFloats(weight), bias: halfFloats(bias), shape }),
+  );
   return z => {
-    const logits = steps.reduce((x, step) => step(x), Float32Array.from(z));
+    const logits = steps.reduce((x, step) => step(x), /** @type {Float32Array} */ (Float32Array.from(z)));
     const side = Math.sqrt(logits.length / channels),
       first = Math.floor((side - size) / 2),
       bytes = new Uint8ClampedArray(size * size * channels);
@@ -152,6 +162,5 @@ export function decoderInPage(layers, size, channels) {
     return bytes;
   };
 }
-// Python that decodes the origin, for another latent.
-/** @param {string} code @param {number[]} z */
+/** Python that decodes the origin, for another latent. @param {string} code @param {number[]} z */
 export const codeAt = (code, z) => code.replace('[0.00, 0.00]', `[${z.map(v => v.toFixed(2)).join(', ')}]`);

@@ -30,8 +30,8 @@ export function makeButton(properties, onClick, ...children) {
 
 /**
  * A group of buttons of which one is pressed: returns what presses another.
- * @param {HTMLElement} root @param {unknown[][]} options values and what their buttons say @param {unknown} pressed
- * @param {(value: any) => void} choose
+ * @param {HTMLElement} root @param {(readonly unknown[])[]} options values and what their buttons say
+ * @param {unknown} pressed @param {(value: any) => void} choose
  */
 export function choices(root, options, pressed, choose) {
   /** @param {unknown} value */
@@ -55,6 +55,11 @@ export function choices(root, options, pressed, choose) {
 /** Calls `fit` now and whenever the width of an element changes. @param {Element} target @param {() => void} fit */
 export function onResize(target, fit) {
   new ResizeObserver(() => requestAnimationFrame(fit)).observe(target);
+}
+
+/** Runs once a pointer that was pressed on an element is gone. @param {Element} target @param {() => void} end */
+export function onRelease(target, end) {
+  for (const name of ['pointerup', 'pointercancel']) target.addEventListener(name, end);
 }
 
 /** @param {number} ms */

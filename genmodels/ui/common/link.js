@@ -50,7 +50,7 @@ export function linkOf(element, tab) {
     hidden = !element.clientWidth;
   }).observe(element);
   // The other tabs are put together when they are opened: the first that is there opens the wanted one, once.
-  const name = TAB_NAMES.get(given.get('tab'));
+  const name = TAB_NAMES.get(given.get('tab') ?? '') ?? '';
   const open = () => {
     const tabs = /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll('[role="tab"]'));
     const wanted = [...tabs].find(button => button.textContent.trim() === t([name]));
@@ -116,7 +116,8 @@ export function linkOf(element, tab) {
     /** The tab's views in their order: returns which one the address opens. @param {string[]} names */
     views(names) {
       first = names[0];
-      asked = shown = ours && names.includes(given.get('show')) ? given.get('show') : first;
+      const wanted = given.get('show') ?? '';
+      asked = shown = ours && names.includes(wanted) ? wanted : first;
       Object.assign(values, { '': {}, [asked]: values[''] });
       return asked;
     },

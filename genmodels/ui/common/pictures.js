@@ -1,5 +1,9 @@
 // Pictures: sheets of several, raw bytes, and how large they are shown.
 import { make } from './dom.js';
+import { decimal, t } from './text.js';
+
+/** What draws on a canvas. @param {HTMLCanvasElement} canvas @param {CanvasRenderingContext2DSettings} [options] */
+export const penOf = (canvas, options) => /** @type {CanvasRenderingContext2D} */ (canvas.getContext('2d', options));
 
 /** @param {string} uri @returns {Promise<HTMLImageElement>} */
 export function loadImage(uri) {
@@ -18,7 +22,7 @@ export function loadImage(uri) {
  */
 export function paintFrame(canvas, sheet, index, columns, width, height = width) {
   if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
-  const context = canvas.getContext('2d');
+  const context = penOf(canvas);
   context.imageSmoothingEnabled = false;
   const [left, top] = [(index % columns) * width, Math.floor(index / columns) * height];
   context.drawImage(sheet, left, top, width, height, 0, 0, width, height);
@@ -30,7 +34,7 @@ export function paintFrame(canvas, sheet, index, columns, width, height = width)
  */
 export function paintBytes(canvas, bytes, size, channels) {
   if (canvas.width !== size || canvas.height !== size) canvas.width = canvas.height = size;
-  const context = canvas.getContext('2d');
+  const context = penOf(canvas);
   const image = context.createImageData(size, size);
   for (let i = 0; i < size * size; i++) {
     for (let c = 0; c < 3; c++) image.data[4 * i + c] = bytes[i * channels + (channels === 3 ? c : 0)];
@@ -45,12 +49,9 @@ export const bytesOf = text => Uint8Array.from(atob(text), letter => letter.char
  * @param {HTMLCanvasElement} canvas @param {string} data @param {number} size @param {number} channels
  */
 export const paintRaw = (canvas, data, size, channels) => paintBytes(canvas, bytesOf(data), size, channels);
-/**
- * The pixels of a canvas in base64, the first so many channels of each.
- * @param {CanvasRenderingContext2D} context @param {number} channels
- */
-export function rawOf(context, channels) {
-  const { data } = context.getImageData(0, 0, context.canvas.width, context.canvas.height);
+/** A canvas in base64, so many channels of each pixel. @param {HTMLCanvasElement} canvas @param {number} channels */
+export function rawOf(canvas, channels) {
+  const { data } = penOf(canvas).getImageData(0, 0, canvas.width, canvas.height);
   let bytes = '';
   for (let i = 0; i < data.length; i++) if (i % 4 < channels) bytes += String.fromCharCode(data[i]);
   return btoa(bytes);
@@ -76,7 +77,7 @@ export function fitWidth(shown, natural, available, most) {
 
 /**
  * Pictures in a grid as one, each of their pixels so many pixels wide that the longest side has about 1024.
- * @param {(HTMLImageElement | HTMLCanvasElement)[]} pictures @param {number} columns
+ * @param {Picture[]} pictures @param {number} columns
  */
 export function enlarged(pictures, columns) {
   const sizes = pictures.map(p =>
@@ -89,7 +90,7 @@ export function enlarged(pictures, columns) {
   const [across, down] = [width * times, height * times];
   const canvas = document.createElement('canvas');
   Object.assign(canvas, { width: columns * across, height: rows * down });
-  const context = canvas.getContext('2d');
+  const context = penOf(canvas);
   context.imageSmoothingEnabled = false;
   pictures.forEach((picture, i) => {
     context.drawImage(picture, (i % columns) * across, Math.floor(i / columns) * down, across, down);
@@ -103,7 +104,7 @@ export function enlarged(pictures, columns) {
  * @param {{strip: HTMLElement, slider: HTMLInputElement, large?: HTMLCanvasElement, onMove?: (share: number) => void}}
  * parts
  */
-export function filmStrip({ strip, slider, large, onMove = () => {} }) {
+export function filmStrip({ strip, slider, large, onMove = _ => {} }) {
   const frames = 25;
   const perStep = 3;
   /** @type {HTMLImageElement | null} */
@@ -165,3 +166,12 @@ export function pictureOf(sheet, index, columns, size, { width, label } = {}) {
  */
 export const captioned = (sheet, index, columns, size, shown, ...words) =>
   make('figure', {}, pictureOf(sheet, index, columns, size, shown), make('figcaption', {}, ...words));
+/**
+ * A training image of a sheet with its distance and further words below it.
+ * @param {CanvasImageSource} sheet @param {number} index @param {number} columns @param {number} size
+ * @param {number} distance @param {number} [width] how wide it is shown at most @param {...(Node | string)} more
+ */
+export function neighbour(sheet, index, columns, size, distance, width, ...more) {
+  const words = decimal(distance, 3);
+  return captioned(sheet, index, columns, size, { width, label: t`Training image, distance ${words}` }, words, ...more);
+}

@@ -1,10 +1,6 @@
 // A latent plane on a square canvas: z grows to the right and upwards.
 import { clamp } from './dom.js';
-
-/**
- * @typedef {[number, number] | number[]} Point
- * @typedef {{x: number[], y: number[], labels: number[], class_names: string[], total: number}} Points
- */
+import { penOf } from './pictures.js';
 
 /**
  * Where a point of the plane lies on a canvas.
@@ -33,7 +29,7 @@ export function toPlane(stage, limit, event) {
 export function byArrow(event, z, limit) {
   const step = (event.shiftKey ? 0.01 : 0.04) * limit;
   const moves = { ArrowLeft: [-step, 0], ArrowRight: [step, 0], ArrowUp: [0, step], ArrowDown: [0, -step] };
-  const by = moves[event.key];
+  const by = Object.entries(moves).find(([key]) => key === event.key)?.[1];
   return by ? z.map((v, i) => v + by[i]) : null;
 }
 /** The image that lies nearest to a point. @param {Points} points @param {Point} z */
@@ -59,7 +55,7 @@ export function paintPlane(
 ) {
   const { width, height } = stage;
   Object.assign(ground, { width, height });
-  const g = ground.getContext('2d');
+  const g = penOf(ground);
   g.fillStyle = '#000';
   g.fillRect(0, 0, width, height);
   if (atlas) {

@@ -1,4 +1,5 @@
 import { clamp } from './dom.js';
+import { penOf } from './pictures.js';
 import { significant, t, whole } from './text.js';
 
 /** The room around a plot of losses, in pixels. */
@@ -13,7 +14,7 @@ export function plotOn(canvas) {
   if (!width) return null;
   canvas.width = width * devicePixelRatio;
   canvas.height = height * devicePixelRatio;
-  const c = canvas.getContext('2d');
+  const c = penOf(canvas);
   c.scale(devicePixelRatio, devicePixelRatio);
   const style = getComputedStyle(canvas);
   /** @param {string} name */

@@ -9,9 +9,6 @@ import { t } from './text.js';
 export function pythonOf(element, tab) {
   /** @type {Map<string, string>} */
   const texts = new Map();
-  /**
-   * @typedef {HTMLImageElement | HTMLCanvasElement} Picture
-   */
   /** @type {Map<string, {find: string | (() => Picture[]), columns?: () => number}>} */
   const found = new Map();
   /** @type {Map<string, HTMLButtonElement>} */
@@ -19,8 +16,7 @@ export function pythonOf(element, tab) {
   /** @param {string} selector */
   const $ = selector => /** @type {HTMLElement} */ (element.querySelector(selector));
   const [group, code, copy, save] = ['.code-choices', '.code code', '.copy', '.save'].map($);
-  /** @type {string | null} */
-  let shown = null;
+  let shown = '';
   /** @param {string} name */
   function show(name) {
     shown = name;
@@ -34,7 +30,7 @@ export function pythonOf(element, tab) {
       copy.textContent = t`Copied`;
     } catch {
       // Without the clipboard (plain http, or not allowed) the text is at least selected.
-      getSelection().selectAllChildren(code);
+      getSelection()?.selectAllChildren(code);
       copy.textContent = t`Selected`;
     }
     setTimeout(() => {
@@ -42,10 +38,13 @@ export function pythonOf(element, tab) {
     }, 1500);
   });
   save.addEventListener('click', () => {
-    const { find, columns } = found.get(shown);
+    const picture = found.get(shown);
+    if (!picture) return;
+    const { find, columns } = picture;
     const pictures = typeof find === 'string' ? [...element.querySelectorAll(find)] : find();
     if (!pictures.length) return;
     enlarged(/** @type {Picture[]} */ (pictures), columns?.() ?? pictures.length).toBlob(blob => {
+      if (!blob) return;
       const href = URL.createObjectURL(blob);
       make('a', { href, download: `${tab}-${shown}.png`.toLowerCase().replaceAll(/[ _]/g, '-') }).click();
       setTimeout(() => URL.revokeObjectURL(href), 10_000);
@@ -68,7 +67,7 @@ export function pythonOf(element, tab) {
         group.append(button);
       }
       texts.set(name, text);
-      if (focus || shown === null || shown === name) show(name);
+      if (focus || !shown || shown === name) show(name);
     },
     /** @param {string} name */
     focus(name) {
@@ -77,9 +76,9 @@ export function pythonOf(element, tab) {
     /** @param {string} name */
     drop(name) {
       if (!texts.delete(name)) return;
-      buttons.get(name).remove();
+      buttons.get(name)?.remove();
       buttons.delete(name);
-      if (shown === name) show(texts.keys().next().value);
+      if (shown === name) show(texts.keys().next().value ?? '');
     },
   };
 }

@@ -6,15 +6,11 @@ import { linkOf } from './link.js';
 import { pythonOf } from './python.js';
 import { decimal, LANGUAGE, t, translate } from './text.js';
 
-/**
- * @typedef {ReturnType<typeof createTab>} Tab
- * @typedef {{command: string, papers: Record<string, string>}} Sources
- * @typedef {{title: string, sources: Sources} & Record<string, any>} Model
- */
+/** @typedef {ReturnType<typeof createTab>} Tab */
 
 /**
  * @param {HTMLElement} element @param {Record<string, any>} page what `widget` in Python was given
- * @param {Record<string, import('./calls.js').Call>} server
+ * @param {Record<string, Call>} server
  */
 function createTab(element, page, server) {
   translate(element);
@@ -25,10 +21,12 @@ function createTab(element, page, server) {
    * @param {string} selector @param {ParentNode} root @returns {any}
    */
   const $ = (selector, root = element) => root.querySelector(selector);
+  /** @param {...string} selectors */
+  const find = (...selectors) => selectors.map(selector => $(selector));
   /** @param {string} selector @param {ParentNode} root @returns {any[]} */
   const $$ = (selector, root = element) => [...root.querySelectorAll(selector)];
 
-  /** What writes messages into a place. @param {HTMLElement} place @returns {import('./calls.js').Tell} */
+  /** What writes messages into a place. @param {HTMLElement} place @returns {Tell} */
   const noticeIn =
     place =>
     (message, bad = false) => {
@@ -41,11 +39,26 @@ function createTab(element, page, server) {
 
   /**
    * See `latestOf`; what hinders and what fails is told above the tab, if nothing else is said.
-   * @param {import('./calls.js').Call} call @param {(answer: any, job: import('./calls.js').Job) => unknown} show
-   * @param {import('./calls.js').Tell} fail @param {import('./calls.js').Tell} tell
+   * @param {Call} call @param {(answer: Answer, job: Job) => unknown} show
+   * @param {Tell} fail @param {Tell} tell
    */
   const latest = (call, show, fail = notice, tell = notice) =>
     latestOf(call, show, { fail, tell, alive: () => element.isConnected });
+  const silent = () => {};
+  /**
+   * Says nothing of what hinders or fails.
+   * @param {Call} call @param {(answer: Answer, job: Job) => unknown} show
+   */
+  const quietly = (call, show) => latest(call, show, silent, silent);
+  /** Asks with the first call alone, quietly. @param {Call} call @param {(answer: Answer, job: Job) => unknown} show */
+  const once = (call, show) => {
+    const ask = quietly(call, show);
+    let asked = false;
+    return () => {
+      if (!asked) ask({});
+      asked = true;
+    };
+  };
 
   /**
    * The menu of models, the seed's field, the button for a new one and the truncation slider, as far as a view has
@@ -66,7 +79,7 @@ function createTab(element, page, server) {
       if (seed) seed.value = state.seed;
       if (!psi) return;
       psi.value = state.psi;
-      $(`.${prefix}psi-value`).textContent = decimal(state.psi, 2);
+      $(`.${prefix}psi-value`).textContent = decimal(state.psi ?? 1, 2);
     };
     if (model) {
       for (const [name, { title }] of Object.entries(models)) model.append(new Option(title, name));
@@ -173,11 +186,14 @@ function createTab(element, page, server) {
     server,
     $,
     $$,
+    find,
     link,
     python: pythonOf(element, page.tab),
     notice,
     noticeIn,
     latest,
+    quietly,
+    once,
     controls,
     onOpen,
     onFirstOpen,
@@ -191,7 +207,7 @@ function createTab(element, page, server) {
 /**
  * Starts a tab: each of its views' modules, its own last.
  * @param {HTMLElement} element @param {Record<string, any>} page
- * @param {Record<string, import('./calls.js').Call>} server @param {string[]} names of the views
+ * @param {Record<string, Call>} server @param {string[]} names of the views
  */
 export async function start(element, page, server, names) {
   const modules = await Promise.all(names.map(name => import(`../${name}/view.js`)));

@@ -23,7 +23,8 @@ const known = text => words[text.replace(/\s+/g, ' ').trim()];
  */
 export function translate(root) {
   for (const name of ['aria-label', 'title', 'placeholder']) {
-    if (root.hasAttribute(name)) root.setAttribute(name, known(root.getAttribute(name)) ?? root.getAttribute(name));
+    const text = root.getAttribute(name);
+    if (text !== null) root.setAttribute(name, known(text) ?? text);
   }
   const whole = known(root.innerHTML);
   if (whole) {

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
-from .. import gallery
-from ..admission import quick_lane, slow_lane
+from .. import Json, gallery
+from ..admission import Lane, quick_lane, slow_lane
 from ..breed import chosen
 from ..inputs import number, seed_of, server_function
-from ..models import Model, ModelStore
+from ..models import Model, ModelStore, Pipeline
 from ..pictures import sheet_uri, to_bytes
-from . import snippets
+from ..snippets import GRID, TORCH, head, listed
+
+if TYPE_CHECKING:
+    import torch
+
+    from ...pipelines.directions import DirectionsOutput
 
 # Sliders, images that they move, and how far: in latent_dim dimensions N(0, I) lies about sqrt(latent_dim) from 0.
 SLIDERS, IMAGES, LIMIT = 6, 8, 6.0
@@ -27,12 +33,12 @@ class Directions:
         found: those that are, by the model's name.
     """
 
-    def __init__(self):
-        self.found: dict[str, object] = {}
+    def __init__(self) -> None:
+        self.found: dict[str, DirectionsOutput] = {}
         self._locks: dict[str, threading.Lock] = {}
 
-    def of(self, model: Model, pipe):
-        """A `DirectionsOutput` of at most SLIDERS directions."""
+    def of(self, model: Model, pipe: Pipeline) -> DirectionsOutput:
+        """At most SLIDERS directions."""
         if model.name not in self.found:
             # Seconds: who asks for another model does not wait for them.
             with self._locks.setdefault(model.name, threading.Lock()):
@@ -42,21 +48,33 @@ class Directions:
 
 
 @functools.lru_cache(STARTS)
-def unmoved(pipe, seed: int) -> tuple:
+def unmoved(pipe: Pipeline, seed: int) -> tuple[torch.Tensor, str]:
     """The latents (IMAGES, latent_dim) of a seed, and their images as a sheet."""
     drawn = pipe(num_images=IMAGES, seed=seed, output_type="np")
     return drawn.latents, sheet_uri(to_bytes(drawn.images), IMAGES)
+
+
+def program(model: Model, seed: int, strengths: Sequence[float], count: int) -> str:
+    """Images moved along the principal directions of their generator."""
+    return head(model, [TORCH, GRID]) + (
+        f"directions = pipe.principal_directions({len(strengths)}).directions\n"
+        f"latents = pipe(num_images={count}, seed={seed}).latents\n"
+        f"images = pipe(latents=latents + torch.tensor({listed(strengths)}) @ directions).images\n"
+        f'make_image_grid(images, rows=1, cols={count}).save("moved.png")\n'
+    )
 
 
 def functions(store: ModelStore) -> list[Callable]:
     """What the view's page may call."""
     directions = Directions()
 
-    def asked(payload) -> str:
-        return gallery.chosen(store, payload if isinstance(payload, dict) else {}).name
+    def lane(payload: Any) -> Lane:
+        """Finding them takes seconds, which nobody's pointer shall wait for."""
+        model = gallery.chosen(store, payload if isinstance(payload, dict) else {})
+        return quick_lane if model.name in directions.found else slow_lane
 
-    @server_function
-    def moved(payload: dict) -> dict:
+    @server_function(lane)
+    def moved(payload: Json) -> Json:
         import torch
 
         model, pipe = chosen(store, payload)
@@ -76,9 +94,7 @@ def functions(store: ModelStore) -> list[Callable]:
             "after": sheet_uri(to_bytes(after.images), IMAGES),
             "strengths": strengths,
             "explained": [round(float(share), 4) for share in found.explained],
-            "code": snippets.moved(model, seed, strengths, IMAGES),
+            "code": program(model, seed, strengths, IMAGES),
         }
 
-    # Finding them takes seconds, which nobody's pointer shall wait for.
-    moved.lane = lambda payload: quick_lane if asked(payload) in directions.found else slow_lane
     return [moved]

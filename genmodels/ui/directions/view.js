@@ -1,38 +1,33 @@
 // Sliders along the principal directions of a generator: images before and after.
-import { showSources } from '../common/about.js';
+import { breeding, showSources } from '../common/about.js';
 import { make, onResize } from '../common/dom.js';
 import { loadImage, pictureOf, wholeMultiple } from '../common/pictures.js';
 import { decimal, signed, t } from '../common/text.js';
 
 const GAP = 6;
 
-/** @param {import('../common/tab.js').Tab} tab */
-export default function directions({
-  $,
-  controls,
-  element,
-  latest,
-  link,
-  noticeIn,
-  onFirstOpen,
-  page,
-  python,
-  server,
-}) {
+/** @param {Tab} tab */
+export default function directions(tab) {
+  const { $, controls, element, latest, link, noticeIn, onFirstOpen, page, python, server } = tab;
   const { images, limit } = page.moves;
   const pairs = $('.directions-pairs');
   const address = link.view('directions');
-  const state = { model: page.main, seed: 0, strengths: [], size: 0, sheets: null };
+  const state = { model: page.main, seed: 0, size: 0 };
+  /** @type {number[]} */
+  let strengths = [];
+  /** The images before and after. @type {HTMLImageElement[]} */
+  let sheets = [];
   const tell = noticeIn($('.directions-notice'));
 
+  /** @param {number[]} explained */
   function showSliders(explained) {
     const sliders = explained.map((share, k) => {
-      const value = state.strengths[k] ?? 0;
+      const value = strengths[k] ?? 0;
       const properties = { type: 'range', min: -limit, max: limit, step: 0.25, value };
       const slider = make('input', { ...properties, 'aria-label': t`Direction ${k + 1}` });
       const output = make('output', { className: 'figures' }, signed(value));
       slider.addEventListener('input', () => {
-        state.strengths[k] = +slider.value;
+        strengths[k] = +slider.value;
         output.textContent = signed(+slider.value);
         move();
       });
@@ -44,12 +39,13 @@ export default function directions({
   const columns = () => (element.clientWidth < 900 ? 4 : images);
   // Two rows on wide screens; on narrow ones four before, four after, and again.
   function paintPairs() {
-    if (!state.sheets || !element.clientWidth) return;
+    if (!sheets.length || !element.clientWidth) return;
     const room = Math.min(pairs.parentElement.clientWidth, 640) - GAP * (columns() - 1);
     const width = wholeMultiple(state.size, room / columns(), 96);
+    /** @type {HTMLElement[]} */
     const rows = [];
     for (let start = 0; start < images; start += columns()) {
-      state.sheets.forEach((sheet, i) => {
+      sheets.forEach((sheet, i) => {
         rows.push(make('span', { className: 'note' }, ['z', 'z′'][i]));
         for (let k = start; k < start + columns(); k++) {
           const canvas = pictureOf(sheet, k, images, state.size);
@@ -60,16 +56,17 @@ export default function directions({
     }
     pairs.replaceChildren(...rows);
   }
+  /** @param {Answer} answer @param {Job} job */
   const show = async (answer, job) => {
     if (answer.model !== state.model) return;
     state.size = answer.size;
-    state.sheets = await Promise.all([answer.before, answer.after].map(loadImage));
+    sheets = await Promise.all([answer.before, answer.after].map(loadImage));
     if (job.extra) {
-      state.strengths = answer.strengths;
+      strengths = answer.strengths;
       showSliders(answer.explained);
     }
     paintPairs();
-    const moved = answer.strengths.map(v => signed(v)).join('; ');
+    const moved = answer.strengths.map((/** @type {number} */ v) => signed(v)).join('; ');
     pairs.setAttribute('aria-label', t`${images} images before, and moved by ${moved} along the directions`);
     showSources($('.directions-sources'), page.models[answer.model].sources);
     python.set('Directions', answer.code);
@@ -77,27 +74,26 @@ export default function directions({
   const ask = latest(server.moved, show, tell, tell);
   // `anew`: the sliders too.
   function move(anew = false) {
-    const { model, seed, strengths } = state;
+    const { model, seed } = state;
     address.set({ model, seed, move: strengths });
     ask({ model, seed, strengths }, anew);
   }
   const changed = () => {
-    state.strengths = [];
+    strengths = [];
     tell(t`Drawing 2,000 images to find its directions.`);
   };
   $('.directions-reset').addEventListener('click', () => {
-    state.strengths = [];
+    strengths = [];
     move(true);
   });
-  const able = Object.entries(page.models).filter(([, { breeds }]) => breeds);
-  const anew = () => move(!state.strengths.length);
-  const menus = controls('directions-', state, anew, { models: Object.fromEntries(able), changed });
+  const anew = () => move(!strengths.length);
+  const menus = controls('directions-', state, anew, { models: breeding(page.models), changed });
   onResize(element, paintPairs);
   python.picture('Directions', '.directions-pairs canvas', columns);
   onFirstOpen('directions', () => {
     menus.restore(address);
     changed();
-    state.strengths = address.numbers('move') ?? [];
+    strengths = address.numbers('move') ?? [];
     move(true);
   });
 }

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import math
 from collections.abc import Callable
 from functools import cache
-from typing import TYPE_CHECKING
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from ...errors import UserError
-from .. import in_page
-from ..admission import normal_lane
-from ..inputs import integer, number, seed_of, server_function
+from .. import Json, in_page
+from ..admission import normal_lane, quick_lane
+from ..inputs import integer, number, read_bytes, seed_of, server_function
 from ..models import FACES, ModelStore
 from ..pictures import raw, sheet_uri, to_bytes
 from . import snippets
@@ -39,7 +34,7 @@ def names_of(store: ModelStore) -> list[str]:
     return store.pipe(FACES).attribute_names[:MAX_ATTRIBUTES]
 
 
-def check_name(value, names: list[str]) -> str:
+def check_name(value: Any, names: list[str]) -> str:
     """`value`, one of the names.
 
     Raises:
@@ -50,7 +45,7 @@ def check_name(value, names: list[str]) -> str:
     return value
 
 
-def strengths_of(value, names: list[str]) -> dict[str, float]:
+def strengths_of(value: Any, names: list[str]) -> dict[str, float]:
     """The strengths that are not 0, each in [-LIMIT, LIMIT] and rounded as the Python shows it, in the order of `names`.
 
     Raises:
@@ -63,24 +58,7 @@ def strengths_of(value, names: list[str]) -> dict[str, float]:
     return {name: strength for name, strength in strengths.items() if strength}
 
 
-def read_photo(value, size: int) -> np.ndarray:
-    """(size, size, 3) uint8 of what the page sent in base64.
-
-    Raises:
-        UserError: it is anything else.
-    """
-    expected = size * size * 3
-    if isinstance(value, str) and len(value) <= 4 * math.ceil(expected / 3):
-        try:
-            data = base64.b64decode(value, validate=True)
-        except (binascii.Error, ValueError):
-            data = b""
-        if len(data) == expected:
-            return np.frombuffer(data, np.uint8).reshape(size, size, 3)
-    raise UserError(f"That is no photo of {size} by {size} pixels: choose one with the button.")
-
-
-def square_of(payload: dict) -> tuple[int, int, int]:
+def square_of(payload: Json) -> tuple[int, int, int]:
     """Left, top and side of the part of the photo that was encoded, in pixels of the photo."""
     given = payload.get("square")
     numbers = [integer(v, 0, MAX_PHOTO, 0) for v in given[:3]] if isinstance(given, list) else []
@@ -88,7 +66,7 @@ def square_of(payload: dict) -> tuple[int, int, int]:
     return left, top, max(side, 1)
 
 
-def face_of(store: ModelStore, payload: dict) -> tuple[torch.Tensor, snippets.Face]:
+def face_of(store: ModelStore, payload: Json) -> tuple[torch.Tensor, snippets.Face]:
     """The latent (1, latent_dim) that the page means, a photo's or that of face `index` of a seed, and what to call it.
 
     Raises:
@@ -115,9 +93,8 @@ def functions(store: ModelStore) -> list[Callable]:
         return []
     model = store.models[FACES]
 
-    @server_function
-    @normal_lane
-    def faces(payload: dict) -> dict:
+    @server_function(normal_lane)
+    def faces(payload: Json) -> Json:
         pipe = store.pipe(FACES)
         seed = seed_of(payload, FIRST_SEED)
         drawn = pipe(num_images=COUNT, seed=seed, output_type="np")
@@ -130,32 +107,35 @@ def functions(store: ModelStore) -> list[Callable]:
         }
 
     @cache
-    def editing() -> dict:
+    def editing() -> Json:
         pipe = store.pipe(FACES)
         directions = pipe.attributes.directions[: len(names_of(store))].tolist()
         return {"layers": in_page.layers_of(pipe), "directions": directions}
 
-    @server_function
-    def editor(payload: dict) -> dict:
+    @server_function(quick_lane)
+    def editor(payload: Json) -> Json:
         return editing()
 
-    @server_function
-    def edit(payload: dict) -> dict:
+    @server_function(quick_lane)
+    def edit(payload: Json) -> Json:
         latents, face = face_of(store, payload)
         strengths = strengths_of(payload.get("strengths"), names_of(store))
         images = store.pipe(FACES).edit(latents=latents, attribute=strengths, output_type="np").images
         return {"picture": raw(to_bytes(images)[0]), "code": snippets.edit(model, face, strengths)}
 
-    @server_function
-    @normal_lane
-    def photo(payload: dict) -> dict:
+    @server_function(normal_lane)
+    def photo(payload: Json) -> Json:
         pipe = store.pipe(FACES)
-        mean = pipe.encode(read_photo(payload.get("photo"), model.sample_size)[None]).mean
+        size = model.sample_size
+        pixels = read_bytes(payload.get("photo"), size, size, 3)
+        if pixels is None:
+            raise UserError(f"That is no photo of {size} by {size} pixels: choose one with the button.")
+        mean = pipe.encode(pixels[None]).mean
         z = [round(number(v, -MAX_Z, MAX_Z, 0.0), 4) for v in mean[0].tolist()]
         return {"picture": raw(to_bytes(pipe.decode(mean, output_type="np").images)[0]), "z": z}
 
-    @server_function
-    def arithmetic(payload: dict) -> dict:
+    @server_function(quick_lane)
+    def arithmetic(payload: Json) -> Json:
         from ...latents import draw_latents
 
         pipe = store.pipe(FACES)
@@ -165,25 +145,24 @@ def functions(store: ModelStore) -> list[Callable]:
         images = pipe.decode((latents[a] - latents[b] + latents[c])[None], output_type="np").images
         return {"picture": raw(to_bytes(images)[0]), "code": snippets.arithmetic(model, seed, (a, b, c))}
 
-    @server_function
-    @normal_lane
-    def factors(payload: dict) -> dict:
+    @server_function(normal_lane)
+    def factors(payload: Json) -> Json:
         latents, face = face_of(store, payload)
-        pair = tuple(check_name(payload.get(key), names_of(store)) for key in ("a", "b"))
-        if pair[0] == pair[1]:
+        a, b = (check_name(payload.get(key), names_of(store)) for key in "ab")
+        if a == b:
             raise UserError("Choose two different attributes.")
         grid = store.pipe(FACES).traverse(
-            attributes=pair, latents=latents[0], steps=STEPS, limit=LIMIT, output_type="np"
+            attributes=(a, b), latents=latents[0], steps=STEPS, limit=LIMIT, output_type="np"
         )
         return {
             "grid": sheet_uri(to_bytes(grid.images), STEPS * STEPS),
-            "code": snippets.factors(model, face, pair, STEPS, LIMIT),
+            "code": snippets.factors(model, face, (a, b), STEPS, LIMIT),
         }
 
     return [faces, editor, edit, photo, arithmetic, factors]
 
 
-def page(store: ModelStore) -> dict | None:
+def page(store: ModelStore) -> Json | None:
     """What the view's JavaScript finds in `page.faces`; None if there is no model for it."""
     if FACES not in store.models:
         return None

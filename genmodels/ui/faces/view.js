@@ -1,68 +1,70 @@
 // Arithmetic with attributes: a face, drawn or the visitor's, and the strengths of what is added to it.
 import { showSources } from '../common/about.js';
 import { decoderInPage, MULTIPLY } from '../common/decoder.js';
-import { clamp, make, makeButton, onResize } from '../common/dom.js';
-import { fitWidth, loadImage, paintBytes, paintFrame, paintRaw, rawOf } from '../common/pictures.js';
+import { clamp, make, makeButton, onRelease, onResize } from '../common/dom.js';
+import { fitWidth, loadImage, paintBytes, paintFrame, paintRaw, penOf, rawOf } from '../common/pictures.js';
 import { signed, significant, t, whole } from '../common/text.js';
 
-const words = name => name.replaceAll('_', ' ');
+const words = (/** @type {string} */ name) => name.replaceAll('_', ' ');
 
-/** @param {import('../common/tab.js').Tab} tab */
+/** @param {Tab} tab */
 export default function faces(tab) {
-  const { $, controls, element, latest, link, noticeIn, onFirstOpen, page, python, server } = tab;
+  const { $, controls, element, find, latest, link, noticeIn, once, onFirstOpen, page, python, server } = tab;
   const { count, limit, size, steps } = page.faces;
-  const [view, tiles, before, after] = ['.faces-view', '.face-tiles', '.face-before', '.face-after'].map(name =>
-    $(name),
-  );
+  const [view, tiles, before, after] = find('.faces-view', '.face-tiles', '.face-before', '.face-after');
   const state = {
     seed: page.faces.seed,
     index: 0,
+    /** A photo's latent. @type {number[] | null} */
     z: null,
+    /** @type {number[] | null} */
     square: null,
     photo: false,
+    /** @type {Record<string, number>} */
     strengths: {},
+    /** @type {HTMLImageElement | null} */
     sheet: null,
-    latents: null,
+    /** @type {number[][]} */
+    latents: [],
   };
   const told = noticeIn($('.faces-notice'));
   const address = link.view('faces', { seed: state.seed, face: 0, add: '', axes: '0,1', sum: '1,6,3' });
   const chosen = () => (state.z ? { z: state.z, square: state.square } : { seed: state.seed, index: state.index });
 
+  /** @type {(() => void) | null} */
+  let drawHere = null;
+  let soon = 0;
+  /** @param {Answer} answer */
   const showEdit = answer => {
-    if (!inPage.draw) paintRaw(after, answer.picture, size, 3);
+    if (!drawHere) paintRaw(after, answer.picture, size, 3);
     python.set('Face', answer.code);
   };
   const askEdit = latest(server.edit, showEdit, told, told);
   // A small decoder is fetched with the first move of a slider, and from then on every face is decoded here; the server
   // is asked for the Python once the slider rests.
-  const inPage = { asked: false, draw: null, soon: 0 };
-  const useEditor = ({ layers, directions }) => {
-    if (!layers || !MULTIPLY) return;
-    const decode = decoderInPage(layers, size, 3);
-    inPage.draw = () => {
+  const fetchEditor = once(server.editor, answer => {
+    if (!answer.layers || !MULTIPLY) return;
+    const decode = decoderInPage(answer.layers, size, 3);
+    /** @type {number[][]} */
+    const directions = answer.directions;
+    drawHere = () => {
       const strengths = Object.values(state.strengths);
       const from = state.z ?? state.latents[state.index];
       const z = from.map((v, i) => directions.reduce((sum, direction, a) => sum + strengths[a] * direction[i], v));
       paintBytes(after, decode(z), size, 3);
     };
-    inPage.draw();
-  };
-  const askEditor = latest(
-    server.editor,
-    useEditor,
-    () => {},
-    () => {},
-  );
+    drawHere();
+  });
   function edit() {
     remember();
     const ask = () => askEdit({ ...chosen(), strengths: state.strengths });
-    clearTimeout(inPage.soon);
-    if (!inPage.draw) {
+    clearTimeout(soon);
+    if (!drawHere) {
       ask();
       return;
     }
-    inPage.draw();
-    inPage.soon = setTimeout(ask, 150);
+    drawHere();
+    soon = setTimeout(ask, 150);
   }
   // What stands in the address; a photo cannot.
   function remember() {
@@ -76,37 +78,47 @@ export default function faces(tab) {
     });
   }
 
-  // Buttons with a canvas each, at the end of a root: the canvases.
+  /**
+   * Buttons with a canvas each, at the end of a root: the canvases.
+   * @param {HTMLElement} root @param {number} length @param {(i: number) => void} click
+   * @param {(i: number) => string} [label]
+   */
   const canvasButtons = (root, length, click, label) =>
     Array.from({ length }, (_, i) => {
       const canvas = document.createElement('canvas');
-      root.append(makeButton(label ? { 'aria-label': label(i) } : {}, () => click(i), canvas));
-      return canvas;
+      const button = makeButton(label ? { 'aria-label': label(i) } : {}, () => click(i), canvas);
+      root.append(button);
+      return { button, canvas };
     });
   const cells = canvasButtons(tiles, count, choose, i => t`Face ${i + 1}`);
-  tiles.addEventListener('keydown', event => {
+  tiles.addEventListener('keydown', (/** @type {KeyboardEvent} */ event) => {
     const columns = getComputedStyle(tiles).gridTemplateColumns.split(' ').length;
-    const by = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns, ArrowDown: columns }[event.key];
+    /** @type {Record<string, number>} */
+    const moves = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns, ArrowDown: columns };
+    const by = moves[event.key];
     if (!by) return;
     event.preventDefault();
     const to = state.index + by;
     if (!cells[to]) return;
     choose(to);
-    cells[to].parentElement.focus();
+    cells[to].button.focus();
   });
+  /** @param {number} index */
   function press(index) {
-    cells.forEach((cell, i) => cell.parentElement.setAttribute('aria-pressed', String(i === index)));
+    cells.forEach(({ button }, i) => button.setAttribute('aria-pressed', String(i === index)));
     $('.photo-stage').classList.toggle('now', index < 0);
   }
 
+  /** @param {number} index */
   function choose(index) {
     Object.assign(state, { index, z: null, photo: false });
     press(index);
-    paintFrame(before, state.sheet, index, count, size);
+    if (state.sheet) paintFrame(before, state.sheet, index, count, size);
     edit();
     drawGrid();
   }
 
+  /** @param {string} name @param {number} value */
   function setStrength(name, value) {
     const slider = $(`.face-sliders [data-name="${CSS.escape(name)}"]`);
     const text = signed(value);
@@ -117,12 +129,12 @@ export default function faces(tab) {
   const clear = () => {
     for (const name of Object.keys(state.strengths)) setStrength(name, 0);
   };
+  /** @param {string[]} names */
   function sliders(names) {
     const labels = names.map(name => {
       const slider = make('input', { type: 'range', min: -limit, max: limit, step: 0.1, 'data-name': name });
       slider.addEventListener('input', () => {
-        if (!inPage.asked) askEditor({});
-        inPage.asked = true;
+        fetchEditor();
         setStrength(name, +slider.value);
         edit();
       });
@@ -137,21 +149,23 @@ export default function faces(tab) {
   });
 
   // Two attributes on two axes. The rows go from the largest strength down.
-  const axes = [$('.factor-a'), $('.factor-b')];
-  const strengthsAt = i => [i % steps, steps - 1 - Math.floor(i / steps)].map(v => limit * ((2 * v) / (steps - 1) - 1));
+  const axes = find('.factor-a', '.factor-b');
+  const strengthsAt = (/** @type {number} */ i) =>
+    [i % steps, steps - 1 - Math.floor(i / steps)].map(v => limit * ((2 * v) / (steps - 1) - 1));
   const spots = canvasButtons($('.factor-grid'), steps * steps, i => {
     clear();
     strengthsAt(i).forEach((strength, which) => setStrength(axes[which].value, strength));
     edit();
   });
-  spots[(spots.length - 1) / 2].parentElement.className = 'middle';
+  spots[(spots.length - 1) / 2].button.className = 'middle';
+  /** @param {Answer} answer @param {Job} job */
   const showGrid = async (answer, job) => {
     const { a, b } = job.payload;
     const sheet = await loadImage(answer.grid);
-    spots.forEach((spot, i) => {
-      paintFrame(spot, sheet, i, spots.length, size);
+    spots.forEach(({ button, canvas }, i) => {
+      paintFrame(canvas, sheet, i, spots.length, size);
       const [x, y] = strengthsAt(i).map(v => signed(v));
-      spot.parentElement.setAttribute('aria-label', `${words(a)} ${x}, ${words(b)} ${y}`);
+      button.setAttribute('aria-label', `${words(a)} ${x}, ${words(b)} ${y}`);
     });
     const end = significant(limit, 2);
     $('.factor-right').textContent = `−${end}  ←  ${words(a)}  →  +${end}`;
@@ -165,6 +179,7 @@ export default function faces(tab) {
     const [a, b] = axes.map(axis => axis.value);
     if (a !== b) askGrid({ ...chosen(), a, b }, focus);
   }
+  /** @param {string[]} names */
   function factors(names) {
     $('.faces-factors').hidden = names.length < 2;
     const asked = address.numbers('axes', 2) ?? [];
@@ -184,10 +199,13 @@ export default function faces(tab) {
   }
 
   // The photo: it stays in the page; only the aligned square, as small as the model's images, is sent.
-  const [stage, zoom, says] = ['.photo-stage', '.photo-zoom', '.photo-says'].map(name => $(name));
+  const [stage, zoom, says] = find('.photo-stage', '.photo-zoom', '.photo-says');
   const small = make('canvas', { width: size, height: size });
-  const photo = { image: null, x: 0, y: 0, from: null };
+  const photo = { image: new Image(), x: 0, y: 0 };
+  /** Where the pointer that moves it was last. @type {number[] | null} */
+  let from = null;
   const sideOf = () => Math.max(1, Math.min(photo.image.width, photo.image.height) / +zoom.value);
+  /** @param {Answer} answer @param {Job} job */
   const showPhoto = (answer, job) => {
     if (!state.photo) return;
     Object.assign(state, { z: answer.z, square: job.payload.square });
@@ -199,6 +217,7 @@ export default function faces(tab) {
     if (job.extra) drawGrid();
   };
   const askPhoto = latest(server.photo, showPhoto, told, told);
+  /** @param {boolean} settled */
   function sendPhoto(settled) {
     const side = sideOf();
     photo.x = clamp(photo.x, side / 2, photo.image.width - side / 2);
@@ -206,16 +225,16 @@ export default function faces(tab) {
     const [left, top, length] = [photo.x - side / 2, photo.y - side / 2, side].map(Math.floor);
     for (const canvas of [stage, small]) {
       const { width, height } = canvas;
-      const context = canvas.getContext('2d', { willReadFrequently: true });
+      const context = penOf(canvas, { willReadFrequently: true });
       context.imageSmoothingQuality = 'high';
       context.clearRect(0, 0, width, height);
       context.drawImage(photo.image, left, top, length, length, 0, 0, width, height);
     }
     state.photo = true;
-    askPhoto({ photo: rawOf(small.getContext('2d'), 3), square: [left, top, length] }, settled);
+    askPhoto({ photo: rawOf(small, 3), square: [left, top, length] }, settled);
   }
-  $('.photo-file').addEventListener('change', async event => {
-    const file = event.target.files[0];
+  $('.photo-file').addEventListener('change', async () => {
+    const file = $('.photo-file').files[0];
     if (!file) return;
     const uri = URL.createObjectURL(file);
     try {
@@ -235,26 +254,26 @@ export default function faces(tab) {
   });
   zoom.addEventListener('input', () => sendPhoto(false));
   zoom.addEventListener('change', () => sendPhoto(true));
-  stage.addEventListener('pointerdown', event => {
+  stage.addEventListener('pointerdown', (/** @type {PointerEvent} */ event) => {
     stage.setPointerCapture(event.pointerId);
-    photo.from = [event.clientX, event.clientY];
+    from = [event.clientX, event.clientY];
   });
-  stage.addEventListener('pointermove', event => {
-    if (!photo.from) return;
+  stage.addEventListener('pointermove', (/** @type {PointerEvent} */ event) => {
+    if (!from) return;
     const unit = sideOf() / stage.clientWidth;
-    photo.x -= (event.clientX - photo.from[0]) * unit;
-    photo.y -= (event.clientY - photo.from[1]) * unit;
-    photo.from = [event.clientX, event.clientY];
+    photo.x -= (event.clientX - from[0]) * unit;
+    photo.y -= (event.clientY - from[1]) * unit;
+    from = [event.clientX, event.clientY];
     sendPhoto(false);
   });
-  for (const end of ['pointerup', 'pointercancel']) {
-    stage.addEventListener(end, () => {
-      photo.from = null;
-      sendPhoto(true);
-    });
-  }
-  stage.addEventListener('keydown', event => {
-    const by = { ArrowLeft: [1, 0], ArrowRight: [-1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[event.key];
+  onRelease(stage, () => {
+    from = null;
+    sendPhoto(true);
+  });
+  stage.addEventListener('keydown', (/** @type {KeyboardEvent} */ event) => {
+    /** @type {Record<string, number[]>} */
+    const moves = { ArrowLeft: [1, 0], ArrowRight: [-1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
+    const by = moves[event.key];
     if (!by) return;
     photo.x += (by[0] * sideOf()) / 50;
     photo.y += (by[1] * sideOf()) / 50;
@@ -265,37 +284,42 @@ export default function faces(tab) {
     server, which stores nothing.`;
 
   // A - B + C, each chosen from the faces of the seed.
+  /** @type {Record<string, number>} */
   const sum = { a: 1, b: 6, c: 3 };
+  /** @param {Answer} answer @param {Job} job */
   const showSum = (answer, job) => {
     paintRaw($('.face-sum'), answer.picture, size, 3);
     python.set('Arithmetic', answer.code, job.extra);
   };
   const askSum = latest(server.arithmetic, showSum, told, told);
+  /** @param {boolean} focus */
   function addUp(focus) {
     remember();
     askSum({ seed: state.seed, ...sum }, focus);
   }
   const terms = Object.entries({ a: 'A', b: '− B', c: '+ C' }).map(([term, sign]) => {
     const row = make('div', { role: 'group', 'aria-label': t`Face ${term.toUpperCase()}` }, make('span', {}, sign));
-    const click = i => {
+    const click = (/** @type {number} */ i) => {
       sum[term] = i;
       pressTerms();
       addUp(true);
     };
     $('.sum-rows').append(row);
-    return { term, canvases: canvasButtons(row, count, click, i => t`${sign}: face ${i + 1}`) };
+    return { term, buttons: canvasButtons(row, count, click, i => t`${sign}: face ${i + 1}`) };
   });
   function pressTerms() {
-    for (const { term, canvases } of terms) {
-      canvases.forEach((canvas, i) => canvas.parentElement.setAttribute('aria-pressed', String(sum[term] === i)));
+    for (const { term, buttons } of terms) {
+      buttons.forEach(({ button }, i) => button.setAttribute('aria-pressed', String(sum[term] === i)));
     }
   }
 
+  /** @param {Answer} answer */
   const showFaces = async answer => {
-    state.sheet = await loadImage(answer.sheet);
+    const sheet = await loadImage(answer.sheet);
+    state.sheet = sheet;
     state.latents = answer.latents;
-    for (const canvases of [cells, ...terms.map(term => term.canvases)]) {
-      canvases.forEach((canvas, i) => paintFrame(canvas, state.sheet, i, count, size));
+    for (const buttons of [cells, ...terms.map(term => term.buttons)]) {
+      buttons.forEach(({ canvas }, i) => paintFrame(canvas, sheet, i, count, size));
     }
     if (!$('.face-sliders').childElementCount) {
       const { names } = answer;

@@ -8,10 +8,12 @@ import io
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeGuard
 
 from PIL import Image
 
 from ...errors import UserError
+from .. import Json
 from ..admission import normal_lane
 from ..inputs import server_function
 from ..models import Model
@@ -26,17 +28,12 @@ MAX_STEP = 2**53 - 1
 KEPT = 4
 
 
-def has_film(model: Model) -> bool:
-    """Whether a film lies beside a model."""
-    return model.folder is not None and (model.folder / FILE).is_file()
-
-
 def film_of(model: Model) -> str | None:
-    """The name by which the page asks for a model's film, None if there is none."""
-    return model.key if has_film(model) else None
+    """The name by which the page asks for a model's film, None if there is none beside it."""
+    return model.key if model.folder and (model.folder / FILE).is_file() else None
 
 
-def steps_of(training: dict, count: int) -> list[int]:
+def steps_of(training: Json, count: int) -> list[int]:
     """The training step of each of `count` frames.
 
     Runs that do not say which they kept made them evenly, the first at step 0 and the last at the end.
@@ -44,18 +41,18 @@ def steps_of(training: dict, count: int) -> list[int]:
     steps = training.get("film_steps")
     if isinstance(steps, list) and len(steps) == count and all(map(is_step, steps)):
         return steps
-    last = training.get("steps")
-    last = last if is_step(last) else 0
+    given = training.get("steps")
+    last = given if is_step(given) else 0
     return [round(i * last / max(count - 1, 1)) for i in range(count)]
 
 
-def is_step(value) -> bool:
+def is_step(value: Any) -> TypeGuard[int]:
     """Whether a number from a file may be a step of training."""
     return isinstance(value, int) and 0 <= value <= MAX_STEP
 
 
 @functools.lru_cache(maxsize=KEPT)
-def sprite(path: Path) -> dict:
+def sprite(path: Path) -> Json:
     """All frames of a film on one sheet, as square as can be: a page can then scrub without a server.
 
     Raises:
@@ -82,18 +79,17 @@ def sprite(path: Path) -> dict:
     return {"sprite": uri, "columns": columns, "count": count, "width": width, "height": height}
 
 
-def film_function(chosen: Callable[[dict], Model]) -> Callable:
+def film_function(chosen: Callable[[Json], Model]) -> Callable:
     """What a tab's page calls for the film of a model.
 
     Args:
         chosen: from the page's payload to the model.
     """
 
-    @server_function
-    @normal_lane
-    def film(payload: dict) -> dict:
+    @server_function(normal_lane)
+    def film(payload: Json) -> Json:
         model = chosen(payload)
-        if not has_film(model):
+        if model.folder is None or not film_of(model):
             raise UserError(f"{model.title} came without a film of its training.")
         found = sprite(model.folder / FILE)
         steps = steps_of(model.read("training.json"), found["count"])

@@ -8,23 +8,21 @@ export const frameCode = (code, i) => code.replace(/film\.seek\(\d+\)/, `film.se
 /**
  * The film of a model's training under a slider, fetched when it comes into view: a function that shows that of a
  * model, or none for null.
- * @param {import('../common/tab.js').Tab} tab
+ * @param {Tab} tab
  */
 export function trainingFilm({ $, element, latest, python, server }) {
   const root = $('.training');
-  const [canvas, slider, output, waiting, reel] = ['canvas', '.step', 'output', '.waiting', '.reel'].map(name =>
-    $(name, root),
-  );
+  const parts = ['canvas', '.step', 'output', '.waiting', '.reel'];
+  const [canvas, slider, output, waiting, reel] = parts.map(name => $(name, root));
   /** @type {string | null} */
   let wanted = null;
-  /** @type {Record<string, any> | null} */
+  /** @type {Record<string, any> & {sheet: HTMLImageElement} | null} */
   let film = null;
-  /** @type {HTMLImageElement | null} */
-  let sheet = null;
   let near = false;
   function paint(touched = true) {
+    if (!film) return;
     const i = +slider.value;
-    paintFrame(canvas, sheet, i, film.columns, film.width, film.height);
+    paintFrame(canvas, film.sheet, i, film.columns, film.width, film.height);
     const text = stepOf(film.steps[i], film.steps.at(-1));
     output.textContent = text;
     slider.setAttribute('aria-valuetext', text);
@@ -35,11 +33,11 @@ export function trainingFilm({ $, element, latest, python, server }) {
   function fit() {
     if (film && element.clientWidth) fitWidth(canvas, film.width, root.clientWidth, 2 * film.width);
   }
+  /** @param {Answer} answer */
   const show = async answer => {
     if (wanted !== answer.model) return;
-    sheet = await loadImage(answer.sprite);
-    film = answer;
-    slider.max = slider.value = film.count - 1;
+    film = { ...answer, sheet: await loadImage(answer.sprite) };
+    slider.max = slider.value = answer.count - 1;
     waiting.hidden = true;
     reel.hidden = false;
     paint(false);
@@ -53,7 +51,7 @@ export function trainingFilm({ $, element, latest, python, server }) {
   slider.addEventListener('input', () => paint());
   python.picture('Film', '.training canvas');
   new IntersectionObserver(entries => {
-    near = entries.at(-1).isIntersecting;
+    near = entries[entries.length - 1].isIntersecting;
     fetchIt();
   }).observe(root);
   onResize(root, fit);

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from ...errors import UserError
-from .. import films
+from .. import Json, films, numbers
 from ..admission import normal_lane
 from ..inputs import integer, seed_of, server_function
-from ..models import BUILT_IN, SAMPLES, Model, ModelStore
+from ..models import BUILT_IN, SAMPLES, Model, ModelStore, Pipeline
 from ..pictures import FRAMES, sheet_uri, to_bytes
-from . import snippets
+from ..snippets import GRID, TORCH, quoted
+
+if TYPE_CHECKING:
+    import torch
 
 COLUMNS = 6
 # Each column has one vector of so many numbers, of which a model takes as many as its latent has: the length is fixed, because
@@ -22,30 +25,25 @@ FIRST_SEED = 0
 QUALITY, DIVERSITY = "fid", "recall"
 
 
-def truncates(model: Model) -> bool:
-    """Whether a model takes `psi`."""
-    return model.family.truncates
-
-
-def chosen(store: ModelStore, payload: dict) -> Model:
+def chosen(store: ModelStore, payload: Json) -> Model:
     """The model that a visitor asks for by its name, the tab's first one for any other."""
     return store.chosen(SAMPLES, payload.get("model"))
 
 
-def vectors(seed: int):
+def vectors(seed: int) -> torch.Tensor:
     """(COLUMNS, LONGEST) float32 from N(0, 1)."""
     import torch
 
     return torch.randn(COLUMNS, LONGEST, generator=torch.Generator().manual_seed(seed))
 
 
-def classes_of(pipe, a: int, b: int) -> dict:
+def classes_of(pipe: Pipeline, a: int, b: int) -> Json:
     """Arguments for `interpolate` between images `a` and `b` of a call, which gives models with classes these in turn."""
     count = getattr(pipe, "num_classes", 0)
     return {"class_labels": (pipe.class_names[a % count], pipe.class_names[b % count])} if count else {}
 
 
-def row_answer(store: ModelStore, model: Model, seed: int, a: int, b: int) -> dict:
+def row_answer(store: ModelStore, model: Model, seed: int, a: int, b: int) -> Json:
     """One model's image of each column, and FRAMES images from that of column `a` to that of column `b`."""
     pipe = store.pipe(model)
     if pipe.latent_dim > LONGEST:
@@ -55,18 +53,18 @@ def row_answer(store: ModelStore, model: Model, seed: int, a: int, b: int) -> di
     latents = vectors(seed)[:, : pipe.latent_dim]
     images = to_bytes(pipe(latents=latents, output_type="np").images)
     way = pipe.interpolate(latents[a], latents[b], FRAMES, output_type="np", **classes_of(pipe, a, b)).images
-    drawn = [other for other in store.gallery if other.pipe is not None and other.pipe.latent_dim <= LONGEST]
+    drawn = [other for other in store.gallery if other.pipe and other.pipe.latent_dim <= LONGEST]
     return {
         "model": model.key,
         "size": images.shape[1],
         "latent_dim": pipe.latent_dim,
         "sheet": sheet_uri(images, COLUMNS),
         "film": sheet_uri(to_bytes(way), FRAMES),
-        "code": snippets.side_by_side(drawn, seed, COLUMNS, LONGEST),
+        "code": side_by_side(drawn, seed, COLUMNS, LONGEST),
     }
 
 
-def described(model: Model) -> dict:
+def described(model: Model) -> Json:
     """What the page says of a model before it draws: its name, its numbers, and what its images are."""
     frogs = model.name == BUILT_IN[SAMPLES]
     return {
@@ -74,34 +72,40 @@ def described(model: Model) -> dict:
         "reason": model.reason,
         "size": model.sample_size,
         "frogs": frogs,
-        "truncates": truncates(model),
+        "truncates": model.family.truncates,
         "figures": figures(model.read("evaluation.json")),
         "film": films.film_of(model),
         "sources": model.sources,
     }
 
 
-def figures(evaluation: dict) -> dict | None:
+def figures(evaluation: Json) -> Json | None:
     """FID and recall, each with its floor, and against what; None unless both were measured."""
-    found, metrics = {}, evaluation.get("metrics")
-    for metric in metrics if isinstance(metrics, list) else []:
-        try:
-            value, floor = float(metric["value"]), float(metric["floor"])
-        except (KeyError, TypeError, ValueError, OverflowError):
-            continue
-        if math.isfinite(value) and math.isfinite(floor):
-            found[metric.get("metric")] = [value, floor]
-    if not {QUALITY, DIVERSITY} <= set(found):
+    cells = numbers.cells_of(evaluation)
+    quality, diversity = cells.get(QUALITY, [None]), cells.get(DIVERSITY, [None])
+    if None in (*quality, *diversity):
         return None
-    return {"quality": found[QUALITY], "diversity": found[DIVERSITY], "dataset": str(evaluation.get("dataset"))}
+    return {"quality": quality, "diversity": diversity, "dataset": str(evaluation.get("dataset"))}
+
+
+def side_by_side(models: Sequence[Model], seed: int, columns: int, longest: int) -> str:
+    """Several models from the same random numbers, a row each."""
+    names = "".join(f"    {quoted(model.name)},\n" for model in models)
+    return (
+        f"{TORCH}\n{GRID}\nfrom genmodels import load_pipeline\n\n"
+        f"vectors = torch.randn({columns}, {longest}, generator=torch.Generator().manual_seed({seed}))\n"
+        f"names = [\n{names}]\nimages = []\nfor name in names:\n    pipe = load_pipeline(name)\n"
+        "    images += pipe(latents=vectors[:, : pipe.latent_dim]).images\n"
+        "images = [image.resize((64, 64)) for image in images]\n"
+        f'make_image_grid(images, rows=len(names), cols={columns}).save("side-by-side.png")\n'
+    )
 
 
 def functions(store: ModelStore) -> list[Callable]:
     """What the view's page may call."""
 
-    @server_function
-    @normal_lane
-    def row(payload: dict) -> dict:
+    @server_function(normal_lane)
+    def row(payload: Json) -> Json:
         a, b = (integer(payload.get(end), 0, COLUMNS - 1, 0) for end in "ab")
         return row_answer(store, chosen(store, payload), seed_of(payload), a, b)
 

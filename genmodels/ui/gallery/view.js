@@ -6,9 +6,12 @@ import { t, whole } from '../common/text.js';
 
 const FRAMES = 25;
 
-/** @param {import('../common/tab.js').Tab} tab */
-export default function gallery({ $, controls, latest, link, onFirstOpen, onOpen, page, python, server }) {
-  const state = { seed: 0, pair: [0, 3], next: 0, rows: [] };
+/** @param {Tab} tab */
+export default function gallery({ $, controls, latest, link, noticeIn, onFirstOpen, onOpen, page, python, server }) {
+  const state = { seed: 0, pair: [0, 3], next: 0 };
+  /** @typedef {{section: HTMLElement, ask: (asked: object) => void, paintWalk: () => void}} Row */
+  /** @type {Row[]} */
+  let rows = [];
   const address = link.view('all', { seed: state.seed, a: state.pair[0], b: state.pair[1] });
   const slider = $('.gallery-t');
 
@@ -39,7 +42,9 @@ export default function gallery({ $, controls, latest, link, onFirstOpen, onOpen
     });
   }
 
+  /** @param {[string, Model]} model @returns {Row} */
   function row([name, { title, figures, reason }]) {
+    /** @param {string} className @param {string} what */
     const canvas = (className, what) => make('canvas', { className, role: 'img', 'aria-label': `${title}, ${what}` });
     const cells = columns.map((_, i) => canvas('cell-of', t`column ${i + 1}`));
     const walk = canvas('walk', t`between A and B`);
@@ -48,47 +53,47 @@ export default function gallery({ $, controls, latest, link, onFirstOpen, onOpen
     const about = make('div', {}, make('h2', {}, title), make('p', { className: 'note' }, words), latent);
     const failed = make('p', { className: 'note failed', hidden: true });
     const section = make('section', { className: 'row-of', 'aria-label': title }, about, failed, ...cells, walk);
-    const tell = message => {
-      failed.hidden = !message;
-      failed.textContent = message;
-    };
+    const tell = noticeIn(failed);
+    /** @param {string} message */
     const fail = message => {
       tell(message);
       for (const shown of [...cells, walk]) shown.hidden = true;
     };
-    const side = { name, section, walk, film: null, usable: !reason, ask: null };
+    /** @type {HTMLImageElement | null} */
+    let film = null;
+    const paintWalk = () => {
+      if (film) paintFrame(walk, film, +slider.value, FRAMES, film.height);
+    };
+    /** @param {Answer} answer */
     const show = async answer => {
-      const [sheet, film] = await Promise.all([loadImage(answer.sheet), loadImage(answer.film)]);
+      const [sheet, way] = await Promise.all([loadImage(answer.sheet), loadImage(answer.film)]);
       cells.forEach((cell, i) => paintFrame(cell, sheet, i, page.columns, answer.size));
-      side.film = film;
-      paintWalk(side);
+      film = way;
+      paintWalk();
       latent.textContent = t`latent of ${whole(answer.latent_dim)} numbers`;
       python.set('All models', answer.code);
       section.dataset.seed = String(state.seed);
     };
-    side.ask = latest(server.row, show, fail, tell);
+    const askRow = latest(server.row, show, fail, tell);
     if (reason) fail(reason);
-    return side;
-  }
-  function paintWalk({ walk, film }) {
-    if (film) paintFrame(walk, film, +slider.value, FRAMES, film.height);
+    return { section, paintWalk, ask: asked => (reason ? undefined : askRow({ model: name, ...asked })) };
   }
   function ask() {
     const [a, b] = state.pair;
     const { seed } = state;
     address.set({ seed, a, b });
-    for (const side of state.rows) if (side.usable) side.ask({ model: side.name, seed, a, b });
+    for (const row of rows) row.ask({ seed, a, b });
   }
 
-  slider.addEventListener('input', () => state.rows.forEach(paintWalk));
+  slider.addEventListener('input', () => rows.forEach(row => row.paintWalk()));
   const menus = controls('gallery-', state, ask);
   python.picture('All models', '.cell-of', () => page.columns);
   onFirstOpen('all', () => {
     menus.restore(address);
     state.pair = state.pair.map((usual, i) => address.count('ab'[i], page.columns - 1) ?? usual);
-    state.rows = Object.entries(page.models).map(row);
+    rows = Object.entries(page.models).map(row);
     $('.gallery-top').append(heads);
-    $('.rows').append(...state.rows.map(side => side.section));
+    $('.rows').append(...rows.map(({ section }) => section));
     const places = Object.values(page.models).map(({ title, sources }) => {
       const place = make('p', { className: 'note sources' });
       showSources(place, sources, title);

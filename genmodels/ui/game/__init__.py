@@ -13,19 +13,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...errors import UserError
+from .. import Json
 from ..admission import normal_lane
 from ..inputs import one_of, server_function
 from ..models import CLASSES, GAN_KINDS
 from ..pictures import raw, to_bytes
 
 if TYPE_CHECKING:
+    from ...features.classifier import Classifier
     from ..comparer import Comparer
-
 
 # Images of each side on which the two networks' thresholds are set.
 CALIBRATED = 200
 # Rounds of which it is remembered that they were told.
 MAX_TOLD, MAX_NAME = 5000, 64
+OVER = "That round is over: here is another."
 # The first round is called by this and its kind: image FIRST_INDEX of FIRST_SEED.
 FIRST, FIRST_SEED, FIRST_INDEX = "first-", 11, 5
 
@@ -67,7 +69,7 @@ class Game:
         self._key = secrets.token_bytes()
         self._told: OrderedDict[str, None] = OrderedDict()
         self._thresholds: dict[str, dict[str, float]] = {}
-        self._evaluators: dict[str, object | None] = {}
+        self._evaluators: dict[str, Classifier | None] = {}
         self._lock = threading.Lock()
         self._random = np.random.default_rng()
 
@@ -83,7 +85,7 @@ class Game:
             scores["evaluator"] = confidence(evaluator, images)
         return scores
 
-    def evaluator(self, kind: str):
+    def evaluator(self, kind: str) -> Classifier | None:
         """The built-in classifier of images like a model's, None if there is none."""
         from ...features.evaluators import find_evaluator, load_classifier
 
@@ -113,11 +115,15 @@ class Game:
                 self._thresholds[kind] = {name: best_threshold(of_real[name], of_fake[name]) for name in of_real}
             return self._thresholds[kind]
 
-    def named(self, name: str) -> Round | None:
-        """The round of a name, None if it is none: real or not, and which, follow from the name and a key that stays here."""
+    def named(self, name: str) -> Round:
+        """The round of a name: real or not, and which, follow from the name and a key that stays here.
+
+        Raises:
+            UserError: there is none.
+        """
         kind, _, rest = name.partition("-")
         if kind not in GAN_KINDS or not rest or len(name) > MAX_NAME:
-            return None
+            raise UserError(OVER)
         digest = hmac.digest(self._key, name.encode(), "sha256")
         is_real, number = digest[0] % 2 == 1, int.from_bytes(digest[1:5], "big") % 2**31
         real = self.store.real_images_beside(kind)
@@ -128,7 +134,7 @@ class Game:
         index = number % len(real.test)
         return Round(kind, real.test[index], int(real.test_labels[index]), True)
 
-    def next(self, kind: str) -> dict:
+    def next(self, kind: str) -> Json:
         """A new round: its name, which says nothing without the key, and its image, made in the same way from either side."""
         self.thresholds(kind)
         name = f"{kind}-{secrets.token_urlsafe(12)}"
@@ -140,7 +146,7 @@ class Game:
         label = 0 if labels is None else int(labels[FIRST_INDEX])
         return Round(kind, to_bytes(images)[FIRST_INDEX], label, False)
 
-    def guess(self, name: str) -> dict:
+    def guess(self, name: str) -> Json:
         """What an image was, and what the judges say of it; a round is told once.
 
         Raises:
@@ -149,8 +155,8 @@ class Game:
         kind = name.removeprefix(FIRST)
         round_ = self.first(kind) if kind in GAN_KINDS else self.named(name)
         with self._lock:
-            if round_ is None or name in self._told:
-                raise UserError("That round is over: here is another.")
+            if name in self._told:
+                raise UserError(OVER)
             if kind not in GAN_KINDS:
                 self._told[name] = None
             while len(self._told) > MAX_TOLD:
@@ -162,13 +168,13 @@ class Game:
         return {"kind": round_.kind, "real": round_.is_real, "judges": verdicts, **near}
 
 
-def shown(name: str, round_: Round) -> dict:
+def shown(name: str, round_: Round) -> Json:
     """A round for the page: raw pixels, in which nothing says where they come from."""
     height, _, channels = round_.image.shape
     return {"round": name, "kind": round_.kind, "picture": raw(round_.image), "size": height, "channels": channels}
 
 
-def confidence(evaluator, images: np.ndarray) -> np.ndarray:
+def confidence(evaluator: Classifier, images: np.ndarray) -> np.ndarray:
     """How sure a classifier is of the class it sees: the log of its largest probability, (N,)."""
     import torch
 
@@ -180,14 +186,12 @@ def confidence(evaluator, images: np.ndarray) -> np.ndarray:
 def functions(game: Game) -> list[Callable]:
     """What the view's page may call."""
 
-    @server_function
-    @normal_lane
-    def play(payload: dict) -> dict:
+    @server_function(normal_lane)
+    def play(payload: Json) -> Json:
         return game.next(one_of(payload.get("kind"), GAN_KINDS, CLASSES))
 
-    @server_function
-    @normal_lane
-    def guess(payload: dict) -> dict:
+    @server_function(normal_lane)
+    def guess(payload: Json) -> Json:
         name = payload.get("round")
         return game.guess(name if isinstance(name, str) else "")
 

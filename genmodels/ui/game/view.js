@@ -1,15 +1,17 @@
 // One image, one guess. The best streak stays in this browser.
 import { clamp, make, onResize } from '../common/dom.js';
-import { captioned, fitWidth, loadImage, paintRaw } from '../common/pictures.js';
-import { decimal, t } from '../common/text.js';
+import { fitWidth, loadImage, neighbour, paintRaw } from '../common/pictures.js';
+import { t } from '../common/text.js';
 
 const BEST = 'genmodels-best-streak';
 const JUDGES = { you: t`You`, discriminator: t`Discriminator`, evaluator: t`Evaluator` };
 
-/** @param {import('../common/tab.js').Tab} tab */
-export default function game({ $, $$, element, latest, notice, server }) {
-  const state = { kind: null, round: null, streak: 0, best: 0, tallies: {}, size: 0 };
-  const [picture, truth, next] = ['.game-picture', '.game-truth', '.game-next'].map(name => $(name));
+/** @param {Tab} tab */
+export default function game({ $, $$, element, find, latest, notice, server }) {
+  const state = { kind: '', round: '', streak: 0, best: 0, size: 0 };
+  /** @type {Record<string, {right: number, of: number, last: boolean, said: boolean}>} */
+  let tallies = {};
+  const [picture, truth, next] = find('.game-picture', '.game-truth', '.game-next');
   const buttons = $$('.game-guess');
   try {
     state.best = clamp(Math.floor(Number(localStorage.getItem(BEST))) || 0, 0, 1e6);
@@ -17,25 +19,24 @@ export default function game({ $, $$, element, latest, notice, server }) {
     // A browser may forbid it.
   }
 
+  /** @param {boolean} guessing */
   function ready(guessing) {
     for (const button of buttons) button.disabled = !guessing;
     next.disabled = guessing || !state.round;
   }
+  /** @param {Record<string, boolean>} verdicts @param {boolean} real */
   function tally(verdicts, real) {
     for (const [judge, said] of Object.entries(verdicts)) {
-      state.tallies[judge] ??= { right: 0, of: 0 };
-      const entry = state.tallies[judge];
-      entry.of += 1;
-      entry.right += Number(said === real);
-      entry.last = said === real;
-      entry.said = said;
+      const { right, of } = tallies[judge] ?? { right: 0, of: 0 };
+      const last = said === real;
+      tallies[judge] = { right: right + Number(last), of: of + 1, last, said };
     }
   }
   function showScores() {
-    const judges = Object.entries(JUDGES).filter(([judge]) => judge === 'you' || state.tallies[judge]);
+    const judges = Object.entries(JUDGES).filter(([judge]) => judge === 'you' || tallies[judge]);
     const rows = judges.map(([judge, title]) => {
       const head = make('th', { scope: 'row' }, title);
-      const entry = state.tallies[judge];
+      const entry = tallies[judge];
       if (!entry) return make('tr', {}, head, ...['', t`${0} of ${0}`, ''].map(text => make('td', {}, text)));
       const { last, of, right, said } = entry;
       const verdict = make('td', { className: last ? 'right' : 'wrong' }, said ? t`real` : t`fake`);
@@ -46,6 +47,7 @@ export default function game({ $, $$, element, latest, notice, server }) {
     $('.game-streak').textContent = t`In a row: ${state.streak} · best: ${state.best}`;
   }
 
+  /** @param {any} answer */
   function showRound(answer) {
     state.round = answer.round;
     state.size = answer.size;
@@ -62,6 +64,7 @@ export default function game({ $, $$, element, latest, notice, server }) {
     ready(false);
     askPlay({ kind: state.kind });
   };
+  /** @param {Answer} answer @param {Job} job */
   const showTruth = async (answer, job) => {
     const { distances, judges, real } = answer;
     const said = job.extra;
@@ -79,11 +82,9 @@ export default function game({ $, $$, element, latest, notice, server }) {
     picture.setAttribute('aria-label', real ? t`A real test image` : t`A generated image`);
     const sheet = await loadImage(answer.sheet);
     $('.game-near').hidden = false;
-    const figures = distances.map((distance, i) => {
-      const words = decimal(distance, 3);
-      const label = t`Training image, distance ${words}`;
-      return captioned(sheet, i + 1, distances.length + 1, state.size, { width: 64, label }, words);
-    });
+    const figures = distances.map((/** @type {number} */ distance, /** @type {number} */ i) =>
+      neighbour(sheet, i + 1, distances.length + 1, state.size, distance, 64),
+    );
     $('.game-near .found').replaceChildren(...figures);
     showScores();
     ready(false);
@@ -94,6 +95,7 @@ export default function game({ $, $$, element, latest, notice, server }) {
     deal();
   });
 
+  /** @param {boolean} real */
   function say(real) {
     if (buttons[0].disabled) return;
     for (const button of buttons) button.disabled = true;
@@ -101,12 +103,12 @@ export default function game({ $, $$, element, latest, notice, server }) {
   }
   for (const button of buttons) button.addEventListener('click', () => say(button.dataset.real === 'true'));
   next.addEventListener('click', deal);
-  const onKey = event => {
+  const onKey = (/** @type {KeyboardEvent} */ event) => {
     if (!element.isConnected) {
       document.removeEventListener('keydown', onKey);
       return;
     }
-    const elsewhere = /^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName);
+    const elsewhere = event.target instanceof Element && event.target.matches('input, textarea, select');
     if (!picture.clientWidth || event.ctrlKey || event.metaKey || event.altKey || elsewhere) return;
     if (event.key === '1' || event.key === '2') say(event.key === '1');
     else if (event.key === '3' && !next.disabled) deal();
@@ -120,10 +122,11 @@ export default function game({ $, $$, element, latest, notice, server }) {
   ready(false);
 
   return {
-    /** Another model, another game. */
+    /** Another model, another game. @param {string} kind @param {any} [first] */
     play(kind, first) {
       if (state.kind === kind) return;
-      Object.assign(state, { kind, tallies: {}, streak: 0 });
+      Object.assign(state, { kind, streak: 0 });
+      tallies = {};
       showScores();
       if (first) showRound(first);
       else deal();

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ...errors import UserError
+from .. import Json
 from ..admission import training_lane, visitor
 from ..inputs import MAX_PAGE_SEED, integer, one_of, server_function
 from . import snippets
@@ -42,25 +43,25 @@ STUCK, STUCK_AT_FIRST = 20.0, 90.0
 class Trainer:
     """The process that trains, started when it is first asked; see `worker`."""
 
-    def __init__(self):
-        self._process: subprocess.Popen | None = None
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[str] | None = None
         self._answers: queue.Queue[str | None] = queue.Queue()
         self._turn = threading.Lock()
 
-    def ask(self, request: dict) -> dict:
+    def ask(self, request: Json) -> Json:
         """The answer to a request.
 
         Raises:
             UserError: the process died or is stuck; the next request starts another.
         """
         with self._turn:
-            started = self._process is None or self._process.poll() is not None
-            if started:
-                self._start()
+            process, patience = self._process, STUCK
+            if process is None or process.poll() is not None:
+                process, patience = self._start(), STUCK_AT_FIRST
+            line: str | None
             try:
-                self._process.stdin.write(json.dumps(request) + "\n")
-                self._process.stdin.flush()
-                line = self._answers.get(timeout=STUCK_AT_FIRST if started else STUCK)
+                print(json.dumps(request), file=process.stdin, flush=True)
+                line = self._answers.get(timeout=patience)
             except (OSError, queue.Empty):
                 line = None
             if line is None:
@@ -68,10 +69,10 @@ class Trainer:
                 raise UserError("The training process has ended: start again.")
             return json.loads(line)
 
-    def _start(self) -> None:
+    def _start(self) -> subprocess.Popen[str]:
         package = str(Path(__file__).parents[3])
         path = os.pathsep.join(part for part in (package, os.environ.get("PYTHONPATH")) if part)
-        self._process = subprocess.Popen(
+        process = self._process = subprocess.Popen(
             [sys.executable, "-m", "genmodels.ui.live.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -79,11 +80,12 @@ class Trainer:
             env={**os.environ, "PYTHONPATH": path},
         )
         self._answers = queue.Queue()
-        threading.Thread(target=self._read, args=(self._process, self._answers), daemon=True).start()
+        threading.Thread(target=self._read, args=(process, self._answers), daemon=True).start()
+        return process
 
     @staticmethod
-    def _read(process: subprocess.Popen, answers: queue.Queue) -> None:
-        for line in process.stdout:
+    def _read(process: subprocess.Popen[str], answers: queue.Queue[str | None]) -> None:
+        for line in process.stdout or ():
             answers.put(line)
         answers.put(None)
 
@@ -99,7 +101,7 @@ class Trainer:
 TRAINER = Trainer()
 
 
-def settings_of(payload: dict) -> dict:
+def settings_of(payload: Json) -> Json:
     """The fields of `live.Settings` that a page asks for, every one legal."""
     given = payload.get("settings")
     given = given if isinstance(given, dict) else {}
@@ -114,7 +116,7 @@ def settings_of(payload: dict) -> dict:
     }
 
 
-def first_page() -> dict:
+def first_page() -> Json:
     """What the view shows before any click, and what it must know of the data: as it is prepared ahead."""
     import torch
 
@@ -126,11 +128,11 @@ def first_page() -> dict:
     settings = settings_of({})
     gan = LiveGAN(Settings(**settings))
     gan.train(FIRST_STEPS)
-    of_points = {name: data for name, data in LEARNED.items() if data.mixture}
+    of_points = {name: (data.mixture, data.limit) for name, data in LEARNED.items() if data.mixture}
     random = torch.Generator().manual_seed(0)
     return {
-        "real": {n: thousandths(d.mixture.sample(POINTS, random), d.limit) for n, d in of_points.items()},
-        "modes": {name: len(data.mixture.centers) for name, data in of_points.items()},
+        "real": {n: thousandths(mixture.sample(POINTS, random), limit) for n, (mixture, limit) in of_points.items()},
+        "modes": {name: len(mixture.centers) for name, (mixture, _) in of_points.items()},
         "images": IMAGES,
         "distance": mean_distance(Sessions().images()[:POINTS]),
         "first": {**view(gan, 0), "settings": settings, "code": snippets.live(settings, FIRST_STEPS)},
@@ -140,24 +142,22 @@ def first_page() -> dict:
 def functions(trainer: Trainer = TRAINER) -> list[Callable]:
     """What the view's page may call."""
 
-    def answered(request: dict) -> dict:
+    def answered(request: Json) -> Json:
         answer = trainer.ask({**request, "owner": list(visitor())})
         if "error" in answer:
             raise UserError(answer["error"])
         return answer
 
-    @server_function
-    @training_lane
-    def live_start(payload: dict) -> dict:
+    @server_function(training_lane)
+    def live_start(payload: Json) -> Json:
         settings, session = settings_of(payload), secrets.token_urlsafe(16)
         answer = answered({"session": session, "settings": settings})
         if answer.get("full"):
             return answer
         return {**answer, "session": session, "settings": settings, "code": snippets.live(settings, 0)}
 
-    @server_function
-    @training_lane
-    def live_train(payload: dict) -> dict:
+    @server_function(training_lane)
+    def live_train(payload: Json) -> Json:
         session = payload.get("session")
         if not isinstance(session, str) or len(session) > 64:
             return {"lost": True}

@@ -1,12 +1,13 @@
 // A GAN that the server trains a turn at a time: nothing runs there that no page asks for.
 import { answerOf } from '../common/calls.js';
 import { choices, make, onResize, pause } from '../common/dom.js';
-import { bytesOf, fitWidth, loadImage } from '../common/pictures.js';
+import { bytesOf, fitWidth, loadImage, penOf } from '../common/pictures.js';
 import { paintCurves } from '../common/plots.js';
 import { decimal, significant, t, whole } from '../common/text.js';
 
 const SPEEDS = [1, 5, 20, 100, 500];
 // What each is called and does, and its paper.
+/** @type {Record<string, string[]>} */
 const LOSSES = {
   nonsaturating: [
     t`Non-saturating`,
@@ -21,6 +22,7 @@ const LOSSES = {
   wasserstein: [t`Wasserstein`, t`A critic maximizes E D(x) − E D(G(z)) under a bound on its slope.`, '1701.07875'],
   relativistic: [t`Relativistic`, t`Both see pairs: E softplus(D(G(z)) − D(x)), and the reverse.`, '2501.05441'],
 };
+/** @type {Record<string, string[]>} */
 const SWITCHES = {
   gradient_penalty: [
     t`gradient penalty`,
@@ -33,74 +35,83 @@ const SWITCHES = {
 };
 const DATA = { ring: t`Ring of 8`, grid: t`Grid of 25`, digits: t`Digits` };
 
+/** What is learned, and how: the names are those of Python's. @typedef {Record<string, any>} Settings */
+/** @param {Settings} one @param {Settings} other */
 const same = (one, other) => Object.keys(one).every(name => one[name] === other[name]);
 
-/** @param {import('../common/tab.js').Tab} tab */
+/** @param {Tab} tab */
 export default function live(tab) {
-  const { $, element, link, notice, onOpen, page, python, server } = tab;
-  const { distance, first, images, max_discriminator_steps, modes, rates, real, recipes } = page.live;
+  const { $, element, find, link, notice, onOpen, page, python, server } = tab;
+  const { distance, first, images, max_discriminator_steps, modes, real } = page.live;
+  /** @type {number[]} */
+  const rates = page.live.rates;
+  /** @type {{name: string, settings: Settings}[]} */
+  const recipes = page.live.recipes;
   const address = link.view('live', first.settings);
   const gan = {
-    session: null,
-    settings: null,
+    session: '',
+    /** @type {Settings} */
+    settings: first.settings,
     running: false,
     step: 0,
+    /** Step, and the losses of discriminator and generator. @type {number[][]} */
     losses: [],
+    /** What is on show. @type {Record<string, any> | null} */
     view: null,
     done: false,
     code: first.code,
     // The run, the loop and the turn that are going on: whoever waits for another one gives up.
-    run: null,
-    loop: null,
+    run: {},
+    loop: {},
     turn: Promise.resolve(true),
   };
-  const [stage, plot, run] = ['.live-stage', '.live-losses', '.live-run'].map(name => $(name));
-  const field = name => $(`.live-${name.replaceAll('_', '-')}`);
+  const [stage, plot, run] = find('.live-stage', '.live-losses', '.live-run');
+  const field = (/** @type {string} */ name) => $(`.live-${name.replaceAll('_', '-')}`);
+  /** The most and the least. @type {Record<string, number[]>} */
   const ranges = { discriminator_steps: [max_discriminator_steps, 1], seed: [page.max_seed] };
 
   field('loss').append(...Object.entries(LOSSES).map(([key, [title]]) => new Option(title, key)));
   for (const name of ['generator_rate', 'discriminator_rate']) {
-    field(name).append(...rates.map(rate => new Option(significant(rate, 2), rate)));
+    field(name).append(...rates.map(rate => new Option(significant(rate, 2), String(rate))));
   }
   for (const [name, [most]] of Object.entries(ranges)) field(name).max = most;
   const boxes = Object.entries(SWITCHES).map(([name, [words, title]]) => {
     const box = make('input', { type: 'checkbox', title, 'data-name': name });
     $('.live-switches').append(make('label', { title }, box, words));
-    return box;
+    return { name, box };
   });
 
   // The settings that the controls say; where a number is none that they allow, it stays what it was.
   function chosen() {
-    const number = name => {
+    const number = (/** @type {string} */ name) => {
       const { value } = field(name);
       return field(name).checkValidity() && value !== '' ? +value : gan.settings[name];
     };
     return {
       data: gan.settings.data,
       loss: field('loss').value,
-      ...Object.fromEntries(boxes.map(box => [box.dataset.name, box.checked])),
+      ...Object.fromEntries(boxes.map(({ name, box }) => [name, box.checked])),
       generator_rate: +field('generator_rate').value,
       discriminator_rate: +field('discriminator_rate').value,
       discriminator_steps: number('discriminator_steps'),
       seed: number('seed'),
     };
   }
+  /** @param {Settings} settings */
   function set(settings) {
     gan.settings = settings;
     for (const name of ['loss', 'generator_rate', 'discriminator_rate', 'discriminator_steps', 'seed']) {
       field(name).value = settings[name];
     }
-    for (const box of boxes) box.checked = settings[box.dataset.name];
+    for (const { name, box } of boxes) box.checked = settings[name];
     const { data, seed } = settings;
     pressData(data);
     pressRecipe(recipes.find(recipe => same({ ...recipe.settings, data, seed }, settings))?.name);
     explain();
   }
   function explain() {
-    const told = [
-      LOSSES[field('loss').value],
-      ...boxes.filter(box => box.checked).map(box => SWITCHES[box.dataset.name]),
-    ];
+    const pressed = boxes.filter(({ box }) => box.checked).map(({ name }) => SWITCHES[name]);
+    const told = [LOSSES[field('loss').value], ...pressed];
     const words = told.flatMap(([textContent, what, paper], i) => {
       const href = `https://arxiv.org/abs/${paper}`;
       const end = what.endsWith('.') ? '' : '.';
@@ -113,8 +124,7 @@ export default function live(tab) {
     const { view } = gan;
     const room = stage.parentElement.clientWidth;
     if (!room || !view) return;
-    /** @type {CanvasRenderingContext2D} */
-    const c = stage.getContext('2d');
+    const c = penOf(stage);
     // Digits in their own size, which CSS enlarges; points and planes as large as the screen has pixels.
     if (view.sheet) {
       fitWidth(stage, view.image.width, room, 480);
@@ -127,6 +137,7 @@ export default function live(tab) {
     const size = Math.round(stage.clientWidth * devicePixelRatio);
     stage.width = stage.height = size;
     c.drawImage(heatOf(bytesOf(view.heat)), 0, 0, size, size);
+    /** @param {number[]} points @param {string} style @param {number} radius */
     const dots = (points, style, radius) => {
       c.fillStyle = style;
       for (let i = 0; i < points.length; i += 2) {
@@ -145,11 +156,11 @@ export default function live(tab) {
         reached, ${share}% of points near one`,
     );
   }
-  // From wine red, what is called fake, over black to blue.
+  /** From wine red, what is called fake, over black to blue. @param {Uint8Array} scores */
   function heatOf(scores) {
     const side = Math.sqrt(scores.length);
     const heat = make('canvas', { width: side, height: side });
-    const h = heat.getContext('2d');
+    const h = penOf(heat);
     const image = h.createImageData(side, side);
     const dark = [27, 27, 34];
     scores.forEach((score, i) => {
@@ -171,6 +182,7 @@ export default function live(tab) {
     paintLosses();
   };
 
+  /** @param {any} view */
   async function show(view) {
     // What is on show keeps its data while others are already chosen and on their way.
     const { data } = gan.settings;
@@ -206,12 +218,13 @@ export default function live(tab) {
     paint();
   }
 
+  /** @param {boolean} running */
   function setRunning(running) {
     gan.running = running;
     run.textContent = running ? t`Pause` : gan.session && gan.step ? t`Go on` : t`Start`;
   }
 
-  // A fresh GAN of the chosen settings.
+  /** A fresh GAN of the chosen settings. @returns {Promise<boolean>} */
   async function restart() {
     const started = {};
     gan.run = started;
@@ -226,7 +239,7 @@ export default function live(tab) {
       return mine() && restart();
     }
     if (answer.status !== 'ok') {
-      notice(answer.message, true);
+      notice(answer.message ?? '', true);
       return false;
     }
     notice('');
@@ -237,21 +250,23 @@ export default function live(tab) {
     await show(answer);
     return true;
   }
+  /** @param {Settings} settings */
   async function reset(settings) {
     set(settings);
     address.set(settings);
     setRunning(false);
-    gan.session = null;
+    gan.session = '';
     await restart();
     setRunning(gan.running);
   }
 
-  // One turn: returns whether there may be another. Whoever asks for turns gets them one after another.
+  /** One turn, one after another: returns whether there may be a further one. @param {number} steps */
   function turn(steps) {
     const take = () => train(steps);
     gan.turn = gan.turn.then(take, take);
     return gan.turn;
   }
+  /** @param {number} steps */
   async function train(steps) {
     if (!gan.session && !(await restart())) return false;
     const { session } = gan;
@@ -259,8 +274,8 @@ export default function live(tab) {
     const answer = await answerOf(server.live_train, { session, steps }, mine, notice);
     if (!answer || !mine()) return false;
     if (answer.status !== 'ok' || answer.lost) {
-      if (answer.lost) gan.session = null;
-      notice(answer.lost ? t`Others needed the room: your run is gone. Start again.` : answer.message, true);
+      if (answer.lost) gan.session = '';
+      notice(answer.lost ? t`Others needed the room: your run is gone. Start again.` : (answer.message ?? ''), true);
       return false;
     }
     notice('');
@@ -301,11 +316,14 @@ export default function live(tab) {
   const pressData = choices($('.live-data'), Object.entries(DATA), 'ring', data => reset({ ...chosen(), data }));
   const names = recipes.map(({ name }) => [name, name]);
   const pressRecipe = choices($('.live-recipes'), names, null, name => {
-    const { settings } = recipes.find(recipe => recipe.name === name);
-    reset({ ...settings, data: gan.settings.data, seed: gan.settings.seed });
+    const recipe = recipes.find(one => one.name === name);
+    reset({ ...recipe?.settings, data: gan.settings.data, seed: gan.settings.seed });
   });
 
-  // What the address asks for of a setting, null where its control does not know it.
+  /**
+   * What the address asks for of a setting, null where its control does not know it.
+   * @param {string} name @param {unknown} usual
+   */
   function asked(name, usual) {
     const wanted = address.get(name);
     if (wanted === null) return null;

@@ -23,6 +23,7 @@ import torch
 from ... import zoo
 from ...errors import UserError
 from ...live import LiveGAN, Settings
+from .. import Json
 from ..pictures import sheet_uri, to_bytes
 
 # GANs that are kept in all, of one page and of one address; seconds without a turn after which one makes room for a stranger's,
@@ -68,7 +69,7 @@ class Sessions:
             self._images = pixels.permute(0, 3, 1, 2).float() / 127.5 - 1
         return self._images
 
-    def answer(self, request: dict) -> dict:
+    def answer(self, request: Json) -> Json:
         """Start a GAN or go on with one, and what there is to see of it.
 
         Args:
@@ -110,7 +111,7 @@ class Sessions:
         return self.clock() - run.used > (REST_SECONDS if run.gan.step else FRESH_SECONDS)
 
 
-def view(gan: LiveGAN, before: int) -> dict:
+def view(gan: LiveGAN, before: int) -> Json:
     """What is to be seen of a GAN: its points or images, and its losses since a step."""
     fakes = gan.sample(POINTS if gan.mixture else IMAGES)
     stride = max(1, math.ceil((gan.step - before) / MAX_LOSSES))

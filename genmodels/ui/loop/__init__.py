@@ -9,27 +9,37 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image
 
+from .. import Json
 from ..admission import normal_lane
 from ..breed import chosen
 from ..inputs import seed_of, server_function
-from ..models import ModelStore
+from ..models import Model, ModelStore
 from ..pictures import to_bytes
-from . import snippets
+from ..snippets import head
 
 FRAMES, FRAME_MS, SCALE = 48, 60, 8
+
+
+def program(model: Model, seed: int, steps: int, scale: int, duration: int) -> str:
+    """A film without end."""
+    return head(model) + (
+        f"a, b = pipe(num_images=2, seed={seed}).latents\n"
+        f"images = pipe.loop(a, b, steps={steps}).images\n"
+        f"frames = [image.resize((image.width * {scale}, image.height * {scale}), resample=0) for image in images]\n"
+        f'frames[0].save("loop.webp", save_all=True, append_images=frames[1:], duration={duration}, loop=0, lossless=True)\n'
+    )
 
 
 def functions(store: ModelStore) -> list[Callable]:
     """What the view's page may call."""
 
-    @server_function
-    @normal_lane
-    def loop(payload: dict) -> dict:
+    @server_function(normal_lane)
+    def loop(payload: Json) -> Json:
         model, pipe = chosen(store, payload)
         seed = seed_of(payload)
         a, b = pipe(num_images=2, seed=seed).latents
         images = to_bytes(pipe.loop(a, b, FRAMES, output_type="np").images)
-        code = snippets.loop(model, seed, FRAMES, SCALE, FRAME_MS)
+        code = program(model, seed, FRAMES, SCALE, FRAME_MS)
         return {
             "model": model.key,
             "seed": seed,

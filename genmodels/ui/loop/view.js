@@ -1,11 +1,11 @@
 // A circle through two latents.
-import { showSources } from '../common/about.js';
+import { breeding, showSources } from '../common/about.js';
 
-/** @param {import('../common/tab.js').Tab} tab */
-export default function loop({ $, controls, latest, link, onFirstOpen, page, python, server }) {
+/** @param {Tab} tab */
+export default function loop({ $, controls, find, latest, link, onFirstOpen, page, python, server }) {
   const state = { model: page.main, seed: 0 };
   const address = link.view('loop', { ...state });
-  const [film, save] = ['.loop-film', '.loop-save'].map(name => $(name));
+  const [film, save] = find('.loop-film', '.loop-save');
   const ask = latest(server.loop, answer => {
     film.src = save.href = answer.film;
     film.style.width = `${Math.min(answer.size, 256)}px`;
@@ -17,8 +17,7 @@ export default function loop({ $, controls, latest, link, onFirstOpen, page, pyt
     address.set(state);
     ask(state);
   }
-  const able = Object.entries(page.models).filter(([, { breeds }]) => breeds);
-  const menus = controls('loop-', state, draw, { models: Object.fromEntries(able) });
+  const menus = controls('loop-', state, draw, { models: breeding(page.models) });
   onFirstOpen('loop', () => {
     menus.restore(address);
     draw();

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import math
 from collections.abc import Callable
 from functools import cache
@@ -13,10 +11,10 @@ import numpy as np
 from PIL import Image
 
 from ...errors import UserError
-from .. import faces, films, in_page, pair
+from .. import Json, faces, films, in_page, pair
 from .. import first_page as files
-from ..admission import normal_lane
-from ..inputs import integer, point, seed_of, server_function
+from ..admission import normal_lane, quick_lane
+from ..inputs import integer, point, read_bytes, seed_of, server_function, start_function
 from ..models import MAP, Model, ModelStore, RealImages
 from ..pictures import FRAMES, raw, sheet_uri, to_bytes
 from ..plane import MAX_LIMIT, atlas_steps, pictures, scatter
@@ -62,18 +60,7 @@ def centre_drawing(drawing: np.ndarray, size: int) -> np.ndarray | None:
     return centred
 
 
-def read_drawing(value) -> np.ndarray | None:
-    """(DRAWING, DRAWING) uint8 of what the page sent in base64, or None."""
-    if not isinstance(value, str) or len(value) > 2 * DRAWING * DRAWING:
-        return None
-    try:
-        data = base64.b64decode(value, validate=True)
-    except (binascii.Error, ValueError):
-        return None
-    return np.frombuffer(data, np.uint8).reshape(DRAWING, DRAWING) if len(data) == DRAWING * DRAWING else None
-
-
-def film(store: ModelStore, a: list[float], b: list[float]) -> dict:
+def film(store: ModelStore, a: list[float], b: list[float]) -> Json:
     """The line between two anchors: FRAMES images in one row."""
     t = np.linspace(0, 1, FRAMES)[:, None]
     latents = (1 - t) * np.array(a) + t * np.array(b)
@@ -83,7 +70,7 @@ def film(store: ModelStore, a: list[float], b: list[float]) -> dict:
     }
 
 
-def placed(store: ModelStore, image: np.ndarray, limit: float) -> dict:
+def placed(store: ModelStore, image: np.ndarray, limit: float) -> Json:
     """Where an image (H, W, C) uint8 lies on the map, and what comes back from there."""
     pipe = store.pipe(MAP)
     posterior = pipe.encode(image[None])
@@ -97,7 +84,7 @@ def placed(store: ModelStore, image: np.ndarray, limit: float) -> dict:
     }
 
 
-def example_answer(store: ModelStore, real: RealImages, index: int) -> dict:
+def example_answer(store: ModelStore, real: RealImages, index: int) -> Json:
     """A test image, placed."""
     model = store.models[MAP]
     answer = placed(store, real.test[index], MAX_LIMIT)
@@ -105,17 +92,18 @@ def example_answer(store: ModelStore, real: RealImages, index: int) -> dict:
     return {**answer, "label": real.class_names[real.test_labels[index]], "code": code}
 
 
-def first_anchors(points: dict | None, limit: float) -> tuple[list[float], list[float]]:
+def first_anchors(points: Json | None, limit: float) -> tuple[list[float], list[float]]:
     """Where the two anchors stand at first: in the middle of the first and of the second class."""
     if points is None or len(set(points["labels"])) < 2:
         return [-limit / 2, -limit / 3], [limit / 2, limit / 3]
     labels = np.array(points["labels"])
     xy = np.stack([points["x"], points["y"]], axis=1)
     first, second = sorted(set(points["labels"]))[:2]
-    return tuple([round(float(v), 2) for v in np.median(xy[labels == c], axis=0)] for c in (first, second))
+    a, b = ([round(float(v), 2) for v in np.median(xy[labels == c], axis=0)] for c in (first, second))
+    return a, b
 
 
-def first_page(store: ModelStore) -> dict:
+def first_page(store: ModelStore) -> Json:
     """What the tab shows before any click."""
     points, limit = scatter(store)
     model = store.models[MAP]
@@ -145,26 +133,23 @@ def functions(store: ModelStore) -> list[Callable]:
     """What the tab's page may call."""
     model: Model = store.models[MAP]
 
-    @server_function
-    @normal_lane
-    def start(payload: dict) -> dict:
-        return store.first_page("map", first_page)
+    start = start_function(store, "map", first_page)
 
-    @server_function
-    def decode(payload: dict) -> dict:
+    @server_function(quick_lane)
+    def decode(payload: Json) -> Json:
         z = point(payload.get("z"), MAX_LIMIT)
         return {"picture": raw(pictures(store, [z])[0]), "z": z, "code": snippets.decode(model, z)}
 
     @cache
-    def layers() -> list[dict] | None:
+    def layers() -> list[Json] | None:
         return in_page.layers_of(store.pipe(MAP))
 
-    @server_function
-    def decoder(payload: dict) -> dict:
+    @server_function(quick_lane)
+    def decoder(payload: Json) -> Json:
         return {"layers": layers(), "code": snippets.decode(model, [0, 0])}
 
-    @server_function
-    def resample(payload: dict) -> dict:
+    @server_function(quick_lane)
+    def resample(payload: Json) -> Json:
         import torch
 
         mean, deviation = (point(payload.get(name), MAX_LIMIT) for name in ("z", "deviation"))
@@ -177,23 +162,22 @@ def functions(store: ModelStore) -> list[Callable]:
             "code": snippets.resample(model, mean, deviation, DRAWS, seed),
         }
 
-    @server_function
-    @normal_lane
-    def line(payload: dict) -> dict:
+    @server_function(normal_lane)
+    def line(payload: Json) -> Json:
         return film(store, point(payload.get("a"), MAX_LIMIT), point(payload.get("b"), MAX_LIMIT))
 
-    @server_function
-    def place(payload: dict) -> dict:
+    @server_function(quick_lane)
+    def place(payload: Json) -> Json:
         store.pipe(MAP)
-        drawing = read_drawing(payload.get("drawing"))
+        drawing = read_bytes(payload.get("drawing"), DRAWING, DRAWING)
         centred = None if drawing is None else centre_drawing(drawing, model.sample_size)
         if centred is None:
             raise UserError("Draw something first.")
         answer = placed(store, np.repeat(centred[..., None], model.num_channels, axis=2), MAX_LIMIT)
         return {**answer, "code": snippets.decode(model, answer["z"])}
 
-    @server_function
-    def example(payload: dict) -> dict:
+    @server_function(quick_lane)
+    def example(payload: Json) -> Json:
         real = store.real_images_beside(MAP)
         index = integer(payload.get("index"), 0, len(real.test) - 1, 0)
         return example_answer(store, real, index)

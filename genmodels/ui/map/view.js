@@ -1,7 +1,7 @@
 import { legend, showSources } from '../common/about.js';
 import { codeAt, decoderInPage, MULTIPLY } from '../common/decoder.js';
-import { newSeed, onResize } from '../common/dom.js';
-import { filmStrip, fitWidth, loadImage, paintBytes, paintRaw, pictureOf, rawOf } from '../common/pictures.js';
+import { newSeed, onRelease, onResize } from '../common/dom.js';
+import { filmStrip, fitWidth, loadImage, paintBytes, paintRaw, penOf, pictureOf, rawOf } from '../common/pictures.js';
 import { byArrow, nearest, paintPlane, toCanvas, toPlane, within } from '../common/plane.js';
 import { signed, t } from '../common/text.js';
 import { trainingFilm } from '../films/view.js';
@@ -10,23 +10,28 @@ import { trainingFilm } from '../films/view.js';
 const DOT = 2.6;
 const HANDLE = 11;
 
-/** @param {import('../common/tab.js').Tab} tab */
+/** @param {Tab} tab */
 export default function map(tab) {
-  const { $, begin, element, latest, link, page, python, server, views } = tab;
-  const [stage, picture, verdict] = ['.stage', '.picture', '.verdict'].map(name => $(name));
-  /** @type {CanvasRenderingContext2D} */
-  const ink = stage.getContext('2d');
+  const { $, begin, element, find, latest, link, once, page, python, server, views } = tab;
+  const [stage, picture, verdict, pad] = find('.stage', '.picture', '.verdict', '.pad');
+  const ink = penOf(stage);
   const state = {
     limit: 3,
     z: [0, 0],
+    /** @type {Record<string, number[]>} */
     anchors: { a: [-1, -1], b: [1, 1] },
-    drag: null,
+    /** The anchor under the pointer. */
+    drag: '',
+    /** The image that was placed. @type {{z: Point, deviation: number[]} | null} */
     placed: null,
+    /** Draws from its posterior. @type {Point[]} */
     draws: [],
+    /** @type {Points | null} */
     points: null,
+    /** @type {HTMLImageElement | null} */
     atlas: null,
+    /** @type {((z: number[], since: number) => void) | null} */
     decoder: null,
-    asked: false,
   };
   const address = link.view('one');
 
@@ -44,34 +49,39 @@ export default function map(tab) {
     paint();
   }
 
-  function paint() {
-    const unit = stage.width / (stage.clientWidth || stage.width);
-    const at = z => toCanvas(stage, state.limit, z);
-    ink.drawImage(ground, 0, 0);
-    // Each shape is drawn by a wide dark pen and a narrow bright one.
-    const stroke = (path, ...pens) => {
-      ink.beginPath();
+  /** A pixel of the page in those of the stage. */
+  const unitOf = () => stage.width / (stage.clientWidth || stage.width);
+  const at = (/** @type {Point} */ z) => toCanvas(stage, state.limit, z);
+  /** A wide dark pen and a narrow bright one. @param {() => void} path @param {...[number, string]} pens */
+  function stroke(path, ...pens) {
+    ink.beginPath();
+    path();
+    for (const [width, style] of pens) {
+      ink.lineWidth = width * unitOf();
+      ink.strokeStyle = style;
+      ink.stroke();
+    }
+  }
+  /** @param {Point} middle @param {number} radius @param {string} fill */
+  function disc([x, y], radius, fill) {
+    const path = () => ink.arc(x, y, radius * unitOf(), 0, 7);
+    ink.fillStyle = fill;
+    stroke(() => {
       path();
-      for (const [width, style] of pens) {
-        ink.lineWidth = width * unit;
-        ink.strokeStyle = style;
-        ink.stroke();
-      }
-    };
-    const disc = ([x, y], radius, fill) => {
-      const path = () => ink.arc(x, y, radius * unit, 0, 7);
-      ink.fillStyle = fill;
-      stroke(() => {
-        path();
-        ink.fill();
-      });
-      return path;
-    };
-    const line = (...points) => {
-      for (const [x, y] of points) ink.lineTo(x, y);
-    };
+      ink.fill();
+    });
+    return path;
+  }
+  /** @param {...Point} points */
+  const line = (...points) => {
+    for (const [x, y] of points) ink.lineTo(x, y);
+  };
+
+  function paint() {
+    const unit = unitOf();
+    ink.drawImage(ground, 0, 0);
     stroke(() => line(at(state.anchors.a), at(state.anchors.b)), [5, 'rgba(0, 0, 0, 0.6)'], [2, '#fff']);
-    if (state.placed) paintPlaced({ unit, at, stroke, disc, line });
+    if (state.placed) paintPlaced(state.placed, unit);
     for (const [name, fill] of Object.entries({ a: '#ffa94d', b: '#3bc9db' })) {
       const [x, y] = at(state.anchors[name]);
       stroke(disc([x, y], HANDLE, fill), [2, '#10151f']);
@@ -84,8 +94,8 @@ export default function map(tab) {
     const spot = at(state.z);
     stroke(() => ink.arc(...spot, 8 * unit, 0, 7), [5, 'rgba(0, 0, 0, 0.75)'], [2.5, '#fff']);
   }
-  function paintPlaced({ unit, at, stroke, disc, line }) {
-    const { z, deviation } = state.placed;
+  /** @param {{z: Point, deviation: number[]}} placed @param {number} unit */
+  function paintPlaced({ z, deviation }, unit) {
     const [x, y] = at(z);
     const [rx, ry] = deviation.map(d => Math.max((d * stage.width) / state.limit, 3 * unit));
     const ellipse = () => ink.ellipse(x, y, rx, ry, 0, 0, 7);
@@ -114,6 +124,7 @@ export default function map(tab) {
     stroke(() => ink.rect(left, top, side, side), [2, '#fff']);
   }
 
+  /** @param {Point} z */
   function nearestDot(z) {
     if (!state.points) return '';
     const { distance, name } = nearest(state.points, z);
@@ -127,6 +138,7 @@ export default function map(tab) {
     $('.near').textContent = nearestDot(state.z);
   }
 
+  /** @param {number} since @param {Point} z @param {string} code */
   const decoded = (since, z, code) => {
     python.set('Spot', code);
     const detail = { ms: performance.now() - since, z, here: Boolean(state.decoder) };
@@ -137,37 +149,32 @@ export default function map(tab) {
     decoded(job.since, answer.z, answer.code);
   });
   // A small decoder is fetched with the first move, and from then on every spot is decoded here.
-  const useDecoder = ({ layers, code }) => {
+  const fetchDecoder = once(server.decoder, ({ layers, code }) => {
     if (!layers || !MULTIPLY) return;
     const run = decoderInPage(layers, page.size, page.channels);
     state.decoder = (z, since) => {
       paintBytes(picture, run(z), page.size, page.channels);
       decoded(since, z, codeAt(code, z));
     };
-  };
-  const askDecoder = latest(
-    server.decoder,
-    useDecoder,
-    () => {},
-    () => {},
-  );
+  });
+  /** @param {Point} z */
   function goTo(z) {
     state.z = within(z, state.limit);
     address.set({ z: state.z });
-    if (!state.asked) askDecoder({});
-    state.asked = true;
+    fetchDecoder();
     if (state.decoder) state.decoder(state.z, performance.now());
     else decode({ z: state.z });
     paint();
     tell();
   }
 
-  const between = share => state.anchors.a.map((v, i) => v + (state.anchors.b[i] - v) * share);
+  const between = (/** @type {number} */ share) => state.anchors.a.map((v, i) => v + (state.anchors.b[i] - v) * share);
   const film = filmStrip({ strip: $('.strip'), slider: $('.t'), onMove: share => goTo(between(share)) });
   const askLine = latest(server.line, async answer => {
     await film.set(answer.film);
     python.set('Line', answer.code);
   });
+  /** @param {string} name @param {Point} z */
   function setAnchor(name, z) {
     state.anchors[name] = within(z, state.limit);
     address.set({ [name]: state.anchors[name] });
@@ -175,31 +182,31 @@ export default function map(tab) {
     paint();
   }
 
+  /** @param {PointerEvent} event */
   function handleAt(event) {
     const box = stage.getBoundingClientRect();
     const reach = event.pointerType === 'touch' ? 26 : 15;
-    return Object.keys(state.anchors).find(name => {
+    const found = Object.keys(state.anchors).find(name => {
       const [x, y] = toCanvas(stage, state.limit, state.anchors[name]).map(v => (v * box.width) / stage.width);
       return Math.hypot(event.clientX - box.left - x, event.clientY - box.top - y) <= reach;
     });
+    return found ?? '';
   }
-  stage.addEventListener('pointerdown', event => {
-    state.drag = handleAt(event) || null;
+  stage.addEventListener('pointerdown', (/** @type {PointerEvent} */ event) => {
+    state.drag = handleAt(event);
     stage.setPointerCapture(event.pointerId);
     if (!state.drag) goTo(toPlane(stage, state.limit, event));
   });
-  stage.addEventListener('pointermove', event => {
+  stage.addEventListener('pointermove', (/** @type {PointerEvent} */ event) => {
     stage.style.cursor = state.drag ? 'grabbing' : handleAt(event) ? 'grab' : 'crosshair';
     const z = toPlane(stage, state.limit, event);
     if (state.drag) setAnchor(state.drag, z);
     goTo(z);
   });
-  for (const end of ['pointerup', 'pointercancel']) {
-    stage.addEventListener(end, () => {
-      state.drag = null;
-    });
-  }
-  stage.addEventListener('keydown', event => {
+  onRelease(stage, () => {
+    state.drag = '';
+  });
+  stage.addEventListener('keydown', (/** @type {KeyboardEvent} */ event) => {
     const z = byArrow(event, state.z, state.limit);
     const name = event.key.toLowerCase();
     if (z) goTo(z);
@@ -210,9 +217,8 @@ export default function map(tab) {
   for (const box of ['.show-atlas', '.show-dots']) $(box).addEventListener('change', paintGround);
 
   // The drawing: soft strokes, about as thick against the digit as MNIST's.
-  const pad = $('.pad');
-  /** @type {CanvasRenderingContext2D} */
-  const pen = pad.getContext('2d', { willReadFrequently: true });
+  const pen = penOf(pad, { willReadFrequently: true });
+  /** @type {Point | null} */
   let last = null;
   let drawn = false;
   function wipe(hint = '') {
@@ -224,6 +230,7 @@ export default function map(tab) {
     pen.fillText(hint, pad.width / 2, pad.height / 2);
     drawn = false;
   }
+  /** @param {any} answer */
   function showPlaced(answer) {
     paintRaw($('.seen'), answer.seen, page.size, page.channels);
     paintRaw($('.back'), answer.picture, page.size, page.channels);
@@ -231,13 +238,13 @@ export default function map(tab) {
     state.draws = [];
     $('.resample').hidden = false;
     $('.draws').replaceChildren();
-    const [x, y] = answer.z.map(v => signed(v, ''));
+    const [x, y] = answer.z.map((/** @type {number} */ v) => signed(v, ''));
     verdict.textContent = [
       answer.label
         ? t`A test image of class ${answer.label}, placed at z = (${x}, ${y}); the ellipse spans two standard
           deviations.`
         : t`Placed at z = (${x}, ${y}); the ellipse spans two standard deviations.`,
-      answer.z.some(v => Math.abs(v) > state.limit) ? t`That is off this map.` : '',
+      answer.z.some((/** @type {number} */ v) => Math.abs(v) > state.limit) ? t`That is off this map.` : '',
       answer.label ? '' : nearestDot(answer.z),
     ]
       .filter(Boolean)
@@ -245,11 +252,12 @@ export default function map(tab) {
     python.set(answer.label ? 'Test image' : 'Drawing', answer.code, answer.focus ?? true);
     paint();
   }
-  const fail = message => {
+  const fail = (/** @type {string} */ message) => {
     verdict.textContent = message;
   };
   const place = latest(server.place, showPlaced, fail);
   const example = latest(server.example, showPlaced, fail);
+  /** @param {PointerEvent} event */
   function strokeTo(event) {
     const box = pad.getBoundingClientRect();
     const x = ((event.clientX - box.left) / box.width) * pad.width;
@@ -258,27 +266,25 @@ export default function map(tab) {
     pen.lineWidth = 9;
     pen.lineCap = pen.lineJoin = 'round';
     pen.beginPath();
-    pen.moveTo(last?.x ?? x, last?.y ?? y);
+    pen.moveTo(last?.[0] ?? x, last?.[1] ?? y);
     pen.lineTo(x, y);
     pen.stroke();
-    last = { x, y };
-    place({ drawing: rawOf(pen, 1) });
+    last = [x, y];
+    place({ drawing: rawOf(pad, 1) });
   }
-  pad.addEventListener('pointerdown', event => {
+  pad.addEventListener('pointerdown', (/** @type {PointerEvent} */ event) => {
     if (!drawn) wipe();
     drawn = true;
     pad.setPointerCapture(event.pointerId);
     last = null;
     strokeTo(event);
   });
-  pad.addEventListener('pointermove', event => {
+  pad.addEventListener('pointermove', (/** @type {PointerEvent} */ event) => {
     if (last) strokeTo(event);
   });
-  for (const end of ['pointerup', 'pointercancel']) {
-    pad.addEventListener(end, () => {
-      last = null;
-    });
-  }
+  onRelease(pad, () => {
+    last = null;
+  });
   const askResample = latest(server.resample, async answer => {
     const sheet = await loadImage(answer.sheet);
     state.draws = answer.latents;
@@ -287,8 +293,7 @@ export default function map(tab) {
     paint();
   });
   $('.resample').addEventListener('click', () => {
-    const { z, deviation } = state.placed;
-    askResample({ z, deviation, seed: newSeed() });
+    askResample({ z: state.placed?.z, deviation: state.placed?.deviation, seed: newSeed() });
   });
   $('.clear').addEventListener('click', () => {
     state.placed = null;
@@ -306,7 +311,7 @@ export default function map(tab) {
 
   python.picture('Spot', '.picture');
   python.picture('Line', '.line-part .strip canvas');
-  python.picture('Atlas', () => [state.atlas]);
+  python.picture('Atlas', () => (state.atlas ? [state.atlas] : []));
   for (const name of ['Test image', 'Drawing']) python.picture(name, '.back');
   python.picture('Posterior', '.draws canvas');
   wipe(t`draw here`);

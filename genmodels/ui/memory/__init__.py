@@ -7,11 +7,12 @@ from collections.abc import Callable
 
 import numpy as np
 
+from .. import Json
 from ..admission import normal_lane
 from ..inputs import one_of, seed_of, server_function
-from ..models import CLASSES, GAN_KINDS, ModelStore, RealImages
+from ..models import CLASSES, GAN_KINDS, Model, ModelStore, RealImages
 from ..pictures import sheet_uri, to_bytes
-from . import snippets
+from ..snippets import GRID, PIL, head, neighbors_dataset, real_lines, spaced_indices_code
 
 # Images of each side that are measured, those of them that are shown, and the training images beside each.
 COUNT, SHOWN, NEAREST = 200, 6, 5
@@ -38,7 +39,7 @@ class Memory:
                 self._of_test[kind] = real.neighbours.nearest(real.test[chosen], 1)[1][:, 0]
             return self._of_test[kind]
 
-    def check(self, kind: str, seed: int) -> dict:
+    def check(self, kind: str, seed: int) -> Json:
         """Both sides' distances, and the generated images nearest to any training image beside those.
 
         Raises:
@@ -59,7 +60,7 @@ class Memory:
             "sheet": sheet_uri(np.concatenate(rows), NEAREST + 1),
             "distances": [rounded(distances[i]) for i in suspects],
             "train": len(real.train),
-            "code": snippets.memorised(self.store.models[kind], real, COUNT, seed, SHOWN, NEAREST),
+            "code": program(self.store.models[kind], real, COUNT, seed, SHOWN, NEAREST),
         }
 
 
@@ -68,13 +69,27 @@ def rounded(values: np.ndarray) -> list[float]:
     return [round(float(v), 4) for v in values]
 
 
+def program(model: Model, real: RealImages, count: int, seed: int, shown: int, nearest: int) -> str:
+    """Distances of generated and of test images to the nearest training image, and the generated ones that come nearest."""
+    lines, arguments = neighbors_dataset(model, real)
+    return head(model, ["import numpy as np", PIL, GRID], modules=["zoo"]) + (
+        f"{lines}images = pipe(num_images={count}, seed={seed}).images\n"
+        f"near = pipe.neighbors(images, k={nearest}, {arguments})\n"
+        f"{real_lines(model, real, 'real', 'test', spaced_indices_code(real, count))}"
+        f"of_real = pipe.neighbors(real, k=1, {arguments}).distances\n"
+        'print("median distance:", near.distances[:, 0].median(), "generated,", of_real.median(), "test images")\n'
+        f"suspects = near.distances[:, 0].argsort()[:{shown}]\n"
+        "pictures = [picture for i in suspects for picture in (images[i], *near.images[i])]\n"
+        f'make_image_grid(pictures, rows={shown}, cols={nearest + 1}).save("by-heart.png")\n'
+    )
+
+
 def functions(store: ModelStore) -> list[Callable]:
     """What the view's page may call."""
     memory = Memory(store)
 
-    @server_function
-    @normal_lane
-    def memorised(payload: dict) -> dict:
+    @server_function(normal_lane)
+    def memorised(payload: Json) -> Json:
         seed = seed_of(payload, FIRST_SEED)
         return memory.check(one_of(payload.get("kind"), GAN_KINDS, CLASSES), seed)
 

@@ -1,33 +1,33 @@
 // Two histograms on one axis, and the images in the left tail.
 import { showSources } from '../common/about.js';
 import { choices, make, median, newSeed, onResize } from '../common/dom.js';
-import { captioned, loadImage } from '../common/pictures.js';
+import { captioned, loadImage, neighbour } from '../common/pictures.js';
 import { binned, plotOn } from '../common/plots.js';
 import { decimal, t, whole } from '../common/text.js';
 
 const BINS = 40;
-const SIDES = [
-  ['test', '--real'],
-  ['generated', '--generated'],
-];
 
-/** @param {import('../common/tab.js').Tab} tab */
+/** @param {Tab} tab */
 export default function memory({ $, latest, link, onFirstOpen, page, python, server }) {
-  const state = { kind: page.kinds[0]?.[0], seed: 0, shown: null };
+  const state = { kind: page.kinds[0]?.[0], seed: 0 };
+  /** @type {Answer | null} */
+  let shown = null;
   const address = link.view('memory', { model: state.kind, seed: 0 });
   const canvas = $('.memory-plot');
 
   function paint() {
-    const plot = state.shown && plotOn(canvas);
-    if (!plot) return;
+    const plot = plotOn(canvas);
+    if (!shown || !plot) return;
+    /** @type {number[][]} */
+    const values = [shown.test, shown.generated];
     const { c, width, height, font, colour, write, line } = plot;
     const [left, bottom, top] = [12, 24, 10];
     const base = height - bottom;
-    const high = 1.05 * Math.max(...state.shown.generated, ...state.shown.test);
-    const x = v => left + (v / high) * (width - 2 * left);
-    const bins = SIDES.map(([side]) => binned(state.shown[side], 0, high, BINS));
+    const high = 1.05 * Math.max(...values.flat());
+    const x = (/** @type {number} */ v) => left + (v / high) * (width - 2 * left);
+    const bins = values.map(side => binned(side, 0, high, BINS));
     const most = Math.max(...bins.flat());
-    SIDES.forEach(([side, name], n) => {
+    ['--real', '--generated'].forEach((name, n) => {
       c.fillStyle = c.strokeStyle = colour(name);
       c.globalAlpha = 0.35;
       c.beginPath();
@@ -44,7 +44,7 @@ export default function memory({ $, latest, link, onFirstOpen, page, python, ser
       c.stroke();
       c.lineWidth = 2;
       c.setLineDash([5, 4]);
-      const middle = x(median(state.shown[side]));
+      const middle = x(median(values[n]));
       line([middle, top], [middle, base]);
       c.setLineDash([]);
     });
@@ -55,13 +55,16 @@ export default function memory({ $, latest, link, onFirstOpen, page, python, ser
     write(t`distance ${decimal(high, 2)}`, width - left, height - 4, 'right');
   }
 
+  /** @param {Answer} answer */
   const show = async answer => {
     const sheet = await loadImage(answer.sheet);
-    const { distances, generated, test, size } = answer;
+    const { generated, test, size } = answer;
+    /** @type {number[][]} */
+    const distances = answer.distances;
     const across = distances[0].length + 1;
-    state.shown = answer;
+    shown = answer;
     const [ours, theirs] = [generated, test].map(values => decimal(median(values), 3));
-    const nearer = generated.filter(v => v < Math.min(...test)).length;
+    const nearer = generated.filter((/** @type {number} */ v) => v < Math.min(...test)).length;
     $('.memory-words').textContent =
       t`Median distance to the nearest of ${whole(answer.train)} training images: ${ours} of ${generated.length}
         generated images, ${theirs} of ${test.length} test images. ${nearer} of the generated ones come nearer than
@@ -74,11 +77,7 @@ export default function memory({ $, latest, link, onFirstOpen, page, python, ser
     const rows = distances.map((found, row) => {
       const label = t`Generated image ${row + 1}`;
       const first = captioned(sheet, row * across, across, size, { width: 64, label }, t`generated`);
-      const others = found.map((distance, i) => {
-        const words = decimal(distance, 3);
-        const label = t`Training image, distance ${words}`;
-        return captioned(sheet, row * across + i + 1, across, size, { width: 48, label }, words);
-      });
+      const others = found.map((distance, i) => neighbour(sheet, row * across + i + 1, across, size, distance, 48));
       return make('div', { className: 'memory-row' }, first, ...others);
     });
     $('.memory-rows').replaceChildren(...rows);
@@ -104,11 +103,11 @@ export default function memory({ $, latest, link, onFirstOpen, page, python, ser
   });
   onFirstOpen('memory', () => {
     const wanted = address.get('model');
-    if (page.kinds.some(([kind]) => kind === wanted)) state.kind = wanted;
+    if (page.kinds.some((/** @type {string[]} */ [kind]) => kind === wanted)) state.kind = wanted;
     press(state.kind);
     state.seed = address.count('seed', page.max_seed) ?? 0;
     look();
   });
-  python.picture('By heart?', '.memory-rows canvas', () => state.shown.distances[0].length + 1);
+  python.picture('By heart?', '.memory-rows canvas', () => shown?.distances[0].length + 1);
   onResize(canvas, paint);
 }

@@ -2,19 +2,30 @@
 import { legend, showSources } from '../common/about.js';
 import { codeAt, decoderInPage, MULTIPLY } from '../common/decoder.js';
 import { clamp, make, onResize } from '../common/dom.js';
-import { fitWidth, loadImage, paintBytes, paintRaw } from '../common/pictures.js';
+import { fitWidth, loadImage, paintBytes, paintRaw, penOf } from '../common/pictures.js';
 import { byArrow, nearest, paintPlane, toCanvas, toPlane, within } from '../common/plane.js';
 import { decimal, signed, significant, t, whole } from '../common/text.js';
 
 const CIRCLE = 2;
+/** @type {Record<string, string>} */
 const NAMES = { map: t`VAE`, autoencoder: t`Autoencoder` };
 
-/** @param {import('../common/tab.js').Tab} tab */
-export default function pair({ $, element, latest, link, onFirstOpen, page, python, server }) {
+/** @param {Tab} tab */
+export default function pair({ $, element, latest, link, once, onFirstOpen, page, python, server }) {
   const address = link.view('pair');
   const twins = $('.twins');
-  const state = { limit: 3, z: [0, 0], sides: [], decode: null, moved: false };
+  const state = { limit: 3, z: [0, 0] };
+  /** @typedef {ReturnType<typeof twin>} Side */
+  /** @type {Side[]} */
+  let sides = [];
+  /** @type {((z: number[]) => void) | null} */
+  let decode = null;
 
+  /**
+   * @param {string} kind
+   * @param {{name: string, size: number, channels: number, points: Points, picture: string}} data
+   * @param {HTMLImageElement} atlas
+   */
   function twin(kind, data, atlas) {
     const name = NAMES[kind];
     const stage = make('canvas', {
@@ -35,7 +46,7 @@ export default function pair({ $, element, latest, link, onFirstOpen, page, pyth
       make('div', { className: 'twin-body' }, stage, spot),
     );
     root.dataset.kind = kind;
-    const follow = event => moveTo(toPlane(stage, state.limit, event));
+    const follow = (/** @type {PointerEvent} */ event) => moveTo(toPlane(stage, state.limit, event));
     stage.addEventListener('pointerdown', event => {
       stage.setPointerCapture(event.pointerId);
       follow(event);
@@ -50,6 +61,7 @@ export default function pair({ $, element, latest, link, onFirstOpen, page, pyth
     return { kind, root, stage, picture, where, near, ground: document.createElement('canvas'), data, atlas };
   }
 
+  /** @param {Side} side */
   function paintGround(side) {
     const { stage, data, atlas } = side;
     const { width, height } = stage;
@@ -71,12 +83,15 @@ export default function pair({ $, element, latest, link, onFirstOpen, page, pyth
       g.lineWidth = 1;
     });
   }
-  // All that is farther than the radius from every dot: a sheet with a disc cut out at each.
+  /**
+   * All that is farther than the radius from every dot: a sheet with a disc cut out at each.
+   * @param {CanvasRenderingContext2D} g @param {Side} side
+   */
   function paintHoles(g, { stage, data }) {
     const { width, height } = stage;
     const { x, y } = data.points;
     const shade = make('canvas', { width, height });
-    const s = shade.getContext('2d');
+    const s = penOf(shade);
     s.fillStyle = '#e8590c';
     s.fillRect(0, 0, width, height);
     s.globalCompositeOperation = 'destination-out';
@@ -93,8 +108,9 @@ export default function pair({ $, element, latest, link, onFirstOpen, page, pyth
     g.globalAlpha = 1;
   }
 
+  /** @param {Side} side */
   function paintSide({ stage, ground }) {
-    const ink = stage.getContext('2d');
+    const ink = penOf(stage);
     ink.drawImage(ground, 0, 0);
     ink.beginPath();
     ink.arc(...toCanvas(stage, state.limit, state.z), (page.radius / state.limit / 2) * stage.width, 0, 7);
@@ -105,7 +121,7 @@ export default function pair({ $, element, latest, link, onFirstOpen, page, pyth
     }
   }
 
-  // The distance to the nearest test image, which needs no network to judge.
+  /** The distance to the nearest test image, which needs no network to judge. @param {Side} side */
   function measure({ data, near, where }) {
     const { distance, name } = nearest(data.points, state.z);
     const hole = distance > page.radius;
@@ -118,10 +134,11 @@ export default function pair({ $, element, latest, link, onFirstOpen, page, pyth
     where.textContent = `z = (${state.z.map(v => signed(v, '')).join(comma)})`;
   }
 
+  /** @param {Point} z @param {string} code @param {(side: Side, i: number) => void} paint */
   function showBoth(z, code, paint) {
-    state.sides.forEach(paint);
+    sides.forEach(paint);
     python.set('Both', code);
-    twins.dispatchEvent(new CustomEvent('decoded', { detail: { z, here: Boolean(state.decode) } }));
+    twins.dispatchEvent(new CustomEvent('decoded', { detail: { z, here: Boolean(decode) } }));
   }
   const askBoth = latest(server.decode_both, answer => {
     showBoth(answer.z, answer.code, ({ kind, picture, data }) => {
@@ -129,33 +146,27 @@ export default function pair({ $, element, latest, link, onFirstOpen, page, pyth
     });
   });
   // As on the map alone: small decoders come with the first move.
-  const useDecoders = ({ layers, code }) => {
+  const fetchDecoders = once(server.decoders, ({ layers, code }) => {
     if (!layers || !MULTIPLY) return;
-    const run = state.sides.map(({ kind, data }) => decoderInPage(layers[kind], data.size, data.channels));
-    state.decode = z =>
+    const run = sides.map(({ kind, data }) => decoderInPage(layers[kind], data.size, data.channels));
+    decode = z =>
       showBoth(z, codeAt(code, z), ({ picture, data }, i) => paintBytes(picture, run[i](z), data.size, data.channels));
-  };
-  const askDecoders = latest(
-    server.decoders,
-    useDecoders,
-    () => {},
-    () => {},
-  );
+  });
 
+  /** @param {Point} z */
   function moveTo(z) {
-    if (!state.sides.length) return;
+    if (!sides.length) return;
     state.z = within(z, state.limit);
     address.set({ z: state.z });
-    if (!state.moved) askDecoders({});
-    state.moved = true;
-    if (state.decode) state.decode(state.z);
+    fetchDecoders();
+    if (decode) decode(state.z);
     else askBoth({ z: state.z });
-    state.sides.forEach(paintSide);
-    state.sides.forEach(measure);
+    sides.forEach(paintSide);
+    sides.forEach(measure);
   }
 
   function fit() {
-    for (const side of state.sides) {
+    for (const side of sides) {
       const { stage, picture, data } = side;
       if (!stage.clientWidth) return;
       fitWidth(picture, data.size, 140, element.clientWidth < 700 ? 112 : 140);
@@ -165,18 +176,19 @@ export default function pair({ $, element, latest, link, onFirstOpen, page, pyth
     }
   }
 
+  /** @param {Answer} first */
   async function show(first) {
     const kinds = Object.keys(NAMES);
     const atlases = await Promise.all(kinds.map(kind => loadImage(first[kind].atlas)));
-    const sides = kinds.map((kind, i) => twin(kind, first[kind], atlases[i]));
-    Object.assign(state, { limit: first.limit, z: first.z, sides });
+    sides = kinds.map((kind, i) => twin(kind, first[kind], atlases[i]));
+    Object.assign(state, { limit: first.limit, z: first.z });
     twins.append(...sides.map(({ root }) => root));
     for (const side of sides) {
       paintRaw(side.picture, side.data.picture, side.data.size, side.data.channels);
       measure(side);
     }
     legend($('.twin-legend'), first.map.points, page.colours);
-    const share = kind => `${Math.round(100 * first[kind].in_holes)}%`;
+    const share = (/** @type {string} */ kind) => `${Math.round(100 * first[kind].in_holes)}%`;
     const inCircle = Math.round(100 * (1 - Math.exp((-CIRCLE * CIRCLE) / 2)));
     $('.drawn').textContent = t`Of latents drawn from N(0, I), ${share('map')} fall into holes of the VAE's map and
       ${share('autoencoder')} into holes of the autoencoder's: spots with none of ${whole(first.map.points.total)} test

@@ -7,11 +7,11 @@ from collections.abc import Callable
 import gradio as gr
 
 from ...errors import UserError
+from .. import Json, game, numbers
 from .. import first_page as files
-from .. import game, numbers
 from ..admission import normal_lane, slow_lane
 from ..comparer import COLUMNS, COUNT, NEIGHBOURS, Comparer, title_of
-from ..inputs import integer, one_of, seed_of, server_function
+from ..inputs import integer, one_of, seed_of, server_function, start_function
 from ..models import CLASSES, GAN_KINDS, ModelStore
 from ..widget import widget
 
@@ -19,7 +19,7 @@ FIRST_SEED = 0
 SIDES = ("real", "generated")
 
 
-def prepared_page(store: ModelStore) -> dict:
+def prepared_page(store: ModelStore) -> Json:
     """`first_page` with the histograms, for which it else would wait."""
     comparer, page = Comparer(store), first_page(store)
     return {
@@ -28,10 +28,10 @@ def prepared_page(store: ModelStore) -> dict:
     }
 
 
-def first_page(store: ModelStore) -> dict:
+def first_page(store: ModelStore) -> Json:
     """What the tab shows before any click, for each of the models that work."""
     comparer = Comparer(store)
-    page = {}
+    page: dict[str, Json] = {}
     for kind in GAN_KINDS:
         try:
             answer = comparer.compare(kind, FIRST_SEED)
@@ -51,27 +51,21 @@ def functions(store: ModelStore) -> list[Callable]:
     """What the tab's page may call."""
     comparer = Comparer(store)
 
-    def chosen(payload: dict) -> tuple[str, int]:
+    def chosen(payload: Json) -> tuple[str, int]:
         return one_of(payload.get("kind"), GAN_KINDS, CLASSES), seed_of(payload)
 
-    @server_function
-    @normal_lane
-    def start(payload: dict) -> dict:
-        return store.first_page("real_or_fake", first_page)
+    start = start_function(store, "real_or_fake", first_page)
 
-    @server_function
-    @normal_lane
-    def compare(payload: dict) -> dict:
+    @server_function(normal_lane)
+    def compare(payload: Json) -> Json:
         return comparer.compare(*chosen(payload))
 
-    @server_function
-    @slow_lane
-    def histogram(payload: dict) -> dict:
+    @server_function(slow_lane)
+    def histogram(payload: Json) -> Json:
         return comparer.histogram(chosen(payload)[0])
 
-    @server_function
-    @normal_lane
-    def neighbours(payload: dict) -> dict:
+    @server_function(normal_lane)
+    def neighbours(payload: Json) -> Json:
         kind, seed = chosen(payload)
         side = one_of(payload.get("side"), SIDES, "generated")
         return comparer.neighbours(kind, side, integer(payload.get("index"), 0, COUNT - 1, 0), seed)

@@ -1,24 +1,30 @@
 import { showSources } from '../common/about.js';
 import { choices, make, makeButton, median, onResize } from '../common/dom.js';
-import { captioned, fitWidth, loadImage, paintFrame, pictureOf } from '../common/pictures.js';
+import { fitWidth, loadImage, neighbour, paintFrame, pictureOf } from '../common/pictures.js';
 import { binned, plotOn } from '../common/plots.js';
-import { decimal, signed, t, whole } from '../common/text.js';
+import { signed, t, whole } from '../common/text.js';
 
 const SIDES = ['real', 'generated'];
 const BINS = 30;
 // The room around the histograms, and the height of one and of the dots below it.
 const ROOM = { left: 84, right: 12, panel: 74, dots: 22 };
 
-/** @param {import('../common/tab.js').Tab} tab */
+/** @param {Tab} tab */
 export default function realOrFake(tab) {
-  const { $, $$, begin, controls, element, latest, link, notice, onOpen, page, parts, python, server, views } = tab;
-  const state = { kind: page.kinds[0].kind, seed: 7, shown: null, chosen: ['generated', 0], histograms: {} };
+  const { $, $$, begin, controls, element, latest, link, notice, onOpen, page, parts, python, quietly, server, views } =
+    tab;
+  const state = { kind: page.kinds[0].kind, seed: 7, side: 'generated', image: 0 };
+  /** The answer on show. @type {Record<string, any>} */
+  let shown = {};
+  /** Those to many images, by kind. @type {Record<string, Answer>} */
+  const histograms = {};
   const address = link.view('sides', { side: 'generated', image: 0 });
   const [large, plot] = ['.large', '.plot'].map(name => $(name));
-  const hideSides = hidden => {
+  const hideSides = (/** @type {boolean} */ hidden) => {
     $('.sides').hidden = $('.scale').hidden = hidden;
   };
 
+  /** @param {Answer} answer */
   const compared = async answer => {
     await showCompare(answer);
     if (answer.real) near();
@@ -30,17 +36,18 @@ export default function realOrFake(tab) {
   const askNear = latest(server.neighbours, showNear, message => {
     $('.method').textContent = message;
   });
-  // What an image is: its side, its class and its score.
+  /** What an image is: its side, its class and its score. @param {string} side @param {number} index */
   const named = (side, index) => {
-    const { labels, scores } = state.shown[side];
+    const { labels, scores } = shown[side];
     const name = side === 'real' ? t`Real image ${index + 1}` : t`Generated image ${index + 1}`;
     const what = labels ? `, ${t`class ${labels[index]}`}` : '';
     return `${name}${what}, ${t`score ${signed(scores[index])}`}`;
   };
 
+  /** @param {any} answer */
   async function showCompare(answer) {
     hideSides(false);
-    state.shown = answer;
+    shown = answer;
     const { generated, kind, real, size } = answer;
     const all = [...generated.scores, ...(real ? real.scores : [])];
     const low = Math.min(...all);
@@ -50,7 +57,7 @@ export default function realOrFake(tab) {
       $(`.side.${side}`).hidden = !part;
       if (!part) continue;
       const sheet = await loadImage(part.sheet);
-      const tiles = part.scores.map((score, i) => {
+      const tiles = part.scores.map((/** @type {number} */ score, /** @type {number} */ i) => {
         const style = `width: ${Math.round((100 * (score - low)) / span)}%`;
         return makeButton(
           { 'aria-label': named(side, i) },
@@ -62,7 +69,7 @@ export default function realOrFake(tab) {
       });
       $(`.${side} .tiles`).replaceChildren(...tiles);
     }
-    const { built_in, sources } = page.kinds.find(one => one.kind === kind);
+    const { built_in, sources } = page.kinds.find((/** @type {{kind: string}} */ one) => one.kind === kind);
     showSources($('.sources'), sources);
     const about = real && [
       t([real.title]),
@@ -75,25 +82,23 @@ export default function realOrFake(tab) {
     if (!real) python.drop('Nearest');
     python.set('Scores', answer.code);
     tellScores();
-    if (!state.histograms[kind]) askHistogram({ kind });
+    if (!histograms[kind]) askHistogram({ kind });
     press();
     fit();
   }
 
+  /** @param {any} answer @param {{payload: Record<string, any>, extra?: boolean}} job */
   async function showNear(answer, job) {
     const sheet = await loadImage(answer.sheet);
-    const now = wanted();
     // What belongs to images that are gone is not shown; that of the new ones is on its way.
-    if (Object.keys(now).some(name => now[name] !== job.payload[name])) return;
-    const { size } = state.shown;
+    if (Object.entries(wanted()).some(([name, value]) => value !== job.payload[name])) return;
+    const { size } = shown;
     const columns = page.neighbours + 1;
     paintFrame(large, sheet, 0, columns, size);
     $('.chosen').textContent = named(answer.side, answer.index);
-    const figures = answer.distances.map((distance, i) => {
-      const words = decimal(distance, 3);
-      const label = t`Training image, distance ${words}`;
+    const figures = answer.distances.map((/** @type {number} */ distance, /** @type {number} */ i) => {
       const name = answer.labels ? [make('br'), t`class ${answer.labels[i]}`] : [];
-      return captioned(sheet, i + 1, columns, size, { label }, words, ...name);
+      return neighbour(sheet, i + 1, columns, size, distance, undefined, ...name);
     });
     $('.near .found').replaceChildren(...figures);
     python.set('Nearest', answer.code, job.extra ?? false);
@@ -102,30 +107,27 @@ export default function realOrFake(tab) {
         same image, 1 for black against white.`;
     fit();
   }
-  function choose(side, index) {
-    state.chosen = [side, index];
+  /** @param {string} side @param {number} image */
+  function choose(side, image) {
+    Object.assign(state, { side, image });
     remember();
     press();
     near(true);
   }
-  const wanted = () => {
-    const [side, index] = state.chosen;
-    return { kind: state.shown.kind, seed: state.shown.seed, side, index };
-  };
+  const wanted = () => ({ kind: shown.kind, seed: shown.seed, side: state.side, index: state.image });
   // `chosen`: whether an image was, or only their seed.
   const near = (chosen = false) => askNear(wanted(), chosen);
   function press() {
-    const [chosen, index] = state.chosen;
     for (const side of SIDES) {
       $$(`.${side} .tiles > *`).forEach((tile, i) => {
-        tile.setAttribute('aria-pressed', String(chosen === side && index === i));
+        tile.setAttribute('aria-pressed', String(state.side === side && state.image === i));
       });
     }
   }
   function remember() {
-    const [side, image] = state.chosen;
-    link.set({ model: state.kind });
-    address.set({ seed: state.seed, side, image });
+    const { image, kind, seed, side } = state;
+    link.set({ model: kind });
+    address.set({ seed, side, image });
   }
   function draw() {
     remember();
@@ -134,9 +136,8 @@ export default function realOrFake(tab) {
 
   // A histogram for each side, one above the other on one axis, and below each the images on show as dots.
   function paintPlot() {
-    const { shown, histograms, kind } = state;
-    if (!shown || shown.kind !== kind) return;
-    const many = histograms[kind];
+    if (shown.kind !== state.kind) return;
+    const many = histograms[state.kind];
     const sides = SIDES.filter(side => shown[side]);
     if (plot.clientWidth) plot.style.height = `${sides.length * (ROOM.panel + ROOM.dots) + 38}px`;
     const drawing = plotOn(plot);
@@ -146,7 +147,7 @@ export default function realOrFake(tab) {
     const low = Math.min(...all);
     const span = Math.max(...all) - low || 1;
     const right = width - ROOM.right;
-    const at = score => ROOM.left + ((score - low) / span) * (right - ROOM.left);
+    const at = (/** @type {number} */ score) => ROOM.left + ((score - low) / span) * (right - ROOM.left);
     const counts = sides.map(side => binned(many?.[side] ?? [], low, span, BINS));
     const most = Math.max(...counts.flat()) || 1;
     const wide = (right - ROOM.left) / BINS;
@@ -182,8 +183,8 @@ export default function realOrFake(tab) {
   }
   // What the histograms say, in words.
   function tellScores() {
-    const many = state.histograms[state.kind];
-    if (!state.shown.real) {
+    const many = histograms[state.kind];
+    if (!shown.real) {
       $('.ranked').textContent = t`The package has no real images of this kind, so only generated ones are scored.`;
     } else if (!many) $('.ranked').textContent = t`More images are being scored.`;
     else {
@@ -204,19 +205,13 @@ export default function realOrFake(tab) {
     if (many) python.set('Histogram', many.code, false);
     paintPlot();
   }
-  const showHistogram = answer => {
-    state.histograms[answer.kind] = answer;
-    if (answer.kind === state.shown.kind) tellScores();
-  };
-  const askHistogram = latest(
-    server.histogram,
-    showHistogram,
-    () => {},
-    () => {},
-  );
+  const askHistogram = quietly(server.histogram, answer => {
+    histograms[answer.kind] = answer;
+    if (answer.kind === shown.kind) tellScores();
+  });
   function fit() {
-    if (!element.clientWidth || !state.shown) return;
-    const { size } = state.shown;
+    if (!element.clientWidth || !shown.kind) return;
+    const { size } = shown;
     const narrow = element.clientWidth < 640;
     const tile = narrow ? Math.floor((element.clientWidth - 24) / 4) : 72;
     for (const canvas of $$('.tiles canvas')) fitWidth(canvas, size, tile);
@@ -231,15 +226,17 @@ export default function realOrFake(tab) {
 
   // Both sides' rows beside each other, or the one side that there is.
   const pictures = () => {
-    const sides = SIDES.filter(side => state.shown[side]).map(side => $$(`.side.${side} canvas`));
+    const sides = SIDES.filter(side => shown[side]).map(side => $$(`.side.${side} canvas`));
     const rows = Array.from({ length: Math.ceil(sides[0].length / page.columns) }, (_, i) => i * page.columns);
     return rows.flatMap(start => sides.flatMap(side => side.slice(start, start + page.columns)));
   };
-  python.picture('Scores', pictures, () => page.columns * (state.shown.real ? 2 : 1));
+  python.picture('Scores', pictures, () => page.columns * (shown.real ? 2 : 1));
   python.picture('Nearest', '.near canvas');
   begin(async first => {
-    state.kind = (page.kinds.find(({ kind }) => first[kind]?.compare) ?? page.kinds[0]).kind;
-    const kinds = page.kinds.map(({ kind, title }) => [kind, title]);
+    /** @type {string[][]} */
+    const kinds = page.kinds.map((/** @type {Record<string, string>} */ { kind, title }) => [kind, title]);
+    const known = kinds.map(([kind]) => kind);
+    state.kind = known.find(kind => first[kind]?.compare) ?? known[0];
     const pressKind = choices($('.kind'), kinds, state.kind, kind => {
       state.kind = kind;
       parts.game.play(kind);
@@ -255,21 +252,21 @@ export default function realOrFake(tab) {
     if (game) parts.game.play(state.kind, game);
     onOpen('sides', fit);
     link.restore(() => {
-      const model = link.get('model');
-      if (page.kinds.some(({ kind }) => kind === model)) {
+      const model = link.get('model') ?? '';
+      if (known.includes(model)) {
         pressKind(model);
         state.kind = model;
         parts.game.play(model);
       }
       menus.restore(address);
-      const { generated, kind, seed } = state.shown;
+      const { generated, kind, seed } = shown;
       const side = address.get('side') === 'real' ? 'real' : 'generated';
-      const index = address.count('image', generated.scores.length - 1) ?? 0;
-      state.chosen = [side, index];
+      const image = address.count('image', generated.scores.length - 1) ?? 0;
+      Object.assign(state, { side, image });
       if (state.kind !== kind || state.seed !== seed) draw();
-      else if (state.shown[side] && (side === 'real' || index)) choose(side, index);
+      else if (shown[side] && (side === 'real' || image)) choose(side, image);
     });
-    for (const [kind, { histogram }] of Object.entries(first)) if (histogram) state.histograms[kind] = histogram;
+    for (const kind of known) if (first[kind]?.histogram) histograms[kind] = first[kind].histogram;
     state.seed = compare.seed;
     menus.write();
     await showCompare(compare);

@@ -6,11 +6,12 @@ import json
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from ... import zoo
 from ...errors import UserError
 from ...folder import find_json
-from .. import films
+from .. import Json, films
 from ..admission import normal_lane
 from ..inputs import one_of, server_function
 from ..models import ModelStore, commands_of, sources_of
@@ -56,7 +57,7 @@ def is_loss(name: str) -> bool:
     return name.startswith("loss") or name == "wasserstein_estimate"
 
 
-def finite(value) -> float | None:
+def finite(value: Any) -> float | None:
     """A number for JSON with four digits, None for what is none."""
     return float(f"{value:.4g}") if isinstance(value, int | float) and math.isfinite(value) else None
 
@@ -64,9 +65,8 @@ def finite(value) -> float | None:
 def functions(store: ModelStore) -> list[Callable]:
     """What the view's page may call."""
 
-    @server_function
-    @normal_lane
-    def replay(payload: dict) -> dict:
+    @server_function(normal_lane)
+    def replay(payload: Json) -> Json:
         known = replays(store)
         if not known:
             raise UserError("None of these models came with film and log of its training.")

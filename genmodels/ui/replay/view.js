@@ -8,6 +8,7 @@ import { significant, stepOf, t, whole } from '../common/text.js';
 import { frameCode } from '../films/view.js';
 
 const COLOURS = ['--accent', '--generated', '--real', '--bad'];
+/** @type {Record<string, string>} */
 const NAMES = {
   loss: t`loss`,
   loss_d: t`discriminator`,
@@ -15,17 +16,23 @@ const NAMES = {
   wasserstein_estimate: t`estimated Wasserstein distance`,
 };
 
-/** @param {import('../common/tab.js').Tab} tab */
-export default function replay({ $, element, latest, link, onFirstOpen, page, python, server }) {
-  const [slider, main, model, beside] = ['.replay-step', '.replay-main', '.replay-model', '.replay-beside'].map(name =>
-    $(name),
+/** Which of rising steps comes last until one. @param {number[]} steps @param {number} step */
+const lastAt = (steps, step) =>
+  Math.max(
+    0,
+    steps.findLastIndex(s => s <= step),
   );
+
+/** @param {Tab} tab */
+export default function replay({ $, element, find, latest, link, onFirstOpen, page, python, server }) {
+  const [slider, main, model, beside] = find('.replay-step', '.replay-main', '.replay-model', '.replay-beside');
+  /** @type {ReturnType<typeof player>[]} */
   const players = [];
   const address = link.view('replay', { model: Object.keys(page.replays)[0] });
-  // The training step that is looked at, null for the last one.
+  /** The training step that is looked at, null for the last one. @type {number | null} */
   let at = null;
 
-  // One training; `shown` is the server's answer, `name` what its program is called.
+  /** One training. @param {string} name what its program is called */
   function player(name) {
     const film = make('canvas', {
       className: 'replay-film',
@@ -33,13 +40,12 @@ export default function replay({ $, element, latest, link, onFirstOpen, page, py
       'aria-label': t`The same latents during training`,
     });
     const curves = make('canvas', { className: 'replay-losses', role: 'img', 'aria-label': t`Losses over the steps` });
-    const place = (tag, className, properties = {}) => make(tag, { className, ...properties });
-    const called = place('span', 'replay-name');
-    const title = place('span', 'note replay-title');
-    const losses = place('p', 'replay-names figures');
-    const monitor = place('p', 'note replay-monitor', { lang: 'en' });
-    const command = place('code', 'replay-command');
-    const sources = place('p', 'note sources');
+    const called = make('span', { className: 'replay-name' });
+    const title = make('span', { className: 'note replay-title' });
+    const losses = make('p', { className: 'replay-names figures' });
+    const monitor = make('p', { className: 'note replay-monitor', lang: 'en' });
+    const command = make('code', { className: 'replay-command' });
+    const sources = make('p', { className: 'note sources' });
     const how = { tabIndex: 0, role: 'group', 'aria-label': t`The command that trained it` };
     const side = make(
       'div',
@@ -54,20 +60,23 @@ export default function replay({ $, element, latest, link, onFirstOpen, page, py
     const self = {
       name,
       root: make('section', { className: 'replay-one' }, film, side),
-      wanted: null,
+      wanted: '',
+      /** The server's answer, its film loaded. @type {Record<string, any> | null} */
       shown: null,
-      sheet: null,
+      /** @param {number} step */
       paint(step) {
         if (!self.shown) return;
-        paintFilm(step);
-        paintLosses(step);
+        paintFilm(self.shown, step);
+        paintLosses(self.shown, step);
       },
+      /** @param {boolean} two */
       fit(two) {
         if (!self.shown || !element.clientWidth) return;
         const narrow = element.clientWidth < 700;
         const room = narrow || !two ? element.clientWidth : (element.clientWidth - 32) / 2;
         fitWidth(film, self.shown.width, room, narrow ? self.shown.width : 2 * self.shown.width);
       },
+      /** @param {string} wanted */
       load(wanted) {
         if (wanted === self.wanted) return;
         self.wanted = wanted;
@@ -75,28 +84,26 @@ export default function replay({ $, element, latest, link, onFirstOpen, page, py
       },
     };
     python.picture(name, () => [film]);
-    const lastStep = () => Math.max(self.shown.steps.at(-1), self.shown.curves.step.at(-1));
+    /** @param {Record<string, any>} shown */
+    const lastStep = ({ steps, curves }) => Math.max(steps.at(-1), curves.step.at(-1));
 
-    function paintFilm(step) {
-      const { code, columns, height, steps, width } = self.shown;
+    /** @param {Record<string, any>} shown @param {number} step */
+    function paintFilm({ code, columns, height, model, sheet, steps, width }, step) {
       // The frame that was made last at a step.
-      const i = Math.max(
-        0,
-        steps.findLastIndex(s => s <= step),
-      );
-      paintFrame(film, self.sheet, i, columns, width, height);
+      const i = lastAt(steps, step);
+      paintFrame(film, sheet, i, columns, width, height);
       python.set(name, frameCode(code, i), false);
-      film.setAttribute('aria-label', `${self.shown.model}: ${t`the same latents at step ${whole(steps[i])}`}`);
+      film.setAttribute('aria-label', `${model}: ${t`the same latents at step ${whole(steps[i])}`}`);
     }
-    function paintLosses(step) {
-      const { step: steps, ...values } = self.shown.curves;
-      const now = Math.min(step, lastStep());
+    /** @param {Record<string, any>} shown @param {number} step */
+    function paintLosses(shown, step) {
+      /** @type {Record<string, number[]>} */
+      const { step: steps, ...values } = shown.curves;
+      const last = lastStep(shown);
+      const now = Math.min(step, last);
       const series = Object.values(values).map(losses => losses.map((v, i) => [steps[i], v]));
-      paintCurves(curves, { series, colours: COLOURS, last: lastStep(), least: 1e-3, now });
-      const index = Math.max(
-        0,
-        steps.findLastIndex(s => s <= now),
-      );
+      paintCurves(curves, { series, colours: COLOURS, last, least: 1e-3, now });
+      const index = lastAt(steps, now);
       const entries = Object.entries(values).map(([loss, { [index]: v }], n) => {
         const words = `${NAMES[loss] ?? loss.replaceAll('_', ' ')} ${v === null ? '–' : significant(v, 3)}`;
         return make('span', {}, swatch(`var(${COLOURS[n % COLOURS.length]})`), words);
@@ -107,8 +114,7 @@ export default function replay({ $, element, latest, link, onFirstOpen, page, py
       const sheet = await loadImage(answer.sprite);
       // Another training was chosen meanwhile.
       if (answer.model !== self.wanted) return;
-      self.sheet = sheet;
-      self.shown = answer;
+      self.shown = { ...answer, sheet };
       called.textContent = page.replays[answer.model];
       title.textContent = answer.title;
       monitor.textContent = answer.monitor;
@@ -117,10 +123,11 @@ export default function replay({ $, element, latest, link, onFirstOpen, page, py
       arrange();
       if (main.clientWidth) python.focus(name);
     });
-    const scrub = event => {
+    const scrub = (/** @type {PointerEvent} */ event) => {
       if (!self.shown || (event.type === 'pointermove' && !event.buttons)) return;
       const box = curves.getBoundingClientRect();
-      const step = ((event.clientX - box.left - ROOM.left) / (box.width - ROOM.left - ROOM.right)) * lastStep();
+      const step =
+        ((event.clientX - box.left - ROOM.left) / (box.width - ROOM.left - ROOM.right)) * lastStep(self.shown);
       const distances = stops().map(s => Math.abs(s - step));
       slider.value = distances.indexOf(Math.min(...distances));
       seek();
@@ -133,28 +140,23 @@ export default function replay({ $, element, latest, link, onFirstOpen, page, py
     return self;
   }
 
-  // The slider stops at the frames of the longest training that is shown.
+  /** The slider stops at the frames of the longest training that is shown. @returns {number[]} */
   function stops() {
-    const all = players.filter(one => one.shown).map(one => one.shown.steps);
+    const all = players.flatMap(({ shown }) => (shown ? [shown.steps] : []));
     return all.sort((a, b) => b.at(-1) - a.at(-1))[0] ?? [0];
   }
   function paint() {
     const all = stops();
-    const step = all[+slider.value] ?? all.at(-1);
-    const text = stepOf(step, all.at(-1));
+    const last = all[all.length - 1];
+    const step = all[+slider.value] ?? last;
+    const text = stepOf(step, last);
     for (const one of players) one.paint(step);
     $('.replay-at').textContent = text;
     slider.setAttribute('aria-valuetext', text);
   }
   function arrange() {
     slider.max = stops().length - 1;
-    slider.value =
-      at === null
-        ? slider.max
-        : Math.max(
-            0,
-            stops().findLastIndex(step => step <= at),
-          );
+    slider.value = at === null ? slider.max : lastAt(stops(), at);
     fit();
   }
   function seek() {
@@ -176,14 +178,14 @@ export default function replay({ $, element, latest, link, onFirstOpen, page, py
   const remember = () => address.set({ model: model.value, beside: beside.value || undefined, step: at ?? undefined });
   function choose() {
     const wanted = [model.value, beside.value].filter(Boolean);
-    while (players.length > wanted.length) {
-      const { root, name } = players.pop();
+    for (const { root, name } of players.splice(wanted.length)) {
       root.remove();
       python.drop(name);
     }
     while (players.length < wanted.length) {
-      players.push(player(['Replay', 'Replay beside'][players.length]));
-      main.append(players.at(-1).root);
+      const added = player(['Replay', 'Replay beside'][players.length]);
+      players.push(added);
+      main.append(added.root);
     }
     players.forEach((one, i) => one.load(wanted[i]));
     arrange();

@@ -7,10 +7,10 @@ from collections.abc import Callable
 import gradio as gr
 
 from ...errors import UserError
-from .. import breed, directions, films, gallery, loop
+from .. import Json, breed, directions, films, gallery, loop
 from .. import first_page as files
 from ..admission import normal_lane
-from ..inputs import integer, one_of, psi_of, seed_of, server_function
+from ..inputs import integer, one_of, psi_of, seed_of, server_function, start_function
 from ..models import SAMPLES, Model, ModelStore
 from ..pictures import FRAMES, sheet_uri, to_bytes
 from ..widget import widget
@@ -22,40 +22,40 @@ STAGED = 4
 FIRST_SEED, FIRST_COUNT, FIRST_PAIR = 0, 36, (0, 8)
 
 
-def sheet_answer(store: ModelStore, model: Model, seed: int, count: int, psi: float) -> dict:
+def sheet_answer(store: ModelStore, model: Model, seed: int, count: int, psi: float) -> Json:
     """A contact sheet and its Python."""
-    pipe, psi = store.pipe(model), psi_for(model, psi)
-    images = to_bytes(pipe(num_images=count, seed=seed, output_type="np", **options(psi)).images)
+    pipe, taken = store.pipe(model), psi if model.family.truncates else None
+    images = to_bytes(pipe(num_images=count, seed=seed, output_type="np", **options(taken)).images)
     return {
         "sheet": sheet_uri(images, round(count**0.5)),
         "size": images.shape[1],
         "model": model.key,
         "seed": seed,
         "count": count,
-        "psi": psi,
-        "code": snippets.samples(model, count, seed, psi),
+        "psi": taken,
+        "code": snippets.samples(model, count, seed, taken),
     }
 
 
-def between_answer(store: ModelStore, model: Model, seed: int, a: int, b: int, psi: float) -> dict:
+def between_answer(store: ModelStore, model: Model, seed: int, a: int, b: int, psi: float) -> Json:
     """FRAMES images in one row, from image `a` of a seed to image `b`."""
     from ...latents import draw_latents
 
-    pipe, psi = store.pipe(model), psi_for(model, psi)
+    pipe, taken = store.pipe(model), psi if model.family.truncates else None
     latents = draw_latents(max(a, b) + 1, pipe.latent_dim, seed=seed)
     classes = gallery.classes_of(pipe, a, b)
-    images = pipe.interpolate(latents[a], latents[b], FRAMES, output_type="np", **options(psi), **classes).images
+    images = pipe.interpolate(latents[a], latents[b], FRAMES, output_type="np", **options(taken), **classes).images
     return {
         "film": sheet_uri(to_bytes(images), FRAMES),
         "a": a,
         "b": b,
-        "code": snippets.between(model, a, b, seed, psi, classes),
+        "code": snippets.between(model, a, b, seed, taken, classes),
     }
 
 
-def stages_answer(store: ModelStore, model: Model, seed: int, psi: float) -> dict:
+def stages_answer(store: ModelStore, model: Model, seed: int, psi: float) -> Json:
     """The first images of a seed at every level of a LAPGAN, the coarsest first: a sheet of one row for each."""
-    if not has_stages(model):
+    if not model.family.draws_in_stages:
         raise UserError(f"{model.title} draws its images in one go, not from coarse to fine.")
     drawn = store.pipe(model)(num_images=STAGED, seed=seed, psi=psi, return_stages=True, output_type="np").stages
     return {
@@ -66,22 +66,12 @@ def stages_answer(store: ModelStore, model: Model, seed: int, psi: float) -> dic
     }
 
 
-def has_stages(model: Model) -> bool:
-    """Whether a model draws from coarse to fine."""
-    return model.family.draws_in_stages
-
-
-def psi_for(model: Model, psi: float) -> float | None:
-    """The truncation that a model is called with, None if it has none."""
-    return psi if gallery.truncates(model) else None
-
-
-def options(psi: float | None) -> dict:
+def options(psi: float | None) -> Json:
     """`psi` as arguments of a pipeline."""
     return {} if psi is None else {"psi": psi}
 
 
-def first_page(store: ModelStore) -> dict:
+def first_page(store: ModelStore) -> Json:
     """What the tab shows before any click."""
     model = store.models[SAMPLES]
     return {
@@ -93,30 +83,24 @@ def first_page(store: ModelStore) -> dict:
 def functions(store: ModelStore) -> list[Callable]:
     """What the tab's page may call."""
 
-    def common(payload: dict) -> tuple[Model, int, float]:
+    def common(payload: Json) -> tuple[Model, int, float]:
         return gallery.chosen(store, payload), seed_of(payload), psi_of(payload)
 
-    @server_function
-    @normal_lane
-    def start(payload: dict) -> dict:
-        return store.first_page("samples", first_page)
+    start = start_function(store, "samples", first_page)
 
-    @server_function
-    @normal_lane
-    def sheet(payload: dict) -> dict:
+    @server_function(normal_lane)
+    def sheet(payload: Json) -> Json:
         model, seed, psi = common(payload)
         return sheet_answer(store, model, seed, one_of(payload.get("count"), COUNTS, FIRST_COUNT), psi)
 
-    @server_function
-    @normal_lane
-    def between(payload: dict) -> dict:
+    @server_function(normal_lane)
+    def between(payload: Json) -> Json:
         model, seed, psi = common(payload)
         a, b = (integer(payload.get(end), 0, max(COUNTS) - 1, 0) for end in "ab")
         return between_answer(store, model, seed, a, b, psi)
 
-    @server_function
-    @normal_lane
-    def stages(payload: dict) -> dict:
+    @server_function(normal_lane)
+    def stages(payload: Json) -> Json:
         return stages_answer(store, *common(payload))
 
     film = films.film_function(lambda payload: gallery.chosen(store, payload))
@@ -139,7 +123,11 @@ def build(store: ModelStore) -> gr.HTML:
     page = {
         "reason": model.reason,
         "models": {
-            other.key: {**gallery.described(other), "stages": has_stages(other), "breeds": breed.breeds(other)}
+            other.key: {
+                **gallery.described(other),
+                "stages": other.family.draws_in_stages,
+                "breeds": other.family.breeds,
+            }
             for other in store.gallery
         },
         "staged": STAGED,
@@ -150,5 +138,8 @@ def build(store: ModelStore) -> gr.HTML:
         "counts": COUNTS,
         "first": files.read("samples") if model.built_in else None,
     }
-    parts = ["gallery", *(["breed", "loop", "directions"] if any(map(breed.breeds, store.gallery)) else [])]
+    parts = [
+        "gallery",
+        *(["breed", "loop", "directions"] if any(model.family.breeds for model in store.gallery) else []),
+    ]
     return widget("samples", "Samples", page, functions(store), parts)

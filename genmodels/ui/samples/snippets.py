@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .. import Json
 from ..models import Model
 from ..pictures import STRIP
 from ..snippets import GRID, head, psi_of, rows_of
@@ -16,7 +17,7 @@ def samples(model: Model, count: int, seed: int, psi: float | None) -> str:
     )
 
 
-def between(model: Model, a: int, b: int, seed: int, psi: float | None, classes: dict) -> str:
+def between(model: Model, a: int, b: int, seed: int, psi: float | None, classes: Json) -> str:
     """The strip between two images of a contact sheet."""
     more = "".join(f", {name}={value!r}" for name, value in classes.items())
     return head(model, [GRID]) + (

@@ -4,11 +4,11 @@ import { filmStrip, fitWidth, loadImage, pictureOf } from '../common/pictures.js
 import { t } from '../common/text.js';
 import { trainingFilm } from '../films/view.js';
 
-/** @param {import('../common/tab.js').Tab} tab */
+/** @param {Tab} tab */
 export default function samples(tab) {
-  const { $, begin, controls, element, latest, link, page, python, server, views } = tab;
+  const { $, begin, controls, element, find, latest, link, page, python, server, views } = tab;
   const state = { model: page.main, seed: 0, count: 36, psi: 1, pair: [0, 1], next: 0, size: 0, natural: 0 };
-  const [sheet, cells, large] = ['.sheet', '.cells', '.between .large'].map(name => $(name));
+  const [sheet, cells, large] = find('.sheet', '.cells', '.between .large');
   const image = $('img', sheet);
   const address = link.view('one');
   const now = () => page.models[state.model];
@@ -74,6 +74,7 @@ export default function samples(tab) {
     if (now().stages) askStages(drawn());
   };
 
+  /** @param {any} answer */
   async function showSheet(answer) {
     const loaded = await loadImage(answer.sheet);
     image.src = loaded.src;
@@ -97,6 +98,7 @@ export default function samples(tab) {
       cell.setAttribute('aria-pressed', String(Boolean(end)));
     });
   }
+  /** @param {number} i */
   function pick(i) {
     // The sheet on show may be larger than the one that is on its way.
     if (i >= state.count) return;
@@ -107,6 +109,7 @@ export default function samples(tab) {
     walk(true);
   }
   // Ends that are not on a smaller sheet become its first images, two different ones.
+  /** @param {number} count */
   function setCount(count) {
     state.count = count;
     state.pair.forEach((v, i) => {
@@ -114,7 +117,7 @@ export default function samples(tab) {
     });
     draw();
   }
-  // `chosen`: whether the pair was touched, or only its seed and psi.
+  /** @param {boolean} chosen whether the pair was touched, or only its seed and psi */
   function walk(chosen) {
     const { psi, ...rest } = drawn();
     const [a, b] = state.pair;
@@ -136,16 +139,17 @@ export default function samples(tab) {
   python.picture('From A to B', '.between .strip canvas');
   python.picture('Coarse to fine', '.levels canvas', () => page.staged);
   const menus = controls('', state, draw, { models: page.models, changed: describe });
+  /** @type {(count: number) => void} */
   let pressCount;
   address.restore(() => {
     menus.restore(address);
     const count = address.count('count');
-    const pair = ['a', 'b'].map(end => address.count(end));
-    if (page.counts.includes(count)) {
+    const pair = ['a', 'b'].map(end => address.count(end) ?? state.count);
+    if (count !== null && page.counts.includes(count)) {
       state.count = count;
       pressCount(count);
     }
-    if (pair.every(i => i !== null && i < state.count)) state.pair = pair;
+    if (pair.every(i => i < state.count)) state.pair = pair;
     draw();
   });
   const alone = Object.keys(page.models).length === 1;
@@ -168,7 +172,7 @@ export default function samples(tab) {
     const { seed, count, psi } = first.sheet;
     Object.assign(state, { seed, count, psi, pair: [first.between.a, first.between.b] });
     menus.write();
-    const counts = page.counts.map(n => [n, n]);
+    const counts = page.counts.map((/** @type {number} */ n) => [n, n]);
     pressCount = choices($('.count'), counts, state.count, setCount);
     await showSheet(first.sheet);
     await film.set(first.between.film);

@@ -34,7 +34,7 @@ def build(store: ModelStore) -> gr.HTML:
         "kinds": kinds,
         "sources": {kind: store.models[kind].sources for kind, _ in kinds},
         "live": {
-            **files.read("live"),
+            **(files.read("live") or {}),
             "recipes": [
                 {"name": name, "settings": live.settings_of({"settings": r})} for name, r in live.RECIPES.items()
             ],
