@@ -137,7 +137,7 @@ class Comparer:
         paint: Paint = sheet_uri,
     ) -> Json:
         """The training images nearest to one (H, W, C) uint8 image, which comes first on the sheet; see `compare`."""
-        (found,), (distances,) = real.neighbours.nearest(image[None], count)
+        (found,), (distances,) = real.nearest(image[None], count)
         named = kind == CLASSES
         return {
             "sheet": paint(np.concatenate([image[None], real.train[found]]), count + 1),

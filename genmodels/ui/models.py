@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,7 +25,9 @@ from ..folder import MAX_BYTES, ModelFolder, find_json, load_json, shape_of
 from ..hub.retries import describe, is_transient, one_deadline, retry
 from . import Json
 from .admission import stop_if_abandoned
-from .nearest import Neighbours
+
+if TYPE_CHECKING:
+    import torch
 
 logger = logging.getLogger(__name__)
 
@@ -193,9 +195,27 @@ class RealImages:
     unchanged: bool
 
     @functools.cached_property
-    def neighbours(self) -> Neighbours:
-        """The training images, to look up: one copy for all views."""
-        return Neighbours(self.train)
+    def _points(self) -> torch.Tensor:
+        return points_of(self.train)
+
+    def nearest(self, images: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """Numbers and distances (M, count) of the training images nearest to each of (M, H, W, C) uint8 ones, the nearest first.
+
+        Distances are Euclidean, of the pixels, as a root mean square: 0 the same, 1 black from white.
+        """
+        from ..features.neighbours import nearest_points
+
+        distances, found = nearest_points(points_of(images), self._points, count)
+        return found.numpy(), distances.numpy()
+
+
+def points_of(images: np.ndarray) -> torch.Tensor:
+    """(N, H, W, C) uint8 as `pixel_points`."""
+    import torch
+
+    from ..features.neighbours import pixel_points
+
+    return pixel_points(torch.from_numpy(images).permute(0, 3, 1, 2).float() / 127.5 - 1)
 
 
 class ModelStore:

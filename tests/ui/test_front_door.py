@@ -34,12 +34,11 @@ class Server:
         self.gate, self.lane, self.ran = threading.Event(), Lane(1), []
         self.port = free_port()
 
-        @server_function
+        @server_function(admission.quick_lane)
         def echo(payload: dict) -> dict:
             return {"given": payload, "visitor": list(admission.visitor())}
 
-        @server_function
-        @self.lane
+        @server_function(self.lane)
         def slow(payload: dict) -> dict:
             self.ran.append(payload.get("name"))
             assert self.gate.wait(60)

@@ -15,8 +15,7 @@ import pytest
 from PIL import Image
 
 from genmodels.ui import classes, comparer, directions, map, pair, real_or_fake, samples, training
-from genmodels.ui.models import Model, ModelStore
-from genmodels.ui.nearest import Neighbours
+from genmodels.ui.models import Model, ModelStore, RealImages
 from genmodels.ui.pictures import FRAMES, PNG_PREFIX, to_bytes
 
 TABS = {"map": map, "samples": samples, "classes": classes, "real_or_fake": real_or_fake, "training": training}
@@ -160,7 +159,9 @@ def test_a_number_is_one_strip(usual_store):
 def test_the_nearest_image_of_a_training_image_is_itself():
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (50, 8, 8, 3), dtype=np.uint8)
-    (found,), (distances,) = Neighbours(images).nearest(images[17:18], 3)
+    labels = np.zeros(50, np.int64)
+    noise = RealImages("noise", "", images, images, labels, labels, [], True)
+    (found,), (distances,) = noise.nearest(images[17:18], 3)
     assert found[0] == 17
     assert distances[0] < 1e-3 < distances[1] < distances[2]
     flat = np.sqrt(((images / 255 - images[17] / 255) ** 2).mean((1, 2, 3)))

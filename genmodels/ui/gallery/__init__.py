@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 from ...errors import UserError
 from .. import Json, films, numbers
@@ -12,9 +11,6 @@ from ..inputs import integer, seed_of, server_function
 from ..models import BUILT_IN, SAMPLES, Model, ModelStore, Pipeline
 from ..pictures import FRAMES, sheet_uri, to_bytes
 from ..snippets import GRID, TORCH, quoted
-
-if TYPE_CHECKING:
-    import torch
 
 COLUMNS = 6
 # Each column has one vector of so many numbers, of which a model takes as many as its latent has: the length is fixed, because
@@ -30,13 +26,6 @@ def chosen(store: ModelStore, payload: Json) -> Model:
     return store.chosen(SAMPLES, payload.get("model"))
 
 
-def vectors(seed: int) -> torch.Tensor:
-    """(COLUMNS, LONGEST) float32 from N(0, 1)."""
-    import torch
-
-    return torch.randn(COLUMNS, LONGEST, generator=torch.Generator().manual_seed(seed))
-
-
 def classes_of(pipe: Pipeline, a: int, b: int) -> Json:
     """Arguments for `interpolate` between images `a` and `b` of a call, which gives models with classes these in turn."""
     count = getattr(pipe, "num_classes", 0)
@@ -45,12 +34,15 @@ def classes_of(pipe: Pipeline, a: int, b: int) -> Json:
 
 def row_answer(store: ModelStore, model: Model, seed: int, a: int, b: int) -> Json:
     """One model's image of each column, and FRAMES images from that of column `a` to that of column `b`."""
+    import torch
+
     pipe = store.pipe(model)
     if pipe.latent_dim > LONGEST:
         raise UserError(
             f"A latent of {pipe.latent_dim:,} numbers is longer than the {LONGEST:,} that all models share."
         )
-    latents = vectors(seed)[:, : pipe.latent_dim]
+    vectors = torch.randn(COLUMNS, LONGEST, generator=torch.Generator().manual_seed(seed))
+    latents = vectors[:, : pipe.latent_dim]
     images = to_bytes(pipe(latents=latents, output_type="np").images)
     way = pipe.interpolate(latents[a], latents[b], FRAMES, output_type="np", **classes_of(pipe, a, b)).images
     drawn = [other for other in store.gallery if other.pipe and other.pipe.latent_dim <= LONGEST]

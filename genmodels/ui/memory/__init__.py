@@ -36,7 +36,7 @@ class Memory:
         with self._lock:
             if kind not in self._of_test:
                 chosen = np.linspace(0, len(real.test) - 1, min(COUNT, len(real.test))).astype(int)
-                self._of_test[kind] = real.neighbours.nearest(real.test[chosen], 1)[1][:, 0]
+                self._of_test[kind] = real.nearest(real.test[chosen], 1)[1][:, 0]
             return self._of_test[kind]
 
     def check(self, kind: str, seed: int) -> Json:
@@ -48,7 +48,7 @@ class Memory:
         real = self.store.real_images_beside(kind)
         of_test = self.of_test(kind, real)
         images = to_bytes(self.store.pipe(kind)(num_images=COUNT, seed=seed, output_type="np").images)
-        found, distances = real.neighbours.nearest(images, NEAREST)
+        found, distances = real.nearest(images, NEAREST)
         suspects = distances[:, 0].argsort()[:SHOWN]
         rows = [part for i in suspects for part in (images[i : i + 1], real.train[found[i]])]
         return {
