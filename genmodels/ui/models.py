@@ -627,9 +627,6 @@ def find_on_hub(name: str) -> list[Model | None]:
     from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, OfflineModeIsEnabled
 
     def read(repository: str) -> Model | None:
-        return retry(lambda: read_once(repository), attempts=3)
-
-    def read_once(repository: str) -> Model | None:
         index = Path(hf_hub_download(repository, "model_index.json"))
         saved = ModelFolder(index.parent)
         if saved.family is None:
@@ -650,14 +647,14 @@ def find_on_hub(name: str) -> list[Model | None]:
 
     try:
         if "/" in name:
-            return [read(name)]
+            return [retry(functools.partial(read, name), attempts=3)]
         repositories = retry(
             lambda: [info.id for info in HfApi().list_models(author=name, limit=MAX_REPOSITORIES)], attempts=3
         )
         found = []
         for repository in sorted(repositories):
             try:
-                found.append(read(repository))
+                found.append(retry(functools.partial(read, repository), attempts=3))
             except EntryNotFoundError:
                 continue  # a repository of another kind
         return found

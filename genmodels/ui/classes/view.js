@@ -103,8 +103,7 @@ export default function classes(tab) {
     number.hidden = false;
     python.set('Number', answer.code, focus);
   });
-  /** @param {string} message */
-  function problem(message) {
+  function problem(/** @type {string} */ message) {
     $('.problem').textContent = t([message]);
     text.setAttribute('aria-invalid', String(Boolean(message)));
   }
@@ -118,8 +117,7 @@ export default function classes(tab) {
     askMix({ ...common(), a: state.pair[0], b: state.pair[1] }, extra);
   const drawNumber = (/** @type {string} */ extra = '') => askNumber({ ...common(), text: text.value }, extra);
 
-  /** @param {number} share */
-  function tellShare(share) {
+  function tellShare(/** @type {number} */ share) {
     const percent = Math.round(100 * share);
     const [from, to] = state.pair.map(i => names()[i]);
     $('.share').textContent = `${100 - percent}% ${from}, ${percent}% ${to}`;
@@ -174,8 +172,7 @@ export default function classes(tab) {
       select.value = String(label);
     };
   }
-  /** @param {number | string} label */
-  function choose(label) {
+  function choose(/** @type {number | string} */ label) {
     state.label = +label;
     remember();
     drawSamples();

@@ -1,8 +1,7 @@
 // A decoder in the page itself: no server is asked while the pointer moves.
 import { bytesOf } from './pictures.js';
 
-/** @param {string} text */
-function halfFloats(text) {
+function halfFloats(/** @type {string} */ text) {
   const halves = new Uint16Array(bytesOf(text).buffer);
   return Float32Array.from(halves, half => {
     const [exponent, fraction] = [(half >> 10) & 31, half & 1023];

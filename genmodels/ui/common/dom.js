@@ -34,8 +34,7 @@ export function makeButton(properties, onClick, ...children) {
  * @param {unknown} pressed @param {(value: any) => void} choose
  */
 export function choices(root, options, pressed, choose) {
-  /** @param {unknown} value */
-  const press = value => {
+  const press = (/** @type {unknown} */ value) => {
     for (const [button, option] of buttons)
       button.setAttribute('aria-pressed', String(String(option) === String(value)));
   };

@@ -66,8 +66,7 @@ export function linkOf(element, tab) {
    */
   const at = (view, usual = {}) => {
     const isWanted = () => ours && (!view || view === asked);
-    /** @param {string} name */
-    const get = name => (isWanted() ? given.get(name) : null);
+    const get = (/** @type {string} */ name) => (isWanted() ? given.get(name) : null);
     return {
       get,
       /** A whole number, null if the address has none in this range. @param {string} name */

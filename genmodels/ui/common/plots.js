@@ -17,8 +17,7 @@ export function plotOn(canvas) {
   const c = penOf(canvas);
   c.scale(devicePixelRatio, devicePixelRatio);
   const style = getComputedStyle(canvas);
-  /** @param {string} name */
-  const colour = name => style.getPropertyValue(name);
+  const colour = (/** @type {string} */ name) => style.getPropertyValue(name);
   /** @param {string} text @param {number} x @param {number} y @param {CanvasTextAlign} align */
   const write = (text, x, y, align = 'left') => {
     c.textAlign = align;
@@ -61,10 +60,8 @@ export function paintCurves(canvas, { series, colours, last, least, now = null }
   const at = share => values[Math.min(values.length - 1, Math.floor(share * values.length))] ?? 0;
   const low = Math.min(0, at(0.01));
   const high = Math.max(at(0.99), low + least);
-  /** @param {number} step */
-  const x = step => ROOM.left + (step / last) * (right - ROOM.left);
-  /** @param {number} v */
-  const y = v => ROOM.top + ((high - clamp(v, low, high)) / (high - low)) * (base - ROOM.top);
+  const x = (/** @type {number} */ step) => ROOM.left + (step / last) * (right - ROOM.left);
+  const y = (/** @type {number} */ v) => ROOM.top + ((high - clamp(v, low, high)) / (high - low)) * (base - ROOM.top);
   c.font = `12px ${font}`;
   c.fillStyle = colour('--quiet');
   c.strokeStyle = colour('--line');

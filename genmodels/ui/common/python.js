@@ -17,8 +17,7 @@ export function pythonOf(element, tab) {
   const $ = selector => /** @type {HTMLElement} */ (element.querySelector(selector));
   const [group, code, copy, save] = ['.code-choices', '.code code', '.copy', '.save'].map($);
   let shown = '';
-  /** @param {string} name */
-  function show(name) {
+  function show(/** @type {string} */ name) {
     shown = name;
     save.hidden = !found.has(name);
     code.textContent = texts.get(name) ?? '';

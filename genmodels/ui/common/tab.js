@@ -70,8 +70,7 @@ function createTab(element, page, server) {
    */
   function controls(prefix, state, draw, { models = {}, changed = () => {}, seedName = 'seed' } = {}) {
     const [model, seed, psi, fresh] = ['model', 'seed', 'psi', 'new'].map(name => $(`.${prefix}${name}`));
-    /** @param {string} name */
-    const choose = name => {
+    const choose = (/** @type {string} */ name) => {
       state.model = model.value = name;
       changed();
     };
@@ -139,12 +138,10 @@ function createTab(element, page, server) {
    * @param {string[][]} options their names and what the buttons say
    */
   function views(options) {
-    /** @param {string} name */
-    const show = name => {
+    const show = (/** @type {string} */ name) => {
       for (const part of $$('[data-view]')) part.classList.toggle('away', !part.dataset.view.split(' ').includes(name));
     };
-    /** @param {string} name */
-    const open = name => {
+    const open = (/** @type {string} */ name) => {
       for (const run of openings.get(name) ?? []) run();
     };
     const first = link.views(options.map(([name]) => name));
@@ -162,13 +159,11 @@ function createTab(element, page, server) {
    * @param {(first: any) => unknown} show
    */
   function begin(show) {
-    /** @param {string} message */
-    const broken = message => {
+    const broken = (/** @type {string} */ message) => {
       notice(message, true);
       for (const part of $$('.live')) part.hidden = true;
     };
-    /** @param {any} first */
-    const begun = async first => {
+    const begun = async (/** @type {any} */ first) => {
       await show(first);
       link.apply();
     };

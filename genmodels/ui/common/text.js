@@ -14,8 +14,7 @@ export function t(parts, ...values) {
   return (words[text] ?? text).replace(/\{(\d)\}/g, (_, i) => String(values[i]));
 }
 
-/** @param {string} text */
-const known = text => words[text.replace(/\s+/g, ' ').trim()];
+const known = (/** @type {string} */ text) => words[text.replace(/\s+/g, ' ').trim()];
 
 /**
  * Translates what was written in HTML: whole elements with what is bold or linked in them, lone pieces, and attributes.

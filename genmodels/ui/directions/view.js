@@ -19,8 +19,7 @@ export default function directions(tab) {
   let sheets = [];
   const tell = noticeIn($('.directions-notice'));
 
-  /** @param {number[]} explained */
-  function showSliders(explained) {
+  function showSliders(/** @type {number[]} */ explained) {
     const sliders = explained.map((share, k) => {
       const value = strengths[k] ?? 0;
       const properties = { type: 'range', min: -limit, max: limit, step: 0.25, value };

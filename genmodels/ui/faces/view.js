@@ -34,8 +34,7 @@ export default function faces(tab) {
   /** @type {(() => void) | null} */
   let drawHere = null;
   let soon = 0;
-  /** @param {Answer} answer */
-  const showEdit = answer => {
+  const showEdit = (/** @type {Answer} */ answer) => {
     if (!drawHere) paintRaw(after, answer.picture, size, 3);
     python.set('Face', answer.code);
   };
@@ -103,14 +102,12 @@ export default function faces(tab) {
     choose(to);
     cells[to].button.focus();
   });
-  /** @param {number} index */
-  function press(index) {
+  function press(/** @type {number} */ index) {
     cells.forEach(({ button }, i) => button.setAttribute('aria-pressed', String(i === index)));
     $('.photo-stage').classList.toggle('now', index < 0);
   }
 
-  /** @param {number} index */
-  function choose(index) {
+  function choose(/** @type {number} */ index) {
     Object.assign(state, { index, z: null, photo: false });
     press(index);
     if (state.sheet) paintFrame(before, state.sheet, index, count, size);
@@ -129,8 +126,7 @@ export default function faces(tab) {
   const clear = () => {
     for (const name of Object.keys(state.strengths)) setStrength(name, 0);
   };
-  /** @param {string[]} names */
-  function sliders(names) {
+  function sliders(/** @type {string[]} */ names) {
     const labels = names.map(name => {
       const slider = make('input', { type: 'range', min: -limit, max: limit, step: 0.1, 'data-name': name });
       slider.addEventListener('input', () => {
@@ -179,8 +175,7 @@ export default function faces(tab) {
     const [a, b] = axes.map(axis => axis.value);
     if (a !== b) askGrid({ ...chosen(), a, b }, focus);
   }
-  /** @param {string[]} names */
-  function factors(names) {
+  function factors(/** @type {string[]} */ names) {
     $('.faces-factors').hidden = names.length < 2;
     const asked = address.numbers('axes', 2) ?? [];
     const known = asked[0] !== asked[1] && asked.every(i => Number.isInteger(i) && names[i]);
@@ -217,8 +212,7 @@ export default function faces(tab) {
     if (job.extra) drawGrid();
   };
   const askPhoto = latest(server.photo, showPhoto, told, told);
-  /** @param {boolean} settled */
-  function sendPhoto(settled) {
+  function sendPhoto(/** @type {boolean} */ settled) {
     const side = sideOf();
     photo.x = clamp(photo.x, side / 2, photo.image.width - side / 2);
     photo.y = clamp(photo.y, side / 2, photo.image.height - side / 2);
@@ -292,8 +286,7 @@ export default function faces(tab) {
     python.set('Arithmetic', answer.code, job.extra);
   };
   const askSum = latest(server.arithmetic, showSum, told, told);
-  /** @param {boolean} focus */
-  function addUp(focus) {
+  function addUp(/** @type {boolean} */ focus) {
     remember();
     askSum({ seed: state.seed, ...sum }, focus);
   }
@@ -313,8 +306,7 @@ export default function faces(tab) {
     }
   }
 
-  /** @param {Answer} answer */
-  const showFaces = async answer => {
+  const showFaces = async (/** @type {Answer} */ answer) => {
     const sheet = await loadImage(answer.sheet);
     state.sheet = sheet;
     state.latents = answer.latents;

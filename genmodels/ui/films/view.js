@@ -33,8 +33,7 @@ export function trainingFilm({ $, element, latest, python, server }) {
   function fit() {
     if (film && element.clientWidth) fitWidth(canvas, film.width, root.clientWidth, 2 * film.width);
   }
-  /** @param {Answer} answer */
-  const show = async answer => {
+  const show = async (/** @type {Answer} */ answer) => {
     if (wanted !== answer.model) return;
     film = { ...answer, sheet: await loadImage(answer.sprite) };
     slider.max = slider.value = answer.count - 1;

@@ -54,8 +54,7 @@ export default function gallery({ $, controls, latest, link, noticeIn, onFirstOp
     const failed = make('p', { className: 'note failed', hidden: true });
     const section = make('section', { className: 'row-of', 'aria-label': title }, about, failed, ...cells, walk);
     const tell = noticeIn(failed);
-    /** @param {string} message */
-    const fail = message => {
+    const fail = (/** @type {string} */ message) => {
       tell(message);
       for (const shown of [...cells, walk]) shown.hidden = true;
     };
@@ -64,8 +63,7 @@ export default function gallery({ $, controls, latest, link, noticeIn, onFirstOp
     const paintWalk = () => {
       if (film) paintFrame(walk, film, +slider.value, FRAMES, film.height);
     };
-    /** @param {Answer} answer */
-    const show = async answer => {
+    const show = async (/** @type {Answer} */ answer) => {
       const [sheet, way] = await Promise.all([loadImage(answer.sheet), loadImage(answer.film)]);
       cells.forEach((cell, i) => paintFrame(cell, sheet, i, page.columns, answer.size));
       film = way;

@@ -19,8 +19,7 @@ export default function game({ $, $$, element, find, latest, notice, server }) {
     // A browser may forbid it.
   }
 
-  /** @param {boolean} guessing */
-  function ready(guessing) {
+  function ready(/** @type {boolean} */ guessing) {
     for (const button of buttons) button.disabled = !guessing;
     next.disabled = guessing || !state.round;
   }
@@ -47,8 +46,7 @@ export default function game({ $, $$, element, find, latest, notice, server }) {
     $('.game-streak').textContent = t`In a row: ${state.streak} · best: ${state.best}`;
   }
 
-  /** @param {any} answer */
-  function showRound(answer) {
+  function showRound(/** @type {any} */ answer) {
     state.round = answer.round;
     state.size = answer.size;
     picture.className = 'game-picture';
@@ -95,8 +93,7 @@ export default function game({ $, $$, element, find, latest, notice, server }) {
     deal();
   });
 
-  /** @param {boolean} real */
-  function say(real) {
+  function say(/** @type {boolean} */ real) {
     if (buttons[0].disabled) return;
     for (const button of buttons) button.disabled = true;
     askGuess({ round: state.round }, real);

@@ -97,8 +97,7 @@ export default function live(tab) {
       seed: number('seed'),
     };
   }
-  /** @param {Settings} settings */
-  function set(settings) {
+  function set(/** @type {Settings} */ settings) {
     gan.settings = settings;
     for (const name of ['loss', 'generator_rate', 'discriminator_rate', 'discriminator_steps', 'seed']) {
       field(name).value = settings[name];
@@ -182,8 +181,7 @@ export default function live(tab) {
     paintLosses();
   };
 
-  /** @param {any} view */
-  async function show(view) {
+  async function show(/** @type {any} */ view) {
     // What is on show keeps its data while others are already chosen and on their way.
     const { data } = gan.settings;
     const image = view.sheet ? await loadImage(view.sheet) : null;
@@ -218,8 +216,7 @@ export default function live(tab) {
     paint();
   }
 
-  /** @param {boolean} running */
-  function setRunning(running) {
+  function setRunning(/** @type {boolean} */ running) {
     gan.running = running;
     run.textContent = running ? t`Pause` : gan.session && gan.step ? t`Go on` : t`Start`;
   }
@@ -250,8 +247,7 @@ export default function live(tab) {
     await show(answer);
     return true;
   }
-  /** @param {Settings} settings */
-  async function reset(settings) {
+  async function reset(/** @type {Settings} */ settings) {
     set(settings);
     address.set(settings);
     setRunning(false);
@@ -266,8 +262,7 @@ export default function live(tab) {
     gan.turn = gan.turn.then(take, take);
     return gan.turn;
   }
-  /** @param {number} steps */
-  async function train(steps) {
+  async function train(/** @type {number} */ steps) {
     if (!gan.session && !(await restart())) return false;
     const { session } = gan;
     const mine = () => session === gan.session && element.isConnected;

@@ -124,8 +124,7 @@ export default function map(tab) {
     stroke(() => ink.rect(left, top, side, side), [2, '#fff']);
   }
 
-  /** @param {Point} z */
-  function nearestDot(z) {
+  function nearestDot(/** @type {Point} */ z) {
     if (!state.points) return '';
     const { distance, name } = nearest(state.points, z);
     return distance > state.limit / 8
@@ -157,8 +156,7 @@ export default function map(tab) {
       decoded(since, z, codeAt(code, z));
     };
   });
-  /** @param {Point} z */
-  function goTo(z) {
+  function goTo(/** @type {Point} */ z) {
     state.z = within(z, state.limit);
     address.set({ z: state.z });
     fetchDecoder();
@@ -182,8 +180,7 @@ export default function map(tab) {
     paint();
   }
 
-  /** @param {PointerEvent} event */
-  function handleAt(event) {
+  function handleAt(/** @type {PointerEvent} */ event) {
     const box = stage.getBoundingClientRect();
     const reach = event.pointerType === 'touch' ? 26 : 15;
     const found = Object.keys(state.anchors).find(name => {
@@ -230,8 +227,7 @@ export default function map(tab) {
     pen.fillText(hint, pad.width / 2, pad.height / 2);
     drawn = false;
   }
-  /** @param {any} answer */
-  function showPlaced(answer) {
+  function showPlaced(/** @type {any} */ answer) {
     paintRaw($('.seen'), answer.seen, page.size, page.channels);
     paintRaw($('.back'), answer.picture, page.size, page.channels);
     state.placed = answer;
@@ -257,8 +253,7 @@ export default function map(tab) {
   };
   const place = latest(server.place, showPlaced, fail);
   const example = latest(server.example, showPlaced, fail);
-  /** @param {PointerEvent} event */
-  function strokeTo(event) {
+  function strokeTo(/** @type {PointerEvent} */ event) {
     const box = pad.getBoundingClientRect();
     const x = ((event.clientX - box.left) / box.width) * pad.width;
     const y = ((event.clientY - box.top) / box.height) * pad.height;

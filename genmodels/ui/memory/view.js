@@ -55,8 +55,7 @@ export default function memory({ $, latest, link, onFirstOpen, page, python, ser
     write(t`distance ${decimal(high, 2)}`, width - left, height - 4, 'right');
   }
 
-  /** @param {Answer} answer */
-  const show = async answer => {
+  const show = async (/** @type {Answer} */ answer) => {
     const sheet = await loadImage(answer.sheet);
     const { generated, test, size } = answer;
     /** @type {number[][]} */

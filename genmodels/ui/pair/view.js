@@ -61,8 +61,7 @@ export default function pair({ $, element, latest, link, once, onFirstOpen, page
     return { kind, root, stage, picture, where, near, ground: document.createElement('canvas'), data, atlas };
   }
 
-  /** @param {Side} side */
-  function paintGround(side) {
+  function paintGround(/** @type {Side} */ side) {
     const { stage, data, atlas } = side;
     const { width, height } = stage;
     const unit = width / stage.clientWidth;
@@ -153,8 +152,7 @@ export default function pair({ $, element, latest, link, once, onFirstOpen, page
       showBoth(z, codeAt(code, z), ({ picture, data }, i) => paintBytes(picture, run[i](z), data.size, data.channels));
   });
 
-  /** @param {Point} z */
-  function moveTo(z) {
+  function moveTo(/** @type {Point} */ z) {
     if (!sides.length) return;
     state.z = within(z, state.limit);
     address.set({ z: state.z });
@@ -176,8 +174,7 @@ export default function pair({ $, element, latest, link, once, onFirstOpen, page
     }
   }
 
-  /** @param {Answer} first */
-  async function show(first) {
+  async function show(/** @type {Answer} */ first) {
     const kinds = Object.keys(NAMES);
     const atlases = await Promise.all(kinds.map(kind => loadImage(first[kind].atlas)));
     sides = kinds.map((kind, i) => twin(kind, first[kind], atlases[i]));

@@ -24,8 +24,7 @@ export default function realOrFake(tab) {
     $('.sides').hidden = $('.scale').hidden = hidden;
   };
 
-  /** @param {Answer} answer */
-  const compared = async answer => {
+  const compared = async (/** @type {Answer} */ answer) => {
     await showCompare(answer);
     if (answer.real) near();
   };
@@ -44,8 +43,7 @@ export default function realOrFake(tab) {
     return `${name}${what}, ${t`score ${signed(scores[index])}`}`;
   };
 
-  /** @param {any} answer */
-  async function showCompare(answer) {
+  async function showCompare(/** @type {any} */ answer) {
     hideSides(false);
     shown = answer;
     const { generated, kind, real, size } = answer;

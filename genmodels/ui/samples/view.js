@@ -74,8 +74,7 @@ export default function samples(tab) {
     if (now().stages) askStages(drawn());
   };
 
-  /** @param {any} answer */
-  async function showSheet(answer) {
+  async function showSheet(/** @type {any} */ answer) {
     const loaded = await loadImage(answer.sheet);
     image.src = loaded.src;
     const columns = Math.round(Math.sqrt(answer.count));
@@ -98,8 +97,7 @@ export default function samples(tab) {
       cell.setAttribute('aria-pressed', String(Boolean(end)));
     });
   }
-  /** @param {number} i */
-  function pick(i) {
+  function pick(/** @type {number} */ i) {
     // The sheet on show may be larger than the one that is on its way.
     if (i >= state.count) return;
     state.pair[state.next] = i;
@@ -109,8 +107,7 @@ export default function samples(tab) {
     walk(true);
   }
   // Ends that are not on a smaller sheet become its first images, two different ones.
-  /** @param {number} count */
-  function setCount(count) {
+  function setCount(/** @type {number} */ count) {
     state.count = count;
     state.pair.forEach((v, i) => {
       if (v >= count) state.pair[i] = state.pair[1 - i] === i ? 1 - i : i;
