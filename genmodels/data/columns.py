@@ -2,25 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NotRequired, TypedDict
 
 import datasets
 
 from ..errors import UserError, first_line
 from ..hub.retries import describe, is_transient
+from .archives import Place
 from .listing import label_name, natural_key, without_point
 
 ALL_ATTRIBUTES = "all"
 # More different labels than this are no classes.
 MAX_CLASSES = 10_000
-# Undecoded images, their labels, None for those of a class that is not wanted, and their attributes.
-Rows = tuple[list, list[int | None], list[tuple[bool, ...]]]
+Data = bytes
+
+
+class Struct(TypedDict):
+    """An image in a column of them, of a folder also the place of its bytes."""
+
+    bytes: Data | None
+    path: str | None
+    place: NotRequired[Place]
+
+
+# An undecoded image.
+Cell = Struct | bytes | None
+# Images, their labels, None for those of a class that is not wanted, and their attributes.
+Rows = tuple[list[Cell], list[int | None], list[tuple[bool, ...]]]
+# What the columns of a dataset hold, by their names, as `datasets` says it.
+Features = Mapping[str, Any]
+# Names of classes, and the number of each value of a column.
+Classes = tuple[list[str], dict[Any, int]]
 # Columns of a WebDataset that name its samples, and the one in which pandas numbers rows.
 OWN_COLUMNS = ("__key__", "__url__", "__index_level_0__")
 BINARY, TEXT = ("binary", "large_binary", "binary_view"), ("string", "large_string", "string_view")
 
 
-def is_image_column(feature) -> bool:
+def is_image_column(feature: Any) -> bool:
     """Whether a column holds images: as such, or as pandas writes them, as bytes or as bytes and a path."""
     if isinstance(feature, datasets.Image):
         return True
@@ -30,7 +49,7 @@ def is_image_column(feature) -> bool:
     return getattr(feature, "dtype", "") in BINARY
 
 
-def find_image_column(features, wanted: str | None, source: str) -> str:
+def find_image_column(features: Features, wanted: str | None, source: str) -> str:
     """The column of images: the wanted one, the only one, or the one with a usual name."""
     names = [name for name, feature in features.items() if is_image_column(feature)]
     if wanted is not None:
@@ -59,7 +78,7 @@ def find_image_column(features, wanted: str | None, source: str) -> str:
     )
 
 
-def label_columns(features) -> list[str]:
+def label_columns(features: Features) -> list[str]:
     """The columns that could be labels, those within a column of records as "json.label"."""
     found = []
     for name, feature in features.items():
@@ -70,14 +89,14 @@ def label_columns(features) -> list[str]:
     return found
 
 
-def _is_label(feature) -> bool:
+def _is_label(feature: Any) -> bool:
     kind = getattr(feature, "dtype", None)
     return isinstance(feature, datasets.ClassLabel) or (
         isinstance(kind, str) and (kind in ("bool", *TEXT) or kind.startswith(("int", "uint", "float")))
     )
 
 
-def find_label_column(features, wanted: str | None, source: str) -> str | None:
+def find_label_column(features: Features, wanted: str | None, source: str) -> str | None:
     """The label column: the wanted one, else the first that declares its classes, if any."""
     if wanted is None:
         declared = [name for name, feature in features.items() if isinstance(feature, datasets.ClassLabel)]
@@ -97,12 +116,12 @@ def find_label_column(features, wanted: str | None, source: str) -> str | None:
     )
 
 
-def type_of(feature) -> str:
+def type_of(feature: Any) -> str:
     """A column's type in a word."""
     return getattr(feature, "dtype", None) or ("list" if hasattr(feature, "feature") else type(feature).__name__)
 
 
-def feature_of(features, column: str):
+def feature_of(features: Features, column: str) -> Any:
     """What a column holds, also one within a column of records."""
     if column in features:
         return features[column]
@@ -110,7 +129,7 @@ def feature_of(features, column: str):
     return features[outer][inner]
 
 
-def values_of(batch: dict, column: str) -> list:
+def values_of(batch: Mapping[str, list[Any]], column: str) -> list[Any]:
     """A column of a batch of rows, also one within a column of records; None where there is no value."""
     if column in batch:
         return batch[column]
@@ -118,8 +137,8 @@ def values_of(batch: dict, column: str) -> list:
     return [None if record is None else record.get(inner) for record in batch[outer]]
 
 
-def declared_classes(feature, column: str) -> tuple[list[str], dict[object, int]] | None:
-    """Names of the classes and the number of each value, where the column's type says them; else None."""
+def declared_classes(feature: Any, column: str) -> Classes | None:
+    """The classes, where the column's type says them; else None."""
     if isinstance(feature, datasets.ClassLabel):
         return list(feature.names), {number: number for number in range(len(feature.names))}
     if getattr(feature, "dtype", None) == "bool":
@@ -127,19 +146,19 @@ def declared_classes(feature, column: str) -> tuple[list[str], dict[object, int]
     return None
 
 
-def found_classes(values: Iterable[list], column: str, source: str) -> tuple[list[str], dict[object, int]]:
-    """Names of the classes in natural order and the number of each value, from batches of a column's values.
+def found_classes(values: Iterable[list[Any]], column: str, source: str) -> Classes:
+    """The classes in natural order, from batches of a column's values.
 
     Values that stand for no label, None and numbers below 0, have no number.
     """
-    distinct = set()
+    distinct: set[Any] = set()
     for batch in values:
         distinct.update(value for value in batch if not is_missing(value))
         if len(distinct) > MAX_CLASSES:
             raise UserError(
                 f"The column {column} of {source!r} has more than {MAX_CLASSES:,} different values: it holds no classes."
             )
-    named: dict[object, str] = {}
+    named: dict[Any, str] = {}
     for value in distinct:
         if isinstance(value, float) and not value.is_integer():
             raise UserError(
@@ -154,7 +173,7 @@ def found_classes(values: Iterable[list], column: str, source: str) -> tuple[lis
     return names, {value: numbers[name] for value, name in named.items()}
 
 
-def is_missing(value) -> bool:
+def is_missing(value: Any) -> bool:
     """Whether a value says that there is no label."""
     return value is None or value == "" or (not isinstance(value, str) and not value >= 0)
 

@@ -10,8 +10,10 @@ import os
 import posixpath
 import re
 import tarfile
+from abc import ABC, abstractmethod
 from collections import Counter
 from pathlib import Path
+from typing import NamedTuple
 
 import yaml
 from huggingface_hub import HfFileSystem, hf_hub_download
@@ -31,13 +33,21 @@ FIRST_MEMBERS = 32
 OUTSIDE = "only files of the dataset itself are opened"
 
 
-class DatasetFiles:
-    """The files of one dataset."""
+class DatasetFiles(ABC):
+    """The files of one dataset.
 
+    Attributes:
+        commit: of a dataset on the Hub; else empty.
+    """
+
+    commit = ""
+    _place = "of it"
+
+    @abstractmethod
     def text(self, name: str) -> str | None:
         """A file's text; None if there is no such file."""
-        raise NotImplementedError
 
+    @abstractmethod
     def read(self, path: str) -> bytes:
         """The bytes of a file of the dataset.
 
@@ -45,21 +55,34 @@ class DatasetFiles:
             UserError: the path leads out of the dataset.
             OSError: there is no such file.
         """
-        raise NotImplementedError
 
-    def declared(self) -> dict[str, dict]:
-        """The configurations that the dataset's card declares, by name.
+    @abstractmethod
+    def has(self, path: str) -> bool:
+        """Whether what `datasets` has found as a data file is one of the dataset's own."""
+
+    def check_data_files(self, paths: list[str]) -> None:
+        """Raise UserError if `datasets` has found data files that are not the dataset's own."""
+        for path in paths:
+            if not self.has(path):
+                raise self.outside(f"data file {path!r}")
+
+    def outside(self, what: str) -> UserError:
+        """The error to raise when the dataset names what is not its own."""
+        return UserError(f"The dataset names the {what}, which lies outside {self._place}: {OUTSIDE}.")
+
+    def declared(self) -> dict[str, bool]:
+        """The configurations that the dataset's card declares, by name, and whether each is said to be the default.
 
         Raises:
             UserError: one of them names data files outside of the dataset.
         """
-        found: dict[str, dict] = {}
+        found: dict[str, bool] = {}
         for name in (CARD, CARD_DATA):
             text = self.text(name)
             if text is None:
                 continue
-            block = re.match(r"\A---[ \t]*\r?\n(.*?)\r?\n---[ \t]*(?:\r?\n|\Z)", text, re.DOTALL)
-            block = block[1] if block else text if name == CARD_DATA else ""
+            head = re.match(r"\A---[ \t]*\r?\n(.*?)\r?\n---[ \t]*(?:\r?\n|\Z)", text, re.DOTALL)
+            block = head[1] if head else text if name == CARD_DATA else ""
             try:
                 data = yaml.safe_load(block) or {}
             except yaml.YAMLError as error:
@@ -69,12 +92,14 @@ class DatasetFiles:
                 if isinstance(config, dict):
                     for path in _strings([config.get("data_files"), config.get("data_dir")]):
                         check_declared(path, name)
-                    found[str(config.get("config_name", "default"))] = config
+                    found[str(config.get("config_name", "default"))] = bool(config.get("default"))
         return found
 
 
 class LocalFiles(DatasetFiles):
     """The files of a dataset in a folder of this machine."""
+
+    _place = "of its folder"
 
     def __init__(self, root: Path):
         self._root = os.path.realpath(root)
@@ -86,24 +111,15 @@ class LocalFiles(DatasetFiles):
     def read(self, path: str) -> bytes:
         refuse_protocols(path)
         real = os.path.realpath(os.path.join(self._root, path))
-        if not self.holds(real):
-            raise UserError(f"The dataset names the image {path!r}, which lies outside of its folder: {OUTSIDE}.")
+        if not self.has(real):
+            raise self.outside(f"image {path!r}")
         # A pipe or a device would wait for ever.
         if not os.path.isfile(real):
             raise FileNotFoundError(f"there is no file {path}")
         return Path(real).read_bytes()
 
-    def holds(self, path: str) -> bool:
-        """Whether a path is one of the dataset's folder, links resolved."""
-        return os.path.realpath(path).startswith(self._root.rstrip(os.sep) + os.sep)
-
-    def check_data_files(self, paths: list[str]) -> None:
-        """Raise UserError if `datasets` has found data files that are not the dataset's own."""
-        for path in paths:
-            if not os.path.abspath(path).startswith(self._root.rstrip(os.sep) + os.sep):
-                raise UserError(
-                    f"The dataset names the data file {path!r}, which lies outside of its folder: {OUTSIDE}."
-                )
+    def has(self, path: str) -> bool:
+        return os.path.abspath(path).startswith(self._root.rstrip(os.sep) + os.sep)
 
 
 class HubFiles(DatasetFiles):
@@ -111,6 +127,7 @@ class HubFiles(DatasetFiles):
 
     def __init__(self, repo_id: str, commit: str):
         self.repo_id, self.commit = repo_id, commit
+        self._address = f"hf://datasets/{repo_id}@{commit}/"
 
     def download(self, name: str) -> str:
         """The path of a copy of a file here.
@@ -159,22 +176,29 @@ class HubFiles(DatasetFiles):
             return None
 
     def read(self, path: str) -> bytes:
-        name = path.removeprefix(f"hf://datasets/{self.repo_id}@{self.commit}/")
+        name = path.removeprefix(self._address)
         refuse_protocols(name)
         name = posixpath.normpath(name.replace("\\", "/"))
         if name.startswith(("/", "..")) or name == ".":
-            raise UserError(f"The dataset names the image {path!r}, which lies outside of it: {OUTSIDE}.")
+            raise self.outside(f"image {path!r}")
         try:
             return Path(self.download(name)).read_bytes()
         except EntryNotFoundError as error:
             raise FileNotFoundError(f"the dataset has no file {name}") from error
 
-    def check_data_files(self, paths: list[str]) -> None:
-        """Raise UserError if `datasets` has found data files that are not the dataset's own."""
-        own = f"hf://datasets/{self.repo_id}@{self.commit}/"
-        for path in paths:
-            if not path.startswith(own) or "::" in path or ".." in path.split("/"):
-                raise UserError(f"The dataset names the data file {path!r}, which lies outside of it: {OUTSIDE}.")
+    def has(self, path: str) -> bool:
+        return path.startswith(self._address) and "::" not in path and ".." not in path.split("/")
+
+
+class HubFile(NamedTuple):
+    """One of them."""
+
+    files: HubFiles
+    name: str
+
+    def read(self) -> bytes:
+        """Its bytes; see `HubFiles.download`."""
+        return Path(self.files.download(self.name)).read_bytes()
 
 
 def refuse_protocols(path: str) -> None:
@@ -190,7 +214,7 @@ def check_declared(path: str, card: str) -> None:
         raise UserError(f"The {card} of the dataset names the data files {path!r}, outside of it: {OUTSIDE}.")
 
 
-def _strings(value) -> list[str]:
+def _strings(value: object) -> list[str]:
     """All strings in lists and mappings, the values of these."""
     if isinstance(value, str):
         return [value]

@@ -13,15 +13,15 @@ import posixpath
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from PIL import Image
 
 from ..errors import UserError
 from ..images import readable_formats
-from .archives import Place, archive_suffix, list_archive, place_bytes, read_place
+from .archives import Columns, File, Place, archive_suffix, list_archive, place_bytes, read_place
 from .metadata import METADATA_NAMES, read_metadata, read_stylegan_labels
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
@@ -39,6 +39,8 @@ BROKEN_LINK, NO_SUFFIX = "broken links", "no suffix"
 # Kinds of files that are named in the summary.
 MAX_KINDS = 5
 
+Key = TypeVar("Key")
+
 
 class Picture(NamedTuple):
     """One image: its name below the root, with slashes; its class, None without classes; and where its bytes are."""
@@ -48,11 +50,9 @@ class Picture(NamedTuple):
     place: Place
 
 
-class File(NamedTuple):
-    """A file that was found: its name below the root, with slashes, and where its bytes are; None if a link is broken."""
-
-    name: str
-    place: Place | None
+def classes_of(pictures: Iterable[Picture]) -> set[str]:
+    """The classes that images have."""
+    return {picture.class_name for picture in pictures if picture.class_name is not None}
 
 
 @dataclass(frozen=True)
@@ -71,8 +71,8 @@ class Listing:
 
     root: str
     splits: dict[str, tuple[Picture, ...]]
-    columns: dict[str, dict[str, object]] = field(default_factory=dict)
-    left_out: dict[str, Counter] = field(default_factory=dict)
+    columns: Columns = field(default_factory=dict)
+    left_out: dict[str, Counter[str]] = field(default_factory=dict)
     faults: dict[str, str] = field(default_factory=dict)
     leads_out: str | None = None
     incomplete: str = ""
@@ -80,7 +80,7 @@ class Listing:
     @functools.cached_property
     def class_names(self) -> list[str]:
         """Names of the classes of the training images in natural order: 0, 1, 2, 10; empty without classes."""
-        return sorted({picture.class_name for picture in self.splits[TRAIN]} - {None}, key=natural_key)
+        return sorted(classes_of(self.splits[TRAIN]), key=natural_key)
 
     def pictures(self, split: str) -> tuple[Picture, ...]:
         """The images of a split, which may go by another usual name, such as "val".
@@ -90,19 +90,15 @@ class Listing:
         """
         name = SPLITS.get(split.lower(), split)
         if name not in self.splits:
-            has = (
-                f"it has {', '.join(self.splits)}"
-                if len(self.splits) > 1
-                else "all its images are in the split 'train'"
-            )
+            only = "all its images are in the split 'train'"
+            has = f"it has {', '.join(self.splits)}" if len(self.splits) > 1 else only
             raise UserError(
                 f"{self.root!r} has no split {split!r}: {has}. Splits of a folder are its folders train, validation and test."
             )
         for part in (TRAIN, name):
             if part in self.faults:
                 raise UserError(self.faults[part])
-        unknown = {picture.class_name for picture in self.splits[name]} - {None} - set(self.class_names)
-        if unknown:
+        if unknown := classes_of(self.splits[name]) - set(self.class_names):
             listed = ", ".join(sorted(unknown, key=natural_key)[:MAX_KINDS])
             raise UserError(f"The split {name} of {self.root!r} has the classes {listed}, which train lacks.")
         return self.splits[name]
@@ -110,10 +106,10 @@ class Listing:
     def summary(self, split: str = TRAIN) -> str:
         """A line such as "1,240 images in 3 classes; 200 files of other kinds left out (.heic)"."""
         pictures = self.pictures(split)
-        classes = len({picture.class_name for picture in pictures} - {None})
+        classes = len(classes_of(pictures))
         within = f"in {counted(classes, 'class', 'classes')}" if classes else "without classes"
         parts = [f"{counted(len(pictures), 'image')} {within}"]
-        left = Counter(self.left_out.get(SPLITS.get(split.lower(), split), {}))
+        left = Counter(self.left_out.get(SPLITS.get(split.lower(), split)))
         empty = left.pop("", 0)
         if left:
             kinds = [kind for kind, _ in most_common(left)] + (["..."] if len(left) > MAX_KINDS else [])
@@ -126,9 +122,8 @@ class Listing:
         """A digest of the split's names, classes and sizes: other data has another one."""
         digest = hashlib.sha256()
         for picture in self.pictures(split):
-            digest.update(
-                f"{picture.name}\0{picture.class_name}\0{place_bytes(picture.place)}\n".encode(errors="surrogateescape")
-            )
+            line = f"{picture.name}\0{picture.class_name}\0{place_bytes(picture.place)}\n"
+            digest.update(line.encode(errors="surrogateescape"))
         return digest.hexdigest()[:16]
 
     def labelled_by(self, column: str) -> Listing:
@@ -170,36 +165,37 @@ def list_pictures(source: str) -> Listing:
     """
     if os.path.isdir(source):
         files, folders, leads_out = walk(source)
-        pictures = any(is_picture(file.name) for file in files)
-        archives = [file for file in files if archive_suffix(file.name) and file.place]
-        if not pictures and archives:
+        archives = {file.name: str(file.place) for file in files if archive_suffix(file.name) and file.place}
+        if archives and not any(is_picture(file.name) for file in files):
             return list_archives(source, archives)
         return replace(arrange(source, files, folders), leads_out=leads_out)
     if os.path.isfile(source):
-        return list_archives(source, [File(os.path.basename(source), source)])
+        return list_archives(source, {os.path.basename(source): source})
     raise UserError(f"There is no folder {source!r}: give a folder of images.")
 
 
-def list_archives(source: str, archives: list[File]) -> Listing:
-    """The images in archives, files with places here: of numbered parts together, of others each as a folder of its name."""
-    opened = [list_archive(archive.place, is_picture) for archive in archives]
-    stems = [file.name.removesuffix(archive_suffix(file.name)) for file in archives]
+def list_archives(source: str, archives: dict[str, str]) -> Listing:
+    """The images in archives, paths by their names: of numbered parts together, of others each as a folder of its name."""
+    opened = [list_archive(path, is_picture) for path in archives.values()]
+    stems = [name.removesuffix(archive_suffix(name)) for name in archives]
     if len(archives) == 1:
-        (members, columns), (stem,) = opened[0], stems
-        return arrange(
-            source, *_sorted_out(members if columns else _unwrapped(members, posixpath.basename(stem))), columns
-        )
+        members, found = opened[0]
+        members = members if found else _unwrapped(members, posixpath.basename(stems[0]))
+        return arrange(source, *_sorted_out(members), found)
     in_parts = len({re.sub("[0-9]+", "0", stem) for stem in stems}) == 1 or any(columns for _, columns in opened)
     splits = [_split_in_name(stem) for stem in stems]
     by_split = in_parts and TRAIN in splits and None not in splits
-    files, folders, columns = [], [], defaultdict(dict)
-    for stem, split, (members, described) in zip(stems, splits, opened, strict=True):
+    heads = [split or "" for split in splits] if by_split else [""] * len(splits)
+    files: list[File] = []
+    folders: list[str] = []
+    columns: Columns = defaultdict(dict)
+    for stem, head, (members, described) in zip(stems, heads, opened, strict=True):
 
-        def rename(name: str, stem: str = stem, split: str | None = split) -> str:
+        def rename(name: str, stem: str = stem, head: str = head) -> str:
             if not in_parts:
                 return f"{stem}/{name}"
             folder, base = posixpath.split(name)
-            return posixpath.join(split if by_split else "", folder, f"{stem.replace('/', ':')}:{base}")
+            return posixpath.join(head, folder, f"{stem.replace('/', ':')}:{base}")
 
         more, within = _sorted_out(members if in_parts else _unwrapped(members, ""))
         files += [file._replace(name=rename(file.name)) for file in more]
@@ -209,10 +205,9 @@ def list_archives(source: str, archives: list[File]) -> Listing:
     return arrange(source, files, folders, columns)
 
 
-def _sorted_out(members: list[tuple[str, Place | None]]) -> tuple[list[File], list[str]]:
-    """Files and folders among the members of an archive."""
-    files = [File(name, place) for name, place in members if not name.endswith("/")]
-    return files, [name.rstrip("/") for name, _ in members if name.endswith("/")]
+def _sorted_out(members: list[File]) -> tuple[list[File], list[str]]:
+    files = [file for file in members if not file.name.endswith("/")]
+    return files, [file.name.rstrip("/") for file in members if file.name.endswith("/")]
 
 
 def are_parts(names: list[str]) -> bool:
@@ -226,7 +221,7 @@ def _split_in_name(stem: str) -> str | None:
     return words[0] if words else None
 
 
-def _unwrapped(members: list[tuple[str, Place]], stem: str) -> list[tuple[str, Place]]:
+def _unwrapped(members: list[File], stem: str) -> list[File]:
     """The members without the one folder that was packed, if it is that: the only one, of the archive's name or with folders."""
     names = [name for name, _ in members if is_picture(name) and not is_junk(name)]
     tops = {name.split("/")[0] for name in names if "/" in name}
@@ -235,50 +230,45 @@ def _unwrapped(members: list[tuple[str, Place]], stem: str) -> list[tuple[str, P
     (top,) = tops
     if top != stem and any(name.count("/") == 1 for name in names):
         return members
-    return [(name.removeprefix(f"{top}/"), place) for name, place in members if name != f"{top}/"]
+    return [File(name.removeprefix(f"{top}/"), place) for name, place in members if name != f"{top}/"]
 
 
-def arrange(
-    root: str,
-    files: Iterable[File],
-    folders: Iterable[str] = (),
-    columns: dict[str, dict[str, object]] | None = None,
-    read: Callable[[Place], bytes] = read_place,
-) -> Listing:
+def arrange(root: str, files: Iterable[File], folders: Iterable[str] = (), columns: Columns | None = None) -> Listing:
     """Sort files into images of splits and classes, and the rest.
 
     Args:
         root: what they lie in, for messages.
         files: all that were found.
         folders: names of the folders that were found; those without images are counted.
-        columns: what is known of each image, by column and image name.
-        read: from a place to the bytes of a metadata file.
+        columns: what is known of each image.
     """
     files = [file for file in files if not is_junk(file.name)]
-    pictures = [file for file in files if file.place is not None and is_picture(file.name)]
+    pictures = [Picture(name, None, place) for name, place in files if place is not None and is_picture(name)]
     if not pictures:
         raise UserError(nothing_found(root, files))
     # Names in any form of Unicode, sorted as a reader would.
-    pictures.sort(key=lambda file: natural_key(file.name))
-    tops = {file.name.split("/")[0] for file in pictures if "/" in file.name}
-    has_files_on_top = any("/" not in file.name for file in pictures)
+    pictures.sort(key=lambda picture: natural_key(picture.name))
+    tops = {picture.name.split("/")[0] for picture in pictures if "/" in picture.name}
+    loose = [picture.name for picture in pictures if "/" not in picture.name]
     named = tops | {folder for folder in folders if "/" not in folder and folder.lower() in SPLITS}
     by_split = all(top.lower() in SPLITS for top in named) and any(SPLITS[top.lower()] == TRAIN for top in named)
     if not by_split:
         # Folders around those of the splits, one in another.
-        inside = [file.name.split("/")[:-1] for file in pictures]
-        around = [
-            level[0] for level in itertools.takewhile(lambda level: len({*level}) == 1, zip(*inside, strict=False))
-        ]
+        inside = [picture.name.split("/")[:-1] for picture in pictures]
+        levels = itertools.takewhile(lambda level: len({*level}) == 1, zip(*inside, strict=False))
+        around = [level[0] for level in levels]
         for depth in range(1, len(around) + 1):
             inner = {parts[depth].lower() if len(parts) > depth else "" for parts in inside}
             if inner <= SPLITS.keys() and TRAIN in map(SPLITS.get, inner):
                 prefix = "/".join(around[:depth]) + "/"
                 nested = [file._replace(name=file.name.removeprefix(prefix)) for file in files]
                 within = [folder.removeprefix(prefix) for folder in folders if folder.startswith(prefix)]
-                return arrange(root, nested, within, _below(columns, prefix), read)
-    if by_split and has_files_on_top:
-        loose = [file.name for file in pictures if "/" not in file.name]
+                below = {
+                    column: {name.removeprefix(prefix): value for name, value in values.items()}
+                    for column, values in (columns or {}).items()
+                }
+                return arrange(root, nested, within, below)
+    if by_split and loose:
         raise UserError(
             f"{root!r} holds {counted(len(loose), 'image')} beside the folders of its splits, first {printable(loose[0])!r}: "
             "move them into one of these."
@@ -291,12 +281,13 @@ def arrange(
         roots[split] = top
     order = [split for split in (TRAIN, VALIDATION, TEST) if split in roots]
     prefixes = {split: f"{roots[split]}/" if roots[split] else "" for split in order}
-    splits, faults, left_out = {}, {}, {}
+    splits: dict[str, tuple[Picture, ...]] = {}
+    faults, left_out = {}, {}
     for split, prefix in prefixes.items():
-        inside = [file for file in pictures if file.name.startswith(prefix)]
-        if not inside and split != TRAIN:
+        here = [picture for picture in pictures if picture.name.startswith(prefix)]
+        if not here and split != TRAIN:
             continue
-        splits[split], fault = _in_classes(root, inside, prefix)
+        splits[split], fault = _in_classes(root, here, prefix)
         if fault:
             faults[split] = fault
         left_out[split] = _left_out(files, folders, prefix, {picture.name for picture in splits[split]})
@@ -304,40 +295,34 @@ def arrange(
         raise UserError(f"{root!r} holds no images to train on: its folder {roots[TRAIN]} has none.")
     columns = {name: dict(values) for name, values in (columns or {}).items()}
     listing = Listing(root, splits, columns, left_out, faults)
-    return _described(listing, files, read)
+    return _described(listing, files)
 
 
-def _below(columns: dict | None, prefix: str) -> dict:
-    return {c: {name.removeprefix(prefix): v for name, v in values.items()} for c, values in (columns or {}).items()}
-
-
-def _in_classes(root: str, files: list[File], prefix: str) -> tuple[tuple[Picture, ...], str]:
+def _in_classes(root: str, pictures: list[Picture], prefix: str) -> tuple[tuple[Picture, ...], str]:
     """The images of a split, the first level of folders below `prefix` being classes; and what is wrong, if anything."""
-    beside = [file for file in files if "/" not in file.name[len(prefix) :]]
-    if len(beside) == len(files):
-        return tuple(Picture(file.name, None, file.place) for file in files), ""
-    names, folders = (
-        functools.cache(readable),
-        [file.name[len(prefix) :].rpartition("/")[0].split("/")[0] for file in files],
-    )
+    inside = [picture.name[len(prefix) :] for picture in pictures]
+    beside = [name for name in inside if "/" not in name]
+    if len(beside) == len(inside):
+        return tuple(pictures), ""
+    names, folders = functools.cache(readable), [name.rpartition("/")[0].split("/")[0] for name in inside]
     # As Hive and Spark name folders by class: label=cat.
     keys = {folder.partition("=")[0] if "=" in folder else None for folder in folders if folder}
     start = len(key) + 1 if len(keys) == 1 and (key := keys.pop()) else 0
-    pictures = tuple(
-        Picture(file.name, names(folder[start:] or folder) if folder else None, file.place)
-        for file, folder in zip(files, folders, strict=True)
+    sorted_in = tuple(
+        picture._replace(class_name=names(folder[start:] or folder)) if folder else picture
+        for picture, folder in zip(pictures, folders, strict=True)
     )
     if not beside:
-        return pictures, ""
-    return pictures, (
+        return sorted_in, ""
+    return sorted_in, (
         f"{posixpath.join(root, prefix).rstrip('/')!r} holds {counted(len(beside), 'image')} beside folders of images, first "
-        f"{printable(beside[0].name[len(prefix) :])!r}: move them into a class folder, or the folders' images up."
+        f"{printable(beside[0])!r}: move them into a class folder, or the folders' images up."
     )
 
 
-def _left_out(files: list[File], folders: Iterable[str], prefix: str, used: set[str]) -> Counter:
+def _left_out(files: list[File], folders: Iterable[str], prefix: str, used: set[str]) -> Counter[str]:
     """Files below `prefix` that are no images, by suffix, and under "" how many folders there have no images."""
-    left = Counter()
+    left: Counter[str] = Counter()
     for file in files:
         if file.name.startswith(prefix) and file.name not in used:
             base = file.name.rsplit("/", 1)[-1].lower()
@@ -354,22 +339,23 @@ def _left_out(files: list[File], folders: Iterable[str], prefix: str, used: set[
     return +left
 
 
-def _described(listing: Listing, files: list[File], read: Callable[[Place], bytes]) -> Listing:
+def _described(listing: Listing, files: list[File]) -> Listing:
     """The listing with what metadata.csv, metadata.jsonl and StyleGAN's dataset.json say of its images."""
     known = {picture.name for pictures in listing.splits.values() for picture in pictures}
     columns = defaultdict(dict, listing.columns)
-    labels, told, unused = {}, False, ""
+    labels: dict[str, object] = {}
+    told, unused = False, ""
     has_classes = any(picture.class_name for pictures in listing.splits.values() for picture in pictures)
     for file in files:
         folder, base = posixpath.split(file.name)
         if base == STYLEGAN_LABELS and file.place is not None:
-            found = read_stylegan_labels(read(file.place), file.name)
+            found = read_stylegan_labels(read_place(file.place), file.name)
             if found is not None:
                 told = True
                 labels |= {posixpath.normpath(posixpath.join(folder, name)): label for name, label in found.items()}
         elif base in METADATA_NAMES and file.place is not None:
             try:
-                rows = list(read_metadata(read(file.place), file.name))
+                rows = list(read_metadata(read_place(file.place), file.name))
             except UserError as error:
                 if not has_classes:
                     raise
@@ -384,12 +370,9 @@ def _described(listing: Listing, files: list[File], read: Callable[[Place], byte
     listing = replace(listing, columns=dict(columns), incomplete=unused)
     if told:
         # Its folders number the files, and are no classes.
-        plain = {
-            split: tuple(p._replace(class_name=None) for p in pictures) for split, pictures in listing.splits.items()
-        }
-        listing = replace(
-            listing, splits=plain, faults={}, columns={**columns, **({"label": labels} if labels else {})}
-        )
+        plain = {name: tuple(p._replace(class_name=None) for p in split) for name, split in listing.splits.items()}
+        columns |= {"label": labels} if labels else {}
+        listing = replace(listing, splits=plain, faults={}, columns=dict(columns))
         return listing.labelled_by("label") if labels else listing
     if has_classes:
         return listing
@@ -404,14 +387,16 @@ def _described(listing: Listing, files: list[File], read: Callable[[Place], byte
 
 def walk(root: str) -> tuple[list[File], list[str], str | None]:
     """All files below a folder that are not hidden, the names of its folders, and the first link that leads out of it."""
-    files, folders, outside = [], [], []
+    files: list[File] = []
+    folders: list[str] = []
+    outside: list[str] = []
     home = os.path.realpath(root)
 
     def leads_out(path: str) -> bool:
         real = os.path.realpath(path)
         return real != home and not real.startswith(home.rstrip(os.sep) + os.sep)
 
-    def visit(folder: str, prefix: str, above: frozenset) -> None:
+    def visit(folder: str, prefix: str, above: frozenset[str]) -> None:
         try:
             entries = list(os.scandir(folder))
         except OSError as error:
@@ -455,11 +440,11 @@ def is_junk(name: str) -> bool:
     return any(part.startswith(".") or part.lower() in JUNK for part in name.split("/"))
 
 
-def natural_key(name: str) -> tuple:
+def natural_key(name: str) -> tuple[bool, int, list[str | tuple[int, str]], str]:
     """For sorting: numbers within names count as numbers, 2 before 10; names that are whole numbers come first, -1 before 0."""
     # By length and digits, since Python refuses to read numbers of thousands of digits. Splitting puts text and numbers in
     # turn, so that only like is compared with like.
-    parts = [
+    parts: list[str | tuple[int, str]] = [
         (len(digits := part.lstrip("0")), digits) if i % 2 else part
         for i, part in enumerate(re.split(r"([0-9]+)", name))
     ]
@@ -480,7 +465,7 @@ def label_name(column: str, value: object, source: str) -> str:
     )
 
 
-def without_point(names: dict[object, str]) -> dict[object, str]:
+def without_point(names: dict[Key, str]) -> dict[Key, str]:
     """Class names without the .0 that pandas gives whole numbers if one of a column is missing, where all are such numbers."""
     if all(re.fullmatch(r"-?[0-9]+(\.0+)?", name) for name in names.values()):
         return {key: name.partition(".")[0] for key, name in names.items()}
@@ -506,17 +491,15 @@ def counted(count: int, one: str, several: str | None = None) -> str:
     return f"{count:,} {one if count == 1 else several or one + 's'}"
 
 
-def most_common(kinds: Counter) -> list[tuple[str, int]]:
+def most_common(kinds: Counter[str]) -> list[tuple[str, int]]:
     """The most frequent kinds, equal ones in the order of their names, whatever that of the files was."""
     return sorted(kinds.items(), key=lambda item: (-item[1], item[0]))[:MAX_KINDS]
 
 
 def nothing_found(root: str, files: list[File]) -> str:
     """What to say of a folder without images: what it holds in their place."""
-    kinds = Counter(
-        (os.path.splitext(file.name)[1].lower() or NO_SUFFIX) if file.place is not None else BROKEN_LINK
-        for file in files
-    )
+    suffixes = [os.path.splitext(name)[1].lower() if place is not None else BROKEN_LINK for name, place in files]
+    kinds = Counter(suffix or NO_SUFFIX for suffix in suffixes)
     listed = ", ".join(f"{count:,} {kind}" for kind, count in most_common(kinds))
     holds = f"it holds {listed}" if kinds else "it is empty"
     return (

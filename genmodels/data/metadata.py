@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Iterator
+from typing import Any
 
 from ..errors import UserError
 
@@ -36,7 +37,7 @@ def read_metadata(data: bytes, name: str) -> Iterator[tuple[str, dict[str, objec
         yield image, row
 
 
-def _json_rows(text: str, name: str) -> Iterator[tuple[int, dict]]:
+def _json_rows(text: str, name: str) -> Iterator[tuple[int, dict[str, Any]]]:
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip():
             continue
@@ -49,7 +50,7 @@ def _json_rows(text: str, name: str) -> Iterator[tuple[int, dict]]:
         yield number, row
 
 
-def _csv_rows(text: str, name: str) -> Iterator[tuple[int, dict]]:
+def _csv_rows(text: str, name: str) -> Iterator[tuple[int, dict[str, Any]]]:
     header = text.split("\n", 1)[0]
     # Spreadsheets of some languages separate with semicolons.
     delimiter = max(",;\t", key=header.count)
@@ -58,8 +59,8 @@ def _csv_rows(text: str, name: str) -> Iterator[tuple[int, dict]]:
         raise UserError(
             f"{name} has no column {FILE_NAME}: its columns are {', '.join(table.fieldnames or []) or 'none'}."
         )
-    for row in table:
-        row = {key.strip(): _csv_value(value) for key, value in row.items() if key is not None}
+    for cells in table:
+        row = {key.strip(): _csv_value(cell) for key, cell in cells.items() if key is not None}
         if any(value is not None for value in row.values()):
             yield table.line_num, row
 

@@ -9,9 +9,10 @@ import signal
 import sys
 import threading
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -31,10 +32,9 @@ from ..images import (
     to_8_bits,
     white_of,
 )
-from .columns import trouble
-
-if TYPE_CHECKING:
-    from .sources import Folder, Table
+from .columns import Cell, trouble
+from .sources import Folder
+from .tables import Table
 
 logger = logging.getLogger(__name__)
 
@@ -47,11 +47,50 @@ DARK = 1 / 8
 # Of large images fewer are read at once, and fewer wait to be shuffled: so many bytes at most.
 READ_BYTES, BUFFER_BYTES = 2**22, 2**29
 # Images uint8 (n, C, H, W), labels int64 (n,) and attributes bool (n, A).
-Chunk = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+Arrays = tuple[np.ndarray, np.ndarray, np.ndarray]
+# What a worker hands over: arrays, whether they are the rest, and what was skipped; or an error's text, and nothing more.
+Part = tuple[Arrays, bool, list[str]] | str
+# An image, its label and its attributes; of what waits to be shuffled the image may be decoded already.
+Row = tuple[Cell | np.ndarray, int, tuple[bool, ...]]
+Decoded = tuple[np.ndarray, int, tuple[bool, ...]]
+T = TypeVar("T")
 
 
-def start_loader(loader: DataLoader) -> Iterator:
-    """The loader's iterator; SIGTERM waits while workers start, who do not mind it from the beginning."""
+class Chunk(NamedTuple):
+    """Decoded rows: images uint8 (n, C, H, W), labels int64 (n,) and attributes bool (n, A)."""
+
+    images: torch.Tensor
+    labels: torch.Tensor
+    attributes: torch.Tensor
+
+    @classmethod
+    def of(cls, parts: Iterable[Arrays]) -> Chunk:
+        """Parts, one behind the other, as tensors."""
+        return cls(*(torch.from_numpy(np.concatenate(arrays)) for arrays in zip(*parts, strict=True)))
+
+    @classmethod
+    def join(cls, chunks: Iterable[Chunk]) -> Chunk:
+        """Chunks, one behind the other."""
+        return cls(*map(torch.cat, zip(*chunks, strict=True)))
+
+    def take(self, index: torch.Tensor | slice) -> Chunk:
+        """Some of the rows."""
+        return Chunk(*(part[index] for part in self))
+
+
+def start_loader(rows: RowStream, num_workers: int) -> Iterator[Part]:
+    """Read rows, ahead if there are workers; SIGTERM waits while these start, who do not mind it from the beginning."""
+    loader = DataLoader(
+        rows,
+        batch_size=None,
+        # Arrays travel by value. Tensors would each keep a shared file open as long as the cache holds them.
+        collate_fn=_unchanged,
+        num_workers=num_workers,
+        # Its own, else every epoch would take a number from the one that training draws its noise from.
+        generator=torch.Generator().manual_seed(0),
+        prefetch_factor=4 if num_workers else None,
+        worker_init_fn=detach_worker if num_workers else None,
+    )
     if not hasattr(signal, "pthread_sigmask"):
         return iter(loader)
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
@@ -59,6 +98,10 @@ def start_loader(loader: DataLoader) -> Iterator:
         return iter(loader)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _unchanged(part: T) -> T:
+    return part
 
 
 def detach_worker(worker_id: int) -> None:
@@ -82,7 +125,7 @@ def _end_with_parent(parent: int) -> None:
     os._exit(0)
 
 
-def is_held_out(value: dict | bytes | None, share: float) -> bool:
+def is_held_out(value: Cell, share: float) -> bool:
     """Whether an undecoded image is among those held out: by a hash of what it is, so in any order and in every process the
     same, and copies of an image together."""
     if not share:
@@ -146,7 +189,7 @@ class RowStream(IterableDataset):
         """
         for value, _, _ in self.head(LOOKED_AT, epoch=None):
             try:
-                data, name = self.source.read(value)
+                data, name = self._read(value)
                 first = read_image(data, name)
                 break
             except UnreadableImageError:
@@ -160,7 +203,7 @@ class RowStream(IterableDataset):
         if self.white or not (colour or num_channels):
             for value, _, _ in self.head(LOOKED_AT, epoch=None):
                 try:
-                    data, name = self.source.read(value)
+                    data, name = self._read(value)
                     image = open_image(data, name)
                     with reading(name):
                         if white := white_of(image, name):
@@ -181,7 +224,7 @@ class RowStream(IterableDataset):
         self.num_channels = num_channels or (3 if colour else 1)
         return first
 
-    def head(self, n: int, epoch: int | None, held_out: bool = False) -> Iterator[tuple]:
+    def head(self, n: int, epoch: int | None, held_out: bool = False) -> Iterator[Row]:
         """The first undecoded rows of an epoch's order, as it is without workers, or of those that are held out."""
         try:
             yield from itertools.islice(self._undecoded(epoch, 0, 1, held_out), n)
@@ -197,9 +240,7 @@ class RowStream(IterableDataset):
                 return None
         return count
 
-    def decoded_head(
-        self, n: int, epoch: int | None, held_out: bool = False
-    ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    def decoded_head(self, n: int, epoch: int | None, held_out: bool = False) -> Iterator[Arrays]:
         """The first n images that can be read in an epoch's order, as it is without workers, or of those that are held out; as
         in `decode`, in parts."""
         rows = self.head(sys.maxsize, epoch, held_out)
@@ -208,24 +249,23 @@ class RowStream(IterableDataset):
             n -= len(decoded[0])
             yield decoded
 
-    def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, bool, list[str]] | str]:
-        """Chunks of `decode`, whether they are the rest, and what was skipped; or an error's text, and nothing more."""
+    def __iter__(self) -> Iterator[Part]:
         info = get_worker_info()
         rows = self._undecoded(self.epoch, info.id if info else 0, info.num_workers if info else 1)
         if self.skip and self.world_size > 1:
             # All processes take equally many, so all must know which are skipped.
             rows = filter(None, map(self._decoded, rows))
         try:
-            own = []
+            own: list[Row] = []
             while len(group := list(itertools.islice(rows, self.world_size))) == self.world_size:
                 own.append(group[self.rank])
                 if len(own) == self.step:
-                    yield *self.decode(own), False, self.take_skipped()
+                    yield self.decode(own), False, self.take_skipped()
                     own = []
             if own:
-                yield *self.decode(own), False, self.take_skipped()
+                yield self.decode(own), False, self.take_skipped()
             if group:
-                yield *self.decode(group), True, self.take_skipped()
+                yield self.decode(group), True, self.take_skipped()
         except UserError as error:
             yield str(error)
         except (OSError, HfHubHTTPError) as error:
@@ -236,7 +276,7 @@ class RowStream(IterableDataset):
         taken, self.skipped = self.skipped, []
         return taken
 
-    def decode(self, rows: Sequence[tuple]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def decode(self, rows: Sequence[Row]) -> Arrays:
         """Images (n, C, sample_size, sample_size) uint8, labels (n,) int64 and attributes (n, A) bool of rows.
 
         n is their number, less those that are skipped.
@@ -248,47 +288,49 @@ class RowStream(IterableDataset):
         attributes = np.array([row[2] for row in decoded], dtype=bool)
         return images, labels, attributes.reshape(len(decoded), len(self.source.attribute_names))
 
-    def _decoded(self, row: tuple) -> tuple | None:
+    def _decoded(self, row: Row) -> Decoded | None:
         """A row with its image decoded; None if it is to be skipped."""
         try:
-            return row[0] if isinstance(row[0], np.ndarray) else self._decode(row[0]), *row[1:]
+            return self._decode(row[0]), *row[1:]
         except UnreadableImageError as error:
             if not self.skip:
                 raise
             self.skipped.append(str(error))
             return None
 
-    def _arrived(self, row: tuple) -> tuple:
+    def _arrived(self, row: Row) -> Row:
         """A row as it waits to be shuffled: decoded, if its file is larger than its image in the wanted size.
 
         Several processes each decode only their own images, when it is their turn.
         """
         if self.world_size == 1 and size_of(row[0]) > self.num_channels * self.sample_size**2:
-            try:
+            # It is answered in its turn.
+            with suppress(UserError):
                 return self._decode(row[0]), *row[1:]
-            except UserError:
-                # It is answered in its turn.
-                pass
         return row
 
-    def _undecoded(self, epoch: int | None, worker: int, num_workers: int, held_out: bool = False) -> Iterator[tuple]:
+    def _undecoded(self, epoch: int | None, worker: int, num_workers: int, held_out: bool = False) -> Iterator[Row]:
         """A worker's rows, as image, label and attributes, in the order of an epoch; in the dataset's if that is None.
 
         Shuffled here: `datasets` shuffles with threads, after which it sleeps five seconds when a parquet stream ends.
         """
         shards = np.arange(self.source.num_shards)[worker::num_workers]
-        shuffled = epoch is not None and self.shuffle_buffer > 0
-        if shuffled:
+        random = None
+        if epoch is not None and self.shuffle_buffer > 0:
             random = np.random.default_rng((self.seed, epoch, worker))
             random.shuffle(shards)
         # Rows that wait and their bytes; how many of them are new since some were let go, and bytes that were read for these.
-        waiting, waiting_bytes, new, new_bytes = [], 0, 0, 0
+        waiting: list[Row] = []
+        waiting_bytes, new, new_bytes = 0, 0, 0
         for shard in shards:
             read = 0
             for batch in itertools.chain(self.source.batches(int(shard), self.step), [None]):
-                rows = [row for row in zip(*batch, strict=True) if row[1] is not None] if batch else []
-                rows = [row for row in rows if is_held_out(row[0], self.held_out) == held_out]
-                if not shuffled:
+                rows: list[Row] = [
+                    (image, label, attributes)
+                    for image, label, attributes in (zip(*batch, strict=True) if batch else ())
+                    if label is not None and is_held_out(image, self.held_out) == held_out
+                ]
+                if random is None:
                     yield from rows
                     continue
                 for row in rows:
@@ -309,12 +351,18 @@ class RowStream(IterableDataset):
                 yield from waiting[left:]
                 del waiting[left:]
                 waiting_bytes, new, new_bytes = sum(size_of(row[0]) for row in waiting), 0, 0
-        if shuffled:
+        if random is not None:
             random.shuffle(waiting)
         yield from waiting
 
-    def _decode(self, value: dict | bytes | None) -> np.ndarray:
+    def _read(self, value: Cell | np.ndarray) -> tuple[bytes, str]:
+        assert not isinstance(value, np.ndarray)
+        return self.source.read(value)
+
+    def _decode(self, value: Cell | np.ndarray) -> np.ndarray:
         """(C, sample_size, sample_size) uint8; with four channels, colours premultiplied by their opacity."""
+        if isinstance(value, np.ndarray):
+            return value
         data, name = self.source.read(value)
         size = self.sample_size
         image = read_image(data, name, near=size if self.resize else None)
@@ -331,7 +379,7 @@ class RowStream(IterableDataset):
         return array[None] if array.ndim == 2 else array.transpose(2, 0, 1)
 
 
-def size_of(image: dict | bytes | np.ndarray | None) -> int:
+def size_of(image: Cell | np.ndarray) -> int:
     """How many bytes an image holds in memory; 0 if only its place is known."""
     if isinstance(image, np.ndarray):
         return image.nbytes

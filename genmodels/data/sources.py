@@ -6,6 +6,7 @@ import random
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import cast
 
 from huggingface_hub import HfApi
 from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
@@ -14,10 +15,10 @@ from .. import zoo
 from ..errors import UserError, first_line
 from ..hub.retries import describe, retry
 from ..images import UnreadableImageError
-from .archives import archive_suffix, read_place
-from .columns import Rows, class_numbers, find_attributes
-from .files import HUB_ATTEMPTS, HubFiles, LocalFiles
-from .listing import File, Listing, are_parts, arrange, counted, is_junk, is_picture, list_archives, list_pictures, walk
+from .archives import File, archive_suffix, read_place
+from .columns import Cell, Rows, Struct, class_numbers, find_attributes
+from .files import HUB_ATTEMPTS, HubFile, HubFiles, LocalFiles
+from .listing import Listing, are_parts, arrange, counted, is_junk, is_picture, list_archives, list_pictures, walk
 from .tables import TABLE_SUFFIXES, Table, holds_images, is_saved_dataset, names_files, open_saved, open_table
 
 # How the Hub's clients name the parts of a split.
@@ -58,11 +59,11 @@ def open_source(source: str, split: str, config_name: str | None, revision: str 
 def _open_folder(source: str, folder: Path, split: str, config_name: str | None) -> Folder | Table:
     if is_saved_dataset(folder):
         return open_saved(source, folder, split)
-    tables = [Path(place) for name, place in walk(source)[0] if place and name.lower().endswith(TABLE_SUFFIXES)]
+    tables = [Path(str(place)) for name, place in walk(source)[0] if place and name.lower().endswith(TABLE_SUFFIXES)]
     if not tables:
         return Folder(source, list_pictures(source), split)
     try:
-        listing = list_pictures(source)
+        listing: Listing | None = list_pictures(source)
     except UserError:
         # It has tables and no images, or no order among these.
         listing = None
@@ -109,27 +110,19 @@ def _open_on_hub(source: str, split: str, config_name: str | None, revision: str
             f"{zoo.sample_names()[-1]!r}."
         ) from error
     names = [file.rfilename for file in info.siblings or [] if not is_junk(file.rfilename)]
-    files = HubFiles(source, info.sha)
+    files = HubFiles(source, info.sha or revision or "main")
     archives = [name for name in names if archive_suffix(name)]
     if any(name.lower().endswith(TABLE_SUFFIXES) for name in names) or files.declared():
         archives = []
     elif any(map(is_picture, names)):
-        listed = [File(name, ("hub", source, info.sha, name)) for name in names]
-        return Folder(source, arrange(source, listed, read=read_image_file), split, info.sha)
+        listed = arrange(source, [File(name, HubFile(files, name)) for name in names])
+        return Folder(source, listed, split, files.commit)
     # Archives that describe their images one by one are read as they come, of any size; others only as a whole.
     plain = are_parts(archives) and all(name.lower().endswith(".tar") for name in archives)
     if archives and not (plain and files.is_webdataset(archives[0])):
-        found = [File(name, files.download(name)) for name in archives]
-        return Folder(source, list_archives(source, found), split, info.sha)
+        listed = list_archives(source, {name: files.download(name) for name in archives})
+        return Folder(source, listed, split, files.commit)
     return open_table(source, source, split, config_name, files)
-
-
-def read_image_file(place) -> bytes:
-    """The bytes of a file, here or on the Hub, or of a member of an archive."""
-    if isinstance(place, tuple) and place[0] == "hub":
-        _, repo_id, commit, name = place
-        return Path(HubFiles(repo_id, commit).download(name)).read_bytes()
-    return read_place(place)
 
 
 class Folder:
@@ -176,7 +169,7 @@ class Folder:
         self.attribute_names = find_attributes(self._boolean_columns(), attributes, self.name)
         keep = class_numbers(classes, names, self.name)
         self.class_names = [names[i] for i in keep] if keep else names
-        self._numbers = {name: i for i, name in enumerate(self.class_names)}
+        self._numbers: dict[str | None, int] = {name: i for i, name in enumerate(self.class_names)}
         if keep:
             self._pictures = tuple(picture for picture in self._pictures if picture.class_name in self._numbers)
 
@@ -208,20 +201,22 @@ class Folder:
 
     def batches(self, shard: int, size: int) -> Iterator[Rows]:
         """Undecoded images, labels and attributes of a shard, at most `size` at a time."""
-        picture = self._pictures[shard]
-        label = self._numbers.get(picture.class_name, 0)
-        attributes = tuple(self._listing.columns[name][picture.name] for name in self.attribute_names)
-        yield [{"bytes": None, "path": picture.name, "place": picture.place}], [label], [attributes]
+        name, class_name, place = self._pictures[shard]
+        label = self._numbers.get(class_name, 0)
+        attributes = tuple(bool(self._listing.columns[column][name]) for column in self.attribute_names)
+        yield [{"bytes": None, "path": name, "place": place}], [label], [attributes]
 
-    def read(self, image: dict) -> tuple[bytes, str]:
+    def read(self, image: Cell) -> tuple[bytes, str]:
         """The bytes of an image and what to call it.
 
         Raises:
             UserError: they cannot be read.
         """
-        name = image["path"]
+        # It is one that `batches` has handed out.
+        struct = cast(Struct, image)
+        name = str(struct["path"])
         try:
-            return read_image_file(image["place"]), name
+            return read_place(struct["place"]), name
         except UserError:
             raise
         except (OSError, ValueError) as error:

@@ -11,16 +11,14 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-import numpy as np
 import torch
 from PIL import Image
-from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
 from ..errors import UserError
 from ..hub.retries import one_deadline
 from ..images import FITS, MODES, parse_colour
-from .rows import Chunk, RowStream, detach_worker, start_loader
+from .rows import Arrays, Chunk, RowStream, start_loader
 from .sources import open_source
 
 logger = logging.getLogger(__name__)
@@ -208,7 +206,7 @@ class ImageStream:
             for chunk in self._full_batches(self._epoch):
                 self._batch += 1
                 if self._batch > skip:
-                    yield self._to_batch(*chunk)
+                    yield self._to_batch(chunk)
             if self._batch == 0:
                 raise UserError(
                     f"The dataset has fewer images than one batch of {self.batch_size}: lower the batch size."
@@ -218,27 +216,23 @@ class ImageStream:
     def _filled(self) -> Iterator[dict[str, torch.Tensor]]:
         """Batches of few images, cut from one pass over them after the other, each in an order of its own."""
         rows = self._rows
-        parts = zip(*rows.decoded_head(self.batch_size * rows.world_size, epoch=None), strict=True)
-        images = tuple(torch.from_numpy(np.concatenate(part)) for part in parts)
-        count = len(images[0])
+        all_of_them = Chunk.of(rows.decoded_head(self.batch_size * rows.world_size, epoch=None))
+        count = len(all_of_them.images)
         while True:
             start = (self._batch * rows.world_size + rows.rank) * self.batch_size
             self._batch += 1
             first, last = start // count, (start + self.batch_size - 1) // count
-            order = torch.cat([self._order(count, number) for number in range(first, last + 1)])
-            index = order[start - first * count :][: self.batch_size]
-            yield self._to_batch(*(part[index] for part in images))
-
-    def _order(self, count: int, epoch: int) -> torch.Tensor:
-        """The order of so many images in memory in an epoch."""
-        if not self._rows.shuffle_buffer:
-            return torch.arange(count)
-        return torch.randperm(count, generator=torch.Generator().manual_seed(self._rows.seed * 1_000_003 + epoch))
+            passes = range(first, last + 1)
+            orders = [torch.arange(count)] * len(passes)
+            if rows.shuffle_buffer:
+                orders = [_permutation(count, rows.seed, number) for number in passes]
+            order = torch.cat(orders)
+            yield self._to_batch(all_of_them.take(order[start - first * count :][: self.batch_size]))
 
     def once(self) -> Iterator[dict[str, torch.Tensor]]:
         """All images of this process once, unshuffled, the last batch as short as it comes: for evaluation."""
         for chunk in _regroup(self._chunks(epoch=None), self.batch_size):
-            yield self._to_batch(*chunk)
+            yield self._to_batch(chunk)
 
     def sample(self, n: int, held_out: bool = False) -> tuple[torch.Tensor, torch.Tensor]:
         """The first n > 0 images of the first epoch's order, or of those held out: the same in every process, wherever the
@@ -263,14 +257,14 @@ class ImageStream:
             parts = []
             with tqdm(total=n, desc="Decoding images", unit="image", delay=3, leave=False) as bar:
                 for part in rows.decoded_head(n, 0, held_out):
-                    parts.append(tuple(map(torch.from_numpy, part)))
+                    parts.append(Chunk.of([part]))
                     bar.update(len(part[0]))
             self._note(rows.take_skipped(), Counter())
         if not parts:
             shape = (0, rows.num_channels, rows.sample_size, rows.sample_size)
             return torch.empty(shape, dtype=torch.uint8), torch.empty(0, dtype=torch.long)
-        images, labels = (torch.cat([part[i] for part in parts])[:n] for i in (0, 1))
-        return images.clone(), labels.clone()
+        first = Chunk.join(parts).take(slice(n))
+        return first.images.clone(), first.labels.clone()
 
     def hold_out(self, share: float) -> None:
         """Leave about this share of the images out of every epoch, from the first batch on; `sample` has them."""
@@ -287,32 +281,30 @@ class ImageStream:
         """
         return self._rows.count(limit, COUNTED_BYTES)
 
-    def _to_batch(
-        self, images: torch.Tensor, labels: torch.Tensor, attributes: torch.Tensor
-    ) -> dict[str, torch.Tensor]:
+    def _to_batch(self, chunk: Chunk) -> dict[str, torch.Tensor]:
+        images = chunk.images
         if self.random_flip:
             images = torch.where(torch.rand(len(images), 1, 1, 1) < 0.5, images.flip(-1), images)
         batch = {"pixel_values": images.float() / 127.5 - 1}
         if self.class_names:
-            batch["class_labels"] = labels
+            batch["class_labels"] = chunk.labels
         if self.attribute_names:
-            batch["attributes"] = attributes
+            batch["attributes"] = chunk.attributes
         return batch
 
     def _full_batches(self, epoch: int) -> Iterator[Chunk]:
         """Full batches in the order of an epoch, images still uint8: streamed, or permuted in memory."""
         size = self.batch_size
-        if epoch > 0 and self._fill_cache():
-            generator = torch.Generator().manual_seed(self._rows.seed * 1_000_003 + epoch)
-            order = torch.randperm(len(self._cache[0]), generator=generator)
+        if epoch > 0 and (cache := self._filled_cache()) is not None:
+            order = _permutation(len(cache.images), self._rows.seed, epoch)
             for index in order[: len(order) // size * size].split(size):
-                yield tuple(part[index] for part in self._cache)
+                yield cache.take(index)
             return
         chunks = self._chunks(epoch)
         if epoch == 0 and self._cache is None:
             chunks = self._remembered(chunks)
         for chunk in _regroup(chunks, size):
-            if len(chunk[0]) == size:
+            if len(chunk.images) == size:
                 yield chunk
 
     def _remembered(self, chunks: Iterable[Chunk]) -> Iterator[Chunk]:
@@ -322,54 +314,43 @@ class ImageStream:
         """
         self._seen, seen_bytes = [], 0
         for chunk in chunks:
-            seen_bytes += chunk[0].numel()
+            seen_bytes += chunk.images.numel()
             if seen_bytes > self._cache_bytes:
                 self._cache_bytes, self._seen = 0, []
             else:
                 self._seen.append(chunk)
             yield chunk
         if self._seen:
-            self._cache, self._seen = tuple(torch.cat(part) for part in zip(*self._seen, strict=True)), []
+            self._cache, self._seen = Chunk.join(self._seen), []
 
-    def _fill_cache(self) -> bool:
-        """Whether the images are in memory; after a resume the first epoch is read again to put them there."""
+    def _filled_cache(self) -> Chunk | None:
+        """The images in memory, if they fit; after a resume the first epoch is read again to put them there."""
         if self._cache is None:
             batches = self._full_batches(0)
             while self._cache_bytes > 0 and next(batches, None) is not None:
                 pass
-        return self._cache is not None
+        return self._cache
 
     def _chunks(self, epoch: int | None) -> Iterator[Chunk]:
         """Decoded rows of this process, at most CHUNK at a time; in the dataset's order if `epoch` is None."""
         self._rows.epoch = epoch
         rank, world_size = self._rows.rank, self._rows.world_size
-        options = {"prefetch_factor": 4, "worker_init_fn": detach_worker} if self._num_workers else {}
-        loader = DataLoader(
-            self._rows,
-            batch_size=None,
-            # Arrays travel by value. Tensors would each keep a shared file open as long as the cache holds them.
-            collate_fn=_unchanged,
-            num_workers=self._num_workers,
-            # Its own, else every epoch would take a number from the one that training draws its noise from.
-            generator=torch.Generator().manual_seed(0),
-            **options,
-        )
-        rests, skipped = [], Counter()
-        for chunk in start_loader(loader):
+        rests: list[Arrays] = []
+        skipped: Counter[str] = Counter()
+        for part in start_loader(self._rows, self._num_workers):
             # Errors travel as values: raised in a worker they would arrive as a traceback.
-            if isinstance(chunk, str):
-                raise UserError(chunk)
-            *parts, is_rest, unreadable = chunk
+            if isinstance(part, str):
+                raise UserError(part)
+            arrays, is_rest, unreadable = part
             self._note(unreadable, skipped)
             if is_rest:
-                rests.append(parts)
+                rests.append(arrays)
             else:
-                yield tuple(map(torch.from_numpy, parts))
+                yield Chunk.of([arrays])
         if rests:
             # Every process has the same rests in the same order, and takes its share of the groups they still make.
-            parts = [torch.from_numpy(np.concatenate(part)) for part in zip(*rests, strict=True)]
-            share = slice(rank, len(parts[0]) // world_size * world_size, world_size)
-            yield tuple(part[share] for part in parts)
+            rest = Chunk.of(rests)
+            yield rest.take(slice(rank, len(rest.images) // world_size * world_size, world_size))
 
     def _note(self, unreadable: list[str], skipped: Counter[str]) -> None:
         """Count what was skipped in a pass, and say it where an earlier pass has not."""
@@ -385,14 +366,15 @@ def _regroup(chunks: Iterable[Chunk], size: int) -> Iterator[Chunk]:
     """Chunks of `size`, the last one as short as it comes, from chunks of any length."""
     rest: list[Chunk] = []
     for chunk in chunks:
-        parts = [torch.cat(part) for part in zip(*rest, chunk, strict=True)]
-        whole = len(parts[0]) // size * size
-        if whole:
-            yield from zip(*(part[:whole].split(size) for part in parts), strict=True)
-        rest = [tuple(part[whole:] for part in parts)]
-    if rest and len(rest[0][0]):
+        joined = Chunk.join([*rest, chunk])
+        whole = len(joined.images) // size * size
+        for start in range(0, whole, size):
+            yield joined.take(slice(start, start + size))
+        rest = [joined.take(slice(whole, None))]
+    if rest and len(rest[0].images):
         yield rest[0]
 
 
-def _unchanged(chunk):
-    return chunk
+def _permutation(count: int, seed: int, epoch: int) -> torch.Tensor:
+    """The order of so many images in memory in an epoch."""
+    return torch.randperm(count, generator=torch.Generator().manual_seed(seed * 1_000_003 + epoch))

@@ -7,9 +7,13 @@ import itertools
 import json
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 import datasets
@@ -20,9 +24,11 @@ from huggingface_hub.errors import HfHubHTTPError
 from pyarrow import ArrowInvalid, parquet, types
 
 from ..errors import UserError, first_line
-from ..hub.retries import each_with_a_deadline, retry
+from ..hub.retries import one_deadline, retry
 from ..images import UnreadableImageError
 from .columns import (
+    Cell,
+    Classes,
     Rows,
     class_numbers,
     declared_classes,
@@ -36,7 +42,7 @@ from .columns import (
     trouble,
     values_of,
 )
-from .files import HUB_ATTEMPTS, DatasetFiles
+from .files import HUB_ATTEMPTS, DatasetFiles, LocalFiles
 from .listing import SPLITS, TRAIN, natural_key
 
 TABLE_SUFFIXES = (".parquet", ".arrow")
@@ -49,8 +55,34 @@ LABEL_BATCH = 10_000
 PARTITION, NO_VALUE = re.compile(r"([^=/]+)=([^/]+)"), "__HIVE_DEFAULT_PARTITION__"
 # Of a table that are in memory at once.
 READ_BYTES = 2**22
-# How often `datasets` reads and opens again what fails, by itself: 20 times, after up to a minute each, is no end to wait for.
-datasets.config.STREAMING_READ_MAX_RETRIES = datasets.config.STREAMING_OPEN_MAX_RETRIES = HUB_ATTEMPTS
+RETRIES = ("STREAMING_READ_MAX_RETRIES", "STREAMING_OPEN_MAX_RETRIES")
+# A split, streamed, and all of a dataset; untyped in `datasets`.
+Stream = Any
+Splits = Mapping[str, Any]
+
+
+_lock, _usual, _entered = threading.Lock(), dict[str, int](), 0
+
+
+@contextmanager
+def few_retries() -> Iterator[None]:
+    """Have `datasets` read and open again what fails a few times only, by itself, while a thread is in here.
+
+    20 times, its usual number, after up to a minute each, is no end to wait for.
+    """
+    global _entered
+    with _lock:
+        for name in () if _entered else RETRIES:
+            _usual[name] = getattr(datasets.config, name)
+            setattr(datasets.config, name, HUB_ATTEMPTS)
+        _entered += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _entered -= 1
+            for name in () if _entered else RETRIES:
+                setattr(datasets.config, name, _usual[name])
 
 
 class Partition(NamedTuple):
@@ -100,41 +132,14 @@ def open_table(source: str, path: str, split: str, config_name: str | None, file
         UserError: it cannot be opened, has no such split or configuration, or names files outside of itself.
     """
     declared = files.declared()
-    default = any(config.get("default") for config in declared.values()) or "default" in declared
     listed = ", ".join(declared)
-    if config_name is None and len(declared) > 1 and not default:
+    if config_name is None and len(declared) > 1 and "default" not in declared and not any(declared.values()):
         raise UserError(f"{source!r} has several configurations: choose one of {listed} with `config_name`.")
     if config_name is not None and declared and config_name not in declared:
         raise UserError(f"{source!r} has no configuration {config_name!r}: it has {listed}.")
-    arguments, partition, told = {"path": path, "name": config_name}, None, None
-    root = f"{path}/" if os.path.exists(path) else f"@{getattr(files, 'commit', '')}/"
-    if os.path.isfile(path):
-        kind = "parquet" if path.lower().endswith(".parquet") else "arrow"
-        arguments = {"path": kind, "data_files": {"train": [path]}}
-    elif not os.path.isdir(path):
-        arguments["revision"] = files.commit
-
-    def read(**options) -> tuple[datasets.DatasetBuilder, dict]:
-        nonlocal partition, told
-        builder = retry(lambda: datasets.load_dataset_builder(**arguments, **options), attempts=HUB_ATTEMPTS)
-        names = [str(file) for names in (builder.config.data_files or {}).values() for file in names]
-        files.check_data_files(names)
-        if builder.dataset_name is None or not any(f".{reader}." in type(builder).__module__ for reader in READERS):
-            raise UserError(
-                f"The dataset {source!r} is of a kind that is not read here: save it as parquet with an Image column, or give a "
-                "folder of images."
-            )
-        if builder_reads(builder, "parquet"):
-            partition, told = find_partition(names, root)
-            builder._generate_tables = functools.partial(read_parquet, builder, partition)
-        splits = retry(builder.as_streaming_dataset, attempts=HUB_ATTEMPTS)
-        if partition is not None and not options and partition.column not in builder.info.features:
-            builder.info.features[partition.column] = datasets.ClassLabel(names=partition.class_names)
-            splits = retry(builder.as_streaming_dataset, attempts=HUB_ATTEMPTS)
-        return builder, splits
-
+    reader = Reader(source, path, config_name, files)
     try:
-        builder, splits = read()
+        builder, splits = reader.open()
     except UserError:
         raise
     except OSError as error:
@@ -149,22 +154,73 @@ def open_table(source: str, path: str, split: str, config_name: str | None, file
     except Exception as error:
         raise UserError(f"The dataset {source!r} cannot be opened: {trouble(error)}.") from error
     split = find_split(source, split, splits)
+    columnar = builder_reads(builder, "parquet")
+
+    def read_column(column: str, train: bool) -> Stream:
+        if columnar:
+            return _of(reader.open([column])[1], split, train)
+        return _of(splits, split, train).select_columns([column])
+
     return Table(
         source,
         splits[split],
         files,
         _count(builder, split),
-        fingerprint=getattr(files, "commit", None) or _fingerprint(builder, split),
-        read_column=(lambda column, train: _of(read(columns=[column])[1], split, train))
-        if builder_reads(builder, "parquet")
-        else (lambda column, train: _of(splits, split, train).select_columns([column])),
-        columnar=builder_reads(builder, "parquet"),
-        partition=partition,
-        summary=told,
+        fingerprint=files.commit or _fingerprint(builder, split),
+        read_column=read_column,
+        columnar=columnar,
+        partition=reader.partition,
+        summary=reader.told,
     )
 
 
-def _of(splits, split: str, train: bool):
+@dataclass
+class Reader:
+    """Has `datasets` open one dataset; arguments are those of `open_table`.
+
+    Attributes:
+        partition: the label in the names of its folders, once it has been opened.
+        told: what these names say and is no label, in a sentence.
+    """
+
+    source: str
+    path: str
+    config_name: str | None
+    files: DatasetFiles
+    partition: Partition | None = None
+    told: str | None = None
+
+    def open(self, columns: list[str] | None = None) -> tuple[datasets.DatasetBuilder, Splits]:
+        """Its builder and its splits, of parquet with these columns only."""
+        path, options = self.path, dict[str, Any]()
+        if os.path.isfile(path):
+            kind = "parquet" if path.lower().endswith(".parquet") else "arrow"
+            options = {"path": kind, "data_files": {"train": [path]}}
+        else:
+            options = {"path": path, "name": self.config_name}
+            options |= {} if os.path.isdir(path) else {"revision": self.files.commit}
+        options |= {"columns": columns} if columns else {}
+        with few_retries():
+            builder = retry(lambda: datasets.load_dataset_builder(**options), attempts=HUB_ATTEMPTS)
+            names = [str(file) for names in (builder.config.data_files or {}).values() for file in names]
+            self.files.check_data_files(names)
+            if builder.dataset_name is None or not any(builder_reads(builder, kind) for kind in READERS):
+                raise UserError(
+                    f"The dataset {self.source!r} is of a kind that is not read here: save it as parquet with an Image column, "
+                    "or give a folder of images."
+                )
+            if builder_reads(builder, "parquet"):
+                root = f"{path}/" if os.path.exists(path) else f"@{self.files.commit}/"
+                self.partition, self.told = find_partition(names, root)
+                builder._generate_tables = functools.partial(read_parquet, builder, self.partition)
+            splits = retry(builder.as_streaming_dataset, attempts=HUB_ATTEMPTS)
+            if self.partition is not None and not columns and self.partition.column not in builder.info.features:
+                builder.info.features[self.partition.column] = datasets.ClassLabel(names=self.partition.class_names)
+                splits = retry(builder.as_streaming_dataset, attempts=HUB_ATTEMPTS)
+        return builder, splits
+
+
+def _of(splits: Splits, split: str, train: bool) -> Stream:
     """A split; or that of training, whose classes number those of all splits, if there is one."""
     if not train:
         return splits[split]
@@ -173,13 +229,13 @@ def _of(splits, split: str, train: bool):
 
 
 def read_parquet(
-    builder: Parquet, partition: Partition | None, files: list[str], row_groups_list: list
+    builder: Parquet, partition: Partition | None, files: list[str], row_groups_list: list[Sequence[int] | None]
 ) -> Iterator[tuple[str, pyarrow.Table]]:
     """What `Parquet._generate_tables` yields, with the labels that are in the names of folders."""
     for number, (file, groups) in enumerate(zip(files, row_groups_list, strict=True)):
         for part, table in enumerate(read_parts(builder, file, groups)):
             at = table.schema.get_field_index(partition.column) if partition else -1
-            if at >= 0 and table.column(at).null_count == len(table):
+            if partition and at >= 0 and table.column(at).null_count == len(table):
                 labels = pyarrow.array([partition.number(file)] * len(table), table.schema.field(at).type)
                 table = table.set_column(at, table.schema.field(at), labels)
             yield f"{number}_{part}", table
@@ -211,7 +267,7 @@ def builder_reads(builder: datasets.DatasetBuilder, kind: str) -> bool:
     return f".{kind}." in type(builder).__module__
 
 
-def find_split(source: str, split: str, splits) -> str:
+def find_split(source: str, split: str, splits: Splits) -> str:
     """What a dataset calls a split, which may go by another usual name, such as "val".
 
     Raises:
@@ -305,8 +361,6 @@ def open_saved(source: str, folder: Path, split: str) -> Table:
     splits = found if isinstance(found, datasets.DatasetDict) else {"train": found}
     split = find_split(source, split, splits)
     rows = splits[split]
-    from .files import LocalFiles
-
     shards = max(1, min(64, len(rows) // 100))
     return Table(
         source,
@@ -324,17 +378,18 @@ class Table:
     def __init__(
         self,
         name: str,
-        rows: datasets.IterableDataset,
+        rows: Stream,
         files: DatasetFiles,
         num_images: int | None,
         fingerprint: str | None,
-        read_column: Callable[[str, bool], datasets.IterableDataset],
+        read_column: Callable[[str, bool], Stream],
         columnar: bool = True,
         partition: Partition | None = None,
         summary: str | None = None,
     ):
         if rows.features is None:
-            rows = rows._resolve_features()
+            with few_retries():
+                rows = rows._resolve_features()
         if rows.features is None:
             raise UserError(
                 f"The dataset {name!r} does not declare its columns: save it as parquet with an Image column."
@@ -342,7 +397,7 @@ class Table:
         self.name, self._rows, self._files = name, rows, files
         self.num_images, self.fingerprint, self._read_column = num_images, fingerprint, read_column
         # Whether a column can be read without the others; and how many rows count.
-        self._columnar, self._limit = columnar, None
+        self._columnar, self._limit = columnar, sys.maxsize
         self._partition, self.summary = partition, summary
 
     def select(
@@ -363,7 +418,7 @@ class Table:
         self._label = find_label_column(features, label_column, self.name)
         booleans = [name for name, feature in features.items() if getattr(feature, "dtype", None) == "bool"]
         self.attribute_names = find_attributes(booleans, attributes, self.name)
-        names, self._numbers = self._classes() if self._label else ([], {})
+        names, self._numbers = self._classes(self._label) if self._label else ([], {})
         keep = class_numbers(classes, names, self.name)
         self.class_names = [names[i] for i in keep] if keep else names
         self._all_wanted = keep is None
@@ -371,21 +426,25 @@ class Table:
             renumbered = {number: i for i, number in enumerate(keep)}
             self._numbers = {v: renumbered[n] for v, n in self._numbers.items() if n in renumbered}
             self.num_images = None
-        label = [] if self._label is None else [self._label if self._label in features else self._label.split(".")[0]]
+        label = [] if self._label is None else [self._outer(self._label)]
         self._rows = rows.select_columns(list(dict.fromkeys([self._image, *label, *self.attribute_names])))
         if isinstance(features[self._image], datasets.Image):
             self._rows = self._rows.cast_column(self._image, datasets.Image(decode=False))
 
-    def _classes(self) -> tuple[list[str], dict[object, int]]:
-        declared = declared_classes(feature_of(self._rows.features, self._label), self._label)
+    def _outer(self, column: str) -> str:
+        """A column, or that of records which it lies within."""
+        return column if column in self._rows.features else column.split(".")[0]
+
+    def _classes(self, label: str) -> Classes:
+        declared = declared_classes(feature_of(self._rows.features, label), label)
         if declared is not None:
             return declared
         try:
-            return found_classes(self._label_values(of_train=True), self._label, self.name)
+            return found_classes(self._label_values(label, of_train=True), label, self.name)
         except OSError as error:
             raise UserError(f"The dataset {self.name!r} cannot be read: {trouble(error)}.") from error
 
-    def __getstate__(self) -> dict:
+    def __getstate__(self) -> dict[str, Any]:
         # Workers get a copy of this object, where they are not forked.
         return {**self.__dict__, "_read_column": None}
 
@@ -394,16 +453,15 @@ class Table:
         in_names = self._partition is not None and self._label == self._partition.column
         if self._label is None or not self._columnar or in_names:
             return None
-        values = (value for batch in self._label_values(of_train=False) for value in batch)
+        values = (value for batch in self._label_values(self._label, of_train=False) for value in batch)
         return sum(value in self._numbers for value in itertools.islice(values, self._limit) if not is_missing(value))
 
-    def _label_values(self, of_train: bool) -> Iterator[list]:
+    def _label_values(self, label: str, of_train: bool) -> Iterator[list[Any]]:
         """The label column in batches, of the training split or of this one; of parquet nothing else is read."""
-        column = self._label if self._label in self._rows.features else self._label.split(".")[0]
-        for batch in self._read(self._read_column(column, of_train), LABEL_BATCH):
-            yield values_of(batch, self._label)
+        for batch in self._read(self._read_column(self._outer(label), of_train), LABEL_BATCH):
+            yield values_of(batch, label)
 
-    def _read(self, rows: datasets.IterableDataset, size: int) -> Iterator[dict]:
+    def _read(self, rows: Stream, size: int) -> Iterator[dict[str, list[Any]]]:
         """Batches of rows.
 
         Raises:
@@ -411,8 +469,14 @@ class Table:
             OSError: the connection breaks.
         """
         try:
-            # In batches: `datasets` takes ten times as long row by row.
-            yield from each_with_a_deadline(rows.iter(size))
+            # In batches: `datasets` takes ten times as long row by row. Each has a deadline of its own.
+            batches = rows.iter(size)
+            while True:
+                with one_deadline(), few_retries():
+                    batch = next(batches, None)
+                if batch is None:
+                    return
+                yield batch
         except (UserError, OSError, HfHubHTTPError):
             raise
         except datasets.table.CastError as error:
@@ -445,7 +509,7 @@ class Table:
             images = batch[self._image]
             yield images, self._labels(batch, len(images)), self._attributes(batch, len(images))
 
-    def _labels(self, batch: dict, count: int) -> list[int | None]:
+    def _labels(self, batch: dict[str, list[Any]], count: int) -> list[int | None]:
         """Labels by their numbers; None for a class that is not wanted."""
         if self._label is None:
             return [0] * count
@@ -461,7 +525,7 @@ class Table:
             )
         return labels
 
-    def _attributes(self, batch: dict, count: int) -> list[tuple[bool, ...]]:
+    def _attributes(self, batch: dict[str, list[Any]], count: int) -> list[tuple[bool, ...]]:
         """The attributes of each row, as many as are asked for."""
         for name in self.attribute_names:
             if None in batch[name]:
@@ -470,19 +534,19 @@ class Table:
             return [()] * count
         return list(zip(*(batch[name] for name in self.attribute_names), strict=True))
 
-    def read(self, image: dict | bytes | None) -> tuple[bytes, str]:
+    def read(self, image: Cell) -> tuple[bytes, str]:
         """The bytes of an image and what to call it.
 
         Raises:
             UserError: there are none, or they are in a file outside of the dataset.
         """
         data, name = (image.get("bytes"), image.get("path")) if isinstance(image, dict) else (image, None)
-        if data is None and not name:
+        if data is not None:
+            return data, name or "an image of the dataset"
+        if not name:
             raise UnreadableImageError(
                 f"The column {self._image} has rows without an image: remove them from the dataset."
             )
-        if data is not None:
-            return data, name or "an image of the dataset"
         try:
             return self._files.read(name), name
         except (OSError, ValueError) as error:

@@ -116,17 +116,6 @@ def one_deadline() -> Iterator[Deadline]:
             _active.remove(deadline)
 
 
-def each_with_a_deadline(items: Iterator[T]) -> Iterator[T]:
-    """`items`, each of which has a deadline of its own: for what is read from the Hub while something else goes on."""
-    while True:
-        with one_deadline():
-            try:
-                item = next(items)
-            except StopIteration:
-                return
-        yield item
-
-
 def watch_client() -> None:
     """Have the Hub's client fail while an operation is under way, in place of waiting for what does not come."""
     from huggingface_hub.utils import _http
