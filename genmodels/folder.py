@@ -1,20 +1,102 @@
-"""A saved model's folder, and what its JSON files say: whoever asks what lies in one asks here."""
+"""A saved model's folder, and what its files say: whoever reads or writes one does it here."""
 
 from __future__ import annotations
 
 import json
 import math
+import os
+import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, cast
 
 from .errors import UserError, first_line
 from .families import BY_PIPELINE, Family
 
-INDEX = "model_index.json"
+INDEX, TRAINING, EVALUATION, CARD = "model_index.json", "training.json", "evaluation.json", "README.md"
 # Larger JSON files are none of ours.
 MAX_BYTES = 20_000_000
+
+
+class SelectedFacts(TypedDict, total=False):
+    """Which weights of a run were saved, by which numbers."""
+
+    step: int
+    fid: float
+    recall: float
+    last_fid: float
+    last_recall: float
+    n: int
+    features: str
+    features_of_this_data: bool
+    floor: float
+    floor_n: int
+
+
+class TrainingFacts(TypedDict, total=False):
+    """What training.json says: how the model was made, and before it the one that it started from."""
+
+    title: str
+    command: str
+    dataset: str | None
+    split: str
+    test_split: str
+    classes: list[str] | None
+    max_train_samples: int
+    seed: int
+    steps: int
+    all_steps: int
+    batch_size: int
+    images_seen: int
+    minutes: float
+    processes: int
+    device: str
+    mixed_precision: str
+    commit: str | None
+    version: str
+    torch: str
+    date: str
+    papers: list[str]
+    selected: SelectedFacts
+    monitor: str
+    model: str | None
+    started_from: TrainingFacts
+
+
+class MetricFacts(TypedDict, total=False):
+    """A number in evaluation.json; `evaluation.report.Metric` says what each is."""
+
+    metric: str
+    name: str
+    value: float
+    floor: float | None
+    better: str
+    args: dict[str, int]
+    tolerance: float | None
+    floor_tolerance: float | None
+    baseline: float | None
+
+
+class EvaluationFacts(TypedDict, total=False):
+    """What evaluation.json says; `evaluation.report.Evaluation` says what each is."""
+
+    dataset: str | None
+    split: str
+    train_split: str | None
+    classes: list[str] | None
+    n: int
+    n_reference: int
+    seed: int | None
+    num_inference_steps: int | None
+    evaluator: str | None
+    evaluator_sha256: str | None
+    protocol: str
+    torch: str
+    metrics: list[MetricFacts]
+    floor_name: str
+    baseline: TrainingFacts
 
 
 def load_json(path: Path) -> Any:
@@ -63,11 +145,29 @@ def read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a file under a temporary name, then rename: a reader never meets half of it."""
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
+def write_text(path: Path, text: str) -> bool:
+    """Write a file, unless it has this text already, under a temporary name, then rename: a reader never meets half of it.
+
+    Returns:
+        Whether it was written.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    if path.is_file() and path.read_bytes() == text.encode():
+        return False
+    partial = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.partial")
+    try:
+        partial.write_text(text, encoding="utf-8", newline="\n")
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return True
+
+
+def as_json(content: Mapping[str, Any]) -> str:
+    """An object as the JSON files here are written."""
+    return json.dumps(content, indent=2) + "\n"
 
 
 @dataclass(frozen=True)
@@ -75,6 +175,48 @@ class ModelFolder:
     """The folder of a saved pipeline, or of a single network such as an evaluator."""
 
     path: Path
+
+    @property
+    def card(self) -> Path:
+        """What the Hub shows of it."""
+        return self.path / CARD
+
+    @property
+    def samples(self) -> Path:
+        """A grid of images that it drew."""
+        return self.path / "samples.png"
+
+    @property
+    def film(self) -> Path:
+        """What became of the same latents during the training."""
+        return self.path / "film.webp"
+
+    @property
+    def log(self) -> Path:
+        """The losses of its training, a line of JSON each."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def training(self) -> TrainingFacts:
+        """training.json; empty if there is none.
+
+        Raises:
+            UserError: it is not readable as one.
+        """
+        return cast(TrainingFacts, read_json(self.path / TRAINING))
+
+    @property
+    def evaluation(self) -> EvaluationFacts:
+        """evaluation.json; empty if there is none.
+
+        Raises:
+            UserError: it is not readable as one.
+        """
+        return cast(EvaluationFacts, read_json(self.path / EVALUATION))
+
+    def write(self, name: str, content: str | Mapping[str, Any]) -> bool:
+        """Write one of its files, a mapping as JSON; see `write_text`."""
+        return write_text(self.path / name, content if isinstance(content, str) else as_json(content))
 
     @cached_property
     def index(self) -> dict[str, Any]:

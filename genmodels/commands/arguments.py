@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+from collections.abc import Callable
 
 MAX_SEED = 2**63 - 1
 
 
-def whole_number(low: int, high: int):
+def whole_number(low: int, high: int) -> Callable[[str], int]:
     """An argparse type: an integer from `low` to `high`."""
 
     def parse(text: str) -> int:
-        try:
-            value = int(text)
-        except ValueError:
-            value = None
-        if value is None or not low <= value <= high:
-            raise argparse.ArgumentTypeError(f"must be a whole number from {low} to {high}, got {text!r}")
-        return value
+        with contextlib.suppress(ValueError):
+            if low <= (value := int(text)) <= high:
+                return value
+        raise argparse.ArgumentTypeError(f"must be a whole number from {low} to {high}, got {text!r}")
 
     return parse
 

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
+from typing import Any, cast
 
 from .. import zoo
 from ..data import stated_reading, unusual_reading
 from ..errors import UserError
-from ..folder import read_json, write_text
+from ..folder import EVALUATION, EvaluationFacts, as_json, write_text
 from ..hub.cards import evaluation_table, write_card
 from . import silence_libraries
 from .arguments import MAX_SEED, add_steps, whole_number
 from .verify import fetch_model
 
-# Of `evaluate`, how to read data that is not the model's own.
-READING_FLAGS = ("dataset_config_name", "dataset_revision", "image_column", "label_column")
+# How to read data that is not the model's own.
+READING_FLAGS = {
+    "dataset_config_name": "configuration of the dataset, if it has several",
+    "dataset_revision": "commit, branch or tag on the Hub",
+    "image_column": "name of the column",
+    "label_column": "text, integers or booleans",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,12 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="a built-in name, a folder, or a Hub id such as name/model")
     parser.add_argument("--dataset_name", help="Hub id or folder; default: what the model was trained on")
     parser.add_argument("--split", help="of real images to compare with; default: test")
-    for name, what in (
-        ("dataset_config_name", "configuration of the dataset, if it has several"),
-        ("dataset_revision", "commit, branch or tag on the Hub"),
-        ("image_column", "name of the column"),
-        ("label_column", "text, integers or booleans"),
-    ):
+    for name, what in READING_FLAGS.items():
         parser.add_argument(f"--{name}", help=f"{what}; default: as in training")
     parser.add_argument("--classes", nargs="+", metavar="NAME", help="default: those the model was trained on")
     parser.add_argument(
@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
     if args.write_card and not (Path(args.model).is_dir() or zoo.model_folder(args.model)):
         raise UserError(f"--write_card writes into a folder: download {args.model} first and give its folder.")
     model = fetch_model(args.model)
-    training, old = (read_json(model.folder / name) for name in ("training.json", "evaluation.json"))
+    training, old = model.saved.training, model.saved.evaluation
     dataset_name = args.dataset_name or training.get("dataset")
     if dataset_name is None:
         raise UserError(f"{args.model} does not say what it was trained on: give --dataset_name.")
@@ -79,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
         reading = {name: reading[name] for name in reading if name not in ("dataset_config_name", "dataset_revision")}
     reading |= {name: getattr(args, name) for name in READING_FLAGS if getattr(args, name) is not None}
     options = {"classes": classes, **stated_reading(reading)}
-    loaded = load_model(model.folder)
+    loaded = load_model(model.saved.path)
     if isinstance(loaded, Classifier):
         if args.evaluator or args.baseline or args.num_inference_steps or args.inception_fid:
             raise UserError(
@@ -101,9 +101,12 @@ def run(args: argparse.Namespace) -> int:
             options |= {name: reading[name] for name in ("max_train_samples", "train_seed")}
         result = evaluate(loaded, dataset_name, **options, num_inference_steps=args.num_inference_steps).to_dict()
         if args.baseline:
-            baseline = fetch_model(args.baseline)
-            other = evaluate(load_model(baseline.folder), dataset_name, **options)
-            facts = read_json(baseline.folder / "training.json")
+            baseline = fetch_model(args.baseline).saved
+            drawing = load_model(baseline.path)
+            if isinstance(drawing, Classifier):
+                raise UserError(f"{args.baseline} is an evaluator, which draws nothing: give --baseline another model.")
+            other = evaluate(drawing, dataset_name, **options)
+            facts = dict(baseline.training)
             result["baseline"] = {
                 name: facts.get(name) for name in ("title", "command", "images_seen", "commit", "version")
             }
@@ -113,23 +116,22 @@ def run(args: argparse.Namespace) -> int:
         else:
             keep_baseline(result, old)
     result |= reading
-    print(f"{result['protocol']}\n\n{evaluation_table(result)}")
-    text = json.dumps(result, indent=2) + "\n"
+    print(f"{result['protocol']}\n\n{evaluation_table(cast(EvaluationFacts, result))}")
     outputs = [args.json] if args.json else []
-    for output in [*outputs, *([model.folder / "evaluation.json"] if args.write_card else [])]:
+    for output in [*outputs, *([model.saved.path / EVALUATION] if args.write_card else [])]:
         try:
-            write_text(output, text)
+            write_text(output, as_json(result))
         except OSError as error:
             raise UserError(f"{str(output)!r} cannot be written: {error.strerror or error}.") from error
     if args.write_card:
-        write_card(model.folder)
+        write_card(model.saved.path)
     return 0
 
 
-def keep_baseline(result: dict, old: dict) -> None:
+def keep_baseline(result: dict[str, Any], old: EvaluationFacts) -> None:
     """Carry the baseline of an earlier evaluation.json over, if it was measured by the same protocol."""
     protocol = ("dataset", "split", "n", "seed", "evaluator")
-    if not old.get("baseline") or any(result[name] != old.get(name) for name in protocol):
+    if not old.get("baseline") or any(result[name] != dict(old).get(name) for name in protocol):
         return
     if old.get("evaluator_sha256", result["evaluator_sha256"]) != result["evaluator_sha256"]:
         return

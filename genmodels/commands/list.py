@@ -8,6 +8,7 @@ from pathlib import Path
 from .. import zoo
 from ..errors import UserError
 from ..folder import ModelFolder, find_json, shape_of
+from . import in_columns
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,12 +39,10 @@ def describe_model(name: str) -> tuple[str, str, str, str, str]:
         images = f"{side}x{side} {'grey' if channels == 1 else 'colour'}"
     except (UserError, LookupError, TypeError, ValueError):
         pass
-    return name, kind, images, str(config.get("num_classes") or "-"), read_headline(folder.path / "README.md")
+    return name, kind, images, str(config.get("num_classes") or "-"), read_headline(folder.card)
 
 
 def run(args: argparse.Namespace) -> None:
     """Print a table of the built-in models."""
     rows = [("NAME", "KIND", "IMAGES", "CLASSES", "MEASURED"), *map(describe_model, zoo.model_names())]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    print("\n".join(in_columns(rows)))

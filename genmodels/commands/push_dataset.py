@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from PIL import ExifTags, Image
 
@@ -125,7 +126,7 @@ def read_picture(picture: Picture, resolution: int | None, fit: str, keep_metada
         image = read_image(data, name, near=resolution)
         image, channels = to_8_bits(image, 4, name=name), 3 if has_colour(image) else 1
         # Alpha that hides nothing is left out.
-        if image.getextrema()[3][0] == 255:
+        if image.getchannel("A").getextrema()[0] == 255:
             image = to_8_bits(image, channels)
     except UserError as error:
         raise UserError(f"{str(error).removesuffix('.')}; nothing was pushed.") from error
@@ -199,8 +200,8 @@ def write_shards(
 
 def _rows(
     pictures: list[Picture], class_names: list[str], resolution: int | None, fit: str, keep_metadata: bool
-) -> Iterator[dict]:
-    numbers = {name: i for i, name in enumerate(class_names)}
+) -> Iterator[dict[str, Any]]:
+    numbers: dict[str | None, int] = {name: i for i, name in enumerate(class_names)}
     for picture in pictures:
         data = read_picture(picture, resolution, fit, keep_metadata)
         name = readable(picture.name.rsplit("/", 1)[-1])
@@ -210,12 +211,13 @@ def _rows(
         yield {"image": {"bytes": data, "path": name}, **label}
 
 
-def _write_shard(path: Path, schema, rows: Iterator[dict]) -> None:
+def _write_shard(path: Path, schema: Any, rows: Iterator[dict[str, Any]]) -> None:
     """A parquet file, row group by row group: memory holds one of them."""
     import pyarrow as pa
     from pyarrow import parquet
 
-    group, size = [], 0
+    group: list[dict[str, Any]] = []
+    size = 0
     # A dictionary of images would hold them all, and could be read only as a whole.
     with parquet.ParquetWriter(path, schema, use_dictionary=False) as writer:
         for row in itertools.chain(rows, [None]):

@@ -10,9 +10,10 @@ import shlex
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import yaml
-from huggingface_hub import HfApi, get_token
+from huggingface_hub import HfApi, SpaceHardware, get_token
 from huggingface_hub.errors import RepositoryNotFoundError
 
 from .. import zoo
@@ -176,7 +177,7 @@ def build_space(name: str, out: Path, models: str | None = None, zero_gpu: bool 
     if REPLAY_TAB in tabs:
         built_in.append("replays")
     compared = {REAL_SAMPLES.get(shown[kind].num_channels) for kind in kinds_of(tabs, KINDS_COMPARED)}
-    samples = sorted(compared - {None})
+    samples = sorted(name for name in compared if name is not None)
     hub_ids = [model.name for model in from_hub]
 
     files = {f"{PACKAGE.name}/{name}": path for name, path in package_files(built_in, samples).items()}
@@ -243,7 +244,7 @@ def deploy_space(
     check_rights(repo_id, private=private, repo_type="space")
     options = [*(["--models", models] if models else []), *(["--zero_gpu"] if zero_gpu else [])]
     options += ["--private"] if private else []
-    hardware = {"space_hardware": ZERO_GPU_HARDWARE} if zero_gpu else {}
+    hardware: dict[str, Any] = {"space_hardware": ZERO_GPU_HARDWARE} if zero_gpu else {}
     with tempfile.TemporaryDirectory(prefix="genmodels-space-") as scratch:
         folder = Path(scratch) / name
         built = build_space(name, folder, models, zero_gpu)
@@ -272,7 +273,7 @@ def request_zero_gpu(repo_id: str) -> None:
     """Ask for ZeroGPU where a Space has other hardware, as one that was there before."""
     api = HfApi()
     if retry(lambda: api.get_space_runtime(repo_id)).requested_hardware != ZERO_GPU_HARDWARE:
-        retry(lambda: api.request_space_hardware(repo_id, ZERO_GPU_HARDWARE))
+        retry(lambda: api.request_space_hardware(repo_id, SpaceHardware(ZERO_GPU_HARDWARE)))
 
 
 def obsolete_files(repo_id: str, folder: Path) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ import argparse
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from huggingface_hub import HfApi, ModelCard, constants, snapshot_download
 from huggingface_hub.hf_api import RepoFile
@@ -14,40 +15,40 @@ from yaml import YAMLError
 from .. import zoo
 from ..errors import UserError, escaped
 from ..families import BY_PIPELINE
-from ..folder import ModelFolder, read_json
+from ..folder import CARD, INDEX, EvaluationFacts, ModelFolder
 from ..hub.cards import table_differences
 from ..hub.hashes import hash_of
 from ..hub.retries import is_transient, one_deadline, retry
 from ..privacy import HUB_ID
-from . import silence_libraries
+from . import in_columns, silence_libraries
 
-INDEX = ("model_index.json", "config.json")
+CONFIG = "config.json"
 # What the numbers depend on, and what states them.
-FILES = ["README.md", "*.json", "*.safetensors", "*.py"]
+FILES = [CARD, "*.json", "*.safetensors", "*.py"]
 CHECKPOINTS = ["checkpoint*", "last-checkpoint/*"]
 
 
 @dataclass
-class Model:
+class FoundModel:
     """A model on this disk, and where it came from.
 
     Attributes:
         name: what the user called it.
-        folder: where its files are.
+        saved: its files.
         repo_id: its Hub id; None for a built-in one or a folder.
-        commit: of the Hub's repository.
+        commit: of the Hub's repository; empty for a folder.
         files: the Hub's list of the commit's files; None if the Hub could not be asked.
     """
 
     name: str
-    folder: Path
+    saved: ModelFolder
     repo_id: str | None = None
-    commit: str | None = None
+    commit: str = ""
     files: list[RepoFile] | None = None
 
 
 @one_deadline()
-def fetch_model(name: str, revision: str | None = None) -> Model:
+def fetch_model(name: str, revision: str | None = None) -> FoundModel:
     """Find a model of the suite, pipeline or evaluator, downloading what `verify` needs if it is on the Hub.
 
     Args:
@@ -61,8 +62,7 @@ def fetch_model(name: str, revision: str | None = None) -> Model:
     if folder is not None:
         if revision is not None:
             raise UserError(f"--revision is for models on the Hub, and {name!r} lies on this disk: leave it out.")
-        check_kind(folder, name)
-        return Model(name, folder)
+        return FoundModel(name, checked(folder, name))
     from ..hub.source import hub_errors, locate, read_name, whole
 
     given, (name, pasted, _) = name, read_name(name)
@@ -76,30 +76,30 @@ def fetch_model(name: str, revision: str | None = None) -> Model:
     with hub_errors(name, revision=revision):
         commit, files = list_files(name, revision)
         options = {"revision": commit or revision, "ignore_patterns": CHECKPOINTS}
-        folder = Path(retry(lambda: whole(snapshot_download, name, allow_patterns=list(INDEX), **options)))
+        folder = Path(retry(lambda: whole(snapshot_download, name, allow_patterns=[INDEX, CONFIG], **options)))
     # What it is, is known before its weights are downloaded.
-    check_kind(folder, name)
+    checked(folder, name)
     with hub_errors(name, revision=revision):
         folder = Path(retry(lambda: whole(snapshot_download, name, allow_patterns=FILES, **options)))
-    return Model(name, folder, name, commit or folder.name, files)
+    return FoundModel(name, ModelFolder(folder), name, commit or folder.name, files)
 
 
-def check_kind(folder: Path, name: str) -> None:
-    """Raise UserError unless a folder holds a pipeline or an evaluator of ours."""
-    saved, file = ModelFolder(folder), INDEX[0]
+def checked(folder: Path, name: str) -> ModelFolder:
+    """A folder that holds a pipeline or an evaluator of ours; raises UserError for any other."""
+    saved, file = ModelFolder(folder), INDEX
     try:
         index, kind = saved.index, saved.class_name
         if not index:
-            file, index = INDEX[1], saved.config()
+            file, index = CONFIG, saved.config()
             kind = index.get("_class_name") or ", ".join(index.get("architectures") or [])
     except (ValueError, TypeError) as error:
         raise UserError(f"{name!r} has no readable {file}: download or save it again.") from error
-    if saved.family or (file == INDEX[1] and kind == "Classifier"):
-        return
+    if saved.family or (file == CONFIG and kind == "Classifier"):
+        return saved
     if index:
         kind = kind or "model of another library"
         raise UserError(f"{name!r} holds a {kind}; genmodels measures {', '.join(BY_PIPELINE)} and its evaluators.")
-    raise UserError(f"{name!r} has neither {INDEX[0]} nor {INDEX[1]}: it does not hold a saved model.")
+    raise UserError(f"{name!r} has neither {INDEX} nor {CONFIG}: it does not hold a saved model.")
 
 
 def list_files(repo_id: str, revision: str | None) -> tuple[str | None, list[RepoFile] | None]:
@@ -108,7 +108,7 @@ def list_files(repo_id: str, revision: str | None) -> tuple[str | None, list[Rep
         return None, None
     api = HfApi()
 
-    def ask() -> tuple[str, list[RepoFile]]:
+    def ask() -> tuple[str | None, list[RepoFile]]:
         commit = api.model_info(repo_id, revision=revision).sha
         entries = api.list_repo_tree(repo_id, revision=commit, recursive=True)
         return commit, [entry for entry in entries if isinstance(entry, RepoFile)]
@@ -121,7 +121,7 @@ def list_files(repo_id: str, revision: str | None) -> tuple[str | None, list[Rep
         raise
 
 
-def check_files(model: Model) -> tuple[int, list[str]]:
+def check_files(model: FoundModel) -> tuple[int, list[str]]:
     """Compare a downloaded model's files with the hashes that the Hub has for them.
 
     Without an answer of the Hub, the hashes are those by which its cache names the files.
@@ -129,32 +129,28 @@ def check_files(model: Model) -> tuple[int, list[str]]:
     Returns:
         How many files were checked, and a sentence for each that is not as on the Hub.
     """
-    paths = sorted(path for path in model.folder.rglob("*") if path.is_file())
+    folder = model.saved.path
+    paths = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
     if model.files is not None:
         known = {file.path: file.lfs.sha256 if file.lfs else file.blob_id for file in model.files}
     else:
         from ..models.modeling import recorded_hash
 
-        found = {path.relative_to(model.folder).as_posix(): recorded_hash(path) for path in paths}
-        known = {name: digest for name, digest in found.items() if digest is not None}
-    wrong, checked = [], 0
-    for path in paths:
-        name = path.relative_to(model.folder).as_posix()
-        if name in known:
-            checked += 1
-            found = hash_of(path, known[name])
-            if found != known[name]:
-                wrong.append(f"{name} is damaged: its hash is {found[:12]}..., on the Hub {known[name][:12]}...")
-    return checked, wrong
+        known = {name: digest for name, path in paths.items() if (digest := recorded_hash(path)) is not None}
+    hashes = {name: hash_of(path, known[name]) for name, path in paths.items() if name in known}
+    return len(hashes), [
+        f"{name} is damaged: its hash is {found[:12]}..., on the Hub {known[name][:12]}..."
+        for name, found in hashes.items()
+        if found != known[name]
+    ]
 
 
-def card_differences(folder: Path, stated: dict) -> list[str]:
+def card_differences(saved: ModelFolder, stated: EvaluationFacts) -> list[str]:
     """Where README.md and evaluation.json, or an evaluator's config, do not say the same, in words."""
-    card = folder / "README.md"
-    if not card.is_file():
+    if not saved.card.is_file():
         return ["there is no README.md."]
     try:
-        results = ModelCard.load(card).data.eval_results or []
+        results = ModelCard.load(saved.card).data.eval_results or []
     except (YAMLError, ValueError, TypeError, LookupError, AttributeError) as error:
         return [f"the metadata of README.md is not readable ({type(error).__name__})."]
     shown = {result.metric_type: result for result in results}
@@ -167,12 +163,12 @@ def card_differences(folder: Path, stated: dict) -> list[str]:
         result = shown[name]
         pairs = [("", result.metric_value, row["value"])]
         pairs += [
-            (f" {key}", value, row.get(key))
+            (f" {key}", value, dict(row).get(key))
             for key, value in (result.metric_args or {}).items()
             if key in ("floor", "tolerance", "floor_tolerance")
         ]
         pairs += [
-            (f", {key}", value, stated.get(key))
+            (f", {key}", value, dict(stated).get(key))
             for key, value in {"split": result.dataset_split, **(result.dataset_args or {})}.items()
         ]
         found += [
@@ -181,20 +177,20 @@ def card_differences(folder: Path, stated: dict) -> list[str]:
             if not same(in_card, in_json)
         ]
     if rows:
-        found += table_differences(card.read_text(encoding="utf-8"), stated)
-    accuracy = read_json(folder / "config.json").get("test_accuracy")
+        found += table_differences(saved.card.read_text(encoding="utf-8"), stated)
+    accuracy = saved.config().get("test_accuracy")
     if accuracy is not None and "accuracy" in rows and not same(accuracy, rows["accuracy"]["value"]):
         found.append(f"config.json states accuracy {accuracy}, evaluation.json {rows['accuracy']['value']}.")
     return found
 
 
-def same(a, b) -> bool:
+def same(a: Any, b: Any) -> bool:
     """Whether two stated values are equal, up to how a number is written."""
     numbers = isinstance(a, int | float) and isinstance(b, int | float)
     return math.isclose(a, b, rel_tol=1e-9, abs_tol=1e-12) if numbers else a == b
 
 
-def read_stated(model: Model) -> dict:
+def read_stated(model: FoundModel) -> EvaluationFacts:
     """The content of evaluation.json.
 
     Raises:
@@ -202,7 +198,7 @@ def read_stated(model: Model) -> dict:
     """
     measure = "`python -m genmodels evaluate FOLDER --write_card` measures a model and writes its card."
     try:
-        stated = read_json(model.folder / "evaluation.json")
+        stated = model.saved.evaluation
         rows = stated.get("metrics", [])
         usable = all(isinstance(row["metric"] + row["name"], str) and math.isfinite(row["value"]) for row in rows)
         usable = usable and (not rows or {"split", "seed", "protocol"} <= stated.keys())
@@ -251,7 +247,7 @@ def run(args: argparse.Namespace) -> int:
             say(f"NOT verified. `hf download {model.repo_id}{revision} --force-download` downloads it again.")
             return 1
     stated = read_stated(model)
-    differences = card_differences(model.folder, stated)
+    differences = card_differences(model.saved, stated)
     for difference in differences:
         say(f"The card contradicts itself: {difference}")
 
@@ -259,7 +255,7 @@ def run(args: argparse.Namespace) -> int:
     from ..evaluation.reproduce import compare, load_model, measure_again, protocol_differences
 
     try:
-        loaded = load_model(model.folder)
+        loaded = load_model(model.saved.path)
     except UserError as error:
         say(f"NOT verified: {error}")
         return 1
@@ -274,9 +270,8 @@ def run(args: argparse.Namespace) -> int:
         again = "-" if number.measured is None else f"{number.measured:.6g}"
         verdict = "reproduced" if number.reproduced else "NOT reproduced"
         rows.append((number.name, f"{number.stated:.6g}", again, f"{number.tolerance:.2g}", verdict))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        say("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    for line in in_columns(rows):
+        say(line)
     if stated.get("baseline"):
         say("The baseline's column is not measured again: its weights are not in this model.")
     good = sum(number.reproduced for number in numbers)

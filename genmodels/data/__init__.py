@@ -5,7 +5,9 @@ Names resolve on first use, so that the listing of folders loads without torch a
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import import_module
+from typing import Any
 
 from ..errors import FLAGS
 
@@ -25,13 +27,13 @@ _USUAL = {
 }
 
 
-def __getattr__(name: str):
+def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'genmodels.data' has no attribute {name!r}")
     return getattr(import_module(f"genmodels.data.{_HOMES[name]}"), name)
 
 
-def unusual_reading(options: dict) -> dict:
+def unusual_reading(options: Mapping[str, Any]) -> dict[str, Any]:
     """Of arguments of `load_images`, by their flags' names, how images and labels are read otherwise than usual.
 
     It is written down with a model and with its evaluation, so that whoever reads the data again does likewise.
@@ -40,6 +42,6 @@ def unusual_reading(options: dict) -> dict:
     return {flag: options[flag] for flag, usual in flags.items() if options.get(flag, usual) != usual}
 
 
-def stated_reading(facts: dict) -> dict:
+def stated_reading(facts: Mapping[str, Any]) -> dict[str, Any]:
     """Arguments of `load_images`, from what `unusual_reading` wrote into a training.json or an evaluation.json."""
     return {name: facts[FLAGS.get(name, name)] for name in _USUAL if FLAGS.get(name, name) in facts}

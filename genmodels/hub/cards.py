@@ -7,25 +7,31 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from .. import zoo
 from ..families import BY_PIPELINE
-from ..folder import ModelFolder, read_json, write_text
+from ..folder import CARD, EVALUATION, TRAINING, EvaluationFacts, ModelFolder, SelectedFacts, TrainingFacts
 from ..privacy import HUB_ID, redact, redact_values
 
 # By arXiv id, or DOI of what is not there: authors as in BibTeX, title, year.
-PAPERS = json.loads((Path(__file__).parent / "papers.json").read_text(encoding="utf-8"))
-
-
+PAPERS: dict[str, tuple[list[str], str, int]] = json.loads(
+    (Path(__file__).parent / "papers.json").read_text(encoding="utf-8")
+)
 LICENSES = {
-    "ylecun/mnist": "The images of MNIST (LeCun, Cortes, Burges) are distributed under CC BY-SA 3.0.",
-    "uoft-cs/cifar10": "CIFAR-10 (Krizhevsky 2009) is distributed for research without a formal licence.",
-    "zoo:mnist-sample": "The images of MNIST (LeCun, Cortes, Burges) are distributed under CC BY-SA 3.0.",
-    "zoo:cifar10-frogs-sample": "CIFAR-10 (Krizhevsky 2009) is distributed for research without a formal licence.",
+    **dict.fromkeys(
+        ("ylecun/mnist", "zoo:mnist-sample"),
+        "The images of MNIST (LeCun, Cortes, Burges) are distributed under CC BY-SA 3.0.",
+    ),
+    **dict.fromkeys(
+        ("uoft-cs/cifar10", "zoo:cifar10-frogs-sample"),
+        "CIFAR-10 (Krizhevsky 2009) is distributed for research without a formal licence.",
+    ),
 }
 CELEBA = {
     "license": "other",
@@ -41,13 +47,11 @@ TOLERANCE_NOTE = (
 )
 
 
-def read_facts(path: Path) -> dict:
-    """A JSON file's content as it may be published; the file itself is mended too, for it is uploaded beside the card."""
-    facts = read_json(path)
-    public = redact_values(facts)
-    if public != facts:
-        write_text(path, json.dumps(public, indent=2) + "\n")
-    return public
+def make_public(saved: ModelFolder) -> None:
+    """Leave in training.json and evaluation.json, which are uploaded beside the card, only what may be published."""
+    for name, facts in ((TRAINING, dict(saved.training)), (EVALUATION, dict(saved.evaluation))):
+        if (public := redact_values(facts)) != facts:
+            saved.write(name, public)
 
 
 def write_card(folder: Path, repo_id: str | None = None) -> None:
@@ -60,22 +64,20 @@ def write_card(folder: Path, repo_id: str | None = None) -> None:
         repo_id: where it will lie on the Hub. By default the card shows how to load it as the built-in model that it is, or
             from the folder that the reader is in.
     """
-    training, evaluation = read_facts(folder / "training.json"), read_facts(folder / "evaluation.json")
     saved = ModelFolder(folder)
-    index = saved.index
+    make_public(saved)
+    training, evaluation, index = saved.training, saved.evaluation, saved.index
     name = (repo_id or folder.resolve().name).split("/")[-1]
-    parts, task, tags = (
-        pipeline_parts(saved, training, repo_id) if index else evaluator_parts(folder, training, evaluation, repo_id)
-    )
+    parts, task, tags = pipeline_parts(saved, repo_id) if index else evaluator_parts(saved, repo_id)
     dataset = training.get("dataset")
     if training:
         parts += ["## Training", *earlier_trainings(training), fenced(training["command"])]
         parts += [table(training_rows(training))]
-    if (folder / "film.webp").is_file():
+    if saved.film.is_file():
         what = "noisy images" if "denoising" in tags else "latents"
         parts += [f"The same {what} during training:", "![Film of the training](film.webp)"]
-    if training.get("monitor"):
-        parts += [f"The training monitor: {plain(training['monitor'])}"]
+    if monitor := training.get("monitor"):
+        parts += [f"The training monitor: {plain(monitor)}"]
     if evaluation.get("metrics"):
         parts += ["## Evaluation", plain(evaluation["protocol"]), TABLE_MARKERS[0]]
         parts += [evaluation_table(evaluation), TABLE_MARKERS[1]]
@@ -85,10 +87,11 @@ def write_card(folder: Path, repo_id: str | None = None) -> None:
     parts += ["## Limits", limits(saved), "## Licence", licence_text(dataset)]
     papers = training.get("papers", []) if index else ["1512.03385"]
     papers = [paper for paper in [*papers, *(["1411.7766"] if is_celeba(dataset) else [])] if paper in PAPERS]
+    licence: dict[str, Any] = CELEBA if is_celeba(dataset) else {"license": "apache-2.0"}
     if papers:
         parts += ["## Citation", "\n".join(map(cite, papers)), f"```bibtex\n{chr(10).join(map(bibtex, papers))}\n```"]
     data = ModelCardData(
-        **(CELEBA if is_celeba(dataset) else {"license": "apache-2.0"}),
+        **licence,
         library_name="diffusers",
         pipeline_tag=task,
         tags=["genmodels", *tags],
@@ -96,12 +99,8 @@ def write_card(folder: Path, repo_id: str | None = None) -> None:
         model_name=name,
         eval_results=eval_results(evaluation, task) or None,
     )
-    save_card(folder, data, "\n\n".join([f"# {name}", *parts]))
-
-
-def save_card(folder: Path, data: ModelCardData, text: str) -> None:
-    """Write README.md without anything that must not be published."""
-    write_text(folder / "README.md", redact(str(ModelCard(f"---\n{data.to_yaml()}\n---\n\n{text}\n"))))
+    text = "\n\n".join([f"# {name}", *parts])
+    saved.write(CARD, redact(str(ModelCard(f"---\n{data.to_yaml()}\n---\n\n{text}\n"))))
 
 
 def load_name(folder: Path, repo_id: str | None) -> str:
@@ -110,11 +109,11 @@ def load_name(folder: Path, repo_id: str | None) -> str:
     return repo_id or (folder.resolve().name if built_in and built_in.resolve() == folder.resolve() else ".")
 
 
-def pipeline_parts(saved: ModelFolder, training: dict, repo_id: str | None) -> tuple[list[str], str, list[str]]:
+def pipeline_parts(saved: ModelFolder, repo_id: str | None) -> tuple[list[str], str, list[str]]:
     """What a pipeline is and how to load it: paragraphs, the Hub's task, tags."""
-    folder, family = saved.path, BY_PIPELINE[str(saved.class_name)]
+    family = BY_PIPELINE[str(saved.class_name)]
     class_name = family.class_name
-    what, tags = family.description, family.tags
+    what, tags = family.description, list(family.tags)
     if saved.config("generator").get("upsampling") == "nearest":
         what = what.replace("transposed convolutions", "nearest-neighbour upsampling and convolutions")
     call = "pipe(num_images=4, seed=0)"
@@ -136,7 +135,7 @@ def pipeline_parts(saved: ModelFolder, training: dict, repo_id: str | None) -> t
             "wanted class from any point of it."
         )
         tags = [*tags, "conditional-vae"]
-    name = json.dumps(load_name(folder, repo_id))
+    name = json.dumps(load_name(saved.path, repo_id))
     lines = [f"images = {call}.images", 'images[0].save("sample.png")']
     if num_classes and family.classifies:
         lines += ["classes = pipe.classify(images).class_labels"]
@@ -153,8 +152,8 @@ def pipeline_parts(saved: ModelFolder, training: dict, repo_id: str | None) -> t
         lines += [f"edited = pipe.edit(images, {json.dumps(attributes[0])}, strength=1.5).images"]
     draw = "\n".join([*lines, "```"])
     parts = [
-        f"{training.get('title', class_name)}. {what}",
-        *(["![Samples](samples.png)"] if (folder / "samples.png").is_file() else []),
+        f"{saved.training.get('title', class_name)}. {what}",
+        *(["![Samples](samples.png)"] if saved.samples.is_file() else []),
         "## Use",
         f"```python\nfrom genmodels import {class_name}\n\npipe = {class_name}.from_pretrained({name})\n{draw}",
     ]
@@ -167,21 +166,15 @@ def pipeline_parts(saved: ModelFolder, training: dict, repo_id: str | None) -> t
     return parts, "image-to-image" if denoises else "unconditional-image-generation", tags
 
 
-def evaluator_parts(
-    folder: Path, training: dict, evaluation: dict, repo_id: str | None
-) -> tuple[list[str], str, list[str]]:
+def evaluator_parts(saved: ModelFolder, repo_id: str | None) -> tuple[list[str], str, list[str]]:
     """The same of an evaluator."""
-    config = read_json(folder / "config.json")
+    config, training, evaluation = saved.config(), saved.training, saved.evaluation
     accuracy = evaluation["metrics"][0]["value"] if evaluation.get("metrics") else config.get("test_accuracy")
     split = evaluation.get("split") or training.get("test_split", "test")
     attributes = config.get("attribute_names")
-    of = (
-        f"of the {split} split, on average over its {len(attributes)} attributes,"
-        if attributes
-        else f"of the {split} split"
-    )
+    of = f"of the {split} split" + (f", on average over its {len(attributes)} attributes," if attributes else "")
     measured = "" if accuracy is None else f" **{accuracy:.2%}** {of} are classified right."
-    name = load_name(folder, repo_id)
+    name = load_name(saved.path, repo_id)
     built_in = "/" not in name and name != "."
     source = f"str(zoo.model_folder({json.dumps(name)}))" if built_in else json.dumps(name)
     size, channels = config["sample_size"], config["num_channels"]
@@ -205,26 +198,17 @@ def evaluator_parts(
     return parts, "image-classification", ["evaluator"]
 
 
-def eval_results(evaluation: dict, task: str) -> list[EvalResult]:
+def eval_results(evaluation: EvaluationFacts, task: str) -> list[EvalResult]:
     """The numbers for the card's model-index, with the protocol as the dataset's arguments and the floor as the metric's."""
     dataset = evaluation.get("dataset")
+    protocol = ("train_split", "classes", "n", "n_reference", "seed", "num_inference_steps", "evaluator")
     return [
         EvalResult(
             task_type=task,
             dataset_type=dataset or "own-images",
             dataset_name=dataset or "own images",
             dataset_split=evaluation["split"],
-            dataset_args=chosen(
-                evaluation,
-                "train_split",
-                "classes",
-                "n",
-                "n_reference",
-                "seed",
-                "num_inference_steps",
-                "evaluator",
-                "evaluator_sha256",
-            ),
+            dataset_args=chosen(evaluation, *protocol, "evaluator_sha256"),
             metric_type=row["metric"],
             metric_name=row["name"],
             metric_value=row["value"],
@@ -234,7 +218,7 @@ def eval_results(evaluation: dict, task: str) -> list[EvalResult]:
     ]
 
 
-def chosen(facts: dict, *names: str) -> dict:
+def chosen(facts: Mapping[str, Any], *names: str) -> dict[str, Any]:
     """The named facts that are known."""
     return {name: facts[name] for name in names if facts.get(name) is not None}
 
@@ -250,7 +234,7 @@ def licence_text(dataset: str | None) -> str:
             "Code: Apache-2.0. CelebA (Liu et al. 2015) is for non-commercial research only, and so are these weights: "
             f"{CELEBA['license_link']}"
         )
-    return f"Weights and code: Apache-2.0. {LICENSES.get(dataset, 'The training data has a licence of its own.')}"
+    return f"Weights and code: Apache-2.0. {LICENSES.get(dataset or '', 'The training data has a licence of its own.')}"
 
 
 def cite(paper: str) -> str:
@@ -277,7 +261,7 @@ def bibtex(paper: str) -> str:
     )
 
 
-def earlier_trainings(training: dict) -> list[str]:
+def earlier_trainings(training: TrainingFacts) -> list[str]:
     """How the model was made that this training started from, and the one before it: paragraphs, the first training first."""
     start = training.get("started_from")
     if not start:
@@ -294,9 +278,10 @@ def earlier_trainings(training: dict) -> list[str]:
     ]
 
 
-def training_rows(training: dict) -> list[tuple[str, str]]:
+def training_rows(training: TrainingFacts) -> list[tuple[str, str]]:
     """What a reader needs to repeat the run."""
-    classes = f", classes {', '.join(training['classes'])}" if training.get("classes") else ""
+    names = training.get("classes")
+    classes = f", classes {', '.join(names)}" if names else ""
     in_all = " in all" if training.get("started_from") else ""
     return [
         ("data", f"{training['dataset'] or 'own images'}, split {training['split']}{classes}"),
@@ -313,12 +298,12 @@ def training_rows(training: dict) -> list[tuple[str, str]]:
     ]
 
 
-def code_of(training: dict) -> str:
+def code_of(training: TrainingFacts) -> str:
     """Which code a model was trained with: the commit, or of an installed package the version."""
     return f"commit {training['commit']}" if training["commit"] else f"genmodels {training.get('version', '')}".strip()
 
 
-def selection_of(selected: dict) -> str:
+def selection_of(selected: SelectedFacts) -> str:
     """Which weights of a run these are, and how they were chosen."""
     features = ""
     if selected.get("features"):
@@ -353,7 +338,7 @@ def table(rows: list[tuple[str, str]]) -> str:
     return "\n".join(["| | |", "| --- | --- |", *(f"| {a} | {plain(b)} |" for a, b in rows)])
 
 
-def evaluation_table(evaluation: dict) -> str:
+def evaluation_table(evaluation: EvaluationFacts) -> str:
     """The metrics with their tolerances, each beside its floor, what real images score against real ones, and a baseline."""
     baseline = evaluation.get("baseline")
     floor = evaluation.get("floor_name", "real against real")
@@ -414,7 +399,7 @@ def visible_lines(text: str) -> list[tuple[str, bool]]:
     return lines
 
 
-def table_differences(text: str, evaluation: dict) -> list[str]:
+def table_differences(text: str, evaluation: EvaluationFacts) -> list[str]:
     """How the table of numbers that a card shows differs from the one that an evaluation.json makes, in words.
 
     Args:

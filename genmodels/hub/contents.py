@@ -65,7 +65,8 @@ def files_of(
     Raises:
         UserError: there are none; or one is of another kind, is no plain file, or is a link out of the folder.
     """
-    root, files, names = folder.resolve(), {}, Counter()
+    root, files = folder.resolve(), dict[str, Path]()
+    names: Counter[tuple[int, int]] = Counter()
 
     def unreadable(error: OSError) -> None:
         raise UserError(f"{error.filename} cannot be read: {error.strerror or error}.") from error
@@ -196,7 +197,7 @@ def is_old_pickle(data: bytes) -> bool:
     calls = False
     try:
         for operation, argument, _ in pickletools.genops(data):
-            calls |= operation.name in NAMES_A_CALL and CALLED.fullmatch(argument) is not None
+            calls |= operation.name in NAMES_A_CALL and CALLED.fullmatch(str(argument)) is not None
     except (ValueError, IndexError, OverflowError, MemoryError):
         return False
     return calls

@@ -10,24 +10,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, get_token
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalTokenNotFoundError, RepositoryNotFoundError
+from huggingface_hub.hf_api import RepoSibling
 from huggingface_hub.utils import validate_repo_id
 
 from ..errors import UserError
 from ..families import BY_PIPELINE
-from ..folder import ModelFolder, read_json
+from ..folder import TRAINING, ModelFolder, read_json
 from .cards import write_card
 from .contents import MODEL_KINDS, check_files, copy_file, files_of
 from .hashes import hash_of
 from .retries import delay_before, describe, is_transient, one_deadline, retry, status_of
 from .standalone import add_code, carried_files
-
-if TYPE_CHECKING:
-    from diffusers import DiffusionPipeline
-
 
 TITLE = "Upload the model"
 # How often a request is tried: about a minute, since what is pushed took longer to make.
@@ -85,7 +82,7 @@ def check_id(repo_id: str) -> None:
     )
 
 
-def check_token(token: dict, repo_id: str) -> None:
+def check_token(token: dict[str, Any], repo_id: str) -> None:
     """Raise UserError if a token, as whoami describes it, cannot write to `repo_id`."""
     if token.get("role") == "read":
         raise UserError("Your token can only read: make one that may write at https://huggingface.co/settings/tokens.")
@@ -101,7 +98,7 @@ def check_token(token: dict, repo_id: str) -> None:
             )
 
 
-def who_am_i(token: str | None = None) -> dict:
+def who_am_i(token: str | None = None) -> dict[str, Any]:
     """What the Hub says of the token's user, retried; raises UserError if there is no token, or a wrong one."""
     try:
         with hub_errors("Asking the Hub who you are failed"):
@@ -142,24 +139,13 @@ def hub_errors(what: str, later: str = "") -> Iterator[None]:
         raise UserError(f"{what}: {describe(error)}{later or again}") from error
 
 
-def writable_repo(
-    repo_id: str, private: bool = False, *, token: str | None = None, repo_type: str = "model", **options
-) -> str:
-    """Check the rights, create the repository unless it exists, and return its address.
+class Saveable(Protocol):
+    """A pipeline."""
 
-    Args:
-        repo_id, private, token, repo_type: as in `check_rights`.
-        options: further ones of `HfApi.create_repo`, such as `space_sdk`.
-
-    Raises:
-        UserError: as `check_rights`, or the Hub refused.
-    """
-    check_rights(repo_id, private=private, token=token, repo_type=repo_type)
-    with hub_errors(f"Creating {repo_id} failed"):
-        return create_repo(HfApi(token=token), repo_id, private, repo_type, **options)
+    def save_pretrained(self, save_directory: Path, *, safe_serialization: bool) -> object: ...
 
 
-def create_repo(api: HfApi, repo_id: str, private: bool, repo_type: str, **options) -> str:
+def create_repo(api: HfApi, repo_id: str, private: bool, repo_type: str, **options: Any) -> str:
     """Create a repository unless it exists; never push privately meant files to a public one."""
     # None leaves it to the organization's settings.
     url = retry(
@@ -180,7 +166,7 @@ def push_folder(
     source: Path | None = None,
     kinds: tuple[str, ...] = MODEL_KINDS,
     linked: bool = False,
-    **options,
+    **options: Any,
 ) -> str:
     """Upload the files of a folder in one commit, or in none if they are all there, and return the repository's address.
 
@@ -214,7 +200,7 @@ def push_files(
     title: str = TITLE,
     replaced: tuple[str, ...] = (),
     command: str | None = None,
-    **options,
+    **options: Any,
 ) -> str:
     """Upload files that have been checked in one commit, or in none if they are all there, and return the repository's address.
 
@@ -251,11 +237,12 @@ def commit_files(
         head, operations = upload_changes(api, repo_id, repo_type, files, replaced)
         if not operations:
             return
-        options = {"commit_message": title, "repo_type": repo_type, "parent_commit": head}
-        commit = partial(api.create_commit, repo_id, operations, **options)
+        commit = partial(
+            api.create_commit, repo_id, operations, commit_message=title, repo_type=repo_type, parent_commit=head
+        )
         try:
             # If the head has moved, the answer of this commit was lost or another one came first: look what is missing.
-            if retry(commit, lambda error, head=head: moved_from(head, api, repo_id, repo_type), PATIENCE) != MOVED:
+            if retry(commit, partial(moved_from, head, api, repo_id, repo_type), PATIENCE) != MOVED:
                 return
         except HfHubHTTPError as error:
             # 412, or 409: it moved before this commit.
@@ -265,18 +252,19 @@ def commit_files(
     raise UserError(f"{repo_id} changes faster than one can push to it: wait for the other pushes.")
 
 
-def moved_from(head: str, api: HfApi, repo_id: str, repo_type: str) -> str | None:
-    """MOVED if `main` is at another commit, else None."""
+def moved_from(head: str | None, api: HfApi, repo_id: str, repo_type: str, error: BaseException) -> str | None:
+    """After an error, MOVED if `main` is at another commit, else None."""
     now = retry(lambda: api.repo_info(repo_id, repo_type=repo_type), attempts=PATIENCE)
     return None if now.sha == head else MOVED
 
 
 def upload_changes(
     api: HfApi, repo_id: str, repo_type: str, files: dict[str, Path], replaced: tuple[str, ...]
-) -> tuple[str, list[CommitOperationAdd | CommitOperationDelete]]:
+) -> tuple[str | None, list[CommitOperationAdd | CommitOperationDelete]]:
     """The commit at `main`, and what a commit after it has to do; large files are uploaded already."""
     head = retry(lambda: api.repo_info(repo_id, repo_type=repo_type, files_metadata=True), attempts=PATIENCE)
-    there = {file.rfilename: file for file in head.siblings or []}
+    # Of the kinds of repository that the client knows some have no list.
+    there: dict[str, RepoSibling] = {file.rfilename: file for file in getattr(head, "siblings", None) or []}
     additions = [CommitOperationAdd(name, path) for name, path in files.items() if not is_same(path, there.get(name))]
     if additions:
         # Each addition remembers that it is uploaded, so that a new attempt goes on with the rest.
@@ -288,12 +276,12 @@ def upload_changes(
     return head.sha, [*additions, *map(CommitOperationDelete, obsolete)]
 
 
-def is_same(path: Path, there) -> bool:
-    """Whether a local file has the content of one that the Hub describes (RepoSibling), or None."""
+def is_same(path: Path, there: RepoSibling | None) -> bool:
+    """Whether a local file has the content of one that the Hub describes."""
     if there is None or there.size != path.stat().st_size:
         return False
     known = there.lfs.sha256 if there.lfs else there.blob_id
-    return hash_of(path, known) == known
+    return known is not None and hash_of(path, known) == known
 
 
 def check_model_folder(folder: Path) -> None:
@@ -351,7 +339,7 @@ def prepared(folder: Path, repo_id: str, token: str | None = None) -> Iterator[P
         # Before the card, which says how to load it.
         add_code(copy)
         # Without training.json the card is somebody's own.
-        if (copy / "training.json").is_file() or not (copy / "README.md").is_file():
+        if (copy / TRAINING).is_file() or not ModelFolder(copy).card.is_file():
             write_card(copy, repo_id)
         yield copy
 
@@ -371,7 +359,7 @@ def push_model(folder: str | Path, repo_id: str, *, private: bool = False, token
 
 
 @one_deadline()
-def push_pipeline(pipeline: DiffusionPipeline, repo_id: str, *, private: bool = False, token: str | None = None) -> str:
+def push_pipeline(pipeline: Saveable, repo_id: str, *, private: bool = False, token: str | None = None) -> str:
     """Save a pipeline, push it with a card, and return the repository's address.
 
     Raises:

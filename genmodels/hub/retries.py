@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from huggingface_hub import constants, set_client_factory
 from huggingface_hub.errors import OfflineModeIsEnabled
@@ -49,7 +49,7 @@ class TroubleError(ConnectionError):
 class BusyError(TroubleError):
     """The server asks for more patience than is left; `response` is its answer."""
 
-    def __init__(self, seconds: float, response):
+    def __init__(self, seconds: float, response: Any):
         super().__init__(f"the Hub asks to come back in {in_words(seconds)}")
         self.seconds, self.response = seconds, response
 
@@ -69,7 +69,7 @@ class OutOfTimeError(TroubleError):
 class Deadline:
     """How many seconds an operation has spent on requests that failed, and on the waits after them."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.spent = self._counted = 0.0
 
     def count(self, since: float) -> None:
@@ -82,14 +82,17 @@ class Deadline:
 _deadline: ContextVar[Deadline | None] = ContextVar("deadline", default=None)
 # Clients work in threads of their own, which do not know whose request they make: the operations under way, since when there are
 # any, and when an answer was of use last.
-_lock, _active, _started, _progress = threading.Lock(), set(), 0.0, 0.0
+_lock, _active, _started, _progress = threading.Lock(), set[Deadline](), 0.0, 0.0
+# What makes the Hub's clients, once these are watched.
+_factory: Callable[[], Any] | None = None
 
 
 class _Thread(threading.local):
     """What a thread's request does: since when it has brought nothing, the status of its answer, the redirects that were followed
     to it; and since when the thread has had trouble, 0 for none."""
 
-    since, status, redirects, trouble = 0.0, None, 0, 0.0
+    since, redirects, trouble = 0.0, 0, 0.0
+    status: int | None = None
 
 
 _local = _Thread()
@@ -120,12 +123,13 @@ def watch_client() -> None:
     """Have the Hub's client fail while an operation is under way, in place of waiting for what does not come."""
     from huggingface_hub.utils import _http
 
+    global _factory
     # There is no public way to extend what the user has set.
     factory = getattr(_http, "_GLOBAL_CLIENT_FACTORY", None) or _http.default_client_factory
-    if getattr(factory, "is_watched", False):
+    if factory is _factory:
         return
 
-    def watched():
+    def watched() -> Any:
         client = factory()
         hooks = client.event_hooks
         client.event_hooks = {
@@ -134,11 +138,11 @@ def watch_client() -> None:
         }
         return client
 
-    watched.is_watched = True
+    _factory = watched
     set_client_factory(watched)
 
 
-def _before_request(request) -> None:
+def _before_request(request: Any) -> None:
     # Connections outlive operations.
     request.extensions = {**request.extensions, "trace": _watch_request}
     if not _active:
@@ -157,7 +161,7 @@ def _before_request(request) -> None:
     request.extensions["timeout"] = limits
 
 
-def _watch_request(event: str, info: dict) -> None:
+def _watch_request(event: str, info: dict[str, Any]) -> None:
     """Note how a request goes, by the events of the HTTP library: where it fails, and when its answer is whole."""
     _, name, outcome = event.split(".")
     if name in ("connect_tcp", "start_tls") and outcome == "complete":
@@ -174,16 +178,17 @@ def _watch_request(event: str, info: dict) -> None:
         _note_progress()
 
 
-def _measure(stream) -> None:
+def _measure(stream: Any) -> None:
     """Have a new connection notice how much it moves, and fail if that is next to nothing."""
     waited, moved, pieces = 0.0, 0, 0
 
-    def measured(call: Callable) -> Callable:
+    def measured(call: Callable[..., Any]) -> Callable[..., Any]:
         def read_or_write(data: int | bytes, timeout: float | None = None) -> bytes | None:
             nonlocal waited, moved, pieces
             started = time.monotonic()
             result = call(data, timeout)
-            moved += len(data if result is None else result)
+            done = data if result is None else result
+            moved += 0 if isinstance(done, int) else len(done)
             waited, pieces = waited + time.monotonic() - started, pieces + 1
             if moved > SLOWEST * max(waited, 1):
                 waited, moved, pieces = 0.0, 0, 0
@@ -211,7 +216,7 @@ def _count(since: float) -> None:
     _local.trouble = time.monotonic()
 
 
-def _after_response(response) -> None:
+def _after_response(response: Any) -> None:
     if not _active:
         return
     status = response.status_code
@@ -235,11 +240,12 @@ def in_words(seconds: float) -> str:
 
 def causes_of(error: BaseException) -> Iterator[BaseException]:
     """An error and what it was raised from: the clients wrap a refused request in errors of their own."""
-    seen = []
-    while error is not None and error not in seen:
-        seen.append(error)
-        yield error
-        error = error.__cause__ or error.__context__
+    seen: list[BaseException] = []
+    cause: BaseException | None = error
+    while cause is not None and cause not in seen:
+        seen.append(cause)
+        yield cause
+        cause = cause.__cause__ or cause.__context__
 
 
 def status_of(error: BaseException) -> int | None:
@@ -297,7 +303,7 @@ def is_broken_connection(error: BaseException) -> bool:
     return of_xet or isinstance(error, ConnectionError | TimeoutError) or bool(names & broken)
 
 
-def wait_asked_for(response) -> float:
+def wait_asked_for(response: Any) -> float:
     """Seconds after which a server wants to be asked again, by its headers; 0 if it does not say."""
     asked = [response.headers.get("Retry-After", "").strip()]
     # As the Hub says it: "api";r=0;t=55

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
+from typing import Any
 from urllib.parse import unquote
 
 import diffusers
@@ -36,20 +37,9 @@ from .retries import TroubleError, causes_of, is_transient, is_unreadable, one_d
 HUB_OPTIONS = ("revision", "token", "cache_dir", "local_files_only", "force_download")
 # Of addresses on the Hub: what stands in the place of an owner and is none, and what follows a model's name.
 NO_OWNERS = (
-    "api",
-    "blog",
-    "buckets",
-    "chat",
-    "collections",
-    "datasets",
-    "docs",
-    "join",
-    "learn",
-    "login",
-    "models",
-    "papers",
+    *("api", "blog", "buckets", "chat", "collections", "datasets", "docs", "join", "learn", "login", "models"),
+    *("papers", "posts", "pricing", "settings", "spaces", "tasks"),
 )
-NO_OWNERS += ("posts", "pricing", "settings", "spaces", "tasks")
 PAGES_OF_A_REVISION = ("blame", "blob", "commit", "commits", "edit", "raw", "resolve", "revision", "tree")
 OTHER_PAGES = ("community", "discussions", "settings")
 # For the first question about a model, at which somebody waits who may have mistyped its name: 3.5 seconds.
@@ -100,7 +90,8 @@ def read_name(name_or_path: str | Path) -> tuple[str, str | None, str | None]:
     if parts[:2] == ["api", "models"] or (parts[:1] == ["models"] and len(parts) > 2):
         parts = parts[parts.index("models") + 1 :]
     if len(parts) < 2 or parts[0] in NO_OWNERS:
-        kind = {"datasets": "a dataset", "spaces": "a Space"}.get(*parts[:1] or [""], "something else on the Hub")
+        kinds = {"datasets": "a dataset", "spaces": "a Space"}
+        kind = kinds.get(parts[0] if parts else "", "something else on the Hub")
         raise UserError(
             f"{name!r} is the address of {kind}, not of a model: give one such as {constants.ENDPOINT}/name/model."
         )
@@ -164,7 +155,7 @@ class Source:
     repo_id: str | None = None
     commit: str | None = None
     subfolder: str = ""
-    options: dict = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
     older: str | None = None
 
     @property
@@ -189,19 +180,14 @@ class Source:
             fetch(self.repo_id, patterns, **{**self.options, "revision": self.commit})
             return self
         except UserError as error:
-            if storage_error(error) is None or self.older in (None, self.commit):
+            full = storage_error(error)
+            if full is None or self.older is None or self.older == self.commit:
                 raise
-            older = in_cache(self.repo_id, f"{head}{INDEX}", {**self.options, "revision": self.older})
             options = {**self.options, "revision": self.older, "local_files_only": True, "force_download": False}
-            fetch(self.repo_id, patterns, **options)
-            say_older(self.name, self.older, storage_error(error))
-            return replace(
-                self,
-                folder=older.parent,
-                commit=self.older,
-                class_name=ModelFolder(older.parent).class_name,
-                options=options,
-            )
+            folder = fetch(self.repo_id, patterns, **options) / self.subfolder
+            say_older(self.name, self.older, full)
+            class_name = ModelFolder(folder).class_name
+            return replace(self, folder=folder, commit=self.older, class_name=class_name, options=options)
 
     def files_in(self, component: str) -> list[str]:
         """Names of the files of a component, on this disk or on the Hub, if that answers."""
@@ -232,7 +218,7 @@ def say_older(name: str, commit: str, error: OSError) -> None:
     )
 
 
-def find_pipeline(name_or_path: str | Path, subfolder: str | None = None, **options) -> Source:
+def find_pipeline(name_or_path: str | Path, subfolder: str | None = None, **options: Any) -> Source:
     """Find a model and what it is, from its model_index.json alone: a wrong id must not download somebody's gigabytes.
 
     In the cache, this costs one HEAD request; offline, or with a commit as `revision`, none.
@@ -262,9 +248,10 @@ def find_pipeline(name_or_path: str | Path, subfolder: str | None = None, **opti
     try:
         index = fetch_index(place, filename, options)
     except UserError as error:
-        if before is None or storage_error(error) is None:
+        full = storage_error(error)
+        if before is None or older is None or full is None:
             raise
-        say_older(name, older, storage_error(error))
+        say_older(name, older, full)
         index, options = before, {**options, "revision": older, "local_files_only": True, "force_download": False}
     try:
         check_hash(index)
@@ -274,7 +261,7 @@ def find_pipeline(name_or_path: str | Path, subfolder: str | None = None, **opti
     return Source(name, index.parent, ModelFolder(index.parent).class_name, place, commit, subfolder, options, older)
 
 
-def fetch_index(repo_id: str, filename: str, options: dict) -> Path:
+def fetch_index(repo_id: str, filename: str, options: dict[str, Any]) -> Path:
     """A repository's model_index.json, downloaded or from the cache; raises UserError if it has none."""
     offline = is_offline(options)
     with hub_errors(repo_id, **options):
@@ -290,7 +277,7 @@ def fetch_index(repo_id: str, filename: str, options: dict) -> Path:
             raise
 
 
-def fetch(source: str, patterns: list[str], **options) -> Path:
+def fetch(source: str, patterns: list[str], **options: Any) -> Path:
     """The folder of what `locate` found; files on the Hub that match `patterns` are downloaded, or found in the cache.
 
     Raises:
@@ -307,7 +294,7 @@ class CutShortError(ConnectionError):
     """A download that ended early, as if it were complete."""
 
 
-def whole(download: Callable[..., str], *args, **kwargs) -> str:
+def whole(download: Callable[..., str], *args: Any, **kwargs: Any) -> str:
     """`download(...)` with an error of its own for a file of the wrong size, so that it is tried again."""
     try:
         return download(*args, **kwargs)
@@ -317,12 +304,12 @@ def whole(download: Callable[..., str], *args, **kwargs) -> str:
         raise
 
 
-def is_offline(options: dict) -> bool:
+def is_offline(options: dict[str, Any]) -> bool:
     """Whether the client may ask nobody."""
     return bool(options.get("local_files_only")) or constants.HF_HUB_OFFLINE
 
 
-def in_cache(repo_id: str, filename: str, options: dict) -> Path | None:
+def in_cache(repo_id: str, filename: str, options: dict[str, Any]) -> Path | None:
     """A file of this revision in the cache, of whatever commit that was then; None if there is none."""
     where = {key: options.get(key) for key in ("cache_dir", "revision")}
     try:
@@ -332,7 +319,7 @@ def in_cache(repo_id: str, filename: str, options: dict) -> Path | None:
     return Path(found) if isinstance(found, str) else None
 
 
-def require_pipeline(repo_id: str, filename: str, options: dict) -> None:
+def require_pipeline(repo_id: str, filename: str, options: dict[str, Any]) -> None:
     """Ask the Hub what a repository is; raises UserError if it has no model_index.json at `filename`."""
     token, revision = options.get("token"), options.get("revision")
     info = retry(lambda: HfApi(token=token).model_info(repo_id, revision=revision), attempts=LOOKUP_ATTEMPTS)
@@ -371,7 +358,7 @@ def other_kind(repo_id: str, token: str | bool | None) -> str | None:
 
 
 @contextmanager
-def hub_errors(name: str, **options) -> Iterator[None]:
+def hub_errors(name: str, **options: Any) -> Iterator[None]:
     """Turn the clients' many errors about one Hub id into one sentence each.
 
     Args:
@@ -392,7 +379,7 @@ def hub_errors(name: str, **options) -> Iterator[None]:
         raise UserError(explain(name, options, error)) from error
 
 
-def explain(name: str, options: dict, error: Exception) -> str:
+def explain(name: str, options: dict[str, Any], error: Exception) -> str:
     """One sentence for an error of the Hub's client."""
     causes, status = list(causes_of(error)), status_of(error)
     revision, token = options.get("revision") or "main", options.get("token")

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import ast
 import json
-import os
 import re
-import tempfile
 import threading
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -20,7 +18,7 @@ from pathlib import Path
 from .. import __version__
 from ..errors import UserError
 from ..families import HOMES, NETWORK_HOMES
-from ..folder import INDEX, ModelFolder
+from ..folder import INDEX, ModelFolder, write_text
 
 PACKAGE = Path(__file__).parent.parent
 # Python 3.11 fails to parse in several threads at once: it counts the depth of all of them together.
@@ -29,14 +27,8 @@ PARSING = threading.Lock()
 # the code that is carried here, and make networks that it was not loaded with.
 OMITTED = {
     "ImagePipeline": (
-        "from_pretrained",
-        "_load",
-        "_components_in",
-        "_component_classes",
-        "load_config",
-        "push_to_hub",
-        "neighbors",
-        "family",
+        *("from_pretrained", "_load", "_components_in", "_component_classes", "load_config"),
+        *("push_to_hub", "neighbors", "family"),
     ),
     "AttributeEditingMixin": ("learn_attribute", "learn_attributes", "_set_directions"),
 }
@@ -108,9 +100,14 @@ class Module:
         for method in omitted_methods(statement):
             first = min([method.lineno, *(d.lineno for d in method.decorator_list)])
             # The blank line above goes with it.
-            dropped |= set(range(first - 1, method.end_lineno + 1))
-        lines = [self.lines[i - 1] for i in range(start, statement.end_lineno + 1) if i not in dropped]
+            dropped |= set(range(first - 1, end_of(method) + 1))
+        lines = [self.lines[i - 1] for i in range(start, end_of(statement) + 1) if i not in dropped]
         return "\n".join(lines).rstrip()
+
+
+def end_of(statement: ast.stmt) -> int:
+    """The number of its last line."""
+    return statement.end_lineno or statement.lineno
 
 
 def omitted_methods(statement: ast.stmt) -> list[ast.FunctionDef]:
@@ -128,7 +125,7 @@ def names_in(statement: ast.stmt) -> set[str]:
 class Cut:
     """The definitions that one class needs, gathered over the modules of the package."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.modules: dict[str, Module] = {}
         self.imports: set[str] = set()
         # Networks that a pipeline's annotations name: they come from files of their own.
@@ -251,24 +248,12 @@ def add_code(folder: str | Path) -> list[Path]:
     Raises:
         UserError: model_index.json is damaged or cannot be replaced.
     """
-    return [path for path, text in carried_files(Path(folder)).items() if write_if_changed(path, text)]
-
-
-def write_if_changed(path: Path, text: str) -> bool:
-    """Write a file under a temporary name and rename it, unless it has this text already; whether it was written."""
-    try:
-        if path.is_file() and path.read_text(encoding="utf-8") == text:
-            return False
-        path.parent.mkdir(exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    written = []
+    for path, text in carried_files(Path(folder)).items():
         try:
-            with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-                file.write(text)
-            os.chmod(temporary, 0o644)
-            os.replace(temporary, path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise UserError(f"{path} cannot be written: {error.strerror or error}.") from error
-    return True
+            path.parent.mkdir(exist_ok=True)
+            if write_text(path, text):
+                written.append(path)
+        except OSError as error:
+            raise UserError(f"{path} cannot be written: {error.strerror or error}.") from error
+    return written

@@ -37,7 +37,7 @@ class CheckpointUploads:
         self._changed = threading.Condition()
         # The snapshot to upload next, the process at work, and whether anything is under way.
         self._next: Path | None = None
-        self._process: subprocess.Popen | None = None
+        self._process: subprocess.Popen[str] | None = None
         self._busy = self._closed = False
         self._thread: threading.Thread | None = None
 
@@ -91,7 +91,7 @@ class CheckpointUploads:
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._next or self._closed)
-                if self._closed:
+                if self._closed or self._next is None:
                     return
                 snapshot, self._next, self._busy = self._next, None, True
                 self._process = self._start(snapshot)
@@ -104,7 +104,7 @@ class CheckpointUploads:
                 self._busy = False
                 self._changed.notify_all()
 
-    def _start(self, snapshot: Path) -> subprocess.Popen:
+    def _start(self, snapshot: Path) -> subprocess.Popen[str]:
         # In a session of its own: Ctrl-C is for training, which then waits for this.
         return subprocess.Popen(
             [sys.executable, "-m", __name__, str(snapshot), self.repo_id, *(["--private"] if self.private else [])],

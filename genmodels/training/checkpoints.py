@@ -6,7 +6,9 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -19,7 +21,7 @@ TENSORS, VALUES = "state.safetensors", "state.json"
 PARTIAL, OLD, REMOVED = ".partial", ".old", ".removed"
 
 
-def write_folder_atomically(folder: Path, write) -> None:
+def write_folder_atomically(folder: Path, write: Callable[[Path], None]) -> None:
     """Call `write(temporary folder)` and rename the result to `folder`, which is replaced if it exists.
 
     At every moment there is a whole folder: under its name or, between two renames, where `restore_folders` finds it.
@@ -80,7 +82,7 @@ def remove_leftovers(parent: Path) -> None:
             shutil.rmtree(leftover, ignore_errors=True)
 
 
-def flatten(state, tensors: dict[str, torch.Tensor], prefix: str):
+def flatten(state: Any, tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, Any]:
     """Move the tensors of nested dicts and lists into `tensors`; what returns is JSON with their names in their place."""
     if isinstance(state, torch.Tensor):
         tensors[prefix] = state.detach().contiguous().cpu()
@@ -92,7 +94,7 @@ def flatten(state, tensors: dict[str, torch.Tensor], prefix: str):
     return {"value": state}
 
 
-def unflatten(spec, tensors: dict[str, torch.Tensor]):
+def unflatten(spec: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Any:
     """The inverse of `flatten`; tuples come back as lists."""
     ((kind, content),) = spec.items()
     if kind == "tensor":
@@ -102,7 +104,7 @@ def unflatten(spec, tensors: dict[str, torch.Tensor]):
     return [unflatten(value, tensors) for value in content] if kind == "list" else content
 
 
-def save_checkpoint(folder: Path, state: dict) -> None:
+def save_checkpoint(folder: Path, state: dict[str, Any]) -> None:
     """Write nested dicts and lists of tensors and numbers as `folder`, whole or not at all.
 
     Raises:
@@ -128,7 +130,7 @@ def save_checkpoint(folder: Path, state: dict) -> None:
         ) from error
 
 
-def load_checkpoint(folder: Path) -> dict:
+def load_checkpoint(folder: Path) -> dict[str, Any]:
     """Read what `save_checkpoint` wrote.
 
     Raises:
@@ -150,10 +152,10 @@ def load_checkpoint(folder: Path) -> dict:
         ) from error
 
 
-def sha256_of(content: torch.Tensor | dict) -> str:
+def sha256_of(content: torch.Tensor | dict[str, Any]) -> str:
     """Of the bytes of a tensor on the CPU, or of JSON data."""
     if isinstance(content, torch.Tensor):
-        return hashlib.sha256(content.contiguous().flatten().view(torch.uint8).numpy()).hexdigest()
+        return hashlib.sha256(content.contiguous().flatten().view(torch.uint8).numpy().data).hexdigest()
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 

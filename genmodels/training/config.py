@@ -10,7 +10,7 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
-from functools import cache, partial
+from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar, NoReturn, Self, get_args, get_origin, get_type_hints
 
@@ -20,8 +20,10 @@ from ..images import parse_colour
 from .trackers import TRACKERS, check_trackers
 
 # The groups of --help, in their order.
-GROUPS = ("", "model", "objective", "latent arithmetic", "stabilisers", "few images", "data", "run")
-GROUPS += ("checkpoints and logs", "samples, monitor and validation")
+GROUPS = (
+    *("", "model", "objective", "latent arithmetic", "stabilisers", "few images", "data", "run"),
+    *("checkpoints and logs", "samples, monitor and validation"),
+)
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class Setting:
     group: str = ""
     low: float | None = None
     high: float | None = None
-    choices: Sequence | None = None
+    choices: Sequence[Any] | None = None
     metavar: str | None = None
     const: Any = None
     check: Callable[[Any], Any] | None = None
@@ -78,7 +80,7 @@ class Setting:
         return value
 
 
-def setting(default: Any, help: str = "", **options) -> Any:
+def setting(default: Any, help: str = "", **options: Any) -> Any:
     """A field of a config that is a flag, too; `options` are those of `Setting`."""
     metadata = {"setting": Setting(help, **options)}
     if isinstance(default, list):
@@ -92,7 +94,6 @@ def refuse_fp16(precision: str) -> None:
         raise UserError("fp16 overflows in gradient penalties and is slow on CPUs: give bf16 or no")
 
 
-@cache
 def types_of(config: type[TrainingConfig]) -> dict[str, tuple[type, bool, bool]]:
     """Of each field the type, whether it is a list of those, and whether it may be None."""
     found = {}
@@ -191,7 +192,7 @@ class TrainingConfig:
     # How the messages of the run are put into words.
     spoken: Callable[[str], str] = field(default=str, repr=False)
 
-    def __init_subclass__(cls, **options):
+    def __init_subclass__(cls, **options: Any) -> None:
         """Let `name: type = value` in a subclass keep what is known of the field."""
         super().__init_subclass__(**options)
         for name in inspect.get_annotations(cls):
@@ -200,7 +201,7 @@ class TrainingConfig:
             if inherited and not hasattr(value, "metadata"):
                 setattr(cls, name, setting(value, **vars(inherited)))
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         kinds = types_of(type(self))
         for name, known in self.settings().items():
             (kind, many, optional), value = kinds[name], getattr(self, name)

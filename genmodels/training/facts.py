@@ -72,7 +72,7 @@ def changed_settings(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
 
 def training_facts(
     config: TrainingConfig, accelerator: Accelerator, data: ImageStream, steps: int, seconds: float
-) -> dict:
+) -> dict[str, Any]:
     """What one needs to repeat the run: command, data, seed, steps, hardware, code. No path, no token."""
     batch_size = data.batch_size * accelerator.num_processes
     skipped = {"images_skipped": data.skipped.total()} if data.skipped else {}
@@ -167,16 +167,14 @@ def git_commit() -> str | None:
     root = Path(__file__).resolve().parents[2]
     # Whatever the environment says of another repository, such as the one whose hook has started the training.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    arguments = {"cwd": root, "env": environment, "capture_output": True, "text": True}
-    own = ["git", "ls-files", "--error-unmatch", "--full-name", "genmodels/__init__.py"]
+
+    def git(*words: str) -> str:
+        return subprocess.run(["git", *words], cwd=root, env=environment, capture_output=True, text=True).stdout.strip()
+
     try:
         # An installed package may lie inside of the user's repository.
-        if subprocess.run(own, **arguments).stdout.strip() != "genmodels/__init__.py":
-            return None
-        head = subprocess.run(["git", "rev-parse", "--short=12", "HEAD"], **arguments)
-        changes = subprocess.run(["git", "status", "--porcelain", "--", *CODE], **arguments)
+        own = git("ls-files", "--error-unmatch", "--full-name", "genmodels/__init__.py") == "genmodels/__init__.py"
+        head = git("rev-parse", "--verify", "--short=12", "HEAD") if own else ""
+        return head + ("+changes" if git("status", "--porcelain", "--", *CODE) else "") if head else None
     except OSError:
         return None
-    if head.returncode:
-        return None
-    return head.stdout.strip() + ("+changes" if changes.stdout.strip() else "")

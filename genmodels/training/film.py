@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from itertools import accumulate
 from pathlib import Path
+from typing import TypeVar
 
 from PIL import Image, ImageSequence
 
 from .start import Start
+
+T = TypeVar("T")
 
 MAX_FRAMES = 60
 FRAME_MS, LAST_MS = 150, 2000
@@ -37,7 +40,7 @@ def read_grid(path: Path) -> Image.Image | None:
         return None
 
 
-def evenly_chosen(frames: list) -> list:
+def evenly_chosen(frames: list[T]) -> list[T]:
     """As many as a film takes, the first and the last among them."""
     if len(frames) <= MAX_FRAMES:
         return frames
@@ -68,9 +71,9 @@ def save_film(folder: Path, target: Path, start: Start | None = None) -> list[in
     durations = [FRAME_MS] * (len(frames) - 1) + [LAST_MS]
     frames[0].save(target, save_all=True, append_images=frames[1:], duration=durations, loop=0, quality=60, method=6)
     with Image.open(target) as film:
-        shown = [frame.copy().info["duration"] for frame in ImageSequence.Iterator(film)]
-    if len(shown) < 2:
+        lengths = [frame.copy().info["duration"] for frame in ImageSequence.Iterator(film)]
+    if len(lengths) < 2:
         target.unlink()
         return []
-    ends = [round(end / FRAME_MS) for end in accumulate(shown[:-1])]
+    ends = [round(end / FRAME_MS) for end in accumulate(lengths[:-1])]
     return [*(steps[end - 1] for end in ends), steps[-1]]

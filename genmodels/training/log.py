@@ -31,6 +31,8 @@ class RunLog:
         self._config, self._accelerator = config, accelerator
         self._folder = Path(config.output_dir)
         self.path = self._folder / "metrics.jsonl"
+        # When, and after which step, the last line was written.
+        self._started, self._since = 0.0, 0
         self.losses: dict[str, torch.Tensor] = {}
         self.window: dict[str, list[Any]] = {}
 

@@ -5,22 +5,46 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Protocol
 
 import torch
+from accelerate import Accelerator
 from torch.optim.lr_scheduler import LRScheduler
 from tqdm.auto import tqdm
 
+from ..data import ImageStream
 from ..errors import UserError
+from .config import TrainingConfig
 from .facts import settings_of
-from .networks import versions
+from .log import RunLog
+from .networks import Networks, versions
 from .optimization import average_gradients, seed_all, split_batch
-from .parts import Run
-from .resuming import CHORES, DivergedError, Progress
+from .resuming import CHORES, Checkpoints, DivergedError, Progress
 from .stopping import RunEnded, StopSignals
+from .watching import Watching
 
 Batch = dict[str, torch.Tensor]
 Loss = Callable[[Batch], tuple[torch.Tensor, dict[str, torch.Tensor]]]
+
+
+class Run(Protocol):
+    """What a loop needs of its run."""
+
+    accelerator: Accelerator
+    data: ImageStream
+    num_images: int | None
+    log: RunLog
+    networks: Networks
+    watching: Watching
+    checkpoints: Checkpoints
+
+    @property
+    def config(self) -> TrainingConfig: ...
+
+    @property
+    def epochs(self) -> str: ...
+
+    def say(self, text: str) -> None: ...
 
 
 class Loop:
@@ -56,7 +80,7 @@ class Loop:
         self._buffers = [buffer.clone() for buffer in self._run.networks.buffers()]
         parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
         optimizer.zero_grad(set_to_none=True)
-        parts, means = self._config.gradient_accumulation_steps, {}
+        parts, means = self._config.gradient_accumulation_steps, dict[str, torch.Tensor]()
         for part in split_batch(batch, parts):
             loss, figures = loss_of(part)
             self._accelerator.backward(loss / parts, inputs=parameters)

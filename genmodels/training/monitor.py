@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch.nn import functional as F
@@ -156,10 +157,14 @@ class Monitor:
         points = shrink(fakes)
         # By kind the classes that it holds for, with the number that shows it.
         holds = {"mode collapse": self._collapsed(points, labels, figures), "memorising": self._copied(points, figures)}
-        if self._known is not None and self._conditional:
-            holds["labels ignored"] = self._ignored(fakes, labels, figures)
-        elif self._known is not None:
-            holds["missing classes"] = self._missing(fakes, figures)
+        if self._known is not None:
+            # The evaluator's number of each class, its accuracy on real images, and what it takes the fakes for.
+            evaluator, numbers, real = self._known
+            answers = recognise(evaluator, fakes)
+            if self._conditional:
+                holds["labels ignored"] = self._ignored(answers == numbers[labels], real, figures)
+            else:
+                holds["missing classes"] = self._missing(answers[:, None] == numbers, figures)
         if "accuracy_d" in losses:
             accuracy = figures["accuracy_d"] = losses["accuracy_d"]
             if accuracy >= WINNING:
@@ -196,7 +201,7 @@ class Monitor:
             said.append(text + ("." if finding.kind in holding else "; no longer so at the last check."))
         return f"In {checks}: {' '.join(said)}"
 
-    def state_dict(self) -> dict:
+    def state_dict(self) -> dict[str, Any]:
         """Plain values: with them, a monitor of the same images goes on exactly as this one."""
         return {
             "checks": self._checks,
@@ -207,7 +212,7 @@ class Monitor:
             "findings": [asdict(finding) for finding in self.findings],
         }
 
-    def load_state_dict(self, state: dict) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from what `state_dict` returned."""
         self._checks, self._figures = state["checks"], dict(state["figures"])
         self._streaks = {key: list(streak) for key, streak in state["streaks"].items()}
@@ -226,27 +231,20 @@ class Monitor:
         return {label: spread(self._bank[rows[:BASELINE]]) for label, rows in self._groups(self._labels).items()}
 
     @cached_property
-    def _known(self) -> tuple[torch.Tensor, float] | None:
-        """The evaluator's number of each class and its accuracy on real images; None if it does not know them."""
+    def _known(self) -> tuple[Classifier, torch.Tensor, float] | None:
+        """The evaluator, its number of each class and its accuracy on real images; None if it does not know them."""
         if self._evaluator is None or len(self._class_names) < 2:
             return None
         config = self._evaluator.config
-        names = list(config.class_names or [])
-        shape = (config.num_channels, config.sample_size, config.sample_size)
+        names = list(config["class_names"] or [])
+        shape = (config["num_channels"], config["sample_size"], config["sample_size"])
         if not set(self._class_names) <= set(names) or tuple(self._images.shape[1:]) != shape:
             return None
         numbers = torch.tensor([names.index(name) for name in self._class_names])
         # The same names may stand for other pictures: digits in print, or on their side.
-        recognised = self._recognise(self._images.float() / 127.5 - 1)
+        recognised = recognise(self._evaluator, self._images.float() / 127.5 - 1)
         accuracy = _share(recognised == numbers[self._labels[: len(recognised)]])
-        return (numbers, accuracy) if accuracy >= KNOWN else None
-
-    def _recognise(self, pixel_values: torch.Tensor) -> torch.Tensor:
-        """The evaluator's class numbers (N,)."""
-        # In this layout and these parts, which stay in the processor's cache, it takes half as long.
-        parts = pixel_values.to(self._evaluator.device).contiguous(memory_format=torch.channels_last).split(64)
-        with torch.no_grad():
-            return torch.cat([self._evaluator(part).argmax(1) for part in parts]).cpu()
+        return (self._evaluator, numbers, accuracy) if accuracy >= KNOWN else None
 
     def _groups(self, labels: torch.Tensor) -> dict[int, torch.Tensor]:
         """Which images to compare with each other: indices, by class if the model is conditional."""
@@ -254,7 +252,7 @@ class Monitor:
             return {ALL: torch.arange(len(labels))}
         return {int(label): (labels == label).nonzero().flatten() for label in labels.unique()}
 
-    def _collapsed(self, points: torch.Tensor, labels: torch.Tensor, figures: dict) -> dict[int, float]:
+    def _collapsed(self, points: torch.Tensor, labels: torch.Tensor, figures: dict[str, float]) -> dict[int, float]:
         ratios = {}
         for label, rows in self._groups(labels).items():
             real = self._real_spread.get(label, 0.0)
@@ -266,7 +264,7 @@ class Monitor:
             figures["diversity_min"] = min(ratios.values())
         return {label: ratio for label, ratio in ratios.items() if ratio < COLLAPSED}
 
-    def _copied(self, points: torch.Tensor, figures: dict) -> dict[int, float]:
+    def _copied(self, points: torch.Tensor, figures: dict[str, float]) -> dict[int, float]:
         if len(self._bank) < 2:
             return {}
         nearest, second = nearest_distances(points, self._bank, 2)[0].T
@@ -275,18 +273,15 @@ class Monitor:
         copies = figures["copies"] = _share(nearest < COPY * second)
         return {ALL: copies} if copies >= MEMORISED else {}
 
-    def _ignored(self, fakes: torch.Tensor, labels: torch.Tensor, figures: dict) -> dict[int, float]:
-        numbers, real = self._known
-        chance = 1 / len(numbers)
-        accuracy = figures["class_accuracy"] = _share(self._recognise(fakes) == numbers[labels])
+    def _ignored(self, right: torch.Tensor, real: float, figures: dict[str, float]) -> dict[int, float]:
+        chance = 1 / len(self._class_names)
+        accuracy = figures["class_accuracy"] = _share(right)
         return {ALL: accuracy} if accuracy - chance < IGNORED * (real - chance) else {}
 
-    def _missing(self, fakes: torch.Tensor, figures: dict) -> dict[int, float]:
-        numbers, _ = self._known
-        counts = (self._recognise(fakes)[:, None] == numbers).sum(0).tolist()
-        self._counts = [*self._counts[1 - WINDOW :], [*counts, len(fakes)]]
+    def _missing(self, of_class: torch.Tensor, figures: dict[str, float]) -> dict[int, float]:
+        self._counts = [*self._counts[1 - WINDOW :], [*of_class.sum(0).tolist(), len(of_class)]]
         *counts, total = (sum(column) for column in zip(*self._counts, strict=True))
-        expected = self._labels.bincount(minlength=len(numbers)).double() / len(self._labels) * total
+        expected = self._labels.bincount(minlength=len(counts)).double() / len(self._labels) * total
         shares = {k: counts[k] / n for k, n in enumerate(expected.tolist()) if n >= EXPECTED}
         if shares:
             figures["class_share_min"] = min(shares.values())
@@ -301,17 +296,13 @@ class Monitor:
                 key = f"{kind}:{label}"
                 streak = streaks[key] = [*self._streaks.get(key, []), [step, number]]
                 before = [value for at, value in streak if at <= step - STEPS]
-                lasts = (
-                    len(streak) >= CHECKS
-                    and before
-                    and not (kind in LOW_IS_BAD and number > RISING * before[-1] + SLACK)
-                )
-                if lasts and key not in self._spoken:
+                better = bool(before) and kind in LOW_IS_BAD and number > RISING * before[-1] + SLACK
+                if len(streak) >= CHECKS and before and not better and key not in self._spoken:
                     ripe.append(label)
             if ripe:
                 keys = [f"{kind}:{label}" for label in ripe]
                 self._spoken += keys
-                since = max(streaks[key][0][0] for key in keys)
+                since = int(max(streaks[key][0][0] for key in keys))
                 text = self._describe(kind, since, {label: numbers[label] for label in ripe})
                 new.append(Finding(kind, since, f"{text}: {kind}; {self._advice[kind]}."))
         self._streaks = streaks
@@ -326,6 +317,14 @@ class Monitor:
         if len(names) > 1 and len(names) == len(self._class_names):
             of = " of all classes"
         return SENTENCES[kind].format(of=of, step=since, share=low if low == high else f"{low} to {high}")
+
+
+def recognise(evaluator: Classifier, pixel_values: torch.Tensor) -> torch.Tensor:
+    """The evaluator's class numbers (N,)."""
+    # In this layout and these parts, which stay in the processor's cache, it takes half as long.
+    parts = pixel_values.to(evaluator.device).contiguous(memory_format=torch.channels_last).split(64)
+    with torch.no_grad():
+        return torch.cat([evaluator(part).argmax(1) for part in parts]).cpu()
 
 
 def shrink(pixel_values: torch.Tensor) -> torch.Tensor:

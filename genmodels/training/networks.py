@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from diffusers import DiffusionPipeline
 from torch import nn
 
+from ..pipelines import ImagePipeline
 from .optimization import Average, restore_optimizer
 
 States = dict[str, dict[str, torch.Tensor]]
@@ -30,14 +30,14 @@ class Networks:
         self,
         models: dict[str, nn.Module],
         optimizers: dict[str, torch.optim.Optimizer],
-        make_pipeline: Callable[..., DiffusionPipeline],
+        make_pipeline: Callable[..., ImagePipeline],
         ema_decay: float,
         historical: bool,
         device: torch.device,
     ):
         self.models, self.optimizers, self._make_pipeline = models, optimizers, make_pipeline
         for model in models.values():
-            model.to(device, memory_format=torch.channels_last)
+            lay_out(model.to(device), torch.channels_last)
         self.averages = {name: Average(models[name], ema_decay) for name in models if name != "discriminator"}
         self.histories = {name: Average(models[name], None) for name in models if historical}
 
@@ -62,14 +62,14 @@ class Networks:
                 return name
         return None
 
-    def pipeline(self, weights: States | None = None) -> DiffusionPipeline:
+    def pipeline(self, weights: States | None = None) -> ImagePipeline:
         """The pipeline as it would be saved now, in evaluation mode, or of other weights."""
         networks = {}
         for name, source in self._saved().items():
             network = copy.deepcopy(source).eval().requires_grad_(False)
             if weights:
                 network.load_state_dict(weights[name])
-            networks[name] = network.to(memory_format=torch.contiguous_format)
+            networks[name] = lay_out(network, torch.contiguous_format)
         return self._make_pipeline(**networks)
 
     def saved_states(self) -> States:
@@ -100,6 +100,12 @@ class Networks:
                 part.load_state_dict(state[kind][name])
         for name, optimizer in self.optimizers.items():
             restore_optimizer(optimizer, state["optimizers"][name])
+
+
+def lay_out(network: nn.Module, memory_format: torch.memory_format) -> nn.Module:
+    """The network, its weights in another memory layout from now on."""
+    # torch's own types leave the argument out.
+    return network.to(memory_format=memory_format)  # type: ignore[call-overload]
 
 
 def versions(optimizer: torch.optim.Optimizer) -> int:

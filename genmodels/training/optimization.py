@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -21,12 +22,14 @@ def average_gradients(accelerator: Accelerator, parameters: list[nn.Parameter]) 
     """
     if accelerator.num_processes == 1:
         return
+    gradients = []
     for parameter in parameters:
         if parameter.grad is None:
             parameter.grad = torch.zeros_like(parameter)
-    mean = accelerator.reduce(torch.cat([parameter.grad.flatten() for parameter in parameters]), "mean")
-    for parameter, part in zip(parameters, mean.split([p.numel() for p in parameters]), strict=True):
-        parameter.grad.copy_(part.view_as(parameter))
+        gradients.append(parameter.grad)
+    mean = accelerator.reduce(torch.cat([gradient.flatten() for gradient in gradients]), "mean")
+    for gradient, part in zip(gradients, mean.split([gradient.numel() for gradient in gradients]), strict=True):
+        gradient.copy_(part.view_as(gradient))
 
 
 def seed_all(words: str, device: torch.device) -> None:
@@ -79,17 +82,17 @@ class Average:
                 average.copy_(current)
         torch._foreach_lerp_(averages, currents, 1 - decay)
 
-    def state_dict(self) -> dict:
+    def state_dict(self) -> dict[str, Any]:
         """The averages and how many steps are in them."""
         return {"module": self.module.state_dict(), "count": self._count}
 
-    def load_state_dict(self, state: dict) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from what `state_dict` returned."""
         self.module.load_state_dict(state["module"])
         self._count = state["count"]
 
 
-def restore_optimizer(optimizer: torch.optim.Optimizer, state: dict) -> None:
+def restore_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
     """Load the moments in `state`; rates and betas stay those of the flags, which may have changed on purpose."""
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
     # Files hold plain layouts, and a fused step reads weights and moments side by side in memory.
@@ -112,18 +115,16 @@ def make_scheduler(
     for group in optimizer.param_groups:
         group.setdefault("initial_lr", group["lr"])
     last_epoch = steps_taken - 1
-    if name == "trapezoid":
-        return torch.optim.lr_scheduler.LambdaLR(
-            optimizer,
-            lambda step: min(1.0, (step + 1) / (warmup_steps + 1), 2 * (1 - step / total_steps)),
-            last_epoch=last_epoch,
-        )
-    if name == "exponential":
-        return torch.optim.lr_scheduler.LambdaLR(
-            optimizer,
-            lambda step: min(1.0, (step + 1) / (warmup_steps + 1)) * 0.1 ** (step / total_steps),
-            last_epoch=last_epoch,
-        )
+
+    def warmed_up(step: int) -> float:
+        return min(1.0, (step + 1) / (warmup_steps + 1))
+
+    own: dict[str, Callable[[int], float]] = {
+        "trapezoid": lambda step: min(warmed_up(step), 2 * (1 - step / total_steps)),
+        "exponential": lambda step: warmed_up(step) * 0.1 ** (step / total_steps),
+    }
+    if name in own:
+        return torch.optim.lr_scheduler.LambdaLR(optimizer, own[name], last_epoch=last_epoch)
     name = "constant_with_warmup" if name == "constant" else name
     return get_scheduler(
         name, optimizer, num_warmup_steps=warmup_steps, num_training_steps=total_steps, last_epoch=last_epoch

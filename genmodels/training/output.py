@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 import os
 import socket
+import sys
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
+from typing import Any, TextIO
 
 from ..errors import UserError
 from .checkpoints import complete_checkpoints, find_checkpoint, remove_leftovers, restore_folders
 
-try:
+# On Windows nothing keeps a second run out.
+if sys.platform != "win32":
     import fcntl
-except ImportError:  # on Windows nothing keeps a second run out
-    fcntl = None
 
 LOCK = ".lock"
 
@@ -48,12 +49,12 @@ class OutputFolder:
             what = "cannot be written to" if os.path.exists(path) else "cannot be made"
             raise UserError(f"--output_dir {path} {what} ({error.strerror}): give another folder.") from error
 
-    def _open(self):
+    def _open(self) -> TextIO:
         """The lock's file, locked and with this process's name in it."""
         while True:
             file = open(self._path / LOCK, "a+", encoding="utf-8", errors="replace")  # noqa: SIM115, open as long as the run lives
             free = True
-            if fcntl:
+            if sys.platform != "win32":
                 try:
                     # Of this process alone: the processes that load its data cannot hold it any longer.
                     fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -77,11 +78,11 @@ class OutputFolder:
                     break
             file.close()
         started = datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
-        owner = json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "started": started})
+        own = json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "started": started})
         try:
             file.truncate(0)
             # At once: what a buffer holds on a full disk would fail again as the file is closed.
-            os.write(file.fileno(), owner.encode())
+            os.write(file.fileno(), own.encode())
         except OSError:
             (self._path / LOCK).unlink()
             file.close()
@@ -135,7 +136,7 @@ class OutputFolder:
         return None
 
 
-def parse(text: str) -> dict:
+def parse(text: str) -> dict[str, Any]:
     """What the lock's file says; nothing if it is cut off."""
     try:
         owner = json.loads(text)

@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 import torch
 from accelerate import Accelerator
@@ -19,7 +19,7 @@ Answer = TypeVar("Answer")
 LOST = re.compile(r"gloo|nccl|connection (closed|reset|refused)|broken pipe|socket|peer", re.IGNORECASE)
 
 
-def open_accelerator(**options) -> Accelerator:
+def open_accelerator(**options: Any) -> Accelerator:
     """accelerate's Accelerator; raises UserError if the environment asks for what is not there."""
     try:
         return Accelerator(**options)
@@ -43,10 +43,11 @@ def on_main_process(accelerator: Accelerator, function: Callable[[], Answer]) ->
     Raises:
         UserError: the function raised one; the other processes end without a word.
     """
-    answer, error = None, None
+    answers: list[Answer | None] = [None]
+    error = None
     if accelerator.is_main_process:
         try:
-            answer = function()
+            answers = [function()]
         except UserError as raised:
             error = raised
     if accelerator.num_processes > 1:
@@ -55,12 +56,10 @@ def on_main_process(accelerator: Accelerator, function: Callable[[], Answer]) ->
         if failed[0] and error is None:
             raise SystemExit(1)
         if not failed[0]:
-            answers = [answer]
             broadcast_object_list(answers)
-            (answer,) = answers
     if error:
         raise error
-    return answer
+    return cast(Answer, answers[0])
 
 
 def is_lost_process(error: BaseException) -> bool:
@@ -91,7 +90,7 @@ def keep_threads(processes: int) -> None:
     """Give each process its share of this machine's cores, unless OMP_NUM_THREADS, which torch has read, says otherwise."""
     if "OMP_NUM_THREADS" in os.environ and not set_by_launcher():
         return
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     torch.set_num_threads(max(1, cores // number_in_environment("LOCAL_WORLD_SIZE", processes)))
 
 

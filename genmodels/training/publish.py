@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from diffusers import DiffusionPipeline
 from huggingface_hub.utils import logging
 from safetensors import SafetensorError
 from torch import nn
 
 from ..errors import UserError
+from ..folder import TRAINING, ModelFolder
 from ..grid import make_grid
 from ..hub.cards import write_card
 from ..hub.push import check_rights, push_model, who_am_i
+from ..pipelines import ImagePipeline
 from .checkpoints import write_folder_atomically
 from .config import TrainingConfig
 from .facts import training_facts
@@ -96,15 +96,16 @@ def publish_run(
     return folder
 
 
-def save(run: TrainingRun[Any], pipeline: DiffusionPipeline, folder: Path, facts: dict[str, Any]) -> None:
+def save(run: TrainingRun[Any], pipeline: ImagePipeline, folder: Path, facts: dict[str, Any]) -> None:
     """Write pipeline, samples, film, log and training.json, whole or not at all; raises UserError if there is no room."""
 
     def write(partial: Path) -> None:
+        saved = ModelFolder(partial)
         if run.watching.draw_samples:
-            make_grid(run.watching.draw_samples(pipeline)).save(partial / "samples.png")
-            facts["film_steps"] = save_film(run.watching.samples, partial / "film.webp", run.start)
-        (partial / "training.json").write_text(json.dumps(facts, indent=2) + "\n")
-        run.log.copy(partial / "metrics.jsonl", run.start)
+            make_grid(run.watching.draw_samples(pipeline)).save(saved.samples)
+            facts["film_steps"] = save_film(run.watching.samples, saved.film, run.start)
+        saved.write(TRAINING, facts)
+        run.log.copy(saved.log, run.start)
         save_in_half_precision(pipeline, partial)
 
     try:
@@ -116,7 +117,7 @@ def save(run: TrainingRun[Any], pipeline: DiffusionPipeline, folder: Path, facts
         ) from error
 
 
-def save_in_half_precision(pipeline: DiffusionPipeline, folder: Path) -> None:
+def save_in_half_precision(pipeline: ImagePipeline, folder: Path) -> None:
     """`save_pretrained` in float16; afterwards the pipeline, or the network that stands for one, is in float16 itself."""
     for component in getattr(pipeline, "components", {"network": pipeline}).values():
         # A scheduler has no weights, and an optional component may be missing.

@@ -8,7 +8,6 @@ from typing import Any, Generic, TypeVar
 
 import torch
 from accelerate.utils import GradientAccumulationPlugin, ProjectConfiguration, set_seed
-from diffusers import DiffusionPipeline
 from PIL import Image
 from torch import nn
 from tqdm.auto import tqdm
@@ -16,6 +15,7 @@ from tqdm.auto import tqdm
 from ..data import ImageStream, load_images
 from ..errors import UserError
 from ..hub.uploads import CheckpointUploads
+from ..pipelines import ImagePipeline
 from .config import TrainingConfig
 from .facts import describe_few, plan_of
 from .log import RunLog
@@ -70,8 +70,9 @@ class TrainingRun(Generic[Config]):
         self.device = self.accelerator.device
         if self.device.type == "cpu":
             keep_threads(self.accelerator.num_processes)
-        uploads = config.push_to_hub and config.hub_strategy == "every_save" and not config.dry_run
-        self.uploads = CheckpointUploads(config.hub_model_id, private=config.hub_private) if uploads else None
+        self.uploads: CheckpointUploads | None = None
+        if config.hub_model_id and config.push_to_hub and config.hub_strategy == "every_save" and not config.dry_run:
+            self.uploads = CheckpointUploads(config.hub_model_id, private=config.hub_private)
         self.checkpoints = Checkpoints(config, self.accelerator, self.uploads)
         self.log = RunLog(config, self.accelerator)
         try:
@@ -111,7 +112,7 @@ class TrainingRun(Generic[Config]):
         models: dict[str, nn.Module],
         optimizers: dict[str, torch.optim.Optimizer],
         *,
-        make_pipeline: Callable[..., DiffusionPipeline],
+        make_pipeline: Callable[..., ImagePipeline],
         draw_samples: Callable[[Any], list[Image.Image]] | None = sample_grid,
         conditional: bool = False,
         advice: dict[str, str] | None = None,

@@ -22,9 +22,8 @@ from accelerate.state import AcceleratorState, GradientState, PartialState
 
 from .. import interrupts
 from ..errors import UserError, in_flags
-from ..features.classifier import Classifier
+from ..evaluation.reproduce import load_model
 from ..flags import suggestion
-from ..pipelines import load_pipeline
 from ..privacy import redact_argument
 from .config import TrainingConfig, types_of
 from .processes import is_lost_process
@@ -119,7 +118,7 @@ def train(name: str, **settings: Any) -> Any:
                 again = 'the same call with resume_from_checkpoint="latest" goes on'
                 raise KeyboardInterrupt(f"Stopped, with a checkpoint: {again}.") from None
             raise
-    return load_pipeline(folder) if (folder / "model_index.json").is_file() else Classifier.from_pretrained(folder)
+    return load_model(folder)
 
 
 def main(
@@ -190,7 +189,7 @@ def end(config: TrainingConfig, error: BaseException, saved: str, run: TrainingR
         text = f"{error.strerror} while writing {error.filename or 'to the output folder'}: make room."
     elif isinstance(error, OSError) and error.errno in NOBODY_READS and error.filename is None:
         text = f"What it prints is read by no one any more ({error.strerror}): redirect it to a file."
-    elif is_of_output(error, config.output_dir):
+    elif isinstance(error, OSError) and is_of_output(error, config.output_dir):
         text = (
             f"{error.strerror} while writing {error.filename}: mend the output folder, or choose another --output_dir."
         )
@@ -204,10 +203,9 @@ def end(config: TrainingConfig, error: BaseException, saved: str, run: TrainingR
     leave(f"{config.script}: error: {text} {saved}".strip(), run)
 
 
-def is_of_output(error: BaseException, output_dir: str) -> bool:
+def is_of_output(error: OSError, output_dir: str) -> bool:
     """Whether a file of an output folder could not be written: someone has removed it, or taken away the right to."""
-    name = error.filename if isinstance(error, OSError) else None
-    return isinstance(name, str | Path) and Path(name).is_relative_to(output_dir)
+    return isinstance(error.filename, str | Path) and Path(error.filename).is_relative_to(output_dir)
 
 
 def leave(code: int | str, run: TrainingRun[Any] | None) -> NoReturn:
@@ -268,7 +266,7 @@ def in_python(config: type[TrainingConfig], text: str) -> str:
     """A message about flags, for who calls `train`: `--seed 3` is seed=3 there."""
     known, kinds = config.settings(), types_of(config)
 
-    def argument(match: re.Match) -> str:
+    def argument(match: re.Match[str]) -> str:
         negated, name, value = match[1], match[2], match[3] or ""
         if name not in known:
             return match[0]

@@ -52,7 +52,7 @@ def choose_for(config: TrainingConfig, data: ImageStream, count: int | None) -> 
             config.diffaugment = None
     if hasattr(config, "hold_out"):
         if config.hold_out is None:
-            config.hold_out = HELD_OUT if few and count * HELD_OUT > FEWEST_HELD_OUT else 0.0
+            config.hold_out = HELD_OUT if few and count and count * HELD_OUT > FEWEST_HELD_OUT else 0.0
             if config.hold_out:
                 said.append(f"{HELD_OUT:.0%} are held out, to see whether it learns the others by heart (--hold_out 0)")
         data.hold_out(config.hold_out)

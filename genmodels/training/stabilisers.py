@@ -15,7 +15,7 @@ from .run import TrainingRun
 from .small_data import FEW, HELD_OUT, NO_AUGMENTATION
 
 
-def stabiliser(default: Any, source: str, what: str, **options) -> Any:
+def stabiliser(default: Any, source: str, what: str, **options: Any) -> Any:
     """A field: whose it is, by arXiv id or else by address, and what it does."""
     return setting(default, f"{what} ({PAPERS[source]}, {source})", group="stabilisers", source=source, **options)
 
@@ -94,6 +94,11 @@ NOT_OF_CRITICS = (*TARGETS, "instance_noise", "r1", "r2", "penalty_interval", "f
 OFF = StabiliserConfig.defaults({})
 
 
+def levels_of(images: Images) -> list[torch.Tensor]:
+    """The levels of a pyramid, or images alone."""
+    return [images] if isinstance(images, torch.Tensor) else images
+
+
 class Stabilisers(Regularization):
     """The chosen stabilisers of a run, as `AdversarialStep` asks for them.
 
@@ -122,8 +127,9 @@ class Stabilisers(Regularization):
 
     def seen(self, images: Images) -> Images:
         """Images as the discriminator sees them in this step: augmented, and with instance noise, if so chosen."""
-        if not isinstance(images, torch.Tensor):
-            return [self.seen(level) for level in images]
+        return self._seen(images) if isinstance(images, torch.Tensor) else list(map(self._seen, images))
+
+    def _seen(self, images: torch.Tensor) -> torch.Tensor:
         images = losses.augment(images, self._config.diffaugment or ())
         if not self._config.instance_noise:
             return images
@@ -139,17 +145,25 @@ class Stabilisers(Regularization):
         return interval * self._config.r1, interval * self._config.r2
 
     def inputs(self, real: Images, fake: Images) -> tuple[Images, Images]:
-        if not isinstance(real, torch.Tensor):
-            return tuple(zip(*map(self.inputs, real, fake), strict=True))
-        real, fake = self.seen(real), self.seen(fake)
         r1, r2 = self._penalty_weights
-        return real.detach().requires_grad_(r1 > 0), fake.detach().requires_grad_(r2 > 0)
+        learned = [
+            (self._seen(x).detach().requires_grad_(r1 > 0), self._seen(y).detach().requires_grad_(r2 > 0))
+            for x, y in zip(levels_of(real), levels_of(fake), strict=True)
+        ]
+        if isinstance(real, torch.Tensor):
+            return learned[0]
+        return [x for x, _ in learned], [y for _, y in learned]
 
     def penalty(self, real_scores: torch.Tensor, real: Images, fake_scores: torch.Tensor, fake: Images) -> torch.Tensor:
-        if not isinstance(real, torch.Tensor):
-            # Of scores (N, levels) the mean over the levels.
-            levels = zip(real_scores.T, real, fake_scores.T, fake, strict=True)
-            return sum(self.penalty(*level) for level in levels) / len(real)
+        if isinstance(real, torch.Tensor) and isinstance(fake, torch.Tensor):
+            return self._penalty(real_scores, real, fake_scores, fake)
+        # Of scores (N, levels) the mean over the levels.
+        levels = list(zip(real_scores.T, levels_of(real), fake_scores.T, levels_of(fake), strict=True))
+        return sum((self._penalty(*level) for level in levels), torch.zeros(())) / len(levels)
+
+    def _penalty(
+        self, real_scores: torch.Tensor, real: torch.Tensor, fake_scores: torch.Tensor, fake: torch.Tensor
+    ) -> torch.Tensor:
         penalty = torch.zeros((), device=real.device)
         r1, r2 = self._penalty_weights
         if r1:

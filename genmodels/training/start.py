@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 from PIL import Image, ImageSequence
 from torch import nn
 
 from ..errors import UserError
-from ..folder import read_json
+from ..folder import ModelFolder
 from ..hub.source import find_pipeline
 from ..pipelines import load_pipeline
 from ..privacy import public_name
@@ -28,13 +28,13 @@ class Start:
 
     Attributes:
         name: as the user gave it.
-        folder: where it lies, with its training.json, film.webp and metrics.jsonl, as far as it came with them.
-        training: its training.json.
+        saved: where it lies, with its film and log, as far as it came with them.
+        training: what its training.json says.
     """
 
     name: str
-    folder: Path
-    training: dict
+    saved: ModelFolder
+    training: dict[str, Any]
 
     @property
     def steps(self) -> int:
@@ -43,24 +43,23 @@ class Start:
         return self.training.get("steps", 0) + before.get("all_steps", 0)
 
     @property
-    def facts(self) -> dict:
+    def facts(self) -> dict[str, Any]:
         """For the training.json of the new model."""
         kept = {key: self.training[key] for key in REPEATED if key in self.training}
         return {"model": public_name(self.name), "all_steps": self.steps, **kept}
 
     def frames(self) -> list[tuple[int, Image.Image]]:
         """Its film, each frame behind its step; nothing if it came without."""
-        path, steps = self.folder / "film.webp", self.training.get("film_steps", [])
-        if not path.is_file():
+        steps = self.training.get("film_steps", [])
+        if not self.saved.film.is_file():
             return []
-        with Image.open(path) as film:
+        with Image.open(self.saved.film) as film:
             frames = [frame.convert("RGB") for frame in ImageSequence.Iterator(film)]
         return list(zip(steps, frames, strict=True)) if len(steps) == len(frames) else []
 
     def log(self) -> list[str]:
         """The lines of its metrics.jsonl."""
-        path = self.folder / "metrics.jsonl"
-        return path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+        return self.saved.log.read_text(encoding="utf-8").splitlines() if self.saved.log.is_file() else []
 
 
 def start_from(name: str, models: dict[str, nn.Module]) -> Start:
@@ -73,7 +72,7 @@ def start_from(name: str, models: dict[str, nn.Module]) -> Start:
     Raises:
         UserError: there is no such model, or its networks are others than these.
     """
-    pipeline, folder = load_pipeline(name), find_pipeline(name).folder
+    pipeline, saved = load_pipeline(name), ModelFolder(find_pipeline(name).folder)
     for component, network in models.items():
         other = getattr(pipeline, component, None)
         if other is None:
@@ -82,14 +81,16 @@ def start_from(name: str, models: dict[str, nn.Module]) -> Start:
                 "that this script has trained."
             )
         known = {key: value for key, value in other.config.items() if not key.startswith("_") and key not in MAY_DIFFER}
-        wanted = {key: network.config.get(key) for key in known}
+        # torch says that whatever it does not know of a network is a tensor or a network.
+        config: Any = network.config
+        wanted = {key: config.get(key) for key in known}
         if known != wanted:
             differ = ", ".join(f"{key} {known[key]} (here {wanted[key]})" for key in known if known[key] != wanted[key])
             raise UserError(
                 f"The {component} of {name} is another network, with {differ}: give the flags that it was trained with."
             )
         network.load_state_dict(other.state_dict())
-    return Start(name, folder, read_json(folder / "training.json"))
+    return Start(name, saved, dict(saved.training))
 
 
 def shift_steps(line: str, steps: int) -> str:

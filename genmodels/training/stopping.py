@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 # A launcher passes the terminal's Ctrl-C on to processes which had it already; a person needs longer for a second one.
 ECHO_SECONDS = 1.0
@@ -34,10 +35,10 @@ class StopSignals:
         armed: whether there is a step to finish; before, Ctrl-C interrupts at once.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.requested, self.armed = 0, False
         self._first = 0.0
-        self._previous = {}
+        self._previous: dict[int, Any] = {}
         self._held = self._late = False
 
     def __enter__(self) -> StopSignals:
@@ -51,7 +52,7 @@ class StopSignals:
             follow_launcher()
         return self
 
-    def __exit__(self, kind, *exception) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
         if kind is None or kind is GeneratorExit:
             self.restore()
 
@@ -73,7 +74,7 @@ class StopSignals:
             self._late = False
             raise KeyboardInterrupt
 
-    def _handle(self, number, frame) -> None:
+    def _handle(self, number: int, frame: object) -> None:
         again = self.requested and time.monotonic() - self._first > ECHO_SECONDS
         if not self.requested:
             self.requested, self._first = number, time.monotonic()

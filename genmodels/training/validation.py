@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
+from typing import Any
 
 import torch
-from diffusers import DiffusionPipeline
 from torch.nn import functional as F
 
 from .. import zoo
@@ -13,7 +12,9 @@ from ..evaluation.evaluate import generate
 from ..features.classifier import Classifier
 from ..features.evaluators import features_of
 from ..features.metrics import coverage_of, frechet_distance
+from ..folder import ModelFolder
 from ..models.modeling import on_white
+from ..pipelines import ImagePipeline
 
 NUM_IMAGES = 2048
 # With fewer there are no neighbours to tell recall by.
@@ -27,19 +28,19 @@ def evaluator_name(num_channels: int) -> str:
 
 def knows_data(evaluator: str, dataset: str) -> bool:
     """Whether a built-in evaluator was trained on this dataset, of which samples come with the package, too."""
-    own = json.loads((zoo.model_folder(evaluator) / "training.json").read_text())["dataset"]
+    own = ModelFolder(zoo.ROOT / evaluator).training["dataset"] or ""
     return dataset == own or dataset.startswith(f"{zoo.SAMPLE_PREFIX}{own.split('/')[-1]}-")
 
 
 def evaluator_for(num_channels: int, device: torch.device) -> Classifier:
     """The built-in evaluator for grey (1) or colour (3) images of any size; they are resized to its own."""
-    name = evaluator_name(num_channels)
-    return Classifier.from_pretrained(str(zoo.model_folder(name))).eval().requires_grad_(False).to(device)
+    folder = zoo.ROOT / evaluator_name(num_channels)
+    return Classifier.from_pretrained(str(folder)).eval().requires_grad_(False).to(device)
 
 
 def to_evaluator(images: torch.Tensor, evaluator: Classifier) -> torch.Tensor:
     """`pixel_values` (N, C, H, W) on the evaluator's device, at its size; what is transparent lies on white."""
-    images, size = on_white(images).to(evaluator.device), evaluator.config.sample_size
+    images, size = on_white(images).to(evaluator.device), evaluator.config["sample_size"]
     if images.shape[-1] == size:
         return images
     return F.interpolate(images, (size, size), mode="bilinear", antialias=True).clamp(-1, 1)
@@ -72,7 +73,7 @@ class Validation:
         halves = (features[half::2][: self.floor_images] for half in (0, 1))
         self.floor = frechet_distance(*halves)
 
-    def measure(self, pipeline: DiffusionPipeline, **options) -> dict[str, float]:
+    def measure(self, pipeline: ImagePipeline, **options: Any) -> dict[str, float]:
         """FID and recall of a pipeline's images, drawn with these further arguments of its call."""
         parts = generate(pipeline, self.num_images, self._seed, self._num_classes, **options)
         fakes = torch.cat([part for part, _ in parts])

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, cast
 
 import torch
 from accelerate import Accelerator
-from diffusers import DiffusionPipeline
 from PIL import Image
 
 from ..data import ImageStream
@@ -37,6 +36,12 @@ def sample_grid(pipe: Any) -> list[Image.Image]:
     return pipe(num_images=64, seed=0).images
 
 
+class Judge(Protocol):
+    """A pipeline whose family discriminates."""
+
+    def discriminate(self, images: torch.Tensor, *class_labels: torch.Tensor) -> torch.Tensor: ...
+
+
 class Watching:
     """Draws from the networks of a run, in its main process, and keeps what it sees.
 
@@ -60,7 +65,7 @@ class Watching:
         networks: Networks,
         log: RunLog,
         *,
-        draw_samples: Callable[[DiffusionPipeline], list[Image.Image]] | None,
+        draw_samples: Callable[[Any], list[Image.Image]] | None,
         conditional: bool,
         advice: dict[str, str] | None,
         options: dict[str, Any] | None,
@@ -154,7 +159,7 @@ class Watching:
             self._held_out = self._data.sample(MONITOR_FAKES, held_out=True)
         if len(self._held_out[0]) < FEWEST_HELD_OUT:
             return None
-        pipeline, sets = self._networks.pipeline(), {"train": monitor.training, "held_out": self._held_out}
+        pipeline, sets = cast(Judge, self._networks.pipeline()), {"train": monitor.training, "held_out": self._held_out}
         sets = {name: (images.float() / 127.5 - 1, own) for name, (images, own) in sets.items()}
         sets["fake"] = fakes, labels
         return {

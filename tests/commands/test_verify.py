@@ -29,9 +29,9 @@ from genmodels import (
 )
 from genmodels.__main__ import main
 from genmodels.commands.evaluate import keep_baseline
-from genmodels.commands.verify import Model, card_differences, check_files, fetch_model
+from genmodels.commands.verify import FoundModel, card_differences, check_files, fetch_model
 from genmodels.features.classifier import Classifier
-from genmodels.folder import read_json
+from genmodels.folder import ModelFolder, read_json
 from genmodels.hub.cards import TABLE_MARKERS, evaluation_table, table_differences, write_card
 
 FID = "FID (evaluator features)"
@@ -143,7 +143,7 @@ def test_a_diffusion_model_is_measured_in_the_stated_steps(capsys, digits, tmp_p
     rows = [line.split() for line in out.splitlines() if line.endswith(" reproduced")]
     assert rows
     assert all(row[-4] == row[-3] for row in rows)
-    found = card_differences(folder, {**stated, "num_inference_steps": 1})
+    found = card_differences(ModelFolder(folder), {**stated, "num_inference_steps": 1})
     assert "README.md states fid, num_inference_steps 3, evaluation.json 1." in found
 
 
@@ -205,12 +205,12 @@ def test_other_weights_under_the_same_card_are_found(capsys, copy, digits):
 
 def test_a_card_that_contradicts_itself_is_reported(capsys, copy, digits):
     stated = read_json(copy / "evaluation.json")
-    assert card_differences(copy, stated) == []
+    assert card_differences(ModelFolder(copy), stated) == []
     fid = stated["metrics"][0]
     readme = copy / "README.md"
     text = readme.read_text()
     readme.write_text(text.replace(f"value: {fid['value']}", "value: 0.5"))
-    assert card_differences(copy, stated) == [f"README.md states fid 0.5, evaluation.json {fid['value']}."]
+    assert card_differences(ModelFolder(copy), stated) == [f"README.md states fid 0.5, evaluation.json {fid['value']}."]
     code, out, _ = run(capsys, "verify", copy, "--dataset_name", digits)
     assert code == 1
     assert "The card contradicts itself: README.md states fid 0.5" in out
@@ -224,7 +224,7 @@ def test_a_card_that_contradicts_itself_is_reported(capsys, copy, digits):
     ):
         assert old in text
         readme.write_text(text.replace(old, new))
-        assert any(said in difference for difference in card_differences(copy, stated)), said
+        assert any(said in difference for difference in card_differences(ModelFolder(copy), stated)), said
 
 
 START, END = TABLE_MARKERS
@@ -456,7 +456,7 @@ def test_a_flipped_byte_in_the_cache_is_named_and_repaired(hub, published):
     assert done.returncode == 1
     assert "decoder/diffusion_pytorch_model.safetensors is damaged" in done.stdout
     # Without the Hub, the cache's own names tell it too.
-    checked, wrong = check_files(Model(repo_id, snapshot, repo_id))
+    checked, wrong = check_files(FoundModel(repo_id, ModelFolder(snapshot), repo_id))
     assert checked == 7
     assert [sentence.split(" is damaged")[0] for sentence in wrong] == ["decoder/diffusion_pytorch_model.safetensors"]
     command = done.stdout.split("`")[1]
@@ -483,10 +483,10 @@ def test_a_model_of_others_is_named_before_its_weights_come(hub, tmp_path):
 
 @pytest.mark.parametrize("name", [*zoo.model_names(), "evaluator-mnist", "evaluator-cifar10"])
 def test_cards_of_the_zoo_do_not_contradict_themselves(name):
-    folder = fetch_model(name).folder
+    folder = fetch_model(name).saved.path
     stated = read_json(folder / "evaluation.json")
     assert stated["metrics"]
-    assert card_differences(folder, stated) == []
+    assert card_differences(ModelFolder(folder), stated) == []
 
 
 def test_data_is_read_as_in_the_training(capsys, saved, tmp_path):
