@@ -161,7 +161,7 @@ def card_differences(saved: ModelFolder, stated: EvaluationFacts) -> list[str]:
             found.append(f"evaluation.json states {name}, the metadata of README.md does not.")
             continue
         result = shown[name]
-        pairs = [("", result.metric_value, row["value"])]
+        pairs: list[tuple[str, Any, Any]] = [("", result.metric_value, row["value"])]
         pairs += [
             (f" {key}", value, dict(row).get(key))
             for key, value in (result.metric_args or {}).items()

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ..data import stated_reading
 from ..errors import UserError
 from ..features.classifier import Classifier
 from ..features.evaluators import load_classifier
+from ..folder import INDEX
 from ..pipelines import ImagePipeline, load_pipeline
 from .classifiers import evaluate_classifier
 from .evaluate import evaluate
@@ -34,13 +37,16 @@ class Comparison:
 
 def load_model(folder: Path) -> ImagePipeline | Classifier:
     """The pipeline or evaluator in a folder; raises UserError if it does not load."""
-    if (folder / "model_index.json").is_file():
+    if (folder / INDEX).is_file():
         return load_pipeline(folder)
     return load_classifier(str(folder))[0]
 
 
 def measure_again(
-    model: ImagePipeline | Classifier, stated: dict, dataset_name: str | None = None, evaluator: str | None = None
+    model: ImagePipeline | Classifier,
+    stated: Mapping[str, Any],
+    dataset_name: str | None = None,
+    evaluator: str | None = None,
 ) -> Evaluation:
     """Repeat the measurement that an evaluation.json describes.
 
@@ -85,7 +91,7 @@ def measure_again(
     )
 
 
-def protocol_differences(stated: dict, measured: Evaluation) -> list[str]:
+def protocol_differences(stated: Mapping[str, Any], measured: Evaluation) -> list[str]:
     """What of the stated protocol did not hold in the repetition, in words."""
     now = measured.to_dict()
     found = [
@@ -101,7 +107,7 @@ def protocol_differences(stated: dict, measured: Evaluation) -> list[str]:
     ]
 
 
-def compare(stated: dict, measured: Evaluation) -> list[Comparison]:
+def compare(stated: Mapping[str, Any], measured: Evaluation) -> list[Comparison]:
     """Every stated value and floor beside the repeated one; the numbers of a baseline are left out.
 
     A stated tolerance counts only as far as it is not wider than the usual one: a card cannot excuse any number.
