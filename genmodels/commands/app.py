@@ -16,7 +16,6 @@ def bare_address(text: str) -> str:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the flags of this command."""
     # Gradio's own names; it reads them itself when it is imported, and takes fewer addresses than are possible.
     host, port = os.environ.pop("GRADIO_SERVER_NAME", ""), os.environ.pop("GRADIO_SERVER_PORT", "")
     parser.add_argument(

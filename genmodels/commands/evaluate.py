@@ -25,7 +25,6 @@ READING_FLAGS = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the flags of this command."""
     parser.add_argument("model", metavar="MODEL", help="a built-in name, a folder, or a Hub id such as name/model")
     parser.add_argument("--dataset_name", help="Hub id or folder; default: what the model was trained on")
     parser.add_argument("--split", help="of real images to compare with; default: test")

@@ -12,7 +12,6 @@ from ..hub.retries import one_deadline
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the flags of this command."""
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="of a trained model, such as runs/cgan/model")
     parser.add_argument(
         "repo_id", metavar="NAME/MODEL", help="where to: your name or your organization's, a slash, a name"

@@ -15,7 +15,6 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -56,14 +55,6 @@ Train on it:
 {command}
 ```
 """
-
-
-@dataclass(frozen=True)
-class PushedDataset:
-    """What `push_dataset` made: its address, and the names of its classes."""
-
-    url: str
-    class_names: list[str]
 
 
 def list_published(folder: Path) -> Listing:
@@ -342,8 +333,8 @@ def push_dataset(
     test_share: float = 0.0,
     license_name: str | None = None,
     keep_metadata: bool = False,
-) -> PushedDataset:
-    """Turn a folder of images into a dataset on the Hub, in one commit.
+) -> tuple[str, list[str]]:
+    """Turn a folder of images into a dataset on the Hub, in one commit; returns its address and the names of its classes.
 
     Args:
         folder: images, or folders by class, below train, test and validation if there are such; or a .zip or .tar of them.
@@ -388,7 +379,7 @@ def push_dataset(
                 pictures, class_names, split, scratch, resolution=resolution, fit=fit, keep_metadata=keep_metadata
             )
             print(f"{split}: {len(pictures):,} images in {shards} shard{'s' if shards > 1 else ''}")
-        url = push_folder(
+        address = push_folder(
             scratch,
             repo_id,
             private=private,
@@ -399,13 +390,12 @@ def push_dataset(
             source=folder,
             command=command,
         )
-        return PushedDataset(url, class_names)
+        return address, class_names
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the flags of this command."""
     parser.add_argument(
         "folder",
         type=Path,
@@ -434,7 +424,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """`python -m genmodels push-dataset`: push, and say how to train on it."""
     options = {name: getattr(args, name) for name in ("private", "replace", "resolution", "fit", "test_share")}
-    result = push_dataset(
+    address, class_names = push_dataset(
         args.folder, args.repo_id, license_name=args.license, keep_metadata=args.keep_metadata, **options
     )
-    print(f"{result.url}\nTrain on it: {training_command(args.repo_id, bool(result.class_names), args.resolution)}")
+    print(f"{address}\nTrain on it: {training_command(args.repo_id, bool(class_names), args.resolution)}")

@@ -18,7 +18,6 @@ FORMATS = {".png": "PNG", ".webp": "WEBP", ".jpg": "JPEG", ".jpeg": "JPEG"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the flags of this command."""
     parser.add_argument("model", metavar="MODEL", help="a built-in name, a folder, or a Hub id such as name/model")
     parser.add_argument(
         "--num_images",

@@ -287,7 +287,6 @@ def obsolete_files(repo_id: str, folder: Path) -> tuple[str, ...]:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the flags of this command."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="{build,deploy}")
     build = actions.add_parser("build", help="make a folder that runs as a Space")
     deploy = actions.add_parser("deploy", help="create the Space on the Hub and upload it")

@@ -6,7 +6,6 @@ import argparse
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the flags of this command."""
     parser.add_argument("script", metavar="SCRIPT", help="such as cgan; `train cgan --help` shows its flags")
     parser.add_argument("flags", nargs=argparse.REMAINDER, metavar="...", help="the flags of the script")
 

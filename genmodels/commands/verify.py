@@ -17,7 +17,7 @@ from ..errors import UserError, escaped
 from ..families import BY_PIPELINE
 from ..folder import CARD, INDEX, EvaluationFacts, ModelFolder
 from ..hub.cards import table_differences
-from ..hub.hashes import hash_of
+from ..hub.push import hash_of
 from ..hub.retries import is_transient, one_deadline, retry
 from ..privacy import HUB_ID
 from . import in_columns, silence_libraries
@@ -217,7 +217,6 @@ def say(text: str) -> None:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the flags of this command."""
     parser.add_argument("model", metavar="MODEL", help="a Hub id such as name/model, a built-in name, or a folder")
     parser.add_argument("--revision", help="branch, tag or commit on the Hub; default: main")
     parser.add_argument("--dataset_name", help="Hub id or folder; default: what the card states")

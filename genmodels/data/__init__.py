@@ -11,9 +11,9 @@ from typing import Any
 
 from ..errors import FLAGS
 
-_HOMES = {"ImageStream": "stream", "load_images": "stream"}
+_OF_STREAM = ("ImageStream", "load_images")
 
-__all__ = [*_HOMES, "stated_reading", "unusual_reading"]
+__all__ = [*_OF_STREAM, "stated_reading", "unusual_reading"]
 
 # How images and labels are read where nothing else is said, as arguments of `load_images`.
 _USUAL = {
@@ -28,9 +28,9 @@ _USUAL = {
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in _OF_STREAM:
         raise AttributeError(f"module 'genmodels.data' has no attribute {name!r}")
-    return getattr(import_module(f"genmodels.data.{_HOMES[name]}"), name)
+    return getattr(import_module("genmodels.data.stream"), name)
 
 
 def unusual_reading(options: Mapping[str, Any]) -> dict[str, Any]:

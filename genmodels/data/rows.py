@@ -17,21 +17,11 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 import torch
 from huggingface_hub.errors import HfHubHTTPError
-from PIL import Image
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
+from .. import images
 from ..errors import UserError
-from ..images import (
-    UnreadableImageError,
-    has_colour,
-    make_square,
-    numbers_of,
-    open_image,
-    read_image,
-    reading,
-    to_8_bits,
-    white_of,
-)
+from ..images import UnreadableImageError, reading
 from .columns import Cell, trouble
 from .sources import Folder
 from .tables import Table
@@ -178,19 +168,16 @@ class RowStream(IterableDataset):
         self.shuffle_buffer, self.seed, self.rank, self.world_size = shuffle_buffer, seed, rank, world_size
         self.skipped: list[str] = []
 
-    def look(self, described: str, num_channels: int | None) -> Image.Image:
-        """Find out how large rows are, what is white and, unless `num_channels` says it, whether there is colour.
-
-        Returns:
-            The first image, decoded.
+    def look(self, described: str, num_channels: int | None, sample_size: int | None) -> None:
+        """Find out how large rows are, what is white and, unless the arguments say it, whether there is colour and the size.
 
         Raises:
-            UserError: there is none, or it cannot be read.
+            UserError: there is no image, the first cannot be read, or is not square.
         """
         for value, _, _ in self.head(LOOKED_AT, epoch=None):
             try:
                 data, name = self._read(value)
-                first = read_image(data, name)
+                first = images.read_image(data, name)
                 break
             except UnreadableImageError:
                 if not self.skip:
@@ -199,20 +186,20 @@ class RowStream(IterableDataset):
             raise UserError(f"There are no images{' that can be read' if self.skip else ''} in {described}.")
         while self.step < CHUNK and 2 * self.step * len(data) <= READ_BYTES:
             self.step *= 2
-        colour, self.white, brightest = has_colour(first, self.background), white_of(first, name), 0.0
+        colour, self.white, brightest = images.has_colour(first, self.background), images.white_of(first, name), 0.0
         if self.white or not (colour or num_channels):
             for value, _, _ in self.head(LOOKED_AT, epoch=None):
                 try:
                     data, name = self._read(value)
-                    image = open_image(data, name)
+                    image = images.open_image(data, name)
                     with reading(name):
-                        if white := white_of(image, name):
+                        if white := images.white_of(image, name):
                             self.white = max(self.white or 0, white)
-                            brightest = max(brightest, float(numbers_of(image).max()))
+                            brightest = max(brightest, float(images.numbers_of(image).max()))
                 # It is answered in its turn.
                 except UnreadableImageError:
                     continue
-                colour = colour or has_colour(image, self.background)
+                colour = colour or images.has_colour(image, self.background)
                 if colour and not self.white:
                     break
         if self.white and brightest < DARK * self.white and self.rank == 0:
@@ -222,7 +209,10 @@ class RowStream(IterableDataset):
                 f"{self.white:,}",
             )
         self.num_channels = num_channels or (3 if colour else 1)
-        return first
+        if sample_size is None and first.width != first.height:
+            raise UserError(f"The images are {first.width}x{first.height}, not square: give a size with `sample_size`.")
+        self.sample_size, self.resize = first.width if sample_size is None else sample_size, sample_size is not None
+        self.resized = first.size != (self.sample_size, self.sample_size)
 
     def head(self, n: int, epoch: int | None, held_out: bool = False) -> Iterator[Row]:
         """The first undecoded rows of an epoch's order, as it is without workers, or of those that are held out."""
@@ -365,15 +355,15 @@ class RowStream(IterableDataset):
             return value
         data, name = self.source.read(value)
         size = self.sample_size
-        image = read_image(data, name, near=size if self.resize else None)
+        image = images.read_image(data, name, near=size if self.resize else None)
         with reading(name):
-            image = to_8_bits(image, self.num_channels, self.background, self.white, name)
+            image = images.to_8_bits(image, self.num_channels, self.background, self.white, name)
         if image.size != (size, size):
             if not self.resize:
                 raise UserError(
                     f"The images differ in size ({size}x{size} and {image.width}x{image.height}): give one with `sample_size`."
                 )
-            image = make_square(image, size, self.fit, self.background)
+            image = images.make_square(image, size, self.fit, self.background)
         # In Pillow the mode of premultiplied colours: what is hidden under a transparent pixel counts for nothing.
         array = np.asarray(image.convert("RGBa") if image.mode == "RGBA" else image)
         return array[None] if array.ndim == 2 else array.transpose(2, 0, 1)

@@ -195,9 +195,7 @@ class Folder:
     def num_images(self) -> int:
         return len(self._pictures)
 
-    @property
-    def num_shards(self) -> int:
-        return len(self._pictures)
+    num_shards = num_images
 
     def batches(self, shard: int, size: int) -> Iterator[Rows]:
         """Undecoded images, labels and attributes of a shard, at most `size` at a time."""

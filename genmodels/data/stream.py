@@ -12,12 +12,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 import torch
-from PIL import Image
 from tqdm.auto import tqdm
 
 from ..errors import UserError
 from ..hub.retries import one_deadline
 from ..images import FITS, MODES, parse_colour
+from .listing import counted
 from .rows import Arrays, Chunk, RowStream, start_loader
 from .sources import open_source
 
@@ -101,29 +101,15 @@ def load_images(
     described = f"{source!r}, split {split!r}" + (f", classes {', '.join(classes)}" if classes else "")
     if rows.num_images == 0:
         raise UserError(f"There are no images in {described}.")
-    if num_workers > max(1, rows.num_shards):
-        shards = f"{rows.num_shards} shard" + ("s" if rows.num_shards > 1 else "")
+    if num_workers > max(1, shards := rows.num_shards):
         raise UserError(
-            f"`num_workers` is {num_workers}, but {source!r} (split {split}) has {shards}, and each worker needs one of its own: "
-            f"give at most {rows.num_shards}."
+            f"`num_workers` is {num_workers}, but {source!r} (split {split}) has {counted(shards, 'shard')}, and each worker "
+            f"needs one of its own: give at most {shards}."
         )
     colour = parse_colour(background)
     stream = RowStream(rows, shuffle_buffer, seed, rank, world_size, fit, colour, skip_unreadable)
-    first = stream.look(described, num_channels)
-    stream.sample_size, stream.resize = choose_size(first, sample_size), sample_size is not None
-    stream.resized = first.size != (stream.sample_size, stream.sample_size)
-    return ImageStream(
-        stream, background, batch_size=batch_size, random_flip=random_flip, num_workers=num_workers, cache_gb=cache_gb
-    )
-
-
-def choose_size(first: Image.Image, sample_size: int | None) -> int:
-    """The side of the images in pixels: as asked for, or that of the first one, if it is square."""
-    if sample_size is not None:
-        return sample_size
-    if first.width != first.height:
-        raise UserError(f"The images are {first.width}x{first.height}, not square: give a size with `sample_size`.")
-    return first.width
+    stream.look(described, num_channels, sample_size)
+    return ImageStream(stream, background, batch_size, random_flip, num_workers, cache_gb)
 
 
 class ImageStream:

@@ -26,22 +26,8 @@ from pyarrow import ArrowInvalid, parquet, types
 from ..errors import UserError, first_line
 from ..hub.retries import one_deadline, retry
 from ..images import UnreadableImageError
-from .columns import (
-    Cell,
-    Classes,
-    Rows,
-    class_numbers,
-    declared_classes,
-    feature_of,
-    find_attributes,
-    find_image_column,
-    find_label_column,
-    found_classes,
-    is_missing,
-    label_columns,
-    trouble,
-    values_of,
-)
+from . import columns
+from .columns import Cell, Classes, Rows, trouble
 from .files import HUB_ATTEMPTS, DatasetFiles, LocalFiles
 from .listing import SPLITS, TRAIN, natural_key
 
@@ -413,13 +399,13 @@ class Table:
             UserError: there is no such column or class.
         """
         rows, features = self._rows, self._rows.features
-        self.label_columns = label_columns(features)
-        self._image = find_image_column(features, image_column, self.name)
-        self._label = find_label_column(features, label_column, self.name)
+        self.label_columns = columns.label_columns(features)
+        self._image = columns.find_image_column(features, image_column, self.name)
+        self._label = columns.find_label_column(features, label_column, self.name)
         booleans = [name for name, feature in features.items() if getattr(feature, "dtype", None) == "bool"]
-        self.attribute_names = find_attributes(booleans, attributes, self.name)
+        self.attribute_names = columns.find_attributes(booleans, attributes, self.name)
         names, self._numbers = self._classes(self._label) if self._label else ([], {})
-        keep = class_numbers(classes, names, self.name)
+        keep = columns.class_numbers(classes, names, self.name)
         self.class_names = [names[i] for i in keep] if keep else names
         self._all_wanted = keep is None
         if keep:
@@ -436,11 +422,11 @@ class Table:
         return column if column in self._rows.features else column.split(".")[0]
 
     def _classes(self, label: str) -> Classes:
-        declared = declared_classes(feature_of(self._rows.features, label), label)
+        declared = columns.declared_classes(columns.feature_of(self._rows.features, label), label)
         if declared is not None:
             return declared
         try:
-            return found_classes(self._label_values(label, of_train=True), label, self.name)
+            return columns.found_classes(self._label_values(label, of_train=True), label, self.name)
         except OSError as error:
             raise UserError(f"The dataset {self.name!r} cannot be read: {trouble(error)}.") from error
 
@@ -454,12 +440,14 @@ class Table:
         if self._label is None or not self._columnar or in_names:
             return None
         values = (value for batch in self._label_values(self._label, of_train=False) for value in batch)
-        return sum(value in self._numbers for value in itertools.islice(values, self._limit) if not is_missing(value))
+        return sum(
+            value in self._numbers for value in itertools.islice(values, self._limit) if not columns.is_missing(value)
+        )
 
     def _label_values(self, label: str, of_train: bool) -> Iterator[list[Any]]:
         """The label column in batches, of the training split or of this one; of parquet nothing else is read."""
         for batch in self._read(self._read_column(self._outer(label), of_train), LABEL_BATCH):
-            yield values_of(batch, label)
+            yield columns.values_of(batch, label)
 
     def _read(self, rows: Stream, size: int) -> Iterator[dict[str, list[Any]]]:
         """Batches of rows.
@@ -513,10 +501,10 @@ class Table:
         """Labels by their numbers; None for a class that is not wanted."""
         if self._label is None:
             return [0] * count
-        values = values_of(batch, self._label)
-        labels = [None if is_missing(value) else self._numbers.get(value) for value in values]
+        values = columns.values_of(batch, self._label)
+        labels = [None if columns.is_missing(value) else self._numbers.get(value) for value in values]
         if self._all_wanted and None in labels:
-            new = [value for value in values if not is_missing(value) and value not in self._numbers]
+            new = [value for value in values if not columns.is_missing(value) and value not in self._numbers]
             if new:
                 raise UserError(f"The column {self._label} has the class {str(new[0])!r}, which the split train lacks.")
             raise UserError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shlex
 import shutil
 import tempfile
@@ -22,7 +23,6 @@ from ..families import BY_PIPELINE
 from ..folder import TRAINING, ModelFolder, read_json
 from .cards import write_card
 from .contents import MODEL_KINDS, check_files, copy_file, files_of
-from .hashes import hash_of
 from .retries import delay_before, describe, is_transient, one_deadline, retry, status_of
 from .standalone import add_code, carried_files
 
@@ -274,6 +274,14 @@ def upload_changes(
         )
     obsolete = [name for name in replaced if any(p == name or (name[-1] == "/" and p.startswith(name)) for p in there)]
     return head.sha, [*additions, *map(CommitOperationDelete, obsolete)]
+
+
+def hash_of(path: Path, known: str) -> str:
+    """A file's hash of the kind that `known` is: sha256 of large files, or the id that git gives to small ones (40 digits)."""
+    data = path.read_bytes()
+    if len(known) == 64:
+        return hashlib.sha256(data).hexdigest()
+    return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
 
 
 def is_same(path: Path, there: RepoSibling | None) -> bool:

@@ -54,18 +54,6 @@ class BusyError(TroubleError):
         self.seconds, self.response = seconds, response
 
 
-class StalledError(TroubleError):
-    """An answer comes so slowly that it will never be whole."""
-
-
-class RedirectError(TroubleError):
-    """Each address sends to the next one."""
-
-
-class OutOfTimeError(TroubleError):
-    """The operation has had trouble for as long as it may."""
-
-
 class Deadline:
     """How many seconds an operation has spent on requests that failed, and on the waits after them."""
 
@@ -153,7 +141,7 @@ def _before_request(request: Any) -> None:
     with _lock:
         left = DEADLINE - min((deadline.spent for deadline in _active), default=0.0)
     if left <= 0:
-        raise OutOfTimeError(f"the Hub has given nothing of use for {in_words(DEADLINE)}")
+        raise TroubleError(f"the Hub has given nothing of use for {in_words(DEADLINE)}")
     _local.since, _local.status, _local.trouble = time.monotonic(), None, 0.0
     limits = {"connect": CONNECT_SECONDS, "read": REQUEST_SECONDS, "write": REQUEST_SECONDS, "pool": REQUEST_SECONDS}
     given = request.extensions.get("timeout") or {}
@@ -194,7 +182,7 @@ def _measure(stream: Any) -> None:
                 waited, moved, pieces = 0.0, 0, 0
                 _note_progress()
             elif _active and waited > constants.HF_HUB_DOWNLOAD_TIMEOUT and pieces >= FEWEST_PIECES:
-                raise StalledError(f"the Hub moves less than {SLOWEST} bytes a second")
+                raise TroubleError(f"the Hub moves less than {SLOWEST} bytes a second")
             return result
 
         return read_or_write
@@ -223,7 +211,7 @@ def _after_response(response: Any) -> None:
     _local.redirects = _local.redirects + 1 if 300 <= status < 400 else 0
     if _local.redirects > MOST_REDIRECTS:
         _local.redirects = 0
-        raise RedirectError(f"the Hub redirects more than {MOST_REDIRECTS} times")
+        raise TroubleError(f"the Hub redirects more than {MOST_REDIRECTS} times")
     if status in TRANSIENT_STATUS and (seconds := wait_asked_for(response)) > LONGEST_DELAY / 6:
         # The client would sleep that long itself, again and again, and nobody could say why.
         raise BusyError(seconds, response)

@@ -15,17 +15,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import diffusers
-from huggingface_hub import HfApi, constants, hf_hub_download, snapshot_download, try_to_load_from_cache
-from huggingface_hub.errors import (
-    EntryNotFoundError,
-    GatedRepoError,
-    HfHubHTTPError,
-    HFValidationError,
-    LocalEntryNotFoundError,
-    OfflineModeIsEnabled,
-    RepositoryNotFoundError,
-    RevisionNotFoundError,
-)
+from huggingface_hub import HfApi, constants, errors, hf_hub_download, snapshot_download, try_to_load_from_cache
 
 from .. import zoo
 from ..errors import UserError, first_line
@@ -196,7 +186,7 @@ class Source:
             head = f"{self.subfolder}/{component}/" if self.subfolder else f"{component}/"
             try:
                 info = HfApi(token=self.options.get("token")).model_info(self.repo_id, revision=self.commit)
-            except (HfHubHTTPError, OSError):
+            except (errors.HfHubHTTPError, OSError):
                 return names
             names += [
                 file.rfilename.removeprefix(head) for file in info.siblings or [] if file.rfilename.startswith(head)
@@ -270,9 +260,9 @@ def fetch_index(repo_id: str, filename: str, options: dict[str, Any]) -> Path:
             require_pipeline(repo_id, filename, options)
         try:
             return Path(retry(lambda: whole(hf_hub_download, repo_id, filename, **options)))
-        except EntryNotFoundError as error:
+        except errors.EntryNotFoundError as error:
             # Something else may have been uploaded over it since.
-            if not offline and not isinstance(error, LocalEntryNotFoundError):
+            if not offline and not isinstance(error, errors.LocalEntryNotFoundError):
                 require_pipeline(repo_id, filename, options)
             raise
 
@@ -314,7 +304,7 @@ def in_cache(repo_id: str, filename: str, options: dict[str, Any]) -> Path | Non
     where = {key: options.get(key) for key in ("cache_dir", "revision")}
     try:
         found = try_to_load_from_cache(repo_id, filename, **where)
-    except HFValidationError:
+    except errors.HFValidationError:
         return None
     return Path(found) if isinstance(found, str) else None
 
@@ -352,7 +342,7 @@ def other_kind(repo_id: str, token: str | bool | None) -> str | None:
         try:
             HfApi(token=token).repo_info(repo_id, repo_type=repo_type)
             return word
-        except (HfHubHTTPError, OSError):
+        except (errors.HfHubHTTPError, OSError):
             continue
     return None
 
@@ -370,11 +360,9 @@ def hub_errors(name: str, **options: Any) -> Iterator[None]:
             yield
     except UserError:
         raise
-    except (HfHubHTTPError, HFValidationError, EntryNotFoundError, OSError, ValueError) as error:
-        raise UserError(explain(name, options, error)) from error
     except Exception as error:
-        # The HTTP library's own errors, whichever it is.
-        if not is_transient(error):
+        # Transient are the HTTP library's own errors, whichever it is.
+        if not isinstance(error, errors.HfHubHTTPError | OSError | ValueError) and not is_transient(error):
             raise
         raise UserError(explain(name, options, error)) from error
 
@@ -388,13 +376,13 @@ def explain(name: str, options: dict[str, Any], error: Exception) -> str:
         return any(isinstance(cause, types) for cause in causes)
 
     page = f"{constants.ENDPOINT}/{name}"
-    if has(HFValidationError):
+    if has(errors.HFValidationError):
         return f"{name!r} is not a Hub id: give 'name/model' of letters, digits, '-', '_' and '.'."
-    if has(RevisionNotFoundError):
+    if has(errors.RevisionNotFoundError):
         return f"{name!r} has no revision {revision!r}: give a branch, a tag or a commit that {page} shows."
-    if has(GatedRepoError):
+    if has(errors.GatedRepoError):
         return f"{name!r} is gated: ask for access at {page}, then run `hf auth login` or set HF_TOKEN."
-    if has(RepositoryNotFoundError):
+    if has(errors.RepositoryNotFoundError):
         kind = other_kind(name, token)
         if kind:
             return f"{name!r} is a {kind} on the Hub, not a model."
@@ -406,10 +394,10 @@ def explain(name: str, options: dict[str, Any], error: Exception) -> str:
         return f"The Hub does not accept your token, so {name!r} is not loaded: run `hf auth login` or set HF_TOKEN."
     if status == 403:
         return f"Your token may not read {name!r}: ask its owner, or use another with `hf auth login` or HF_TOKEN."
-    if is_offline(options) and has(LocalEntryNotFoundError, OfflineModeIsEnabled):
+    if is_offline(options) and has(errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled):
         how = "HF_HUB_OFFLINE=0" if constants.HF_HUB_OFFLINE else "local_files_only=False"
         return f"{name!r}, revision {revision!r}, is not whole in the cache, and offline: load it once with {how}."
-    if has(EntryNotFoundError) and status == 404:
+    if has(errors.EntryNotFoundError) and status == 404:
         return f"{name!r}, revision {revision!r}, lacks a file of the pipeline: its owner has to push it again."
     if has(CutShortError):
         return f"The files of {name!r} arrive cut short, again and again: check the network, or try later."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import atexit
 import os
 import shutil
@@ -141,29 +140,26 @@ def warn(text: str) -> None:
 
 def main() -> None:
     """Upload one snapshot: what the background process does."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("snapshot", type=Path)
-    parser.add_argument("repo_id")
-    parser.add_argument("--private", action="store_true")
-    args = parser.parse_args()
+    folder, repo_id, *private = sys.argv[1:]
+    snapshot = Path(folder)
     if hasattr(os, "nice"):
         os.nice(19)
     # A session of its own is, on Linux desktops and many servers, scheduled as a group, among which nice counts for nothing.
     with suppress(OSError):
         Path("/proc/self/autogroup").write_text("19")
     logging.set_verbosity_error()
-    name = name_of(args.snapshot)
+    name = name_of(snapshot)
     try:
         push_folder(
-            args.snapshot,
-            args.repo_id,
-            private=args.private,
+            snapshot,
+            repo_id,
+            private=bool(private),
             path_in_repo=CHECKPOINT_FOLDER,
             title=f"Upload {name}",
             source=Path("checkpoints") / name,
             kinds=CHECKPOINT_KINDS,
             linked=True,
-            command=f"hf upload {args.repo_id} CHECKPOINT {CHECKPOINT_FOLDER}",
+            command=f"hf upload {repo_id} CHECKPOINT {CHECKPOINT_FOLDER}",
         )
     except UserError as error:
         raise SystemExit(str(error)) from None

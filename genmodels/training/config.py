@@ -223,8 +223,8 @@ class TrainingConfig:
         if self.resolution is not None and not 16 <= self.resolution <= 128:
             raise UserError(f"--resolution must be from 16 to 128, got {self.resolution}.")
         if not self.push_to_hub:
-            self.refuse("says where or how to push: add --push_to_hub, or leave it out", "hub_model_id", "hub_private")
-            self.refuse("says where or how to push: add --push_to_hub, or leave it out", "hub_strategy")
+            because = "says where or how to push: add --push_to_hub, or leave it out"
+            self.refuse(because, "hub_model_id", "hub_private", "hub_strategy")
         check_trackers(self.report_to)
 
     @property
@@ -234,23 +234,11 @@ class TrainingConfig:
 
     def reading(self) -> dict[str, Any]:
         """How the data is read, as arguments of `load_images`."""
-        unrenamed = (
-            "split",
-            "image_column",
-            "label_column",
-            "classes",
-            "fit",
-            "num_channels",
-            "background",
-            "skip_unreadable",
-        )
-        renamed = {name: getattr(self, FLAGS[name]) for name in ("source", "config_name", "revision", "sample_size")}
+        names = ["source", "config_name", "revision", "sample_size", "split", "image_column", "label_column", "classes"]
+        names += ["fit", "num_channels", "background", "skip_unreadable"]
         # Only some scripts have use for attributes.
-        return (
-            {name: getattr(self, name) for name in unrenamed}
-            | renamed
-            | {"attributes": getattr(self, "attributes", None)}
-        )
+        more = {"attributes": getattr(self, "attributes", None)}
+        return {name: getattr(self, FLAGS.get(name, name)) for name in names} | more
 
     def refuse(self, because: str, *names: str) -> None:
         """Raise UserError if one of these, which do nothing here, is not at its default: `because` says why, and what to do."""

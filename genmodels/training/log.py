@@ -90,7 +90,16 @@ class RunLog:
             partial = self.path.with_suffix(".partial")
             partial.write_text("".join(f"{line}\n" for line in lines))
             partial.replace(self.path)
-        start_trackers(self._accelerator, self._config, self._folder, step)
+        # A resumed run's trackers report on.
+        name, config = self._folder.resolve().name, self._config
+        values = {flag: getattr(config, flag) for flag in config.settings()}
+        settings = {k: v if isinstance(v, bool | int | float | str) else str(v) for k, v in values.items()}
+        options = {
+            "tensorboard": {"purge_step": step + 1},
+            "trackio": {"name": name, "resume": "allow"},
+            "wandb": {"name": name, "id": name, "resume": "allow", "dir": str(self._folder)},
+        }
+        self._accelerator.init_trackers(PROJECT, config=settings, init_kwargs=options)
         self._since, self._started = step, time.monotonic()
 
     def append(self, step: int, figures: dict[str, Any], group: str | None = None) -> None:
@@ -119,19 +128,3 @@ def place_of(line: str) -> tuple[float, int]:
         return entry["step"], 4 if "validation" in entry else 3 if "monitor" in entry else 0
     except (ValueError, KeyError, TypeError):
         return math.inf, 0
-
-
-def start_trackers(accelerator: Accelerator, config: TrainingConfig, output_dir: Path, step: int) -> None:
-    """Start the trackers of a run that is at `step`, where a resumed one reports on."""
-    name = output_dir.resolve().name
-    values = {name: getattr(config, name) for name in config.settings()}
-    settings = {k: v if isinstance(v, bool | int | float | str) else str(v) for k, v in values.items()}
-    accelerator.init_trackers(
-        PROJECT,
-        config=settings,
-        init_kwargs={
-            "tensorboard": {"purge_step": step + 1},
-            "trackio": {"name": name, "resume": "allow"},
-            "wandb": {"name": name, "id": name, "resume": "allow", "dir": str(output_dir)},
-        },
-    )
