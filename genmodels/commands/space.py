@@ -22,27 +22,14 @@ from ..families import BY_PIPELINE
 from ..hub.contents import SPACE_KINDS, check_files, files_of
 from ..hub.push import check_rights, hub_errors, push_folder
 from ..hub.retries import one_deadline, retry
-from ..ui.models import (
-    BUILT_IN,
-    CLASSES,
-    KINDS_COMPARED,
-    KINDS_SHOWN,
-    MOST,
-    REAL_SAMPLES,
-    TABS,
-    Model,
-    built_in_model,
-    find_models,
-    is_built_in,
-    kinds_of,
-    other_built_in,
-)
+from ..ui import models as shown_models
+from ..ui.models import CLASSES, KINDS_SHOWN, Model, find_models, kinds_of
 
 PACKAGE = Path(__file__).parents[1]
 # The Spaces' own files lie beside the package, in the checkout only.
 SPACES = PACKAGE.parent / "spaces"
 TABS_OF_SPACE = {
-    "suite": TABS,
+    "suite": shown_models.TABS,
     "vae": ("map",),
     "dcgan": ("samples",),
     "cgan": ("classes",),
@@ -159,16 +146,16 @@ def build_space(name: str, out: Path, models: str | None = None, zero_gpu: bool 
     kinds, several = kinds_of(tabs, KINDS_SHOWN), name in SPACES_WITH_ALL
     from_hub = [] if models is None else models_on_hub(models, kinds, several)
     kinds_from_hub = {model.kind for model in from_hub}
-    kinds = [kind for kind in kinds if kind in kinds_from_hub or is_built_in(kind)]
+    kinds = [kind for kind in kinds if kind in kinds_from_hub or shown_models.is_built_in(kind)]
     shown = {model.kind: model for model in reversed(from_hub)}
-    shown |= {kind: built_in_model(kind) for kind in kinds if kind not in kinds_from_hub}
+    shown |= {kind: shown_models.built_in_model(kind) for kind in kinds if kind not in kinds_from_hub}
     for model in shown.values():
         if model.reason is not None:
             raise UserError(model.reason)
-    built_in = [BUILT_IN[kind] for kind in kinds if kind not in kinds_from_hub]
-    for kind in MOST if several else ():
+    built_in = [shown_models.BUILT_IN[kind] for kind in kinds if kind not in kinds_from_hub]
+    for kind in shown_models.MOST if several else ():
         if kind not in kinds_from_hub:
-            built_in += [model.name for model in other_built_in(kind)]
+            built_in += [model.name for model in shown_models.other_built_in(kind)]
     if GAME_TAB in tabs:
         shapes = {
             (shown[kind].sample_size, shown[kind].num_channels) for kind in KINDS_SHOWN[GAME_TAB] if kind in shown
@@ -176,7 +163,9 @@ def build_space(name: str, out: Path, models: str | None = None, zero_gpu: bool 
         built_in += [name for shape, name in zoo.EVALUATORS.items() if shape in shapes]
     if REPLAY_TAB in tabs:
         built_in.append("replays")
-    compared = {REAL_SAMPLES.get(shown[kind].num_channels) for kind in kinds_of(tabs, KINDS_COMPARED)}
+    compared = {
+        shown_models.REAL_SAMPLES.get(shown[kind].num_channels) for kind in kinds_of(tabs, shown_models.KINDS_COMPARED)
+    }
     samples = sorted(name for name in compared if name is not None)
     hub_ids = [model.name for model in from_hub]
 

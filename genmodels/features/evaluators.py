@@ -9,7 +9,7 @@ import torch
 
 from .. import zoo
 from ..errors import UserError
-from ..folder import ModelFolder
+from ..folder import load_json
 from ..hub.source import fetch, locate
 from .classifier import Classifier
 
@@ -43,7 +43,7 @@ def load_classifier(name_or_path: str) -> tuple[Classifier, str]:
         folder = fetch(locate(name_or_path), ["config.json", "*.safetensors"])
     weights = folder / "diffusion_pytorch_model.safetensors"
     try:
-        kind = ModelFolder(folder).config().get("_class_name")
+        kind = load_json(folder / "config.json").get("_class_name")
         if kind != "Classifier":
             raise UserError(f"{name_or_path!r} holds a {kind}, not an evaluator: train one with train/evaluator.py.")
         classifier = Classifier.from_pretrained(str(folder)).eval()
