@@ -154,20 +154,51 @@ def hostname(netloc: str) -> str:
         return ""
 
 
+class Names:
+    """By what names a page is called, and whose pages may call it.
+
+    Args:
+        hosts: beside addresses and names that are private; "*" for all.
+        origins: hosts of other pages that may embed or call it.
+    """
+
+    def __init__(self, hosts: Iterable[str], origins: Iterable[str]):
+        self.origins = {urlsplit(o).netloc.lower() if "//" in o else o.lower() for o in origins if o}
+        self.hosts = {hostname(name) for name in (*hosts, *self.origins)} - {""} | ({"*"} & {*hosts})
+
+    def is_ours(self, name: str) -> bool:
+        """Whether a Host is no name that a stranger may have pointed to this machine."""
+        if "*" in self.hosts or name in self.hosts or name.endswith(tuple(h for h in self.hosts if h.startswith("."))):
+            return True
+        try:
+            ipaddress.ip_address(name)
+        except ValueError:
+            return bool(name) and ("." not in name or name.endswith(tuple(f".{end}" for end in PRIVATE_NAMES)))
+        return True
+
+    def may_call(self, origin: str, host: str, site: str | None) -> bool:
+        """Whether scripts of a page may call this one: its own, as the browser or the names say, or one that is allowed."""
+        netloc = urlsplit(origin).netloc.lower() if "//" in origin else ""
+        if site == "same-origin" or netloc == host.lower() != "":
+            return True
+        # A proxy may take the port away.
+        if netloc and ":" not in host and hostname(netloc) == hostname(host):
+            return True
+        ends = tuple(known for known in self.origins if known.startswith("."))
+        return netloc in self.origins or hostname(netloc) in self.origins or (bool(ends) and netloc.endswith(ends))
+
+
 class FrontDoor:
     """The outermost part of the server that is ours.
 
     Args:
         app: Gradio's.
         demo: its Blocks.
-        hosts: names by which the page may be called, beside addresses and names that are private; "*" for all.
-        origins: hosts of other pages that may embed or call it.
+        hosts, origins: see `Names`.
     """
 
     def __init__(self, app: ASGIApp, demo: gr.Blocks, hosts: Iterable[str] = (), origins: Iterable[str] = ()):
-        self.app, self.demo = app, demo
-        self.origins = {urlsplit(o).netloc.lower() if "//" in o else o.lower() for o in origins if o}
-        self.hosts = {hostname(name) for name in (*hosts, *self.origins)} - {""} | ({"*"} & {*hosts})
+        self.app, self.demo, self.names = app, demo, Names(hosts, origins)
         self.functions = {
             (block._id, function.__name__): function
             for block in demo.blocks.values()
@@ -252,14 +283,14 @@ class FrontDoor:
         scope["headers"] = [(name, value) for name, value in scope["headers"] if name != b"x-gradio-server"]
         if not hostname(host) or not ADDRESS.fullmatch(self._root(scope)):
             raise RefusedError(400, "Host or X-Forwarded-Host is no name of a machine.")
-        if not self._is_ours(hostname(host)):
+        if not self.names.is_ours(hostname(host)):
             raise RefusedError(
                 403,
                 f"This page is not called {host[:100]!r}: start it with --allow_origin https://{hostname(host)[:100]}"
                 " if it is to be.",
             )
         origin = headers.get("origin")
-        if origin is not None and not self._may_call(origin, host, headers.get("sec-fetch-site")):
+        if origin is not None and not self.names.may_call(origin, host, headers.get("sec-fetch-site")):
             raise RefusedError(
                 403, f"Pages of {origin[:100]!r} may not call this one: start it with --allow_origin and that name."
             )
@@ -288,27 +319,6 @@ class FrontDoor:
             return get_root_url(Request({**scope, "path": "/", "query_string": b""}), "/", self.demo.root_path)
         except (ValueError, TypeError, httpx.InvalidURL):
             return ""
-
-    def _is_ours(self, name: str) -> bool:
-        """Whether a Host is no name that a stranger may have pointed to this machine."""
-        if "*" in self.hosts or name in self.hosts or name.endswith(tuple(h for h in self.hosts if h.startswith("."))):
-            return True
-        try:
-            ipaddress.ip_address(name)
-        except ValueError:
-            return bool(name) and ("." not in name or name.endswith(tuple(f".{end}" for end in PRIVATE_NAMES)))
-        return True
-
-    def _may_call(self, origin: str, host: str, site: str | None) -> bool:
-        """Whether scripts of a page may call this one: its own, as the browser or the names say, or one that is allowed."""
-        netloc = urlsplit(origin).netloc.lower() if "//" in origin else ""
-        if site == "same-origin" or netloc == host.lower() != "":
-            return True
-        # A proxy may take the port away.
-        if netloc and ":" not in host and hostname(netloc) == hostname(host):
-            return True
-        ends = tuple(known for known in self.origins if known.startswith("."))
-        return netloc in self.origins or hostname(netloc) in self.origins or (bool(ends) and netloc.endswith(ends))
 
     async def _read(self, scope: Scope, receive: Receive) -> bytearray:
         """The body of a request, counted in `bodies`."""
@@ -353,8 +363,8 @@ class FrontDoor:
             answer = ORJSONResponse({"jsonrpc": "2.0", "id": asked.get("id"), "error": error})
             return await answer(scope, receive, send)
         if path.startswith((JOIN, CALL)):
-            self._check_function(path, asked)
-            self._check_queue(asked, len(body))
+            check_function(self.demo, path, asked)
+            check_queue(self.demo, asked, len(body))
         token, first = secrets.token_hex(8), True
         gone = asyncio.ensure_future(until_left(receive))
         gone.add_done_callback(lambda _: open_tools.discard(token))
@@ -381,38 +391,6 @@ class FrontDoor:
         if scope["path"].startswith(MCP):
             headers.append((BEHALF.encode(), f"{SECRET}={token}={address}".encode()))
         return {**scope, "headers": headers}
-
-    def _check_function(self, path: str, asked: Json) -> None:
-        """Raise RefusedError unless there is such a function and it is given all that it takes; Gradio fails without a word."""
-        name, index = path.removeprefix(CALL).rstrip("/"), asked.get("fn_index")
-        by_name = name.startswith("v2/")
-        if path.startswith(CALL):
-            public = [function for function in self.demo.fns.values() if function.api_visibility == "public"]
-            function = next((known for known in public if known.api_name == name.removeprefix("v2/")), None)
-        else:
-            function = self.demo.fns.get(index) if type(index) is int else None
-        if function is None or function.fn is None:
-            raise RefusedError(404, "There is no such function.")
-        parameters = inspect.signature(function.fn).parameters
-        required = {key for key, parameter in parameters.items() if parameter.default is parameter.empty}
-        data = asked.get("data")
-        if not (
-            required <= set(asked) <= set(parameters)
-            if by_name
-            else isinstance(data, list) and len(data) == len(function.inputs)
-        ):
-            how = "an object with" if by_name else f"data, a list of {len(function.inputs)}:"
-            raise RefusedError(400, f"{function.api_name} takes {how} {', '.join(parameters)}.")
-        if len(str(asked.get("session_hash"))) > MAX_SESSION_NAME:
-            raise RefusedError(400, f"session_hash may have {MAX_SESSION_NAME} characters.")
-
-    def _check_queue(self, asked: Json, size: int) -> None:
-        """Raise BusyError if there are too many calls in Gradio's queue, of all or of this session."""
-        queue, session = self.demo._queue, asked.get("session_hash")
-        calls = len(queue.event_ids_to_events)
-        unfetched = len(queue.pending_event_ids_session.get(session, ())) if isinstance(session, str) else 0
-        if unfetched >= MAX_UNFETCHED or calls >= MAX_CALLS or (size > MAX_SMALL_BODY and calls >= MAX_UNFETCHED):
-            raise BusyError
 
     async def _call(self, scope: Scope, body: bytearray, address: str) -> Response:
         """The answer of one of the page's own functions."""
@@ -461,6 +439,40 @@ class FrontDoor:
         headers = [(name, value) for name, value in start["headers"] if name != b"content-length"]
         await send({**start, "headers": [*headers, (b"content-length", b"%d" % len(text))]})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else text})
+
+
+def check_function(demo: gr.Blocks, path: str, asked: Json) -> None:
+    """Raise RefusedError unless there is such a function and it is given all that it takes; Gradio fails without a word."""
+    name, index = path.removeprefix(CALL).rstrip("/"), asked.get("fn_index")
+    by_name = name.startswith("v2/")
+    if path.startswith(CALL):
+        public = [function for function in demo.fns.values() if function.api_visibility == "public"]
+        function = next((known for known in public if known.api_name == name.removeprefix("v2/")), None)
+    else:
+        function = demo.fns.get(index) if type(index) is int else None
+    if function is None or function.fn is None:
+        raise RefusedError(404, "There is no such function.")
+    parameters = inspect.signature(function.fn).parameters
+    required = {key for key, parameter in parameters.items() if parameter.default is parameter.empty}
+    data = asked.get("data")
+    if not (
+        required <= set(asked) <= set(parameters)
+        if by_name
+        else isinstance(data, list) and len(data) == len(function.inputs)
+    ):
+        how = "an object with" if by_name else f"data, a list of {len(function.inputs)}:"
+        raise RefusedError(400, f"{function.api_name} takes {how} {', '.join(parameters)}.")
+    if len(str(asked.get("session_hash"))) > MAX_SESSION_NAME:
+        raise RefusedError(400, f"session_hash may have {MAX_SESSION_NAME} characters.")
+
+
+def check_queue(demo: gr.Blocks, asked: Json, size: int) -> None:
+    """Raise BusyError if there are too many calls in Gradio's queue, of all or of this session."""
+    queue, session = demo._queue, asked.get("session_hash")
+    calls = len(queue.event_ids_to_events)
+    unfetched = len(queue.pending_event_ids_session.get(session, ())) if isinstance(session, str) else 0
+    if unfetched >= MAX_UNFETCHED or calls >= MAX_CALLS or (size > MAX_SMALL_BODY and calls >= MAX_UNFETCHED):
+        raise BusyError
 
 
 def parsed(body: bytearray) -> Json:

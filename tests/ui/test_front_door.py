@@ -223,12 +223,11 @@ def test_other_names_and_pages_can_be_allowed(monkeypatch):
 
 def test_a_space_is_called_by_its_own_names(monkeypatch):
     environment = {"SPACE_ID": "alice/space"}
-    hosts, origins = front_door.names_of("0.0.0.0", "", False, environment)
-    door = front_door.FrontDoor(None, gr.Blocks(), hosts, origins)
-    assert door._is_ours("alice-space.hf.space")
+    names = front_door.Names(*front_door.names_of("0.0.0.0", "", False, environment))
+    assert names.is_ours("alice-space.hf.space")
     for origin in ("https://huggingface.co", "https://alice-space.hf.space"):
-        assert door._may_call(origin, "alice-space.hf.space", None)
-    assert not door._may_call("https://evil.example", "alice-space.hf.space", None)
+        assert names.may_call(origin, "alice-space.hf.space", None)
+    assert not names.may_call("https://evil.example", "alice-space.hf.space", None)
 
 
 def test_an_upload_is_refused_and_leaves_nothing(shared, tmp_path):
