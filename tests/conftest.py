@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from helpers import DEAD_ENDPOINT, KINDS, make_pipeline, run_python, start_hub
+from helpers import DEAD_ENDPOINT, KINDS, make_pipeline, run_python, save_digits, start_hub
 
 # The clients read these when they are imported, so they are set before any test module is.
 _HOME = tempfile.TemporaryDirectory(prefix="genmodels-tests-")
@@ -22,11 +22,34 @@ os.environ.update(
 )
 # Of tests that run side by side each keeps to one core: two threads each on as many cores wait for one another.
 _WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
+if _WORKER:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 if _WORKER and hasattr(os, "sched_setaffinity"):
     _CORES = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {_CORES[int(_WORKER.removeprefix("gw")) % len(_CORES)]})
 for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_HUB_OFFLINE", "HF_HUB_CACHE"):
     os.environ.pop(name, None)
+
+MOST_WORKERS = 8
+# Tests that start servers or processes, or train, take seconds each.
+SLOW_FOLDERS = ("browser", "launch")
+SLOW_FIXTURES = {"hub", "own_hub", "train"}
+
+
+def pytest_xdist_auto_num_workers(config) -> int:
+    """One for each core; none for a single file, which is done before a second worker has imported torch."""
+    if len(config.args) == 1 and Path(config.args[0].split("::")[0]).is_file():
+        return 0
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return min(cores, MOST_WORKERS)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as slow what is so by where it lies or what it uses; other tests say so themselves."""
+    for item in items:
+        folder = item.path.relative_to(Path(__file__).parent).parts[0]
+        if folder in SLOW_FOLDERS or SLOW_FIXTURES & set(item.fixturenames):
+            item.add_marker("slow")
 
 
 @pytest.fixture(scope="session")
@@ -50,26 +73,31 @@ def faulty_hub(own_hub):
     own_hub.set_faults()
 
 
-PUSH_DIGITS = """
-import datasets, sys
-from genmodels import zoo
-sample = zoo.load_sample("zoo:mnist-sample")
-features = datasets.Features(image=datasets.Image(), label=datasets.ClassLabel(names=sample.class_names))
-def rows(start, stop):
-    images = [datasets.Image().encode_example(image[..., 0]) for image in sample.images[start:stop]]
-    return datasets.Dataset.from_dict({"image": images, "label": sample.labels[start:stop]}, features=features)
-splits = datasets.DatasetDict(train=rows(0, 256), test=rows(256, 320))
-splits.push_to_hub(sys.argv[1])
-"""
-
-
 @pytest.fixture(scope="session")
 def digits_on_hub(hub, tmp_path_factory) -> str:
     """The id of a dataset on `hub`: 256 training and 64 test digits of MNIST, one parquet file each."""
-    repo_id = "alice/digits"
-    done = run_python("-c", PUSH_DIGITS, repo_id, env=hub.env(tmp_path_factory.mktemp("push-home")))
+    folder = save_digits(tmp_path_factory.mktemp("digits"), {"train": slice(256), "test": slice(256, 320)})
+    push = "import datasets, sys; datasets.load_dataset(sys.argv[1]).push_to_hub('alice/digits')"
+    done = run_python("-c", push, folder, env=hub.env(tmp_path_factory.mktemp("push-home")))
     assert done.returncode == 0, done.stderr
-    return repo_id
+    return "alice/digits"
+
+
+@pytest.fixture(scope="session")
+def few_digits(tmp_path_factory) -> str:
+    """A dataset folder of 200 training and 200 test digits: enough to measure with, and soon measured."""
+    return save_digits(tmp_path_factory.mktemp("few"), {"train": slice(200), "test": slice(200, 400)})
+
+
+@pytest.fixture(scope="module")
+def quick_measures():
+    """Where it matters what is measured and not how exactly: one epoch of the two-sample test, few draws of the rest."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("genmodels.evaluation.c2st.EPOCHS", 1)
+        patch.setattr("genmodels.evaluation.measures.KID_SUBSETS", 2)
+        patch.setattr("genmodels.evaluation.ability_metrics.NLL_IMAGES", 50)
+        patch.setattr("genmodels.evaluation.ability_metrics.JACOBIANS", 50)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import importlib
+import itertools
 import json
 import multiprocessing
 import os
 import runpy
+import socket
 import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from types import ModuleType
 from urllib.request import Request, urlopen
 
 REPO = Path(__file__).parent.parent
@@ -58,6 +63,13 @@ class Hub:
         self._ask("DELETE", "/_requests")
 
 
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
 def start_hub():
     """Generator of one running Hub."""
     roles = {"alice": "alice:write", "bob": "bob:read", "carol": "carol:write", "alice-at-acme": "alice:acme"}
@@ -82,33 +94,81 @@ def start_hub():
         server.wait()
 
 
-# What takes a Python long to import and does not read the environment; the clients do, and are imported anew in each process.
-HEAVY = ["torch._dynamo", "pandas", "pyarrow.parquet", "PIL.Image"]
+# What takes a Python long to import, and those of its modules that read the environment, which each process reads anew.
+HEAVY = [
+    "torch._dynamo",
+    "diffusers.models.modeling_utils",
+    "diffusers.pipelines.pipeline_utils",
+    "datasets",
+    "torchmetrics",
+]
+SETTINGS = ["huggingface_hub.constants", "datasets.config", "diffusers.utils.constants"]
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(HEAVY)
 
 
-def run_python(*args: str, env: dict[str, str] | None = None, cwd: Path = REPO) -> subprocess.CompletedProcess:
-    """Run Python at the root of the checkout, in a process that reads its settings anew: clients read theirs at import.
+_NUMBERS = itertools.count()
 
-    Torch is there from the beginning, which saves each process some five seconds; `run_fresh_python` is without.
+
+@cache
+def _outputs() -> tempfile.TemporaryDirectory:
+    return tempfile.TemporaryDirectory(prefix="genmodels-outputs-")
+
+
+class Started:
+    """A Python that `start_python` has started; of subprocess.Popen what tests need."""
+
+    def __init__(self, args: tuple[str, ...], env: dict[str, str], cwd: Path, new_session: bool):
+        self._files = [Path(_outputs().name, f"{next(_NUMBERS)}") for _ in range(2)]
+        for file in self._files:
+            file.touch()
+        self._process = _FORKS.Process(
+            target=_be_python, args=(args, env, str(cwd), *map(str, self._files), new_session)
+        )
+        self._process.start()
+        self.args, self.pid = args, self._process.pid
+
+    def poll(self) -> int | None:
+        return self._process.exitcode
+
+    def send_signal(self, number: int) -> None:
+        os.kill(self.pid, number)
+
+    def communicate(self, timeout: float = TIMEOUT) -> tuple[str, str]:
+        """What it has written, once it has ended."""
+        self._process.join(timeout)
+        out, err = (file.read_text() for file in self._files)
+        if self.poll() is None:
+            self.kill()
+            raise subprocess.TimeoutExpired(self.args, timeout, out, err)
+        return out, err
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.join()
+
+    @property
+    def returncode(self) -> int | None:
+        return self.poll()
+
+
+def start_python(*args: str, env: dict[str, str] | None = None, cwd: Path = REPO, new_session: bool = False) -> Started:
+    """Start a Python in a process that reads its settings anew: clients read theirs at import.
+
+    The libraries are there from the beginning, which saves each process some six seconds; `run_fresh_python` is without.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        paths = [f"{folder}/out", f"{folder}/err"]
-        for path in paths:
-            Path(path).touch()
-        process = _FORKS.Process(target=_be_python, args=(args, _with_repo(env), str(cwd), *paths))
-        process.start()
-        process.join(TIMEOUT)
-        if process.is_alive():
-            process.kill()
-            process.join()
-            raise subprocess.TimeoutExpired(args, TIMEOUT, *(Path(path).read_bytes() for path in paths))
-        return subprocess.CompletedProcess(args, process.exitcode, *(Path(path).read_text() for path in paths))
+    return Started(args, _with_repo(env), cwd, new_session)
+
+
+def run_python(*args: str, env: dict[str, str] | None = None, cwd: Path = REPO) -> subprocess.CompletedProcess:
+    """`start_python` and wait until it has ended."""
+    process = start_python(*args, env=env, cwd=cwd)
+    output = process.communicate()
+    return subprocess.CompletedProcess(args, process.returncode, *output)
 
 
 def run_fresh_python(*args: str) -> subprocess.CompletedProcess:
-    """`run_python` where it matters what is imported, or how long that takes."""
+    """The same where it matters what is imported, or how long that takes."""
     return subprocess.run(
         [sys.executable, *args],
         capture_output=True,
@@ -124,13 +184,16 @@ def _with_repo(env: dict[str, str] | None) -> dict[str, str]:
     return {**(env or os.environ), "PYTHONPATH": str(REPO)}
 
 
-def _be_python(args: tuple[str, ...], env: dict[str, str], cwd: str, out: str, err: str) -> None:
+def _be_python(args: tuple[str, ...], env: dict[str, str], cwd: str, out: str, err: str, new_session: bool) -> None:
     """What `python ARGS` does, in this process."""
+    if new_session:
+        os.setsid()
     for stream, path, flags in ((0, os.devnull, os.O_RDONLY), (1, out, os.O_WRONLY), (2, err, os.O_WRONLY)):
         os.dup2(os.open(path, flags), stream)
     os.environ.clear()
     os.environ.update(env)
     tempfile.tempdir = None  # read TMPDIR again
+    _read_settings()
     os.chdir(cwd)
     sys.path[:] = [str(REPO), *(path for path in sys.path if not Path(path).is_relative_to(REPO))]
     kind, *rest = args
@@ -146,6 +209,34 @@ def _be_python(args: tuple[str, ...], env: dict[str, str], cwd: str, out: str, e
         sys.path.insert(0, str(Path(cwd, kind).parent))
         sys.argv[:] = args
         runpy.run_path(kind, run_name="__main__")
+
+
+def _read_settings() -> None:
+    """Let the libraries that are imported already follow this process's environment, the copies of their settings, too."""
+    for name in SETTINGS:
+        settings = sys.modules[name]
+        before = dict(vars(settings))
+        importlib.reload(settings)
+        changed = [key for key in before if key.isupper() and before[key] != vars(settings)[key]]
+        for module in [vars(module) for module in sys.modules.values() if isinstance(module, ModuleType)]:
+            module.update({key: vars(settings)[key] for key in changed if module.get(key) == before[key]})
+    hf_api = sys.modules["huggingface_hub.hf_api"]
+    hf_api.api.endpoint = hf_api.constants.ENDPOINT
+
+
+def save_digits(folder: Path, splits: dict[str, slice]) -> str:
+    """Make parquet files, named as the splits, of these digits of the built-in training sample; returns the folder."""
+    import datasets
+
+    from genmodels import zoo
+
+    sample = zoo.load_sample("zoo:mnist-sample")
+    features = datasets.Features(image=datasets.Image(), label=datasets.ClassLabel(names=sample.class_names))
+    for name, chosen in splits.items():
+        images = [datasets.Image().encode_example(image[..., 0]) for image in sample.images[chosen]]
+        rows = datasets.Dataset.from_dict({"image": images, "label": sample.labels[chosen]}, features=features)
+        rows.to_parquet(folder / f"{name}.parquet")
+    return str(folder)
 
 
 def make_pipeline(kind: str, seed: int = 0):

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from gradio_client import Client
 from gradio_client.exceptions import AppError
-from suite_browser import fetch, free_port
+from helpers import free_port
+from suite_browser import fetch
 
 START_SECONDS = 180
 # Takes root's rights away, less that to read, since the Python that runs the tests may lie in root's own home.

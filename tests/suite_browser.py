@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -12,9 +11,10 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
-APP = Path(__file__).parents[1] / "app.py"
+from helpers import REPO, free_port
+
+RUN = (sys.executable, str(REPO / "app.py"))
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -23,7 +23,7 @@ FLAGS = [
     "--disable-sync",
     "--no-first-run",
 ]
-START_SECONDS = 120
+START_SECONDS = 300
 # How long anything on a page may take: a machine may be busy with other tests, and only what fails takes as long.
 PATIENCE = 120
 
@@ -32,13 +32,6 @@ def chromium() -> str | None:
     """The browser's path: $CHROMIUM, or what the system has."""
     names = ("chromium", "chromium-browser", "google-chrome", "chrome")
     return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def fetch(url: str) -> str | None:
@@ -51,8 +44,8 @@ def fetch(url: str) -> str | None:
 
 
 @contextmanager
-def running_app(*arguments: str) -> Iterator[tuple[str, str, float]]:
-    """`python app.py`, stopped at the end.
+def running_app(*arguments: str, command: tuple[str, ...] = RUN, **options) -> Iterator[tuple[str, str, float]]:
+    """`python app.py`, or what else opens the page, stopped at the end; `options` are those of Popen.
 
     Yields:
         The address, the first page's text, and the seconds from the start of the process until that page was there.
@@ -61,10 +54,11 @@ def running_app(*arguments: str) -> Iterator[tuple[str, str, float]]:
     url = f"http://127.0.0.1:{port}"
     start = time.perf_counter()
     process = subprocess.Popen(
-        [sys.executable, str(APP), "--port", str(port), *arguments],
+        [*command, "--port", str(port), *arguments],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
+        **options,
     )
     try:
         while (page := fetch(url)) is None:
@@ -81,7 +75,7 @@ def running_app(*arguments: str) -> Iterator[tuple[str, str, float]]:
 
 
 def new_page(browser, width: int = 1280, height: int = 900, **options):
-    """A page in a context of its own, whose waits are patient."""
+    """A page whose waits are patient."""
     page = browser.new_page(viewport={"width": width, "height": height}, **options)
     page.set_default_timeout(1000 * PATIENCE)
     return page

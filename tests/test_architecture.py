@@ -94,15 +94,15 @@ def test_imports_are_found_in_every_form(tmp_path, monkeypatch):
     }
 
 
-@pytest.mark.parametrize("path", CODE, ids=code_id)
-def test_imports_follow_the_design(path):
-    imports = imports_of(path)
-    assert not {name for name in imports if name.split(".")[0] in ("app", "train", "tests")}
-    if path.is_relative_to(REPO / "genmodels"):
-        own = part_of(name_of(path))
-        (place,) = (i for i, layer in enumerate(LAYERS) if own in layer)
-        below = {part for layer in LAYERS[:place] for part in layer}
-        assert {part_of(name) for name in imports if name.split(".")[0] == "genmodels"} <= below | {own}
+def test_imports_follow_the_design():
+    for path in CODE:
+        imports = imports_of(path)
+        assert not {name for name in imports if name.split(".")[0] in ("app", "train", "tests")}, path
+        if path.is_relative_to(REPO / "genmodels"):
+            own = part_of(name_of(path))
+            (place,) = (i for i, layer in enumerate(LAYERS) if own in layer)
+            below = {part for layer in LAYERS[:place] for part in layer}
+            assert {part_of(name) for name in imports if name.split(".")[0] == "genmodels"} <= below | {own}, path
 
 
 def test_no_file_imports_itself_by_way_of_others():
@@ -145,18 +145,18 @@ def test_lazy_names_all_resolve():
     assert "module 'genmodels' has no attribute 'Typo'" in done.stderr
 
 
-@pytest.mark.parametrize("path", CODE, ids=code_id)
-def test_nothing_unpickles_or_runs_remote_code(path):
-    modules = {name.split(".")[0] for name in imports_of(path)}
-    assert not modules & {"pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Call):
-            options = {option.arg: getattr(option.value, "value", None) for option in node.keywords}
-            # The standard FID's network exists as a pickle only: it is read where that can hold nothing but tensors.
-            checked = path == REPO / "genmodels/features/inception.py" and options.get("weights_only") is True
-            assert ast.unparse(node.func) != "torch.load" or checked
-            assert options.get("trust_remote_code") is not True
-            assert options.get("weights_only") is not False
+def test_nothing_unpickles_or_runs_remote_code():
+    for path in CODE:
+        modules = {name.split(".")[0] for name in imports_of(path)}
+        assert not modules & {"pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}, path
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call):
+                options = {option.arg: getattr(option.value, "value", None) for option in node.keywords}
+                # The standard FID's network exists as a pickle only: it is read where that can hold nothing but tensors.
+                checked = path == REPO / "genmodels/features/inception.py" and options.get("weights_only") is True
+                assert ast.unparse(node.func) != "torch.load" or checked, path
+                assert options.get("trust_remote_code") is not True, path
+                assert options.get("weights_only") is not False, path
 
 
 def tracked_files() -> list[Path]:

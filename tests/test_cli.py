@@ -278,14 +278,11 @@ def test_module_runs_as_a_command():
     assert [line.split()[0] for line in done.stdout.splitlines()] == ["NAME", *zoo.model_names()]
 
 
-def test_evaluate_prints_and_writes_the_numbers_beside_a_baseline(capsys, tmp_path, monkeypatch):
-    monkeypatch.setattr("genmodels.evaluation.evaluate.MAX_IMAGES", 1000)
-    monkeypatch.setattr("genmodels.evaluation.measures.KID_SUBSETS", 10)
+def test_evaluate_prints_and_writes_the_numbers_beside_a_baseline(capsys, tmp_path, few_digits, quick_measures):
     folder = tmp_path / "gan"
     shutil.copytree(zoo.model_folder("wgan-mnist"), folder)
-    sample = ["--dataset_name", "zoo:mnist-sample"]
     outputs = ["--json", tmp_path / "numbers.json", "--write_card"]
-    code, out, _ = run(capsys, "evaluate", folder, *sample, "--baseline", "wgan-mnist", *outputs)
+    code, out, _ = run(capsys, "evaluate", folder, "--dataset_name", few_digits, "--baseline", "wgan-mnist", *outputs)
     assert code == 0
     written = json.loads((folder / "evaluation.json").read_text())
     assert written == json.loads((tmp_path / "numbers.json").read_text())
@@ -294,7 +291,7 @@ def test_evaluate_prints_and_writes_the_numbers_beside_a_baseline(capsys, tmp_pa
     assert metrics["recall"]["value"] > 0.2
     table = out.split("\n\n", 1)[1].split("\n\n")[0]
     assert table in (folder / "README.md").read_text()
-    assert "n = 1,000" in out
+    assert "n = 200 " in out
 
 
 @pytest.mark.parametrize(

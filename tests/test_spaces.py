@@ -20,11 +20,10 @@ from pathlib import Path
 import mcp
 import pytest
 import yaml
-from helpers import REPO, run_python
+from helpers import REPO, free_port, run_python
 from mcp.client.streamable_http import streamablehttp_client
 from PIL import Image
 from space_server import call, connect, environment_of, running_space, running_space_of_nobody
-from suite_browser import free_port
 
 from genmodels import zoo
 from genmodels.commands.space import TABS_OF_SPACE, ZERO_GPU_TORCH, build_space
@@ -369,15 +368,10 @@ print(images.shape, images.dtype, hashlib.sha256(images.tobytes()).hexdigest())
 
 def test_the_bulk_job_runs_where_the_spaces_package_takes_it(built, tmp_path):
     (tmp_path / "spaces.py").write_text(SPACES_PACKAGE)
-    lines = []
-    for path in ("", str(tmp_path)):
-        environment = {**os.environ, "PYTHONPATH": path}
-        command = [sys.executable, "-c", DRAW]
-        done = subprocess.run(
-            command, cwd=built["cgan"], env=environment, capture_output=True, text=True, timeout=120, check=True
-        )
-        lines.append(done.stdout.splitlines())
-    (plain,), (job, from_job) = lines
-    assert plain == from_job
-    assert plain.startswith("(300, 28, 28, 1) uint8")
+    environment, command = {**os.environ, "PYTHONPATH": str(tmp_path)}, [sys.executable, "-c", DRAW]
+    options = {"cwd": built["cgan"], "capture_output": True, "text": True, "timeout": 120, "check": True}
+    job, from_job = subprocess.run(command, env=environment, **options).stdout.splitlines()
+    plain = run_python("-c", DRAW)
+    assert plain.stdout.splitlines() == [from_job], plain.stderr
+    assert from_job.startswith("(300, 28, 28, 1) uint8")
     assert re.fullmatch(r"on the GPU for \d+ seconds: draw cgan-mnist 300 5 0\.7", job)

@@ -23,6 +23,7 @@ from ..families import BY_PIPELINE
 from ..folder import TRAINING, ModelFolder, read_json
 from .cards import write_card
 from .contents import MODEL_KINDS, check_files, copy_file, files_of
+from .notebook import NOTEBOOK, write_notebook
 from .retries import delay_before, describe, is_transient, one_deadline, retry, status_of
 from .standalone import add_code, carried_files
 
@@ -330,7 +331,7 @@ def check_weights(path: Path) -> None:
 
 @contextmanager
 def prepared(folder: Path, repo_id: str, token: str | None = None) -> Iterator[Path]:
-    """A copy of a model's files as they will lie on the Hub, with the code that plain diffusers needs and the card.
+    """A copy of a model's files as they will lie on the Hub, with the code that plain diffusers needs, the card and a notebook.
 
     In a copy, since several pushes of one folder may run at once, and a push is no reason to change a folder. The copy is what
     is looked at: the folder may change meanwhile.
@@ -340,7 +341,8 @@ def prepared(folder: Path, repo_id: str, token: str | None = None) -> Iterator[P
     """
     with tempfile.TemporaryDirectory(prefix="genmodels-push-") as temporary:
         copy = Path(temporary) / repo_id.split("/")[1]
-        for name, path in files_of(folder).items():
+        # The notebook is made anew, as the card is.
+        for name, path in files_of(folder, wanted=lambda path: path != folder / NOTEBOOK).items():
             (copy / name).parent.mkdir(parents=True, exist_ok=True)
             copy_file(path, folder, copy / name)
         check_files(files_of(copy), folder, token or get_token(), carried_files(copy).values())
@@ -349,6 +351,7 @@ def prepared(folder: Path, repo_id: str, token: str | None = None) -> Iterator[P
         # Without training.json the card is somebody's own.
         if (copy / TRAINING).is_file() or not ModelFolder(copy).card.is_file():
             write_card(copy, repo_id)
+            write_notebook(copy)
         yield copy
 
 
@@ -363,7 +366,8 @@ def push_model(folder: str | Path, repo_id: str, *, private: bool = False, token
     check_model_folder(folder)
     with prepared(folder, repo_id, token) as copy:
         replaced = (f"{CHECKPOINT_FOLDER}/",)
-        return push_files(files_of(copy), repo_id, folder, private=private, token=token, replaced=replaced)
+        files = files_of(copy, (*MODEL_KINDS, ".ipynb"))
+        return push_files(files, repo_id, folder, private=private, token=token, replaced=replaced)
 
 
 @one_deadline()

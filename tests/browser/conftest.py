@@ -3,13 +3,39 @@
 from __future__ import annotations
 
 import os
+from functools import cached_property
+from pathlib import Path
 
 import pytest
 from suite_browser import FLAGS, chromium, new_page, running_app, wait_until_warm
 
 
+class Browser:
+    """Chromium: pages of one profile, which keeps compiled scripts, and pages with settings, each of a profile of its own."""
+
+    def __init__(self, chromium, profile: Path, **options):
+        self._chromium, self._options = chromium, options
+        self._shared = chromium.launch_persistent_context(profile, **options)
+
+    @cached_property
+    def _others(self):
+        return self._chromium.launch(**self._options)
+
+    def new_page(self, viewport: dict[str, int], **settings):
+        if settings:
+            return self._others.new_page(viewport=viewport, **settings)
+        page = self._shared.new_page()
+        page.set_viewport_size(viewport)
+        return page
+
+    def close(self) -> None:
+        self._shared.close()
+        if "_others" in vars(self):
+            self._others.close()
+
+
 @pytest.fixture(scope="session")
-def browser():
+def browser(tmp_path_factory):
     path = chromium()
     if path is None:
         missing = "There is no Chromium: install one, or set CHROMIUM to its path."
@@ -17,7 +43,8 @@ def browser():
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        profile = tmp_path_factory.mktemp("profile")
+        browser = Browser(playwright.chromium, profile, executable_path=path, args=FLAGS)
         yield browser
         browser.close()
 

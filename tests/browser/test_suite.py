@@ -100,8 +100,7 @@ def wait_for_code(tab, part: str) -> None:
     wait_until(tab.page, lambda: part in tab.locator(".code code").inner_text())
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize(("width", "theme"), [(1280, "light"), (390, "dark")])
 def test_every_tab_shows_a_picture_before_any_click(open_page, width, theme):
     page = open_page(width, 844, theme)
     for name in TABS:
@@ -169,17 +168,12 @@ def test_two_maps_have_one_cursor(warm_page, moved, other):
     assert not stage.is_visible()
 
 
-@pytest.mark.parametrize(("view", "stage", "picture", "where"), MAPS)
-def test_moves_over_a_map_ask_nobody(warm_page, view, stage, picture, where):
+def test_moves_over_a_map_ask_nobody(warm_page):
     """The built-in decoders are so small that they run in the page."""
-    tab = warm_page.locator("#map-tab")
-    tab.get_by_role("button", name=view, exact=True).click()
-    stage, picture = tab.locator(stage).first, tab.locator(picture).last
-    tab.locator(where).first.wait_for()
-    requests = []
+    tab, requests = warm_page.locator("#map-tab"), []
     warm_page.on("request", lambda request: requests.append(request.url))
 
-    def moves_by_itself() -> bool:
+    def moves_by_itself(stage, picture) -> bool:
         """From the first move on the decoder is on its way."""
         requests.clear()
         before = pixels(picture)
@@ -188,17 +182,21 @@ def test_moves_over_a_map_ask_nobody(warm_page, view, stage, picture, where):
         warm_page.wait_for_timeout(100)
         return at_once and requests == []
 
-    wait_until(warm_page, moves_by_itself)
+    for view, stage, picture, where in MAPS:
+        tab.get_by_role("button", name=view, exact=True).click()
+        tab.locator(where).first.wait_for()
+        both = tab.locator(stage).first, tab.locator(picture).last
+        wait_until(warm_page, lambda both=both: moves_by_itself(*both))
 
 
-@pytest.mark.parametrize("lacking", ["WebAssembly.validate = () => false", "delete globalThis.WebAssembly"])
-def test_a_browser_without_vectors_asks_the_server(open_page, lacking):
+def test_a_browser_without_vectors_asks_the_server(open_page):
     page = open_page()
-    page.add_init_script(lacking)
-    page.reload()
-    for _ in range(3):
-        wait_until_warm(page)
-    assert page.evaluate("window.decoded.map(spot => spot.here)") == [False]
+    for lacking in ("WebAssembly.validate = () => false", "delete globalThis.WebAssembly"):
+        page.add_init_script(lacking)
+        page.reload()
+        for _ in range(3):
+            wait_until_warm(page)
+        assert page.evaluate("window.decoded.map(spot => spot.here)") == [False]
 
 
 def test_an_anchor_is_dragged_and_the_line_changes(warm_page):
@@ -349,16 +347,16 @@ def test_another_model_is_chosen(three_gans):
     assert not tab.locator(".training").is_visible()
 
 
-@pytest.mark.parametrize(("tab_name", "picture"), [("Samples", ".sheet img"), ("Classes", ".row canvas >> nth=0")])
-def test_truncation_changes_the_pictures(warm_page, tab_name, picture):
-    tab = open_tab(warm_page, tab_name)
-    shown = tab.locator(picture)
-    before = pixels(shown)
-    tab.locator(".psi").fill("0")
-    wait_for_change(warm_page, shown, before)
-    assert tab.locator(".psi-value").inner_text() == "0.00"
-    # The snippet may come a moment after the picture.
-    tab.locator(".code code", has_text="psi=0").wait_for(state="attached")
+def test_truncation_changes_the_pictures(warm_page):
+    for name, picture in (("Samples", ".sheet img"), ("Classes", ".row canvas >> nth=0")):
+        tab = open_tab(warm_page, name)
+        shown = tab.locator(picture)
+        before = pixels(shown)
+        tab.locator(".psi").fill("0")
+        wait_for_change(warm_page, shown, before)
+        assert tab.locator(".psi-value").inner_text() == "0.00"
+        # The snippet may come a moment after the picture.
+        tab.locator(".code code", has_text="psi=0").wait_for(state="attached")
 
 
 def test_a_number_is_written(warm_page):
@@ -1031,8 +1029,8 @@ def test_other_languages_see_english(open_page):
 @pytest.mark.parametrize("width", [1280, 390])
 def test_nothing_jumps_while_the_page_loads(open_page, width):
     shifts = []
-    # Beside other tests the parts of a page can come one by one: the calmest of three loads counts.
-    for _ in range(3):
+    # Beside other tests the parts of a page can come one by one: one calm load of three is enough.
+    while len(shifts) < 3 and min(shifts, default=1) >= GOOD_LAYOUT_SHIFT:
         page = open_page(width)
         page.wait_for_timeout(1500)
         shifts.append(page.evaluate(LAYOUT_SHIFT))

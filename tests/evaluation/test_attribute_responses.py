@@ -129,6 +129,7 @@ def test_responses_follow_the_edit():
     assert other == pytest.approx(float((latents - latents.roll(10, 0)).norm(dim=1).mean()), abs=0.01)
 
 
+@pytest.mark.slow
 def test_edits_are_measured_stated_and_verified(judge, patches, capsys, tmp_path, monkeypatch):
     monkeypatch.setattr("genmodels.evaluation.ability_metrics.NLL_DRAWS", 2)
     folder = tmp_path / "vae"

@@ -18,15 +18,18 @@ def digits() -> torch.Tensor:
     return images.permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
+@pytest.mark.slow
 def test_real_images_are_not_told_from_others(digits):
     assert two_sample_accuracy(digits[:1000], digits[1000:]) == pytest.approx(0.5, abs=0.05)
 
 
+@pytest.mark.slow
 def test_images_of_another_kind_are(digits):
     mirrored = digits[1000:].flip(-1)
     assert two_sample_accuracy(digits[:1000], mirrored) > 0.75
 
 
+@pytest.mark.slow
 def test_single_values_tell_until_they_are_coarsened(digits):
     # As a tanh draws it: no black that is quite black.
     fakes = eight_bit(digits[1000:].clamp(min=-1 + 4 / 127.5))

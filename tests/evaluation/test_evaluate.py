@@ -3,7 +3,6 @@
 from dataclasses import replace
 from types import SimpleNamespace
 
-import datasets
 import pytest
 import torch
 from helpers import make_pipeline
@@ -34,15 +33,13 @@ class LittleInception(torch.nn.Module):
 
 
 @pytest.fixture(scope="module")
-def evaluation():
+def evaluation(few_digits, quick_measures):
     torch.manual_seed(0)
     generator = CGANGenerator(base_channels=4, class_names=[str(i) for i in range(10)])
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(BY_PIPELINE, "CGANPipeline", replace(BY_PIPELINE["CGANPipeline"], classifies=20))
-        patch.setattr("genmodels.evaluation.measures.KID_SUBSETS", 10)
-        patch.setattr("genmodels.evaluation.evaluate.MAX_IMAGES", 1000)
         patch.setattr("genmodels.evaluation.evaluate.load_inception", LittleInception)
-        return evaluate(CGANPipeline(generator.eval()), "zoo:mnist-sample", inception=True)
+        return evaluate(CGANPipeline(generator.eval()), few_digits, inception=True)
 
 
 def test_quality_never_stands_without_diversity(evaluation):
@@ -54,16 +51,16 @@ def test_quality_never_stands_without_diversity(evaluation):
 
 def test_noise_scores_far_from_its_floor(evaluation):
     metrics = {metric.metric: metric for metric in evaluation.metrics}
-    assert metrics["fid"].value > 50 * metrics["fid"].floor
-    assert metrics["kid"].value > 50 * abs(metrics["kid"].floor)
-    assert metrics["accuracy"].value < 0.5 < 0.99 < metrics["accuracy"].floor
+    assert metrics["fid"].value > 5 * metrics["fid"].floor
+    assert metrics["kid"].value > 20 * abs(metrics["kid"].floor)
+    assert metrics["accuracy"].value < 0.5 < 0.95 < metrics["accuracy"].floor
     assert metrics["recall"].value < 0.1 < metrics["recall"].floor
-    assert metrics["within_class_recall"].value < 0.1 < 0.6 < metrics["within_class_recall"].floor < 1
+    assert metrics["within_class_recall"].value < 0.1 < 0.4 < metrics["within_class_recall"].floor < 1
 
 
 def test_the_standard_fid_is_a_number_of_its_own(evaluation):
     metrics = {metric.metric: metric for metric in evaluation.metrics}
-    assert metrics["inception_fid"].value > 50 * metrics["inception_fid"].floor
+    assert metrics["inception_fid"].value > 5 * metrics["inception_fid"].floor
     assert metrics["inception_fid"].value != metrics["fid"].value
     assert "Inception" not in metrics["fid"].name
 
@@ -85,18 +82,11 @@ def test_labels_are_matched_with_the_models_classes_by_name():
     assert class_numbers(pipeline.class_names, ["dog", "ant", "eel"]).tolist() == [3, 0, 2]
 
 
-def test_classes_of_another_order_are_matched_by_name(monkeypatch, tmp_path):
-    monkeypatch.setattr("genmodels.evaluation.measures.KID_SUBSETS", 2)
+def test_classes_of_another_order_are_matched_by_name(monkeypatch, few_digits, quick_measures):
     pipeline = load_pipeline("cgan-mnist")
-    sample = zoo.load_sample("zoo:mnist-sample")
-    features = datasets.Features(image=datasets.Image(), label=datasets.ClassLabel(names=sample.class_names))
-    for split, chosen in (("train", slice(200)), ("test", slice(200, 300))):
-        images = [datasets.Image().encode_example(image[..., 0]) for image in sample.images[chosen]]
-        few = datasets.Dataset.from_dict({"image": images, "label": sample.labels[chosen]}, features=features)
-        few.to_parquet(tmp_path / f"{split}.parquet")
     monkeypatch.setitem(BY_PIPELINE, "CGANPipeline", replace(BY_PIPELINE["CGANPipeline"], classifies=10))
     digits = [str(9 - i) for i in range(10)]
-    metrics = {metric.metric: metric for metric in evaluate(pipeline, str(tmp_path), classes=digits).metrics}
+    metrics = {metric.metric: metric for metric in evaluate(pipeline, few_digits, classes=digits).metrics}
     assert metrics["accuracy"].value > 0.9
     assert metrics["accuracy"].floor > 0.9
     assert metrics["within_class_recall"].value > 0.4
@@ -104,7 +94,7 @@ def test_classes_of_another_order_are_matched_by_name(monkeypatch, tmp_path):
     with pytest.raises(
         UserError, match=r"The model draws the classes 0, 1, .*, and the images show 5, 3: give the classes"
     ):
-        evaluate(pipeline, str(tmp_path), classes=["5", "3"])
+        evaluate(pipeline, few_digits, classes=["5", "3"])
 
 
 def test_recall_within_a_class_is_left_out_where_a_class_has_too_few_images():
@@ -117,18 +107,15 @@ def test_recall_within_a_class_is_left_out_where_a_class_has_too_few_images():
 
 
 def test_the_protocol_says_n_split_and_seed(evaluation):
-    assert evaluation.n == 1000
-    for fact in ("n = 1,000 gen", "seed 0", "2,000 images of zoo:mnist-sample", "split test", "evaluator-mnist"):
+    assert evaluation.n == 200
+    for fact in ("n = 200 gen", "seed 0", "all 200 images of own images", "split test", "evaluator-mnist"):
         assert fact in evaluation.protocol
 
 
-def test_a_vae_reports_its_bounds(monkeypatch):
-    monkeypatch.setattr("genmodels.evaluation.measures.KID_SUBSETS", 10)
-    monkeypatch.setattr("genmodels.evaluation.evaluate.MAX_IMAGES", 1000)
-    monkeypatch.setattr("genmodels.evaluation.ability_metrics.NLL_IMAGES", 50)
+def test_a_vae_reports_its_bounds(few_digits, quick_measures):
     torch.manual_seed(0)
     pipeline = VAEPipeline(VAEEncoder(base_channels=4).eval(), VAEDecoder(base_channels=4).eval())
-    metrics = {metric.metric: metric.value for metric in evaluate(pipeline, "zoo:mnist-sample").metrics}
+    metrics = {metric.metric: metric.value for metric in evaluate(pipeline, few_digits).metrics}
     # Untrained, every pixel is near 1/2: 784 ln 2 nats, and a mean square error of about 0.2.
     assert metrics["negative_elbo"] == pytest.approx(543, rel=0.1)
     assert 0.15 < metrics["mse"] < 0.35

@@ -101,10 +101,8 @@ def test_a_denoiser_stands_beside_a_median_filter(digits):
     assert all(in_tolerance(metric).tolerance > 0 for metric in first)
 
 
-def test_evaluation_begins_with_what_it_is_made_for(monkeypatch):
-    monkeypatch.setattr("genmodels.evaluation.measures.KID_SUBSETS", 2)
-    monkeypatch.setattr("genmodels.evaluation.evaluate.MAX_IMAGES", 1000)
-    metrics = [metric.metric for metric in evaluate(make(), "zoo:mnist-sample").metrics]
+def test_evaluation_begins_with_what_it_is_made_for(few_digits, quick_measures):
+    metrics = [metric.metric for metric in evaluate(make(), few_digits).metrics]
     assert metrics[:2] == ["mse", "mse_pca"]
     assert {"fid", "recall", "nearest_training_distance"} <= set(metrics)
     assert not {"accuracy", "nll"} & set(metrics)

@@ -116,7 +116,7 @@ def test_weights_on_the_hub_are_safetensors_only(hub, pushed, kind):
     assert {f for f in files if f.endswith(".safetensors")} == {
         f"{component}/diffusion_pytorch_model.safetensors" for component in components
     }
-    assert {f.rsplit(".", 1)[-1] for f in files} <= {"safetensors", "json", "md", "py", "gitattributes"}
+    assert {f.rsplit(".", 1)[-1] for f in files} <= {"safetensors", "json", "md", "py", "ipynb", "gitattributes"}
 
 
 def test_no_saved_config_tells_where_it_came_from(hub, pushed, tmp_path):

@@ -19,6 +19,8 @@ from safetensors.torch import load
 
 import genmodels
 from genmodels import zoo
+from genmodels.hub.cards import write_card
+from genmodels.hub.notebook import write_notebook
 from genmodels.hub.standalone import add_code
 from genmodels.training.checkpoints import load_checkpoint
 
@@ -70,11 +72,13 @@ def files_in(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
-def as_pushed(folder: Path) -> dict[str, bytes]:
-    """The files of a model's folder with the code that a push adds to them."""
+def as_pushed(folder: Path, repo_id: str) -> dict[str, bytes]:
+    """The files of a model's folder with the code, the card and the notebook that a push adds to them."""
     with tempfile.TemporaryDirectory() as temporary:
-        copy = Path(shutil.copytree(folder, Path(temporary) / "copy"))
+        copy = Path(shutil.copytree(folder, Path(temporary) / repo_id.split("/")[1]))
         add_code(copy)
+        write_card(copy, repo_id)
+        write_notebook(copy)
         return files_in(copy)
 
 
@@ -87,13 +91,13 @@ def test_one_commit_holds_everything(push, api, faulty_hub, model, tmp_path, xet
     assert (done.returncode, done.stdout) == (0, f"Pushed to {faulty_hub.endpoint}/{repo_id}\n"), done.stderr
     assert any("/_cas/" in request["line"] for request in faulty_hub.requests()) == xet
     assert titles(api, repo_id) == ["initial commit", "Upload the model"]
-    there, here = content(api, repo_id, tmp_path / "cache"), as_pushed(model)
-    assert f'from_pretrained("{repo_id}")' in there.pop("README.md").decode()
+    there, here = content(api, repo_id, tmp_path / "cache"), as_pushed(model, repo_id)
+    assert f'from_pretrained("{repo_id}")' in there["README.md"].decode()
     # The folder's own card is not touched.
-    assert repo_id not in here.pop("README.md").decode()
+    assert repo_id not in (model / "README.md").read_text()
     here.pop(".cache/x.tmp")
     assert there == here
-    assert {"samples.png", "film.webp", "training.json", "evaluation.json"} < there.keys()
+    assert {"samples.png", "film.webp", "training.json", "evaluation.json", "notebook.ipynb"} < there.keys()
     # Nothing has changed: no commit.
     assert push(model, repo_id).returncode == 0
     assert len(titles(api, repo_id)) == 2
@@ -222,14 +226,12 @@ def test_pushes_at_once_do_not_mix(faulty_hub, api, model, saved, tmp_path):
     done = run_python("-c", AT_ONCE, str(model), str(saved["vae"]), env=faulty_hub.env(tmp_path / "home"))
     assert done.returncode == 0, done.stderr
     assert titles(api, "alice/twice") == ["initial commit", "Upload the model"]
-    assert content(api, "alice/twice", tmp_path / "cache").keys() == as_pushed(model).keys()
+    assert content(api, "alice/twice", tmp_path / "cache").keys() == as_pushed(model, "alice/twice").keys()
     assert titles(api, "alice/raced") == ["initial commit", "Upload the model", "Upload the model"]
     raced = content(api, "alice/raced", tmp_path / "cache")
-    (winner,) = [
-        path for path in (model, saved["vae"]) if as_pushed(path)["model_index.json"] == raced["model_index.json"]
-    ]
-    same = {name for name, data in as_pushed(winner).items() if raced[name] == data}
-    assert as_pushed(winner).keys() - same <= {"README.md"}
+    pushed = [as_pushed(path, "alice/raced") for path in (model, saved["vae"])]
+    (winner,) = [files for files in pushed if files["model_index.json"] == raced["model_index.json"]]
+    assert {name: raced[name] for name in winner} == winner
 
 
 # Prints, as JSON, what each call says; arguments are JSON lists of id, user's token and further options.

@@ -76,13 +76,13 @@ arrays += [pipe.discriminate(drawn.images, drawn.class_labels)]
 """,
 }
 LOAD = """
-import sys
+import json, sys
 import numpy as np
 from diffusers import DiffusionPipeline
-out, kind, model = sys.argv[1:4]
-pipe = DiffusionPipeline.from_pretrained(model, trust_remote_code=True)
-{calls}
-np.savez(out, *map(np.asarray, arrays))
+for out, model, calls in json.loads(sys.argv[1]):
+    scope = {"np": np, "pipe": DiffusionPipeline.from_pretrained(model, trust_remote_code=True)}
+    exec(calls, scope)
+    np.savez(out, *map(np.asarray, scope["arrays"]))
 assert "genmodels" not in sys.modules
 """
 
@@ -166,15 +166,21 @@ print(*[name for name in names if importlib.util.find_spec(name)])
     assert done.stdout.split() == ["torch", "diffusers", "safetensors"], done.stderr
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_plain_diffusers_draws_the_same_pictures(plain_python, hub, pushed, kind, tmp_path):
-    code = LOAD.format(calls=CALLS[kind])
-    env = hub.env(tmp_path / "home", user=None)
-    done = run_plain(plain_python, code, tmp_path / "arrays.npz", kind, pushed[kind], env=env, cwd=tmp_path)
+@pytest.fixture(scope="module")
+def drawn_plainly(plain_python, hub, pushed, tmp_path_factory) -> Path:
+    """A folder of what each kind's calls return in plain diffusers."""
+    folder = tmp_path_factory.mktemp("drawn")
+    jobs = [(str(folder / f"{kind}.npz"), pushed[kind], CALLS[kind]) for kind in KINDS]
+    done = run_plain(plain_python, LOAD, json.dumps(jobs), env=hub.env(folder / "home", user=None), cwd=folder)
     assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_plain_diffusers_draws_the_same_pictures(drawn_plainly, kind):
     scope = {"np": np, "pipe": make_pipeline(kind)}
     exec(CALLS[kind], scope)
-    found = np.load(tmp_path / "arrays.npz")
+    found = np.load(drawn_plainly / f"{kind}.npz")
     assert len(found.files) == len(scope["arrays"]) >= 5
     for expected, name in zip(scope["arrays"], found.files, strict=True):
         expected = np.asarray(expected)
@@ -192,8 +198,8 @@ def test_plain_diffusers_edits_attributes(plain_python, tmp_path):
     pipe.save_pretrained(folder)
     add_code(folder)
     calls = CALLS["vae"] + 'arrays += [pipe.traverse(attributes=("dark", "odd"), steps=3, output_type="np").images]\n'
-    code = LOAD.format(calls=calls)
-    done = run_plain(plain_python, code, tmp_path / "arrays.npz", "vae", folder, cwd=tmp_path, env=dict(os.environ))
+    jobs = json.dumps([(str(tmp_path / "arrays.npz"), str(folder), calls)])
+    done = run_plain(plain_python, LOAD, jobs, cwd=tmp_path, env=dict(os.environ))
     assert done.returncode == 0, done.stderr
     scope = {"np": np, "pipe": load_pipeline(folder)}
     exec(calls, scope)

@@ -11,32 +11,12 @@ import time
 from pathlib import Path
 
 import pytest
-from helpers import REPO
+from helpers import REPO, Started, start_python
 
-RUN = [sys.executable, "train/dcgan.py", "--base_channels", "4", "--report_to", "none", "--output_dir"]
-
-
-@pytest.fixture
-def start(tmp_path):
-    """Start a script, and end it."""
-    started = []
-
-    def run(*flags: str, **environment: str) -> subprocess.Popen:
-        env = {**os.environ, "PYTHONPATH": str(REPO), **environment}
-        pipe = subprocess.PIPE
-        process = subprocess.Popen(
-            [*RUN, str(tmp_path / "run"), *flags], cwd=REPO, env=env, stdout=pipe, stderr=pipe, text=True
-        )
-        started.append(process)
-        return process
-
-    yield run
-    for process in started:
-        process.kill()
-        process.communicate()
+RUN = ["train/dcgan.py", "--base_channels", "4", "--report_to", "none"]
 
 
-def interrupt(process: subprocess.Popen) -> None:
+def interrupt(process: subprocess.Popen | Started) -> None:
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
@@ -46,9 +26,11 @@ def interrupt(process: subprocess.Popen) -> None:
 
 
 @pytest.mark.parametrize("library", ["libtorch", "pyarrow"])
-def test_while_modules_are_imported(start, tmp_path, library):
-    process = start("--dataset_name", "zoo:mnist-sample")
-    deadline = time.monotonic() + 60
+def test_while_modules_are_imported(tmp_path, library):
+    command = [sys.executable, *RUN, "--dataset_name", "zoo:mnist-sample", "--output_dir", str(tmp_path / "run")]
+    env = {**os.environ, "PYTHONPATH": str(REPO)}
+    process = subprocess.Popen(command, cwd=REPO, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 240
     while library not in Path(f"/proc/{process.pid}/maps").read_text():
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -56,11 +38,12 @@ def test_while_modules_are_imported(start, tmp_path, library):
     assert not (tmp_path / "run").exists()
 
 
-def test_while_data_is_opened(start, tmp_path):
+def test_while_data_is_opened(tmp_path):
     """A Hub that takes the question and does not answer."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(120)
-        process = start("--dataset_name", "a/b", HF_ENDPOINT=f"http://127.0.0.1:{server.getsockname()[1]}")
+        env = {**os.environ, "HF_ENDPOINT": f"http://127.0.0.1:{server.getsockname()[1]}"}
+        process = start_python(*RUN, "--dataset_name", "a/b", "--output_dir", str(tmp_path / "run"), env=env)
         connection, _ = server.accept()
         time.sleep(0.2)
         interrupt(process)

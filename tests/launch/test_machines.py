@@ -6,15 +6,14 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
 
 import pytest
-from helpers import REPO
+from helpers import REPO, free_port
 from test_processes import DRIVER
-from test_training_scripts import SAMPLE, TINY, log_of, without_rate
+from test_training_scripts import SAMPLE, TINY
 
 from genmodels.training.checkpoints import complete_checkpoints, load_checkpoint, step_of
 
@@ -57,20 +56,10 @@ def start(machines, tmp_path):
     (prefixes, address), started = machines, []
 
     def run(*flags: str, compare: bool = False) -> list[subprocess.Popen]:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = str(free.getsockname()[1])
-        both = []
+        port, both = str(free_port()), []
         for number, prefix in enumerate(prefixes):
-            launcher = [
-                "accelerate.commands.launch",
-                "--quiet",
-                "--multi_gpu",
-                "--num_machines",
-                "2",
-                "--num_processes",
-                "2",
-            ]
+            launcher = ["accelerate.commands.launch", "--quiet", "--multi_gpu"]
+            launcher += ["--num_machines", "2", "--num_processes", "2"]
             launcher += ["--machine_rank", str(number), "--main_process_ip", address, "--main_process_port", port]
             train = [*TRAIN, *flags, "--output_dir", str(tmp_path / str(number))]
             train = [DRIVER, "weights", json.dumps([train])] if compare else train
@@ -110,16 +99,15 @@ def wait_all(launchers: list[subprocess.Popen], tmp_path) -> None:
 
 
 def test_two_machines_train_and_resume_one_model(start, tmp_path):
-    wait_all(start("--max_train_steps", "6", compare=True), tmp_path)
+    wait_all(start("--max_train_steps", "6", "--checkpointing_steps", "4", compare=True), tmp_path)
     for number in range(2):
         assert "identical after steps [1, 2, 3, 4, 5, 6]" in (tmp_path / f"{number}.log").read_text()
     assert not (tmp_path / "1").exists(), "what there is to write is the first one's"
-    (tmp_path / "0").rename(tmp_path / "whole")
-    wait_all(start("--max_train_steps", "4"), tmp_path)
-    wait_all(start("--max_train_steps", "6", "--resume_from_checkpoint", "latest"), tmp_path)
+    whole = (tmp_path / "0").rename(tmp_path / "whole")
+    middle = str(whole / "checkpoints/checkpoint-4")
+    wait_all(start("--max_train_steps", "6", "--resume_from_checkpoint", middle), tmp_path)
     state = "checkpoints/checkpoint-6/state.safetensors"
-    assert (tmp_path / "0" / state).read_bytes() == (tmp_path / "whole" / state).read_bytes()
-    assert without_rate(log_of(tmp_path / "0")) == without_rate(log_of(tmp_path / "whole"))
+    assert (tmp_path / "0" / state).read_bytes() == (whole / state).read_bytes()
 
 
 @pytest.mark.parametrize("victim", [1, 0])

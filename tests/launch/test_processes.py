@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import REPO, run_python
+from helpers import REPO, free_port, run_python, start_python
 from PIL import Image
 from safetensors.torch import load_file
 from test_training_scripts import SAMPLE, TINY, launch, log_of, tiny, without_rate
@@ -22,17 +22,22 @@ from genmodels.training.checkpoints import complete_checkpoints, load_checkpoint
 DRIVER = str(Path(__file__).parent / "parallel_driver.py")
 # gloo on CPUs: --multi_gpu is how accelerate launch is told to start several processes itself.
 TWO = ["accelerate.commands.launch", "--quiet", "--multi_gpu", "--num_processes", "2"]
-ON_CPU = {
-    **os.environ,
-    "ACCELERATE_USE_CPU": "true",
-    "PYTHONPATH": str(REPO),
-}
+ON_CPU = {**os.environ, "ACCELERATE_USE_CPU": "true", "PYTHONPATH": str(REPO)}
 
 
-def run(*command: str) -> subprocess.CompletedProcess:
-    done = run_python("-m", *command, env=ON_CPU)
-    assert done.returncode == 0, done.stderr
-    return done
+def run_two(*command: str) -> str:
+    """Run two processes that train one model, in an environment as the launcher's; returns what they print."""
+    world = {
+        **ON_CPU,
+        "WORLD_SIZE": "2",
+        "LOCAL_WORLD_SIZE": "2",
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(free_port()),
+    }
+    both = [start_python(*command, env={**world, "RANK": rank, "LOCAL_RANK": rank}) for rank in "01"]
+    (out, err), (other_out, other_err) = (process.communicate() for process in both)
+    assert [process.returncode for process in both] == [0, 0], err + other_err
+    return out + other_out
 
 
 # Scripts, and flags of theirs, that several processes train in turn.
@@ -56,9 +61,9 @@ def test_all_processes_hold_the_same_weights_after_every_step(tmp_path):
         watch = ["--monitor_steps", "2", "--validation_steps", "2"] if script == "dcgan" else []
         common = ["--max_train_steps", "4", "--report_to", "none", "--output_dir", str(tmp_path / str(number))]
         commands.append([f"train/{script}.py", *small, *watch, *common])
-    done = run(*TWO, DRIVER, "weights", json.dumps(commands))
+    out = run_two(DRIVER, "weights", json.dumps(commands))
     for number, command in enumerate(commands):
-        assert done.stdout.count(f"{' '.join(command)}: identical after steps [1, 2, 3, 4]") == 2
+        assert out.count(f"{' '.join(command)}: identical after steps [1, 2, 3, 4]") == 2
         assert (tmp_path / f"{number}/model/training.json").is_file()
 
 
@@ -66,8 +71,9 @@ def test_all_processes_hold_the_same_weights_after_every_step(tmp_path):
 def gradients(tmp_path_factory):
     """Gradients of the same batch, from one process and from two."""
     one, two = tmp_path_factory.mktemp("one"), tmp_path_factory.mktemp("two")
-    run("accelerate.commands.launch", "--quiet", "--cpu", "--num_processes", "1", DRIVER, "gradients", str(one))
-    run(*TWO, DRIVER, "gradients", str(two))
+    done = run_python(DRIVER, "gradients", str(one), env=ON_CPU)
+    assert done.returncode == 0, done.stderr
+    run_two(DRIVER, "gradients", str(two))
     return load_file(one / "gradients.safetensors"), load_file(two / "gradients.safetensors")
 
 
@@ -92,10 +98,10 @@ def test_batchnorm_uses_the_statistics_of_each_process_alone(gradients):
 def test_two_processes_resume_exactly(tmp_path):
     whole, part = tmp_path / "whole", tmp_path / "part"
     common = [*SAMPLE, *TINY, "--discriminator_channels", "4", "--lr_scheduler", "constant"]
-    run(*TWO, "train/cgan.py", *common, "--max_train_steps", "6", "--output_dir", str(whole))
-    run(*TWO, "train/cgan.py", *common, "--max_train_steps", "4", "--output_dir", str(part))
+    run_two("train/cgan.py", *common, "--max_train_steps", "6", "--output_dir", str(whole))
+    run_two("train/cgan.py", *common, "--max_train_steps", "4", "--output_dir", str(part))
     resume = ["--max_train_steps", "6", "--resume_from_checkpoint", "latest"]
-    run(*TWO, "train/cgan.py", *common, *resume, "--output_dir", str(part))
+    run_two("train/cgan.py", *common, *resume, "--output_dir", str(part))
     state = "checkpoints/checkpoint-6/state.safetensors"
     assert (part / state).read_bytes() == (whole / state).read_bytes()
     assert without_rate(log_of(part)) == without_rate(log_of(whole))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import resource
 import signal
 import subprocess
 import sys
@@ -13,18 +12,16 @@ import time
 from pathlib import Path
 
 import pytest
-from helpers import REPO
+from helpers import REPO, run_python, start_python
 from test_training_scripts import ACCELERATE, SAMPLE, TINY, log_of, train, without_rate
 
 from genmodels.training.checkpoints import complete_checkpoints, load_checkpoint
 
 RUN = [*SAMPLE, *TINY, "--discriminator_channels", "4", "--shuffle_buffer", "100"]
 ENDLESS = ["--max_train_steps", "100000", "--sample_steps", "100000", "--checkpointing_steps", "100000"]
-# The script itself, without the launcher in front of it: what a test kills is what trains.
-ALONE = [sys.executable, "train/cgan.py"]
 
 
-def start(*command: str, **options) -> subprocess.Popen:
+def start(*command: str) -> subprocess.Popen:
     return subprocess.Popen(
         command,
         cwd=REPO,
@@ -32,7 +29,6 @@ def start(*command: str, **options) -> subprocess.Popen:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        **options,
     )
 
 
@@ -71,7 +67,9 @@ def processes_with(text: str) -> list[int]:
 def test_a_signal_ends_the_step_saves_and_says_how_to_go_on(tmp_path, how):
     # Without a cache there is always a process that reads the stream, which a signal may reach as well.
     where = ["--output_dir", str(tmp_path / "run"), "--cache_gb", "0"]
-    process = start(*ALONE, *RUN, *ENDLESS, *where, start_new_session=True)
+    # Only a process that was launched has a command line of its own.
+    command = ["train/cgan.py", *RUN, *ENDLESS, *where]
+    process = start(sys.executable, *command) if how == "pkill" else start_python(*command, new_session=True)
     wait_for(has_logged(tmp_path / "run"))
     if how == "pkill":
         wait_for(lambda: len(processes_with(str(tmp_path))) > 1)
@@ -113,7 +111,7 @@ def test_killed_at_any_instant_a_run_goes_on_from_its_last_complete_checkpoint(t
 
     instants, kills, resume = random.Random(0), 0, []
     for _ in range(40):
-        process = start(*ALONE, *common, *resume, "--output_dir", str(run))
+        process = start_python("train/cgan.py", *common, *resume, "--output_dir", str(run))
         wait_for(lambda: complete_checkpoints(run / "checkpoints") or process.poll() is not None)  # noqa: B023
         if resume:
             # From here on it is resuming, training, writing checkpoints, samples or the log.
@@ -145,30 +143,24 @@ def test_killed_at_any_instant_a_run_goes_on_from_its_last_complete_checkpoint(t
 
 def test_a_full_disk_leaves_the_older_checkpoint(tmp_path):
     run = tmp_path / "run"
-    common = [
-        *RUN,
-        "--lr_scheduler",
-        "constant",
-        "--monitor_steps",
-        "0",
-        "--output_dir",
-        str(run),
-    ]
+    common = [*RUN, "--lr_scheduler", "constant", "--monitor_steps", "0", "--output_dir", str(run)]
     assert train("cgan", *common, "--max_train_steps", "2").returncode == 0
     before = state_of(run, 2)
     largest = (run / "checkpoints/checkpoint-2/state.safetensors").stat().st_size
 
     # A limit on the size of files fails as a full disk does: in the middle of a write.
-    process = start(
-        *ALONE, *common, "--max_train_steps", "4", "--resume_from_checkpoint", "latest",
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (largest // 2, largest // 2)),
-    )  # fmt: skip
-    _, err = process.communicate(timeout=120)
+    limited = (
+        "import resource, runpy, sys; resource.setrlimit(resource.RLIMIT_FSIZE, 2 * [int(sys.argv.pop(1))]); "
+        "sys.argv[0] = 'train/cgan.py'; sys.path.insert(0, 'train'); runpy.run_path(sys.argv[0], run_name='__main__')"
+    )
+    resume = [*common, "--max_train_steps", "4", "--resume_from_checkpoint", "latest"]
+    process = run_python("-c", limited, str(largest // 2), *resume)
+    err = process.stderr
     assert process.returncode == 1
     assert "checkpoint-4 could not be saved" in err
     assert "Checkpoints written before are intact" in err
     assert "Traceback" not in err
     assert state_of(run, 2) == before
     assert [path.name for path in (run / "checkpoints").iterdir()] == ["checkpoint-2"]
-    resumed = train("cgan", *common, "--max_train_steps", "4", "--resume_from_checkpoint", "latest")
+    resumed = train("cgan", *resume)
     assert resumed.returncode == 0, resumed.stderr

@@ -27,14 +27,14 @@ UNET = ["--block_out_channels", "8", "--patch_size", "4", "--watch_inference_ste
 ACCELERATE = ["accelerate.commands.launch", "--quiet", "--cpu", "--num_processes", "1"]
 
 
-def launch(script: str, *arguments: str, env=None, launcher=ACCELERATE) -> subprocess.CompletedProcess:
+def launch(script: str, *arguments: str, launcher=ACCELERATE) -> subprocess.CompletedProcess:
     """Run a script as a user would."""
-    return run_python("-m", *launcher, f"train/{script}.py", *arguments, env=env)
+    return run_python("-m", *launcher, f"train/{script}.py", *arguments)
 
 
-def train(script: str, *arguments: str) -> subprocess.CompletedProcess:
+def train(script: str, *arguments: str, env=None) -> subprocess.CompletedProcess:
     """Run a script without the launcher, which is sooner done."""
-    return run_python(f"train/{script}.py", *arguments)
+    return run_python(f"train/{script}.py", *arguments, env=env)
 
 
 def tiny(script: str) -> list[str]:
@@ -76,9 +76,8 @@ RUNS = [
 @pytest.mark.parametrize(("script", "arguments", "kind", "batches"), RUNS)
 def test_a_run_ends_with_a_pipeline_that_loads(tmp_path, script, arguments, kind, batches):
     flags = [*SAMPLE, *tiny(script), "--max_train_steps", "4", "--output_dir", str(tmp_path / "run"), *arguments]
-    # The first of each script as a user would start it; the others are about what is trained.
-    (first, *_) = (flags for name, flags, *_ in RUNS if name == script)
-    done = (launch if arguments is first else train)(script, *flags)
+    # One of them as a user would start it, since the launcher does not care which; the others are about what is trained.
+    done = (launch if arguments is RUNS[0][1] else train)(script, *flags)
     assert done.returncode == 0, done.stderr
     run = tmp_path / "run"
     pipeline = load_pipeline(run / "model")
@@ -131,7 +130,7 @@ def test_a_vae_learns_attributes_and_an_evaluator_tells_them(patches, tmp_path):
         "--output_dir",
         str(tmp_path / "judge"),
     ]
-    done = launch("evaluator", *data, *flags)
+    done = train("evaluator", *data, *flags)
     assert done.returncode == 0, done.stderr
     config = Classifier.from_pretrained(tmp_path / "judge" / "model").config
     assert (config.attribute_names, config.num_classes, config.early_pooling) == (["left", "even"], None, True)
@@ -152,7 +151,7 @@ def test_training_from_the_hub_and_pushing_back(hub, digits_on_hub, tmp_path):
         str(tmp_path / "run"),
     ]
     env = hub.env(tmp_path / "home")
-    done = launch("cgan", *arguments, "--push_to_hub", "--hub_model_id", "alice/tiny-cgan", env=env)
+    done = train("cgan", *arguments, "--push_to_hub", "--hub_model_id", "alice/tiny-cgan", env=env)
     assert done.returncode == 0, done.stderr
     script = "import genmodels; print(genmodels.load_pipeline('alice/tiny-cgan')(3, seed=0).class_labels.tolist())"
     loaded = run_python("-c", script, env=hub.env(tmp_path / "other"))
@@ -165,13 +164,13 @@ def test_training_from_the_hub_and_pushing_back(hub, digits_on_hub, tmp_path):
 
 def test_a_read_only_token_stops_before_training(hub, tmp_path):
     arguments = [*SAMPLE, *TINY, "--max_train_steps", "2", "--output_dir", str(tmp_path / "run"), "--push_to_hub"]
-    done = launch("vae", *arguments, env=hub.env(tmp_path / "home", user="bob"))
+    done = train("vae", *arguments, env=hub.env(tmp_path / "home", user="bob"))
     assert "Your token can only read" in done.stderr
     assert not (tmp_path / "run").exists()
 
 
 def test_dry_run_prints_the_plan_and_writes_nothing(tmp_path):
-    done = launch("dcgan", *SAMPLE, "--classes", "3", "--dry_run", "--output_dir", str(tmp_path / "run"))
+    done = train("dcgan", *SAMPLE, "--classes", "3", "--dry_run", "--output_dir", str(tmp_path / "run"))
     assert done.returncode == 0, done.stderr
     assert "28x28, 1 channel(s), classes 3" in done.stdout
     assert "--learning_rate" in done.stdout

@@ -5,12 +5,9 @@ from __future__ import annotations
 import runpy
 import sys
 
-import datasets
 import pytest
 from accelerate.state import AcceleratorState, GradientState
-from helpers import REPO
-
-from genmodels import zoo
+from helpers import REPO, save_digits
 
 
 @pytest.fixture(autouse=True)
@@ -39,12 +36,5 @@ def train(monkeypatch):
 @pytest.fixture(scope="session")
 def two_shards(tmp_path_factory) -> str:
     """A dataset folder of 96 digits in two parquet files of different length, and 32 for testing."""
-    root = tmp_path_factory.mktemp("two-shards")
-    sample = zoo.load_sample("zoo:mnist-sample")
-    features = datasets.Features(image=datasets.Image(), label=datasets.ClassLabel(names=sample.class_names))
-    for name, start, stop in (("train-00000", 0, 40), ("train-00001", 40, 96), ("test-00000", 96, 128)):
-        images = [datasets.Image().encode_example(image[..., 0]) for image in sample.images[start:stop]]
-        rows = {"image": images, "label": sample.labels[start:stop]}
-        total = "00001" if name.startswith("test") else "00002"
-        datasets.Dataset.from_dict(rows, features=features).to_parquet(root / f"{name}-of-{total}.parquet")
-    return str(root)
+    shards = {"train-00000-of-00002": slice(40), "train-00001-of-00002": slice(40, 96), "test": slice(96, 128)}
+    return save_digits(tmp_path_factory.mktemp("two-shards"), shards)

@@ -80,8 +80,8 @@ SCRIPTS = {
     ),
     "evaluator": ("evaluator", ["--lr_warmup_steps", "2"]),
 }
-# Workers and accumulation: of most scripts one combination, of one script all, since the engine is the same.
-CASES = [(name, *((2, 1) if i % 2 else (0, 2))) for i, name in enumerate(SCRIPTS) if name != "dcgan"]
+# Workers and accumulation: of one script all combinations, since the engine is the same; each worker is a process to start.
+CASES = [(name, 0, 1 + i % 2) for i, name in enumerate(SCRIPTS) if name != "dcgan"]
 CASES += [("dcgan", workers, accumulation) for workers in (0, 2) for accumulation in (1, 2)]
 
 

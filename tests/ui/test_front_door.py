@@ -15,7 +15,7 @@ from pathlib import Path
 
 import gradio as gr
 import pytest
-from suite_browser import free_port
+from helpers import free_port
 
 from genmodels.ui import admission, front_door
 from genmodels.ui.admission import Lane
