@@ -124,10 +124,7 @@ MISTAKES = [
     ("cgan --class_labels 9", "There is no class 9: give a number from 0 to 3 or one of ant, bee, cat, dog."),
     ("cgan --class_labels -1", "There is no class -1: give a number from 0 to 3 or one of ant, bee, cat, dog."),
     ("cgan --class_labels cow", "There is no class 'cow': give a number from 0 to 3 or one of ant, bee, cat, dog."),
-    (
-        "cgan --class_labels 1,2 --num_images 3",
-        "Give one class label or one per image: 3 images, 2 labels.",
-    ),
+    ("cgan --class_labels 1,2 --num_images 3", "Give one class label or one per image: 3 images, 2 labels."),
     ("dcgan --psi 2.5", "psi must be a number from 0 to 2, got 2.5."),
     ("dcgan --psi nan", "psi must be a number from 0 to 2, got nan."),
     ("dcgan --psi much", "argument --psi: must be a number, got 'much' (--help shows what is possible)"),
@@ -189,10 +186,7 @@ def test_failed_write_leaves_the_old_file(capsys, saved, tmp_path, monkeypatch):
 
     monkeypatch.setattr(Image.Image, "save", full_disk)
     code, _, err = run(capsys, "sample", saved["vae"], "--output", output)
-    assert (code, err) == (
-        2,
-        f"python -m genmodels sample: '{output}' cannot be written: No space left on device.\n",
-    )
+    assert (code, err) == (2, f"python -m genmodels sample: '{output}' cannot be written: No space left on device.\n")
     assert output.read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["grid.png"]
 

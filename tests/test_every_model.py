@@ -52,17 +52,6 @@ def trained_together(networks: dict[str, nn.Module], images: torch.Tensor, label
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_shapes_and_range(name, pipes):
-    pipe = pipes(name)
-    images = draw(pipe, 3, seed=0)
-    assert images.shape == (3, pipe.num_channels, pipe.sample_size, pipe.sample_size)
-    assert images.dtype == torch.float32
-    assert images.min() >= -1
-    assert images.max() <= 1
-    assert images.std(0).max() > 0.1, "the three are one image"
-
-
-@pytest.mark.parametrize("name", MODELS)
 def test_one_training_step_moves_every_network(name, pipes):
     pipe = pipes(name)
     torch.manual_seed(0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -21,11 +22,12 @@ SOURCES = ("genmodels", "train", "pyproject.toml", "setup.py", "README.md", "LIC
 LEFT_BEHIND = shutil.ignore_patterns("__pycache__")
 DRAW_AND_TRAIN = """
 import genmodels
-from genmodels.training import train
+from genmodels.__main__ import main
 assert genmodels.__file__.startswith(__import__("os").environ["PYTHONPATH"])
 assert genmodels.CGANPipeline.from_pretrained("cgan-mnist")(class_labels=[2, 0], seed=0).images[1].size == (28, 28)
-pipe = train("dcgan", dataset_name="zoo:mnist-sample", classes=["3"], max_train_steps=5, base_channels=4, report_to=["none"])
-assert pipe(num_images=2, seed=0).images[0].size == (28, 28)
+flags = "--dataset_name zoo:mnist-sample --classes 3 --max_train_steps 5 --base_channels 4 --report_to none"
+assert main(["train", "dcgan", *flags.split()]) == 0
+assert genmodels.load_pipeline("runs/dcgan/model")(num_images=2, seed=0).images[0].size == (28, 28)
 """
 
 
@@ -79,6 +81,8 @@ def test_it_draws_and_trains_elsewhere(environment, tmp_path):
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=TIMEOUT)
     assert done.returncode == 0, done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["runs"]
+    facts = json.loads((tmp_path / "runs/dcgan/model/training.json").read_text())
+    assert facts["command"].startswith("accelerate launch train/dcgan.py --dataset_name zoo:mnist-sample")
 
 
 def test_its_page_opens_and_draws(environment, tmp_path):

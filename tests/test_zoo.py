@@ -105,7 +105,7 @@ def test_model_loads_and_draws(name):
     assert type(pipe).__name__.lower().startswith(kind)
     images = pipe(num_images=8, seed=0, output_type="np").images
     assert images.shape == (8, pipe.sample_size, pipe.sample_size, pipe.num_channels)
-    assert np.isfinite(images).all()
+    assert 0 <= images.min() <= images.max() <= 1
     # A trained model draws different pictures with dark and bright parts, not grey mush.
     assert len({image.tobytes() for image in images}) == 8
     assert images.std() > 0.1

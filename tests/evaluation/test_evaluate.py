@@ -19,7 +19,6 @@ from genmodels.evaluation.classifiers import evaluate_classifier
 from genmodels.evaluation.evaluate import evaluate, generate
 from genmodels.evaluation.measures import tolerance_of
 from genmodels.families import BY_PIPELINE
-from genmodels.features.classifier import Classifier
 from genmodels.features.evaluators import class_numbers, find_evaluator, load_classifier
 from genmodels.features.metrics import eight_bit
 from genmodels.pipelines.vae import PosteriorOutput
@@ -184,7 +183,7 @@ def test_a_classifier_is_measured_on_the_split():
     images = torch.from_numpy(sample.images).permute(0, 3, 1, 2).float() / 127.5 - 1
     with torch.no_grad():
         right = classifier(images).argmax(1) == torch.tensor(sample.labels)
-    assert accuracy.value == float(right.double().mean())
+    assert accuracy.value == float(right.double().mean()) > 0.99
     chosen = evaluate_classifier(classifier, "zoo:mnist-sample", split="test", classes=["7", "3"])
     keep = torch.from_numpy((sample.labels == 3) | (sample.labels == 7))
     # The stream numbers the chosen classes anew; the classifier does not.
@@ -205,18 +204,3 @@ def test_generated_classes_are_balanced_and_seeded():
 def test_no_evaluator_for_a_shape_is_said():
     with pytest.raises(UserError, match="no built-in evaluator for images of 16x16"):
         find_evaluator(16, 1)
-
-
-@pytest.mark.parametrize(("name", "least"), [("evaluator-mnist", 0.993), ("evaluator-cifar10", 0.9)])
-def test_built_in_evaluators_are_good_enough(name, least):
-    classifier = Classifier.from_pretrained(str(zoo.model_folder(name)))
-    assert classifier.config.test_accuracy >= least
-
-
-def test_the_mnist_evaluator_reads_the_sample():
-    classifier = Classifier.from_pretrained(str(zoo.model_folder("evaluator-mnist")))
-    sample = zoo.load_sample("zoo:mnist-sample", "test")
-    images = torch.from_numpy(sample.images).permute(0, 3, 1, 2).float() / 127.5 - 1
-    with torch.no_grad():
-        predicted = classifier(images).argmax(1)
-    assert (predicted == torch.tensor(sample.labels)).float().mean() > 0.99

@@ -9,14 +9,12 @@ import re
 import shutil
 import subprocess
 import sys
-from importlib.metadata import distribution
 from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import KINDS, REPO, make_pipeline, run_python
+from helpers import KINDS, REPO, make_environment, make_pipeline, run_python
 from huggingface_hub import HfApi
-from packaging.requirements import Requirement
 
 from genmodels import __version__, load_pipeline, zoo
 from genmodels.errors import UserError
@@ -87,42 +85,10 @@ assert "genmodels" not in sys.modules
 """
 
 
-def requirements_of(names: tuple[str, ...]) -> set[str]:
-    """Distributions that these need to run, and themselves."""
-    found: set[str] = set()
-    waiting = list(names)
-    while waiting:
-        name = waiting.pop()
-        if name in found:
-            continue
-        found.add(name)
-        for line in distribution(name).requires or []:
-            requirement = Requirement(line)
-            if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
-                waiting.append(requirement.name)
-    return found
-
-
 @pytest.fixture(scope="session")
 def plain_python(tmp_path_factory) -> Path:
-    """The Python of a virtual environment that has only diffusers, torch, safetensors and what they need.
-
-    Links to the installed distributions stand for an installation, which takes minutes; an editable install of genmodels
-    beside them does not leak in.
-    """
-    folder = tmp_path_factory.mktemp("plain") / "venv"
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
-    python = folder / "bin" / "python"
-    code = "import sysconfig; print(sysconfig.get_path('purelib'))"
-    site = Path(subprocess.run([python, "-c", code], capture_output=True, text=True, check=True).stdout.strip())
-    for name in requirements_of(NEEDED):
-        files = distribution(name).files
-        for top in {file.parts[0] for file in files if file.parts[0] not in ("..", "__pycache__")}:
-            source = Path(distribution(name).locate_file(top))
-            # Namespace packages are shared: the first link has them all.
-            if source.exists() and not (site / top).exists():
-                (site / top).symlink_to(source)
-    return python
+    """The Python of an environment that has only diffusers, torch, safetensors and what they need."""
+    return make_environment(tmp_path_factory.mktemp("plain") / "venv", *NEEDED)
 
 
 def run_plain(python: Path, code: str, *args, env: dict[str, str], cwd: Path) -> subprocess.CompletedProcess:

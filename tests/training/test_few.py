@@ -74,7 +74,8 @@ def test_a_handful_of_images_trains_and_is_watched(train, tmp_path, capsys, coun
 
 @pytest.mark.parametrize("script", ["autoencoder", "vae", "diffusion"])
 def test_one_image_trains_without_a_discriminator_too(train, tmp_path, script):
-    flags = [flag for flag in TINY if script != "diffusion" or flag not in ("--base_channels", "4")]
+    unet = ["--block_out_channels", "8", "--patch_size", "4", "--watch_inference_steps", "1"]
+    flags = [*unet, *TINY[2:]] if script == "diffusion" else TINY
     common = ["--dataset_name", pictures(tmp_path / "data", 1), *flags, *WATCH, "--train_batch_size", "4"]
     train(script, *common, "--max_train_steps", "2", "--output_dir", tmp_path / "run")
     pipe = load_pipeline(tmp_path / "run/model")

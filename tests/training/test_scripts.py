@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import ast
 import json
-import os
 import re
 import runpy
-import subprocess
 import sys
 import tomllib
 
@@ -78,39 +76,3 @@ def test_a_script_runs_from_the_file_alone(tmp_path):
     assert done.returncode == 0, done.stderr
     facts = json.loads((tmp_path / "run/model/training.json").read_text())
     assert facts["command"].startswith("accelerate launch elsewhere/vae.py --dataset_name zoo:mnist-sample")
-
-
-@pytest.fixture
-def installed(tmp_path, monkeypatch):
-    """A folder to import the package from as it is installed: without a clone around it, the scripts being a part of it."""
-    site = tmp_path / "site/genmodels"
-    site.mkdir(parents=True)
-    for path in (REPO / "genmodels").iterdir():
-        (site / path.name).symlink_to(path)
-    options = {}
-    monkeypatch.chdir(REPO)
-    monkeypatch.setattr("setuptools.setup", options.update)
-    runpy.run_path(str(REPO / "setup.py"))
-    assert {"genmodels", "genmodels.training", "genmodels.recipes"} <= set(options["packages"])
-    for package, folder in options["package_dir"].items():
-        site.parent.joinpath(*package.split(".")).symlink_to(REPO / folder)
-    return site.parent
-
-
-def test_an_installed_package_trains_as_a_clone_does(installed, two_shards, tmp_path):
-    flags = [
-        "--dataset_name",
-        two_shards,
-        "--base_channels",
-        "4",
-        "--max_train_steps",
-        "1",
-        "--report_to",
-        "none",
-    ]
-    environment = {**os.environ, "PYTHONPATH": str(installed)}
-    command = [sys.executable, "-m", "genmodels", "train", "vae", *flags, "--output_dir", str(tmp_path / "run")]
-    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    facts = json.loads((tmp_path / "run/model/training.json").read_text())
-    assert facts["command"].startswith("accelerate launch train/vae.py --dataset_name PATH")
