@@ -196,6 +196,7 @@ def _be_python(args: tuple[str, ...], env: dict[str, str], cwd: str, out: str, e
     os.environ.clear()
     os.environ.update(env)
     tempfile.tempdir = None  # read TMPDIR again
+    _FORKS.set_forkserver_preload(["torch"])
     _read_settings()
     os.chdir(cwd)
     sys.path[:] = [str(REPO), *(path for path in sys.path if not Path(path).is_relative_to(REPO))]

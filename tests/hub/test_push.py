@@ -6,14 +6,13 @@ import json
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
 import pytest
 import torch
-from helpers import DEAD_ENDPOINT, REPO, run_python
+from helpers import DEAD_ENDPOINT, run_python, start_python
 from huggingface_hub import HfApi
 from safetensors.torch import load
 
@@ -475,7 +474,7 @@ def test_training_pushes_checkpoints_and_then_the_model(faulty_hub, api, tmp_pat
 
 
 def test_a_signal_ends_training_with_its_checkpoint_on_the_hub(faulty_hub, api, tmp_path):
-    env = {**faulty_hub.env(tmp_path / "home"), "PYTHONPATH": str(REPO)}
+    env = faulty_hub.env(tmp_path / "home")
     arguments = [
         "--max_train_steps",
         "100000",
@@ -484,19 +483,14 @@ def test_a_signal_ends_training_with_its_checkpoint_on_the_hub(faulty_hub, api, 
         "--output_dir",
         str(tmp_path / "run"),
     ]
-    training = subprocess.Popen(
-        [sys.executable, "train/vae.py", *TINY, *UNWATCHED, *arguments, *PUSHING, "--hub_model_id", "alice/stopped"],
-        env=env,
-        cwd=REPO,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
+    training = start_python(
+        "train/vae.py", *TINY, *UNWATCHED, *arguments, *PUSHING, "--hub_model_id", "alice/stopped", env=env
     )
-    metrics, deadline = tmp_path / "run/metrics.jsonl", time.monotonic() + 60
+    metrics, deadline = tmp_path / "run/metrics.jsonl", time.monotonic() + 240
     while not (metrics.exists() and metrics.read_text().count("\n") >= 2) and time.monotonic() < deadline:
         time.sleep(0.1)
     training.send_signal(signal.SIGTERM)
-    output, _ = training.communicate(timeout=60)
+    output, _ = training.communicate()
     assert training.returncode == 0
     step = output.split("Stopped after step ")[1].split(",")[0]
     assert titles(api, "alice/stopped") == ["initial commit", f"Upload checkpoint-{step}"]

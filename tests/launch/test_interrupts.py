@@ -18,7 +18,7 @@ RUN = ["train/dcgan.py", "--base_channels", "4", "--report_to", "none"]
 
 def interrupt(process: subprocess.Popen | Started) -> None:
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=240)
     assert process.returncode == 130, err
     assert err.splitlines()[-1] == "dcgan.py: interrupted before the first step."
     assert "Traceback" not in err

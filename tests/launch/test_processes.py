@@ -131,7 +131,7 @@ def test_processes_agree_on_the_step_to_stop_after(tmp_path):
         assert time.monotonic() < deadline
         time.sleep(0.1)
     process.terminate()
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=240)
     (checkpoint,) = complete_checkpoints(tmp_path / "checkpoints")
     assert f"Stopped after step {step_of(checkpoint):,}, with a checkpoint" in out, err
     assert load_checkpoint(checkpoint)["step"] == step_of(checkpoint)

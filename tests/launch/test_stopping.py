@@ -21,7 +21,7 @@ RUN = [*SAMPLE, *TINY, "--discriminator_channels", "4", "--shuffle_buffer", "100
 ENDLESS = ["--max_train_steps", "100000", "--sample_steps", "100000", "--checkpointing_steps", "100000"]
 
 
-def start(*command: str) -> subprocess.Popen:
+def start(*command: str, **options) -> subprocess.Popen:
     return subprocess.Popen(
         command,
         cwd=REPO,
@@ -29,6 +29,7 @@ def start(*command: str) -> subprocess.Popen:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        **options,
     )
 
 
@@ -66,10 +67,8 @@ def processes_with(text: str) -> list[int]:
 @pytest.mark.parametrize("how", ["sigterm", "ctrl-c", "pkill"])
 def test_a_signal_ends_the_step_saves_and_says_how_to_go_on(tmp_path, how):
     # Without a cache there is always a process that reads the stream, which a signal may reach as well.
-    where = ["--output_dir", str(tmp_path / "run"), "--cache_gb", "0"]
-    # Only a process that was launched has a command line of its own.
-    command = ["train/cgan.py", *RUN, *ENDLESS, *where]
-    process = start(sys.executable, *command) if how == "pkill" else start_python(*command, new_session=True)
+    where = ["--output_dir", str(tmp_path / "run"), "--cache_gb", "0", "--dataloader_num_workers", "1"]
+    process = start(sys.executable, "train/cgan.py", *RUN, *ENDLESS, *where, start_new_session=True)
     wait_for(has_logged(tmp_path / "run"))
     if how == "pkill":
         wait_for(lambda: len(processes_with(str(tmp_path))) > 1)
@@ -77,7 +76,7 @@ def test_a_signal_ends_the_step_saves_and_says_how_to_go_on(tmp_path, how):
             os.kill(pid, signal.SIGTERM)
     else:
         os.killpg(process.pid, signal.SIGTERM if how == "sigterm" else signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=240)
     assert process.returncode == 0, err
     assert "the same command with --resume_from_checkpoint latest goes on" in out
     assert "Traceback" not in err
@@ -95,7 +94,7 @@ def test_killing_the_launcher_lets_the_run_save(tmp_path):
     wait_for(has_logged(run))
     process.terminate()
     # Its pipes close when the script, which outlives the launcher, has ended too.
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=240)
     assert "with a checkpoint" in out, err
     assert len(complete_checkpoints(run / "checkpoints")) == 1
 

@@ -14,8 +14,8 @@ from genmodels.data import load_images
 from genmodels.features.classifier import Classifier
 
 TINY = ["--train_batch_size", "16", "--base_channels", "4", "--sample_steps", "4", "--logging_steps", "2"]
-# Measuring images takes longer than all else of a tiny run, and TensorBoard takes two seconds to start.
-TINY += ["--validation_steps", "0", "--report_to", "none"]
+# Measuring images takes longer than all else of a tiny run, and TensorBoard and a worker take seconds to start.
+TINY += ["--validation_steps", "0", "--report_to", "none", "--dataloader_num_workers", "0"]
 SAMPLE = ["--dataset_name", "zoo:mnist-sample"]
 DENSE = ["--generator_dims", "16", "16", "--discriminator_dims", "16"]
 STABILISED = ["--loss", "nonsaturating", "--label_smoothing", "0.1", "--label_flips", "0.1", "--instance_noise", "0.5"]
