@@ -121,13 +121,11 @@ def _outputs() -> tempfile.TemporaryDirectory:
 class Started:
     """A Python that `start_python` has started; of subprocess.Popen what tests need."""
 
-    def __init__(self, args: tuple[str, ...], env: dict[str, str], cwd: Path, new_session: bool):
+    def __init__(self, args: tuple[str, ...], env: dict[str, str], cwd: Path):
         self._files = [Path(_outputs().name, f"{next(_NUMBERS)}") for _ in range(2)]
         for file in self._files:
             file.touch()
-        self._process = _FORKS.Process(
-            target=_be_python, args=(args, env, str(cwd), *map(str, self._files), new_session)
-        )
+        self._process = _FORKS.Process(target=_be_python, args=(args, env, str(cwd), *map(str, self._files)))
         self._process.start()
         self.args, self.pid = args, self._process.pid
 
@@ -155,12 +153,12 @@ class Started:
         return self.poll()
 
 
-def start_python(*args: str, env: dict[str, str] | None = None, cwd: Path = REPO, new_session: bool = False) -> Started:
+def start_python(*args: str, env: dict[str, str] | None = None, cwd: Path = REPO) -> Started:
     """Start a Python in a process that reads its settings anew: clients read theirs at import.
 
     The libraries are there from the beginning, which saves each process some six seconds; `run_fresh_python` is without.
     """
-    return Started(args, _with_repo(env), cwd, new_session)
+    return Started(args, _with_repo(env), cwd)
 
 
 def run_python(*args: str, env: dict[str, str] | None = None, cwd: Path = REPO) -> subprocess.CompletedProcess:
@@ -187,10 +185,8 @@ def _with_repo(env: dict[str, str] | None) -> dict[str, str]:
     return {**(env or os.environ), "PYTHONPATH": str(REPO)}
 
 
-def _be_python(args: tuple[str, ...], env: dict[str, str], cwd: str, out: str, err: str, new_session: bool) -> None:
+def _be_python(args: tuple[str, ...], env: dict[str, str], cwd: str, out: str, err: str) -> None:
     """What `python ARGS` does, in this process."""
-    if new_session:
-        os.setsid()
     for stream, path, flags in ((0, os.devnull, os.O_RDONLY), (1, out, os.O_WRONLY), (2, err, os.O_WRONLY)):
         os.dup2(os.open(path, flags), stream)
     os.environ.clear()
