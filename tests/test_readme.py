@@ -19,7 +19,7 @@ NOT_RUN = {
 }
 # What is put in place of what is printed: the reader's name on the Hub, and less to compute.
 INSTEAD = {"your-name/": "alice/", "max_train_steps=500": "max_train_steps=2"}
-SHORT = ["--max_train_steps", "2", "--train_batch_size", "8", "--base_channels", "4"]
+SHORT = ["--max_train_steps", "2", "--train_batch_size", "8", "--base_channels", "4", "--dataloader_num_workers", "0"]
 # In place of the 60,000 digits of MNIST.
 FEW = ["--dataset_name", "alice/digits"]
 
