@@ -31,6 +31,7 @@ from genmodels.folder import ModelFolder
 from genmodels.ui.models import BUILT_IN, FACES, Model
 from genmodels.ui.space import port_of
 
+pytestmark = pytest.mark.slow
 SPACES = REPO / "spaces"
 ONLY_FOR_TRAINING = {"accelerate", "datasets", "tensorboard", "torchmetrics"}
 COLOURS = {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}

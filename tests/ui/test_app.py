@@ -12,6 +12,7 @@ import pytest
 
 from genmodels.commands import app
 
+pytestmark = pytest.mark.slow
 APP = Path(__file__).parents[2] / "app.py"
 
 

@@ -38,6 +38,7 @@ def test_written_and_read_back(tmp_path, monkeypatch):
     assert first_page.read("other") is None
 
 
+@pytest.mark.slow
 def test_the_page_is_built_without_torch_and_diffusers():
     code = (
         "import sys; from genmodels.ui.models import ModelStore; from genmodels.ui.suite import build; build(ModelStore());"
