@@ -39,7 +39,7 @@ GRAVE = ("serious", "critical")
 RULES = {
     (1280, "light"): {},
     (1280, "dark"): {"runOnly": ["color-contrast", "link-in-text-block"]},
-    (390, "light"): {"runOnly": ["scrollable-region-focusable", "target-size"]},
+    (390, "light"): {"runOnly": ["scrollable-region-focusable"]},
 }
 # Pictures that a screen reader has no words for.
 UNNAMED = "[role=img]:not([aria-label], [aria-labelledby]), img:not([alt])"
