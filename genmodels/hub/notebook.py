@@ -20,13 +20,13 @@ def write_notebook(folder: Path) -> None:
     Args:
         folder: of a saved pipeline or evaluator with the README.md of `write_card`, whose first Python this is made from.
     """
-    card = (folder / "README.md").read_text(encoding="utf-8")
+    saved = ModelFolder(folder)
+    card = saved.card.read_text(encoding="utf-8")
     title = re.search(r"^# .+$", card, re.MULTILINE)
     code = re.search(r"^```python\n(.+?)\n```$", card, re.DOTALL | re.MULTILINE)
     if title is None or code is None:
         return
     cells = [INSTALL, code[1]]
-    saved = ModelFolder(folder)
     if saved.family:
         load, draw = code[1].split("\nimages = ", 1)
         cells = [INSTALL, load, f"images = {draw}", SHOW.format(images="images")]
