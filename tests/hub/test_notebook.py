@@ -21,6 +21,7 @@ def test_every_family_is_tried():
     assert OF_FAMILY.keys() == {family.class_name for family in FAMILIES}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", MODELS)
 def test_its_cells_run_in_their_order(tmp_path, monkeypatch, name):
     folder = shutil.copytree(zoo.model_folder(name), tmp_path / name)
