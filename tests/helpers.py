@@ -8,6 +8,7 @@ import json
 import multiprocessing
 import os
 import runpy
+import signal
 import socket
 import subprocess
 import sys
@@ -192,6 +193,8 @@ def _be_python(args: tuple[str, ...], env: dict[str, str], cwd: str, out: str, e
     os.environ.clear()
     os.environ.update(env)
     tempfile.tempdir = None  # read TMPDIR again
+    # Ignored where the tests run in the background of a shell.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     _FORKS.set_forkserver_preload(["torch"])
     _read_settings()
     os.chdir(cwd)
