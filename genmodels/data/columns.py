@@ -107,18 +107,14 @@ def find_label_column(features: Features, wanted: str | None, source: str) -> st
     if wanted in known or len(within) == 1:
         return wanted if wanted in known else within[0]
     if wanted in features:
+        feature = features[wanted]
+        kind = getattr(feature, "dtype", None) or ("list" if hasattr(feature, "feature") else type(feature).__name__)
         raise UserError(
-            f"The column {wanted} of {source!r} is of type {type_of(features[wanted])}, which holds no classes: save it as text, "
-            "integers or booleans."
+            f"The column {wanted} of {source!r} is of type {kind}, which holds no classes: save it as text, integers or booleans."
         )
     raise UserError(
         f"{source!r} has no label column {wanted!r}: `label_column` takes {', '.join(known) or 'nothing here'}."
     )
-
-
-def type_of(feature: Any) -> str:
-    """A column's type in a word."""
-    return getattr(feature, "dtype", None) or ("list" if hasattr(feature, "feature") else type(feature).__name__)
 
 
 def feature_of(features: Features, column: str) -> Any:

@@ -166,20 +166,17 @@ class Folder:
         self.fingerprint = self._commit or listing.fingerprint(self._split)
         has_labels = any(picture.class_name is not None for picture in self._pictures)
         names = listing.class_names if has_labels else []
-        self.attribute_names = find_attributes(self._boolean_columns(), attributes, self.name)
+        booleans = [
+            column
+            for column, values in self._listing.columns.items()
+            if all(isinstance(values.get(picture.name), bool) for picture in self._pictures)
+        ]
+        self.attribute_names = find_attributes(booleans, attributes, self.name)
         keep = class_numbers(classes, names, self.name)
         self.class_names = [names[i] for i in keep] if keep else names
         self._numbers: dict[str | None, int] = {name: i for i, name in enumerate(self.class_names)}
         if keep:
             self._pictures = tuple(picture for picture in self._pictures if picture.class_name in self._numbers)
-
-    def _boolean_columns(self) -> list[str]:
-        names = [picture.name for picture in self._pictures]
-        return [
-            column
-            for column, values in self._listing.columns.items()
-            if all(isinstance(values.get(name), bool) for name in names)
-        ]
 
     def limit(self, count: int, seed: int) -> None:
         """Keep so many images, chosen at random, in their order."""

@@ -165,7 +165,8 @@ def find_checkpoint(checkpoints: Path, wanted: str) -> Path:
         for folder in (Path(wanted), checkpoints / wanted):
             if (folder / VALUES).is_file():
                 return folder
-        raise UserError(f"There is no checkpoint {wanted!r}: give 'latest' or one of {_names(checkpoints)}.")
+        names = ", ".join(path.name for path in complete_checkpoints(checkpoints)) or "those in an --output_dir"
+        raise UserError(f"There is no checkpoint {wanted!r}: give 'latest' or one of {names}.")
     found = complete_checkpoints(checkpoints)
     if not found:
         raise UserError(f"There is no checkpoint in {checkpoints} to resume from: leave --resume_from_checkpoint out.")
@@ -180,7 +181,3 @@ def complete_checkpoints(checkpoints: Path) -> list[Path]:
 def step_of(checkpoint: Path) -> int:
     """The step at which the checkpoint of this name was written."""
     return int(checkpoint.name.removeprefix("checkpoint-"))
-
-
-def _names(checkpoints: Path) -> str:
-    return ", ".join(path.name for path in complete_checkpoints(checkpoints)) or "those in an --output_dir"
