@@ -29,6 +29,7 @@ from genmodels.ui.inputs import read_image
 from genmodels.ui.models import FACES, ModelStore, read_folder
 from genmodels.ui.suite import build, launch
 
+pytestmark = pytest.mark.slow
 ENDPOINTS = {"sample", "sample_many", "interpolate", "decode", "reconstruct", "edit", "discriminate", "neighbors"}
 
 

@@ -23,6 +23,7 @@ from genmodels.ui.front_door import queued
 from genmodels.ui.inputs import server_function
 from genmodels.ui.suite import launch
 
+pytestmark = pytest.mark.slow
 FUNCTION = "/gradio_api/component_server/"
 JSON = {"Content-Type": "application/json"}
 

@@ -24,6 +24,7 @@ from genmodels.ui.api import add_api
 from genmodels.ui.live import worker
 from genmodels.ui.models import ModelStore
 
+pytestmark = pytest.mark.slow
 INPUTS = 2000
 # How often a handler and an endpoint are called; those that take longer, or read nothing, less often.
 # Two known attributes that differ are rare among all that may be sent.
