@@ -45,5 +45,5 @@ def write_notebook(folder: Path) -> None:
 
 def cell(kind: str, text: str) -> dict[str, Any]:
     """One cell in the format of Jupyter, a list of lines."""
-    of_code = {"execution_count": None, "outputs": []} if kind == "code" else {}
+    of_code: dict[str, Any] = {"execution_count": None, "outputs": []} if kind == "code" else {}
     return {"cell_type": kind, "metadata": {}, "source": text.splitlines(keepends=True), **of_code}
