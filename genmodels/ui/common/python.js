@@ -56,6 +56,8 @@ export function pythonOf(element, tab) {
      */
     picture(name, find, columns) {
       found.set(name, { find, columns });
+      // It may be shown already.
+      if (name === shown) save.hidden = false;
     },
     /** @param {string} name @param {string} text @param {boolean} focus whether it is shown even if another one is */
     set(name, text, focus = true) {
