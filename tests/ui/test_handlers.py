@@ -66,6 +66,7 @@ def usual_handlers(usual_store) -> dict:
     return handlers(usual_store)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "value", NASTY, ids=lambda v: f"{type(v).__name__} {str(v)[:12]!r}" if not isinstance(v, int) else ""
 )

@@ -20,6 +20,7 @@ from genmodels.ui.live import worker
 from genmodels.ui.models import ModelStore
 
 # How many training images the dishonest generator draws.
+pytestmark = pytest.mark.slow
 COPIES = 3
 
 
