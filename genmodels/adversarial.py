@@ -12,6 +12,7 @@ from . import losses
 Batch = dict[str, torch.Tensor]
 # Images (N, C, H, W) in [-1, 1] or points (N, 2), or a list of them: the levels of a pyramid.
 Images = torch.Tensor | list[torch.Tensor]
+Scalar = torch.Tensor | float
 
 
 class Regularization:
@@ -29,7 +30,7 @@ class Regularization:
         """Both as the discriminator sees them to learn from, requiring grad where `penalty` takes it."""
         return self.seen(real), self.seen(fake)
 
-    def penalty(self, real_scores: torch.Tensor, real: Images, fake_scores: torch.Tensor, fake: Images):
+    def penalty(self, real_scores: torch.Tensor, real: Images, fake_scores: torch.Tensor, fake: Images) -> Scalar:
         """R1 at the real images and R2 at the fakes that `inputs` returned, each times its weight."""
         return 0.0
 
@@ -37,7 +38,7 @@ class Regularization:
         """The images between real and fake at which the slope is held near 1."""
         return losses.random_interpolates(real, fake)
 
-    def weight_penalty(self, network: str):
+    def weight_penalty(self, network: str) -> Scalar:
         """Of the weights of the "generator" or the "discriminator"."""
         return 0.0
 
@@ -70,7 +71,7 @@ class AdversarialStep:
         self.objective, self.draw, self.judge, self.real = objective, draw, judge, real
         self.regularization = regularization
 
-    def discriminator_loss(self, batch: Batch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    def discriminator_loss(self, batch: Batch) -> tuple[torch.Tensor, dict[str, Scalar]]:
         """L_D(D(x), D(G(z))) + r1/2 E |dD/dx|^2 + r2/2 E |dD/dG(z)|^2 + lambda E (|dD/dx'| - 1)^2; and what to log.
 
         The first GAN's L_D is -E log D(x) - E log(1 - D(G(z))): Goodfellow et al. 2014, https://arxiv.org/abs/1406.2661.
@@ -84,19 +85,23 @@ class AdversarialStep:
         real_scores, _, class_loss = self.judge(real, batch)
         fake_scores, *_ = self.judge(fake, batch)
         loss = self.objective.discriminator(real_scores, fake_scores, **self.regularization.targets)
-        penalty, slope = self.regularization.penalty(real_scores, real, fake_scores, fake), 0.0
-        if weight := self.regularization.slope_penalty:
+        penalty: Scalar = self.regularization.penalty(real_scores, real, fake_scores, fake)
+        slope: Scalar = 0.0
+        weight = self.regularization.slope_penalty
+        if weight and isinstance(real, torch.Tensor) and isinstance(fake, torch.Tensor):
             between = self.regularization.interpolates(real, fake)
             slope = losses.lipschitz_penalty(self.judge(between, batch)[0], between)
             penalty = penalty + weight * slope
         total = loss + penalty + class_loss + self.regularization.weight_penalty("discriminator")
         return total, self.figures(loss, penalty, slope, real_scores, fake_scores)
 
-    def figures(self, loss, penalty, slope, real_scores, fake_scores) -> dict[str, torch.Tensor]:
+    def figures(
+        self, loss: Scalar, penalty: Scalar, slope: Scalar, real_scores: torch.Tensor, fake_scores: torch.Tensor
+    ) -> dict[str, Scalar]:
         """What to log of the discriminator's loss."""
         return {"loss_d": loss, "penalty": penalty, "accuracy_d": losses.pair_accuracy(real_scores, fake_scores)}
 
-    def generator_loss(self, batch: Batch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    def generator_loss(self, batch: Batch) -> tuple[torch.Tensor, dict[str, Scalar]]:
         """L_G(D(G(z)), D(x)), or |E f(x) - E f(G(z))|^2 of hidden features f; and what to log.
 
         The first GAN's L_G is -E log D(G(z)): https://arxiv.org/abs/1406.2661, section 3. Feature matching: Salimans et al. 2016,

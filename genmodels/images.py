@@ -110,7 +110,7 @@ def reading(name: str) -> Iterator[None]:
     except UserError:
         raise
     except Image.DecompressionBombError as error:
-        limit = 2 * Image.MAX_IMAGE_PIXELS
+        limit = 2 * (Image.MAX_IMAGE_PIXELS or 0)
         raise UnreadableImageError(f"{name} has more than {limit:,} pixels: make it smaller or remove it.") from error
     except UnidentifiedImageError as error:
         # Pillow would name the object in memory.
@@ -128,7 +128,7 @@ def upright(image: Image.Image) -> Image.Image:
     if not any(key in image.info for key in WITH_ORIENTATION):
         return image
     try:
-        turn = UPRIGHT.get(image.getexif().get(ORIENTATION))
+        turn = UPRIGHT.get(image.getexif().get(ORIENTATION, 1))
     except Exception:
         turn = None
     if turn is None:
@@ -247,7 +247,8 @@ def make_square(image: Image.Image, size: int, fit: str, background: tuple[int, 
         # Resized whole, a sliver of 1 x 6000 pixels would have 64 x 384,000 on the way.
         left, top = (image.width - side) // 2, (image.height - side) // 2
         return image.resize((size, size), Image.Resampling.LANCZOS, box=(left, top, left + side, top + side))
-    scaled = image.resize(tuple(max(1, round(length * size / side)) for length in image.size), Image.Resampling.LANCZOS)
+    width, height = (max(1, round(length * size / side)) for length in image.size)
+    scaled = image.resize((width, height), Image.Resampling.LANCZOS)
     left, top = (scaled.width - size) // 2, (scaled.height - size) // 2
     if fit == "crop":
         return scaled.crop((left, top, left + size, top + size))
@@ -264,9 +265,9 @@ def parse_colour(text: str) -> tuple[int, int, int]:
         UserError: it is none.
     """
     try:
-        colour = ImageColor.getrgb(text)
+        red, green, blue, *alpha = ImageColor.getrgb(text)
     except (ValueError, AttributeError, TypeError):
-        colour = ()
-    if len(colour) != 3:
+        alpha = [0]
+    if alpha:
         raise UserError(f"background must be black, white or a colour such as #ff8000, got {text!r}.")
-    return colour
+    return red, green, blue

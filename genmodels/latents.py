@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
+
+from .checks import check_choice, check_count, check_number
 
 MODES = ("slerp", "lerp")
 MAX_PSI = 2.0
-
-
-def check_count(name: str, value: int, low: int = 1) -> int:
-    """Return `value` if it is an integer of at least `low`, else raise ValueError."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < low:
-        raise ValueError(f"{name} must be an integer of at least {low}, got {value!r}.")
-    return int(value)
+Generators = torch.Generator | Sequence[torch.Generator] | None
 
 
 def check_seed(seed: int) -> int:
@@ -28,7 +23,7 @@ def check_seed(seed: int) -> int:
 def draw_latents(
     num_images: int,
     latent_dim: int,
-    generator: torch.Generator | Sequence[torch.Generator] | None = None,
+    generator: Generators = None,
     seed: int | None = None,
 ) -> torch.Tensor:
     """(num_images, latent_dim) float32 from N(0, 1).
@@ -45,8 +40,7 @@ def draw_latents(
         raise ValueError("Give either generator or seed, not both.")
     if seed is not None:
         generator = torch.Generator().manual_seed(check_seed(seed))
-    several = isinstance(generator, list | tuple)
-    generators = list(generator) if several else [generator] * num_images
+    generators = list(generator) if isinstance(generator, Sequence) else [generator] * num_images
     wrong = [type(one).__name__ for one in generators if not isinstance(one, torch.Generator | None)]
     if wrong:
         raise ValueError(
@@ -58,7 +52,7 @@ def draw_latents(
         torch.randn(latent_dim, generator=one, device=one.device if one is not None else None, dtype=torch.float32)
         for one in generators
     ]
-    return torch.stack([row.cpu() for row in rows] if several else rows)
+    return torch.stack([row.cpu() for row in rows] if isinstance(generator, Sequence) else rows)
 
 
 def interpolate_latents(a: torch.Tensor, b: torch.Tensor, steps: int, mode: str = "slerp") -> torch.Tensor:
@@ -79,8 +73,7 @@ def interpolate_latents(a: torch.Tensor, b: torch.Tensor, steps: int, mode: str 
         ValueError: `steps` is below 2 or `mode` is unknown.
     """
     check_count("steps", steps, low=2)
-    if mode not in MODES:
-        raise ValueError(f"mode must be one of {', '.join(MODES)}, got {mode!r}.")
+    check_choice("mode", mode, MODES)
     t = torch.linspace(0, 1, steps, device=a.device, dtype=a.dtype)[:, None]
     norms = a.norm() * b.norm()
     if mode == "slerp" and norms > 0:
@@ -99,9 +92,7 @@ def truncated(latents: torch.Tensor, psi: float) -> torch.Tensor:
     Raises:
         ValueError: psi is no number from 0 to 2.
     """
-    if isinstance(psi, bool) or not isinstance(psi, int | float) or not 0 <= psi <= MAX_PSI:
-        raise ValueError(f"psi must be a number from 0 to {MAX_PSI:g}, got {psi!r}.")
-    return latents * psi
+    return latents * check_number("psi", psi, 0, MAX_PSI)
 
 
 def cross_latents(a: torch.Tensor, b: torch.Tensor, num_images: int, mutation: float, seed: int) -> torch.Tensor:
@@ -123,8 +114,7 @@ def cross_latents(a: torch.Tensor, b: torch.Tensor, num_images: int, mutation: f
         ValueError: an argument is out of its range.
     """
     check_count("num_images", num_images)
-    if isinstance(mutation, bool) or not isinstance(mutation, int | float) or not 0 <= mutation <= 1:
-        raise ValueError(f"mutation must be a number from 0 to 1, got {mutation!r}.")
+    check_number("mutation", mutation, 0, 1)
     generator = torch.Generator().manual_seed(check_seed(seed))
     children = []
     for _ in range(num_images):

@@ -4,6 +4,7 @@ over the batch. `clip_weights` alone changes what it is given.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
@@ -157,7 +158,7 @@ class AdversarialLoss(NamedTuple):
     """
 
     discriminator: Callable[..., torch.Tensor]
-    generator: Callable[[torch.Tensor, torch.Tensor | None], torch.Tensor]
+    generator: Callable[..., torch.Tensor]
     paired: bool
     labelled: bool
     paper: str
@@ -215,9 +216,10 @@ def feature_matching_loss(
     Salimans et al. 2016, https://arxiv.org/abs/1606.03498, section 3.1. Both arguments are (N, features), or lists of them: then
     it is the mean over the list.
     """
-    if isinstance(real_features, list):
-        return sum(map(feature_matching_loss, real_features, fake_features)) / len(real_features)
-    return (real_features.float().mean(0) - fake_features.float().mean(0)).square().sum()
+    real = [real_features] if isinstance(real_features, torch.Tensor) else real_features
+    fake = [fake_features] if isinstance(fake_features, torch.Tensor) else fake_features
+    distances = [(a.float().mean(0) - b.float().mean(0)).square().sum() for a, b in zip(real, fake, strict=True)]
+    return functools.reduce(torch.add, distances) / len(distances)
 
 
 def historical_averaging_penalty(parameters: Iterable[torch.Tensor], averages: Iterable[torch.Tensor]) -> torch.Tensor:

@@ -12,6 +12,8 @@ from .images import to_8_bits, upright
 
 OUTPUT_TYPES = ("pil", "pt", "np")
 Images = Image.Image | Sequence[Image.Image] | torch.Tensor | np.ndarray
+# What a pipeline returns for "pil", "pt" and "np".
+OutputImages = list[Image.Image] | torch.Tensor | np.ndarray
 
 
 def to_uint8(pixel_values: torch.Tensor) -> np.ndarray:
@@ -29,7 +31,7 @@ def to_pil(pixel_values: torch.Tensor) -> list[Image.Image]:
     return [Image.fromarray(a[..., 0] if a.shape[-1] == 1 else a) for a in arrays]
 
 
-def to_output(pixel_values: torch.Tensor, output_type: str) -> list[Image.Image] | torch.Tensor | np.ndarray:
+def to_output(pixel_values: torch.Tensor, output_type: str) -> OutputImages:
     """`pixel_values` in the form that `output_type` names; see `GenerationOutput`."""
     check_output_type(output_type)
     if output_type == "pil":

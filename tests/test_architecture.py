@@ -16,7 +16,7 @@ from packaging.utils import canonicalize_name
 # types as well. "package" is genmodels/__init__.py. A part that is not listed fails, so that a new one gets its place.
 LAYERS = (
     ("families",),
-    ("package", "errors", "privacy", "flags", "interrupts", "grid", "losses"),
+    ("package", "checks", "errors", "privacy", "flags", "interrupts", "grid", "losses"),
     ("models", "images", "latents", "adversarial"),
     ("pixels", "zoo", "folder"),
     ("hub",),

@@ -19,14 +19,14 @@ from genmodels.families import BY_PIPELINE, FAMILIES, HOMES
 
 NETWORK = '''
 import torch
-from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
+from diffusers.models.modeling_utils import ModelMixin
 from torch import nn
 
-from .modeling import StrictLoadingMixin
+from .modeling import Network
 
 
-class ToyGenerator(StrictLoadingMixin, ModelMixin, ConfigMixin):
+class ToyGenerator(Network, ModelMixin):
     """One layer."""
 
     @register_to_config

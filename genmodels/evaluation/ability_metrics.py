@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import nn
 
@@ -12,7 +14,9 @@ from ..features.metrics import eight_bit, within_class_coverage
 from ..latents import draw_latents
 from ..pipelines.autoencoder import AutoencoderPipeline, EncoderDecoderPipeline, add_noise
 from ..pipelines.base import ImagePipeline
+from ..pipelines.gan import CGANPipeline
 from ..pipelines.vae import VAEPipeline
+from ..pixels import OutputImages
 from .attributes import COMPARED, STRENGTHS, edit_responses
 from .continuity import class_balance, jacobian_norms, recognizable_share
 from .reconstruction import PCA, median_filter, psnr
@@ -33,7 +37,7 @@ EDITED_IMAGES = 1000
 
 
 def classification_metric(
-    pipeline: ImagePipeline, images: torch.Tensor, labels: torch.Tensor, judged_right: torch.Tensor | None
+    pipeline: VAEPipeline | CGANPipeline, images: torch.Tensor, labels: torch.Tensor, judged_right: torch.Tensor | None
 ) -> Metric:
     """How many images a generative model classifies right; the floor is the evaluator's share on the same images.
 
@@ -43,9 +47,13 @@ def classification_metric(
         judged_right: bool (N,), whether the evaluator is; None if it does not know these classes.
     """
     chosen = spaced_indices(len(images), pipeline.family.classifies)
-    settings = {"num_draws": CLASSIFY_DRAWS} if pipeline.family.has_likelihood else {}
-    right = pipeline.classify(images[chosen], **settings).class_labels == labels[chosen]
-    args = {"images": len(chosen), **({"draws": CLASSIFY_DRAWS} if settings else {})}
+    args = {"images": len(chosen)}
+    if isinstance(pipeline, VAEPipeline):
+        args["draws"] = CLASSIFY_DRAWS
+        found = pipeline.classify(images[chosen], num_draws=CLASSIFY_DRAWS)
+    else:
+        found = pipeline.classify(images[chosen])
+    right = found.class_labels == labels[chosen]
     floor = None if judged_right is None else float(judged_right[chosen].double().mean())
     name = f"classification accuracy on {len(chosen):,} of the real images (generative)"
     return Metric("generative_accuracy", name, float(right.double().mean()), floor, "higher", args)
@@ -65,9 +73,9 @@ def within_class_recall_metrics(
     counts = [int((labels == c).sum()) for _, labels in (reference, fakes, floor) for c in present]
     if min(counts) <= NEAREST:
         return []
-    values = (within_class_coverage(*reference, *others, k=NEAREST) for others in (fakes, floor))
+    value, real = (within_class_coverage(*reference, *others, k=NEAREST) for others in (fakes, floor))
     name = f"recall within a class (k = {NEAREST}, mean over the classes)"
-    return [Metric("within_class_recall", name, *values, "higher")]
+    return [Metric("within_class_recall", name, value, real, "higher")]
 
 
 def completeness_metrics(
@@ -99,15 +107,16 @@ def lipschitz_metrics(pipeline: EncoderDecoderPipeline, seed: int) -> list[Metri
     """How fast decoded images change where the prior N(0, I) has its mass; of a model with classes each latent in one of them."""
     n = max(2, min(JACOBIANS, JVPS // pipeline.latent_dim))
     latents = draw_latents(n, pipeline.latent_dim, seed=seed)
-    num_classes = getattr(pipeline, "num_classes", 0)
-    if num_classes:
-        parts = [
-            jacobian_norms(lambda z, w=w: pipeline.decoder(z, w.expand(len(z), -1)) / 2, latents[i::num_classes])
-            for i, w in enumerate(torch.eye(num_classes)[:n])
-        ]
-        norms = torch.cat(parts)
-    else:
-        norms = jacobian_norms(lambda z: pipeline.decoder(z) / 2, latents)
+
+    def brightness(z: torch.Tensor, weights: torch.Tensor | None = None) -> torch.Tensor:
+        return pipeline.decoder(z, *([] if weights is None else [weights.expand(len(z), -1)])) / 2
+
+    count = pipeline.num_classes
+    parts = [
+        jacobian_norms(partial(brightness, weights=weights), latents[i::count])
+        for i, weights in enumerate(torch.eye(count)[:n])
+    ]
+    norms = torch.cat(parts) if parts else jacobian_norms(brightness, latents)
     args = {"latents": n}
     of = "decoder's slope at latents from N(0, I) (spectral norm of the Jacobian, brightness in [0, 1])"
     return [
@@ -126,7 +135,7 @@ def vae_metrics(pipeline: VAEPipeline, images: torch.Tensor, labels: torch.Tenso
         chunk, chunk_labels = images[start : start + BATCH], part_of(labels, start, BATCH)
         share = len(chunk) / len(images)
         posterior = pipeline.encode(chunk, chunk_labels)
-        decoded = pipeline.decode(posterior.mean, "pt", class_labels=chunk_labels).images
+        decoded = torch.as_tensor(pipeline.decode(posterior.mean, "pt", class_labels=chunk_labels).images)
         error += share * float(((decoded - chunk) / 2).square().mean())
         logits = pipeline.decoder(posterior.sample(generator), chunk_labels, return_logits=True)
         reconstruction -= share * float(pipeline.decoder.log_likelihood(logits, chunk).mean())
@@ -180,8 +189,8 @@ def autoencoder_metrics(
     """Reconstruction error beside that of PCA, compression, and of a denoiser what it removes of noise with this seed."""
     bits = {"bits": COMPRESSION_BITS}
 
-    def mean_square(decoded: torch.Tensor) -> float:
-        return float(losses.mean_squared_error(decoded.double(), images.double()))
+    def mean_square(decoded: OutputImages) -> float:
+        return float(losses.mean_squared_error(torch.as_tensor(decoded).double(), images.double()))
 
     pca = PCA(train, pipeline.latent_dim)
     of, size = "reconstruction error", f"{pipeline.latent_dim} numbers"
@@ -219,7 +228,7 @@ def autoencoder_metrics(
         Metric(
             "psnr",
             f"PSNR of denoised images ({std}, dB)",
-            psnr(pipeline.denoise(noisy, "pt").images, images),
+            psnr(torch.as_tensor(pipeline.denoise(noisy, "pt").images), images),
             None,
             "higher",
         ),

@@ -66,7 +66,7 @@ def edit_responses(
         return features, classifier.head(features)
 
     latents = pipeline.encode(images).mean
-    plain = [seen(pipeline.decode(part, "pt").images) for part in latents.split(BLOCK)]
+    plain = [seen(torch.as_tensor(pipeline.decode(part, "pt").images)) for part in latents.split(BLOCK)]
     features, plain_logits = (torch.cat(part) for part in zip(*plain, strict=True))
     names = list(classifier.config.attribute_names or [])
     found = {}
@@ -78,10 +78,11 @@ def edit_responses(
         for strength in STRENGTHS:
             logits = plain_logits
             if strength:
-                parts = [
-                    seen(pipeline.edit(latents=part, attribute=name, strength=strength, output_type="pt").images)
+                outputs = [
+                    pipeline.edit(latents=part, attribute=name, strength=strength, output_type="pt")
                     for part in latents.split(BLOCK)
                 ]
+                parts = [seen(torch.as_tensor(output.images)) for output in outputs]
                 edited, logits = (torch.cat(part) for part in zip(*parts, strict=True))
             if strength == COMPARED:
                 distance = float((edited - features).norm(dim=1).double().mean())

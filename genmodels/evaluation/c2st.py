@@ -29,8 +29,12 @@ def make_classifier(num_channels: int) -> nn.Sequential:
     layers: list[nn.Module] = []
     for i, (before, after) in enumerate(pairwise(widths)):
         # The first one at full resolution: what gives images away is often as fine as a pixel.
-        shape = {"kernel_size": 4, "stride": 2, "padding": 1} if i else {"kernel_size": 3, "padding": 1}
-        layers += [nn.Conv2d(before, after, bias=False, **shape), nn.BatchNorm2d(after), nn.LeakyReLU(0.2)]
+        kernel_size, stride = (4, 2) if i else (3, 1)
+        layers += [
+            nn.Conv2d(before, after, kernel_size, stride, 1, bias=False),
+            nn.BatchNorm2d(after),
+            nn.LeakyReLU(0.2),
+        ]
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(4 * widths[-1], 1))
 
 
@@ -67,7 +71,8 @@ def two_sample_accuracy(real: torch.Tensor, fake: torch.Tensor, seed: int = 0) -
     is_real = torch.arange(len(images)) < half
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = make_classifier(real.shape[1]).to(memory_format=torch.channels_last)
+        # torch declares no `to` with a memory format.
+        network = make_classifier(real.shape[1]).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=0.01, fused=True)
     steps = EPOCHS * -(-len(images) // BATCH)
     scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=steps)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import torch
 
 from ..data import ImageStream, load_images
 from ..errors import UserError
+from ..features.classifier import Classifier
 from ..features.evaluators import BATCH, features_of, find_evaluator, load_classifier
 from ..features.inception import load_inception
 from ..features.metrics import eight_bit
@@ -22,6 +21,10 @@ from .report import Evaluation
 MAX_IMAGES = 10_000
 # Precision and recall look for the third neighbour of each image.
 MIN_IMAGES = 4
+EDITING = (
+    " Attributes are edited in the posterior means of the split's images; a response is that evaluator's mean probability of "
+    "the attribute, which it learnt from labels alone."
+)
 
 
 def evaluate(
@@ -66,31 +69,16 @@ def evaluate(
         UserError: no evaluator, no such data, fewer than 4 images, images of another shape or other classes than the
             pipeline's, inference steps for a pipeline that takes none or not so many, or no Inception.
     """
-    inception_network = load_inception() if inception else None
+    network = load_inception() if inception else None
     sampling = sampling_options(pipeline, num_inference_steps)
     evaluator = evaluator or find_evaluator(pipeline.sample_size, pipeline.num_channels)
     classifier, evaluator_sha256 = load_classifier(evaluator)
-    shape = {"sample_size": pipeline.sample_size, "num_channels": pipeline.num_channels}
-    read = {name: getattr(classifier.config, name) for name in shape}
-    if read != shape:
-        sides = [
-            f"{one['sample_size']}x{one['sample_size']} pixels, {one['num_channels']} channel(s)"
-            for one in (read, shape)
-        ]
-        raise UserError(
-            f"The evaluator {evaluator!r} reads images of {sides[0]}, and the model draws {sides[1]}: give another `evaluator`."
-        )
-    options = {"classes": classes, "batch_size": BATCH, "num_workers": 0, **reading, **shape}
-    stream = load_images(dataset_name, split=reference_split, **options)
-    announce(reference_split, stream.summary)
-    reference, reference_labels = load_all(stream)
-    train_stream = load_images(
-        dataset_name, split=train_split, max_samples=max_train_samples, seed=train_seed, **options
+    options = {"classes": classes, **reading, **shared_shape(pipeline, classifier, evaluator)}
+    stream, reference, reference_labels = read_split(dataset_name, reference_split, **options)
+    _, train, train_labels = read_split(
+        dataset_name, train_split, max_samples=max_train_samples, seed=train_seed, **options
     )
-    announce(train_split, train_stream.summary)
-    train, train_labels = load_all(train_stream)
-    num_classes = getattr(pipeline, "num_classes", 0)
-    if num_classes and not stream.class_names and pipeline.family.encodes:
+    if pipeline.num_classes and not stream.class_names and pipeline.family.encodes:
         raise UserError(f"The model has classes: {without_labels(dataset_name, stream)}")
     own_names = own_class_names(pipeline, stream)
     if min(len(train), len(reference)) < MIN_IMAGES:
@@ -99,10 +87,7 @@ def evaluate(
             f"{train_split} {len(train):,}."
         )
     n = min(MAX_IMAGES, len(train))
-    chosen = torch.randperm(len(train), generator=torch.Generator().manual_seed(seed))[:n]
-    parts = list(generate(pipeline, n, seed, num_classes, **sampling))
-    fakes, fake_labels = (torch.cat(part) for part in zip(*parts, strict=True))
-
+    fakes, fake_labels = generate(pipeline, n, seed, **sampling)
     evidence = Evidence(
         pipeline=pipeline,
         classifier=classifier,
@@ -115,26 +100,23 @@ def evaluate(
         reference_features=features_of(classifier, reference),
         train_features=features_of(classifier, train),
         fake_features=features_of(classifier, fakes),
-        chosen=chosen,
+        chosen=torch.randperm(len(train), generator=torch.Generator().manual_seed(seed))[:n],
         class_names=stream.class_names,
         own_names=own_names,
         seed=seed,
-        inception=inception_network,
+        inception=network,
         c2st=c2st,
     )
     metrics = measure(evidence)
-    dataset, evaluator = public_name(dataset_name), public_name(evaluator)
+    dataset, judge = public_name(dataset_name), public_name(evaluator)
     protocol = (
         f"n = {n:,} generated images (seed {seed}, {in_steps(sampling)}rounded to 8 bits) against all {len(reference):,} "
         f"images of {dataset or 'own images'}, split {reference_split}{in_classes(classes)}; real against real puts {n:,} "
-        f"images of split {train_split} in their place. Features are those of {evaluator or 'an evaluator of its own'}"
+        f"images of split {train_split} in their place. Features are those of {judge or 'an evaluator of its own'}"
         f"{with_accuracy(classifier)}; images are {in_size(stream)}."
     )
     if any(metric.metric.startswith("response/") for metric in metrics):
-        protocol += (
-            " Attributes are edited in the posterior means of the split's images; a response is that evaluator's mean "
-            "probability of the attribute, which it learnt from labels alone."
-        )
+        protocol += EDITING
     return Evaluation(
         dataset=dataset,
         split=reference_split,
@@ -143,12 +125,35 @@ def evaluate(
         n=n,
         n_reference=len(reference),
         seed=seed,
-        **sampling,
-        evaluator=evaluator,
+        num_inference_steps=sampling.get("num_inference_steps"),
+        evaluator=judge,
         evaluator_sha256=evaluator_sha256,
         protocol=protocol,
         metrics=metrics,
     )
+
+
+def shared_shape(pipeline: ImagePipeline, classifier: Classifier, evaluator: str) -> dict[str, int]:
+    """Size and channels of the images, as arguments of `load_images`; raises UserError if the evaluator has others."""
+    drawn, read = (
+        {"sample_size": of.sample_size, "num_channels": of.num_channels} for of in (pipeline, classifier.config)
+    )
+    if read != drawn:
+        sides = ["{0}x{0} pixels, {1} channel(s)".format(*shape.values()) for shape in (read, drawn)]
+        raise UserError(
+            f"The evaluator {evaluator!r} reads images of {sides[0]}, and the model draws {sides[1]}: give another `evaluator`."
+        )
+    return drawn
+
+
+def read_split(dataset_name: str, split: str, **options) -> tuple[ImageStream, torch.Tensor, torch.Tensor]:
+    """A stream, all its images (N, C, H, W) and their labels (N,); these are zeros if it has none."""
+    stream = load_images(dataset_name, split=split, **{"batch_size": BATCH, "num_workers": 0, **options})
+    announce(split, stream.summary)
+    batches = list(stream.once())
+    images = torch.cat([batch["pixel_values"] for batch in batches])
+    labels = torch.cat([batch["class_labels"] for batch in batches]) if stream.class_names else torch.zeros(len(images))
+    return stream, images, labels.long()
 
 
 def own_class_names(pipeline: ImagePipeline, stream: ImageStream) -> list[str]:
@@ -159,7 +164,7 @@ def own_class_names(pipeline: ImagePipeline, stream: ImageStream) -> list[str]:
     Raises:
         UserError: the images show other classes, or only some of them.
     """
-    if not getattr(pipeline, "num_classes", 0):
+    if not pipeline.num_classes:
         return stream.class_names
     names, wanted = pipeline.class_names, stream.class_names
     if not wanted or set(names) == set(wanted):
@@ -172,26 +177,19 @@ def own_class_names(pipeline: ImagePipeline, stream: ImageStream) -> list[str]:
     )
 
 
-def generate(
-    pipeline: ImagePipeline, n: int, seed: int, num_classes: int, **options
-) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Images and labels in parts: n in all, of a model with classes equally many of each class, in the order of the classes.
+def generate(pipeline: ImagePipeline, n: int, seed: int, **options) -> tuple[torch.Tensor, torch.Tensor]:
+    """n images and their labels: of a model with classes equally many of each class, in the order of the classes.
 
     `options` are further arguments of the pipeline's call.
     """
     latents = draw_latents(n, pipeline.latent_dim, seed=seed)
-    labels = torch.arange(n) * num_classes // n if num_classes else torch.zeros(n, dtype=torch.long)
+    labels = torch.arange(n) * pipeline.num_classes // n
+    images = []
     for part, part_labels in zip(latents.split(BATCH), labels.split(BATCH), strict=True):
-        arguments = {"class_labels": part_labels} if num_classes else {}
-        yield eight_bit(pipeline(latents=part, output_type="pt", **arguments, **options).images), part_labels
-
-
-def load_all(stream: ImageStream) -> tuple[torch.Tensor, torch.Tensor]:
-    """All images (N, C, H, W) and labels (N,) of a stream; zeros if it has no labels."""
-    batches = list(stream.once())
-    images = torch.cat([batch["pixel_values"] for batch in batches])
-    labels = torch.cat([batch["class_labels"] for batch in batches]) if stream.class_names else torch.zeros(len(images))
-    return images, labels.long()
+        arguments = {"class_labels": part_labels} if pipeline.num_classes else {}
+        drawn = pipeline(latents=part, output_type="pt", **arguments, **options).images
+        images.append(eight_bit(torch.as_tensor(drawn)))
+    return torch.cat(images), labels
 
 
 def sampling_options(pipeline: ImagePipeline, num_inference_steps: int | None) -> dict[str, int]:

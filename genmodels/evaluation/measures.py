@@ -20,7 +20,6 @@ from ..features.metrics import (
     nearest_distances,
     within_class_distance,
 )
-from ..pipelines.base import ImagePipeline
 from .ability_metrics import (
     EDITED_IMAGES,
     attribute_metrics,
@@ -66,7 +65,8 @@ class Evidence:
         c2st: whether fresh networks are wanted.
     """
 
-    pipeline: ImagePipeline
+    # An ImagePipeline, of which a row asks only for what its family can do.
+    pipeline: Any
     classifier: Classifier
     reference: torch.Tensor
     train: torch.Tensor
@@ -87,7 +87,7 @@ class Evidence:
     @property
     def num_classes(self) -> int:
         """Of the model; 0 if it has none."""
-        return getattr(self.pipeline, "num_classes", 0)
+        return self.pipeline.num_classes
 
     @property
     def is_labelled(self) -> bool:
@@ -126,9 +126,14 @@ class Evidence:
         return class_numbers(self.own_names, self.class_names)
 
     @property
-    def own_labels(self) -> torch.Tensor | None:
-        """The model's numbers of what the reference images show."""
-        return self.in_own[self.reference_labels] if self.num_classes else None
+    def own_labels(self) -> torch.Tensor:
+        """The numbers, of a model with classes, of what the reference images show."""
+        return self.in_own[self.reference_labels]
+
+    @property
+    def drawn_and_floor(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Features of what is measured, and of real images in its place."""
+        return self.fake_features, self.floor_features
 
     @torch.no_grad()
     def judged_right(self, features: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
@@ -155,22 +160,32 @@ class Measure:
     applies: Callable[[Evidence], Any] = always
 
 
-def one(name: str, title: str, better: str, tolerance: Tolerance, compute, applies=always) -> Measure:
+def one(
+    name: str,
+    title: str,
+    better: str,
+    tolerance: Tolerance,
+    compute: Callable[[Evidence], Iterable[float]],
+    applies: Callable[[Evidence], Any] = always,
+) -> Measure:
     """A row of a single metric; `compute` returns its value and its floor."""
-    return Measure({name: tolerance}, lambda e: [Metric(name, title, *compute(e), better)], applies)
+
+    def metrics(e: Evidence) -> list[Metric]:
+        value, floor = compute(e)
+        return [Metric(name, title, value, floor, better)]
+
+    return Measure({name: tolerance}, metrics, applies)
 
 
 def kid(e: Evidence) -> list[Metric]:
     subsets = {"subsets": KID_SUBSETS, "subset_size": min(KID_SUBSET_SIZE, len(e.fakes), len(e.reference))}
     name = f"KID (evaluator features, {subsets['subsets']} subsets of {subsets['subset_size']:,})"
-    values = (
-        kernel_distance(features, e.reference_features, **subsets, seed=e.seed)
-        for features in (e.fake_features, e.floor_features)
-    )
-    return [Metric("kid", name, *values, "lower", subsets)]
+    value, floor = (kernel_distance(x, e.reference_features, **subsets, seed=e.seed) for x in e.drawn_and_floor)
+    return [Metric("kid", name, value, floor, "lower", subsets)]
 
 
 def inception_fid(e: Evidence) -> tuple[float, float]:
+    assert e.inception is not None  # Its row applies only then.
     real = inception_features(e.inception, e.reference)
     fakes, floor = (inception_features(e.inception, images) for images in (e.fakes, e.train[e.chosen]))
     return frechet_distance(fakes, real), frechet_distance(floor, real)
@@ -222,10 +237,7 @@ MEASURES = (
         "FID (evaluator features)",
         "lower",
         DISTANCE,
-        lambda e: (
-            frechet_distance(e.fake_features, e.reference_features),
-            frechet_distance(e.floor_features, e.reference_features),
-        ),
+        lambda e: (frechet_distance(x, e.reference_features) for x in e.drawn_and_floor),
     ),
     # A difference of means, which is near 0 for alike sets.
     Measure({"kid": (0.01, 0.00005)}, kid),
@@ -234,20 +246,14 @@ MEASURES = (
         "precision (k = 3)",
         "higher",
         SHARE,
-        lambda e: (
-            coverage_of(e.fake_features, e.reference_features),
-            coverage_of(e.floor_features, e.reference_features),
-        ),
+        lambda e: (coverage_of(x, e.reference_features) for x in e.drawn_and_floor),
     ),
     one(
         "recall",
         "recall (k = 3)",
         "higher",
         SHARE,
-        lambda e: (
-            coverage_of(e.reference_features, e.fake_features),
-            coverage_of(e.reference_features, e.floor_features),
-        ),
+        lambda e: (coverage_of(e.reference_features, x) for x in e.drawn_and_floor),
     ),
     # A network is trained for it: what differs in a float's last bits grows with every step.
     Measure(
@@ -289,8 +295,7 @@ MEASURES = (
         "as real or above",
         DISTANCE,
         lambda e: (
-            float(nearest_distances(e.fake_features, e.train_features)[0].median()),
-            float(nearest_distances(e.reference_features, e.train_features)[0].median()),
+            float(nearest_distances(x, e.train_features)[0].median()) for x in (e.fake_features, e.reference_features)
         ),
     ),
     # A ratio of sums over frequencies; rounded pixels are noise in all of them.
@@ -320,7 +325,7 @@ MEASURES = (
     ),
     Measure(
         dict.fromkeys(("mse", "negative_elbo", "kl", "nll"), LIKELIHOOD),
-        lambda e: vae_metrics(e.pipeline, e.reference, e.own_labels),
+        lambda e: vae_metrics(e.pipeline, e.reference, e.own_labels if e.num_classes else None),
         lambda e: e.pipeline.family.has_likelihood,
     ),
     # Means of probabilities.
@@ -338,18 +343,16 @@ MEASURES = (
 TOLERANCES = OF_CLASSIFIERS | {name: tolerance for row in MEASURES for name, tolerance in row.tolerances.items()}
 
 
-def tolerance_of(metric: str, value: float | None) -> float | None:
-    """How far a repeated measurement of `value` may be off; None for no value. What follows a slash is of one attribute."""
-    if value is None:
-        return None
+def tolerance_of(metric: str, value: float) -> float:
+    """How far a repeated measurement of `value` may be off. What follows a slash is of one attribute."""
     relative, absolute = TOLERANCES[metric.split("/")[0]]
     return max(relative * abs(value), absolute)
 
 
 def in_tolerance(metric: Metric) -> Metric:
     """A metric with the tolerances of its value and its floor."""
-    value, floor = (tolerance_of(metric.metric, number) for number in (metric.value, metric.floor))
-    return replace(metric, tolerance=value, floor_tolerance=floor)
+    floor = None if metric.floor is None else tolerance_of(metric.metric, metric.floor)
+    return replace(metric, tolerance=tolerance_of(metric.metric, metric.value), floor_tolerance=floor)
 
 
 def measure(evidence: Evidence) -> list[Metric]:

@@ -62,7 +62,7 @@ def measure_again(
     if dataset_name is None:
         raise UserError("The numbers were measured on somebody's own images: give their folder with `dataset_name`.")
     reading = stated_reading(stated)
-    if isinstance(model, Classifier):
+    if not isinstance(model, ImagePipeline):
         options = {"classes": stated.get("classes"), "split": stated["split"], **reading}
         return evaluate_classifier(model, dataset_name, **options)
     evaluator = evaluator or stated.get("evaluator")

@@ -7,12 +7,12 @@ for Image Recognition", CVPR 2016, https://arxiv.org/abs/1512.03385.
 from __future__ import annotations
 
 import torch
-from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
+from diffusers.models.modeling_utils import ModelMixin
 from torch import nn
 
-from ..models.cgan import check_classes
-from ..models.modeling import StrictLoadingMixin, check_image_shape, check_images, check_positive, pad_to
+from ..checks import check_integers
+from ..models.modeling import Network, check_classes, check_image_shape, check_images, pad_to
 
 
 def conv_block(before: int, after: int, pool: bool = False) -> nn.Sequential:
@@ -31,7 +31,7 @@ class Residual(nn.Sequential):
         return images + super().forward(images)
 
 
-class Classifier(StrictLoadingMixin, ModelMixin, ConfigMixin):
+class Classifier(Network, ModelMixin):
     """Images to logits, of classes or of attributes, or to the features in front of them.
 
     Args:
@@ -63,9 +63,9 @@ class Classifier(StrictLoadingMixin, ModelMixin, ConfigMixin):
     ):
         super().__init__()
         self.inner_size = check_image_shape(sample_size, num_channels)
-        check_positive(base_channels=base_channels)
+        check_integers(base_channels=base_channels)
         if attribute_names is None:
-            check_classes(num_classes, class_names)
+            check_classes(num_classes or 0, class_names)
         elif num_classes is not None or not attribute_names or len(set(attribute_names)) != len(attribute_names):
             raise ValueError(
                 "attribute_names must be at least one name, each different, and num_classes then None, got "
@@ -82,7 +82,7 @@ class Classifier(StrictLoadingMixin, ModelMixin, ConfigMixin):
             nn.AdaptiveMaxPool2d(1),
             nn.Flatten(),
         )
-        self.head = nn.Linear(8 * c, num_classes if attribute_names is None else len(attribute_names))
+        self.head = nn.Linear(8 * c, num_classes or len(attribute_names or []))
 
     def features(self, pixel_values: torch.Tensor) -> torch.Tensor:
         """(N, num_channels, sample_size, sample_size) in [-1, 1] to features (N, 8 * base_channels), at least 0."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,8 @@ from diffusers.utils import BaseOutput
 from PIL import Image
 
 from .. import zoo
+from ..checks import check_choice, check_count
 from ..errors import UserError
-from ..latents import check_count
 from ..pixels import Images, check_output_type, to_output, to_pixel_values
 from .evaluators import BATCH, features_of, find_evaluator, load_classifier
 from .metrics import nearest_distances
@@ -115,10 +116,12 @@ def neighbors(
     except UserError:
         evaluator = None
     space = space or ("features" if evaluator else "pixels")
-    if space not in SPACES:
-        raise ValueError(f"space must be one of {', '.join(SPACES)}, got {space!r}.")
-    if space == "features" and evaluator is None:
-        raise ValueError(f"There is no built-in evaluator for images of {described}: give space='pixels'.")
+    check_choice("space", space, SPACES)
+    embed: Callable[[torch.Tensor], torch.Tensor] = pixel_points
+    if space == "features":
+        if evaluator is None:
+            raise ValueError(f"There is no built-in evaluator for images of {described}: give space='pixels'.")
+        embed = partial(features_of, load_classifier(evaluator)[0])
     queries = to_pixel_values(images, size, channels)
     if dataset is None:
         dataset = SAMPLES.get((size, channels))
@@ -135,18 +138,12 @@ def neighbors(
         batches = (batch["pixel_values"] for batch in stream.once())
     else:
         batches = to_pixel_values(dataset, size, channels).split(BATCH)
-    embed = pixel_points
-    if space == "features":
-        classifier, _ = load_classifier(evaluator)
-
-        def embed(pixel_values: torch.Tensor) -> torch.Tensor:
-            return features_of(classifier, pixel_values)
-
     found, distances, indices = nearest_images(queries, batches, k, embed)
     if distances.shape[1] < k:
         raise ValueError(f"k is {k}, and there are only {distances.shape[1]} images to choose from.")
     flat = to_output(found.flatten(0, 1), output_type)
-    if output_type == "pil":
+    shaped: list[list[Image.Image]] | torch.Tensor | np.ndarray
+    if isinstance(flat, list):
         shaped = [flat[i : i + k] for i in range(0, len(flat), k)]
     else:
         shaped = flat.reshape(len(queries), k, *flat.shape[1:])

@@ -5,14 +5,15 @@ ICML 2016, https://arxiv.org/abs/1512.09300: "visual attribute vectors".
 from __future__ import annotations
 
 import torch
-from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
+from diffusers.models.modeling_utils import ModelMixin
 from torch import nn
 
-from .modeling import StrictLoadingMixin, check_positive
+from ..checks import check_integers
+from .modeling import Network
 
 
-class AttributeDirections(StrictLoadingMixin, ModelMixin, ConfigMixin):
+class AttributeDirections(Network, ModelMixin):
     """How far a latent moves for each attribute: `directions` (A, latent_dim), all 0 until they are learnt.
 
     Args:
@@ -27,7 +28,7 @@ class AttributeDirections(StrictLoadingMixin, ModelMixin, ConfigMixin):
     @register_to_config
     def __init__(self, attribute_names: list[str], latent_dim: int, decorrelated: bool = False):
         super().__init__()
-        check_positive(latent_dim=latent_dim)
+        check_integers(latent_dim=latent_dim)
         names = list(attribute_names)
         if not names or len(set(names)) != len(names) or not all(isinstance(name, str) and name for name in names):
             raise ValueError(f"attribute_names must be at least one name, each different, got {attribute_names!r}.")

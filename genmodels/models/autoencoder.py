@@ -7,17 +7,17 @@ from __future__ import annotations
 from itertools import pairwise
 
 import torch
-from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
+from diffusers.models.modeling_utils import ModelMixin
 from torch import nn
 
+from ..checks import check_integers
 from .dcgan import upsample, widths
 from .modeling import (
-    StrictLoadingMixin,
+    Network,
     check_image_shape,
     check_images,
     check_latents,
-    check_positive,
     crop_to,
     pad_to,
 )
@@ -46,7 +46,7 @@ def decoder_trunk(
     return nn.Sequential(*layers)
 
 
-class AutoencoderEncoder(StrictLoadingMixin, ModelMixin, ConfigMixin):
+class AutoencoderEncoder(Network, ModelMixin):
     """Images to latents, the bottleneck.
 
     Args:
@@ -74,7 +74,7 @@ class AutoencoderEncoder(StrictLoadingMixin, ModelMixin, ConfigMixin):
     ):
         super().__init__()
         self.inner_size = check_image_shape(sample_size, num_channels)
-        check_positive(latent_dim=latent_dim, base_channels=base_channels, hidden_dim=hidden_dim)
+        check_integers(latent_dim=latent_dim, base_channels=base_channels, hidden_dim=hidden_dim)
         if not 0 <= noise < float("inf"):
             raise ValueError(f"noise must be a number of at least 0, got {noise!r}.")
         self.layers = encoder_trunk(self.inner_size, num_channels, base_channels, hidden_dim)
@@ -86,7 +86,7 @@ class AutoencoderEncoder(StrictLoadingMixin, ModelMixin, ConfigMixin):
         return self.to_latents(self.layers(pad_to(pixel_values, self.inner_size)))
 
 
-class AutoencoderDecoder(StrictLoadingMixin, ModelMixin, ConfigMixin):
+class AutoencoderDecoder(Network, ModelMixin):
     """Latents to images.
 
     Args:
@@ -109,7 +109,7 @@ class AutoencoderDecoder(StrictLoadingMixin, ModelMixin, ConfigMixin):
     ):
         super().__init__()
         inner_size = check_image_shape(sample_size, num_channels)
-        check_positive(latent_dim=latent_dim, base_channels=base_channels, hidden_dim=hidden_dim)
+        check_integers(latent_dim=latent_dim, base_channels=base_channels, hidden_dim=hidden_dim)
         self.layers = decoder_trunk(latent_dim, inner_size, num_channels, base_channels, hidden_dim, upsampling)
 
     def forward(self, latents: torch.Tensor) -> torch.Tensor:

@@ -10,18 +10,18 @@ https://arxiv.org/abs/1610.09585, equation 3.
 from __future__ import annotations
 
 import torch
-from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
+from diffusers.models.modeling_utils import ModelMixin
 from torch import nn
 
+from ..checks import check_integers, check_number
 from .dcgan import discriminator_trunk, generator_trunk, widths
 from .modeling import (
-    StrictLoadingMixin,
-    check_headroom,
+    Network,
+    check_classes,
     check_image_shape,
     check_images,
     check_latents,
-    check_positive,
     crop_to,
     one_hot_labels,
     pad_to,
@@ -30,15 +30,7 @@ from .modeling import (
 from .stabilisers import minibatch_layers, normalise_spectrally
 
 
-def check_classes(num_classes: int, class_names: list[str] | None) -> None:
-    """Raise ValueError unless there are at least two classes and, if named, as many distinct names."""
-    if isinstance(num_classes, bool) or not isinstance(num_classes, int) or num_classes < 2:
-        raise ValueError(f"num_classes must be an integer of at least 2, got {num_classes!r}.")
-    if class_names is not None and (len(class_names) != num_classes or len(set(class_names)) != num_classes):
-        raise ValueError(f"class_names must be {num_classes} different names, got {class_names!r}.")
-
-
-class CGANGenerator(StrictLoadingMixin, ModelMixin, ConfigMixin):
+class CGANGenerator(Network, ModelMixin):
     """Latents and class labels to images.
 
     Args:
@@ -71,9 +63,9 @@ class CGANGenerator(StrictLoadingMixin, ModelMixin, ConfigMixin):
     ):
         super().__init__()
         inner_size = check_image_shape(sample_size, num_channels)
-        check_positive(latent_dim=latent_dim, label_dim=label_dim, base_channels=base_channels)
+        check_integers(latent_dim=latent_dim, label_dim=label_dim, base_channels=base_channels)
         check_classes(num_classes, class_names)
-        check_headroom(headroom)
+        check_number("headroom", headroom, 0, 0.5)
         self.embed_label = nn.Linear(num_classes, label_dim, bias=False)
         # As large as the latent beside it, or the generator learns late that there are classes.
         nn.init.normal_(self.embed_label.weight)
@@ -106,7 +98,7 @@ class CGANGenerator(StrictLoadingMixin, ModelMixin, ConfigMixin):
         return spend_headroom(images, self.config.headroom)
 
 
-class CGANDiscriminator(StrictLoadingMixin, ModelMixin, ConfigMixin):
+class CGANDiscriminator(Network, ModelMixin):
     """Images and class labels to one score each: the logit of being a real image *of that class*.
 
     Args:
@@ -139,11 +131,17 @@ class CGANDiscriminator(StrictLoadingMixin, ModelMixin, ConfigMixin):
     ):
         super().__init__()
         self.inner_size = check_image_shape(sample_size, num_channels)
-        check_positive(base_channels=base_channels)
+        check_integers(base_channels=base_channels)
         check_classes(num_classes, class_names)
-        depth = {"residual_layers": residual_layers, "fine_layers": fine_layers}
         self.layers = discriminator_trunk(
-            self.inner_size, num_channels, base_channels, kernel_size, norm, dropout, **depth
+            self.inner_size,
+            num_channels,
+            base_channels,
+            kernel_size,
+            norm,
+            dropout,
+            residual_layers=residual_layers,
+            fine_layers=fine_layers,
         )
         channels = widths(self.inner_size, base_channels)[-1]
         self.minibatch = minibatch_layers(channels, 16, minibatch_stddev, minibatch_discrimination)
@@ -180,12 +178,15 @@ class CGANDiscriminator(StrictLoadingMixin, ModelMixin, ConfigMixin):
         """
         check_images(pixel_values, self.config.sample_size, self.config.num_channels)
         weights = one_hot_labels(class_labels, self.config.num_classes).to(pixel_values.dtype)
-        if return_class_logits and self.classify is None:
-            raise ValueError("This discriminator has no auxiliary classifier: make it with auxiliary_classifier=True.")
         maps = self.layers(pad_to(pixel_values, self.inner_size))
         features = maps.flatten(1)
         seen = self.minibatch(maps).flatten(1) if len(self.minibatch) else features
         scores = self.score(seen).flatten() + (self.embed_label(weights) * seen).sum(1)
         wanted = [features] if return_features else []
-        wanted += [self.classify(features)] if return_class_logits else []
+        if return_class_logits:
+            if self.classify is None:
+                raise ValueError(
+                    "This discriminator has no auxiliary classifier: make it with auxiliary_classifier=True."
+                )
+            wanted.append(self.classify(features))
         return (scores, *wanted) if wanted else scores

@@ -11,17 +11,16 @@ from __future__ import annotations
 from itertools import pairwise
 
 import torch
-from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
+from diffusers.models.modeling_utils import ModelMixin
 from torch import nn
 
+from ..checks import check_choice, check_integers, check_number, check_shares
 from .modeling import (
-    StrictLoadingMixin,
-    check_headroom,
+    Network,
     check_image_shape,
     check_images,
     check_latents,
-    check_positive,
     crop_to,
     pad_to,
     spend_headroom,
@@ -35,32 +34,20 @@ UPSAMPLINGS = ("transposed", "nearest")
 TRICKS = ("tanh", "normal_latents", "strides", "divisible_kernel")
 
 
-def check_kernel_size(kernel_size: int) -> None:
-    """A kernel that the stride does not divide paints a checkerboard (Odena et al. 2016): refuse it."""
+def check_trunk(kernel_size: int, without: str | None, residual_layers: int, fine_layers: int) -> None:
+    """Raise ValueError unless each is in its range."""
+    # A kernel that the stride does not divide paints a checkerboard (Odena et al. 2016).
     if kernel_size not in (2, 4, 6):
         raise ValueError(f"kernel_size must be divisible by the stride of {STRIDE}: 2, 4 or 6, got {kernel_size!r}.")
-
-
-def check_trick(without: str | None) -> None:
-    """Raise ValueError unless it is a trick that the networks know, or none."""
-    if without not in (None, *TRICKS):
-        raise ValueError(f"without must be None or one of {', '.join(TRICKS)}, got {without!r}.")
-
-
-def check_dropout(dropout: float) -> None:
-    """Raise ValueError unless a share is from 0 to below 1."""
-    if not 0 <= dropout < 1:
-        raise ValueError(f"dropout must be at least 0 and below 1, got {dropout!r}.")
+    if without is not None:
+        check_choice("without", without, TRICKS)
+    check_integers(0, 8, residual_layers=residual_layers)
+    check_integers(0, 4, fine_layers=fine_layers)
 
 
 def make_norm(norm: str, num_features: int) -> nn.Module:
-    """BatchNorm or nothing.
-
-    Raises:
-        ValueError: `norm` is neither "batch" nor "none".
-    """
-    if norm not in NORMS:
-        raise ValueError(f"norm must be one of {', '.join(NORMS)}, got {norm!r}.")
+    """BatchNorm or nothing; raises ValueError unless `norm` is "batch" or "none"."""
+    check_choice("norm", norm, NORMS)
     return nn.BatchNorm2d(num_features) if norm == "batch" else nn.Identity()
 
 
@@ -68,12 +55,6 @@ def widths(inner_size: int, base_channels: int) -> list[int]:
     """Channels at each resolution from the image side down to 4x4: 32 pixels and a base of 64 give [64, 128, 256]."""
     stages = inner_size.bit_length() - 3
     return [base_channels * min(2**i, 8) for i in range(stages)]
-
-
-def check_upsampling(upsampling: str) -> None:
-    """Raise ValueError unless it is one of `UPSAMPLINGS`."""
-    if upsampling not in UPSAMPLINGS:
-        raise ValueError(f"upsampling must be one of {', '.join(UPSAMPLINGS)}, got {upsampling!r}.")
 
 
 def upsample(before: int, after: int, kernel_size: int, upsampling: str, bias: bool = True) -> list[nn.Module]:
@@ -86,12 +67,11 @@ def upsample(before: int, after: int, kernel_size: int, upsampling: str, bias: b
     Raises:
         ValueError: `upsampling` is neither of the two.
     """
-    check_upsampling(upsampling)
+    check_choice("upsampling", upsampling, UPSAMPLINGS)
     padding = (kernel_size - STRIDE) // 2
     if upsampling == "transposed":
         odd = kernel_size % STRIDE
-        shape = {"stride": STRIDE, "padding": padding + odd, "output_padding": odd}
-        return [nn.ConvTranspose2d(before, after, kernel_size, bias=bias, **shape)]
+        return [nn.ConvTranspose2d(before, after, kernel_size, STRIDE, padding + odd, odd, bias=bias)]
     return [nn.Upsample(scale_factor=STRIDE), nn.Conv2d(before, after, kernel_size - 1, padding=padding, bias=bias)]
 
 
@@ -106,18 +86,6 @@ class ResidualLayer(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.activation(x + self.norm(self.conv(x)))
-
-
-def check_residual_layers(residual_layers: int) -> None:
-    """Raise ValueError unless it is a count from 0 to 8."""
-    if type(residual_layers) is not int or residual_layers not in range(9):
-        raise ValueError(f"residual_layers must be a whole number from 0 to 8, got {residual_layers!r}.")
-
-
-def check_fine_layers(fine_layers: int) -> None:
-    """Raise ValueError unless it is a count from 0 to 4."""
-    if type(fine_layers) is not int or fine_layers not in range(5):
-        raise ValueError(f"fine_layers must be a whole number from 0 to 4, got {fine_layers!r}.")
 
 
 def fine_width(base_channels: int) -> int:
@@ -138,10 +106,7 @@ def generator_trunk(
     fine_layers: int = 0,
 ) -> nn.Sequential:
     """(N, input_dim, 1, 1) to (N, num_channels, inner_size, inner_size) in (-1, 1), without "tanh" in (0, 1)."""
-    check_kernel_size(kernel_size)
-    check_trick(without)
-    check_residual_layers(residual_layers)
-    check_fine_layers(fine_layers)
+    check_trunk(kernel_size, without, residual_layers, fine_layers)
     if without == "divisible_kernel":
         if upsampling != "transposed":
             raise ValueError('Only transposed convolutions can be without "divisible_kernel".')
@@ -177,18 +142,14 @@ def discriminator_trunk(
     fine_layers: int = 0,
 ) -> nn.Sequential:
     """(N, num_channels, inner_size, inner_size) to features (N, channels, 4, 4)."""
-    check_kernel_size(kernel_size)
-    check_trick(without)
-    check_dropout(dropout)
-    check_residual_layers(residual_layers)
-    check_fine_layers(fine_layers)
+    check_trunk(kernel_size, without, residual_layers, fine_layers)
+    check_shares(dropout=dropout)
     channels = [num_channels, *widths(inner_size, base_channels)]
     kernel_size += without == "divisible_kernel"
-    downsample = {"kernel_size": kernel_size, "stride": STRIDE, "padding": (kernel_size - 1) // 2}
-    activation = [nn.LeakyReLU(0.2)]
+    stride = STRIDE
+    activation: list[nn.Module] = [nn.LeakyReLU(0.2)]
     if without == "strides":
-        downsample = {"kernel_size": kernel_size - 1, "padding": (kernel_size - 2) // 2}
-        activation = [nn.MaxPool2d(2), nn.ReLU()]
+        kernel_size, stride, activation = kernel_size - 1, 1, [nn.MaxPool2d(2), nn.ReLU()]
     layers: list[nn.Module] = []
     for _ in range(fine_layers):
         fine = fine_width(base_channels)
@@ -197,13 +158,13 @@ def discriminator_trunk(
     for i, (before, after) in enumerate(pairwise(channels)):
         # The paper leaves BatchNorm out at D's input, where it makes samples oscillate.
         normed = norm == "batch" and i > 0
-        layers += [nn.Conv2d(before, after, bias=not normed, **downsample)]
+        layers += [nn.Conv2d(before, after, kernel_size, stride, (kernel_size - 1) // 2, bias=not normed)]
         layers += [make_norm(norm if i > 0 else "none", after), *activation, nn.Dropout2d(dropout)]
     layers += [ResidualLayer(channels[-1], norm, activation[-1]) for _ in range(residual_layers)]
     return nn.Sequential(*(layer for layer in layers if not (isinstance(layer, nn.Dropout2d) and not dropout)))
 
 
-class DCGANGenerator(StrictLoadingMixin, ModelMixin, ConfigMixin):
+class DCGANGenerator(Network, ModelMixin):
     """Latents to images through transposed convolutions.
 
     Args:
@@ -245,8 +206,8 @@ class DCGANGenerator(StrictLoadingMixin, ModelMixin, ConfigMixin):
     ):
         super().__init__()
         inner_size = check_image_shape(sample_size, num_channels)
-        check_positive(latent_dim=latent_dim, base_channels=base_channels)
-        check_headroom(headroom)
+        check_integers(latent_dim=latent_dim, base_channels=base_channels)
+        check_number("headroom", headroom, 0, 0.5)
         if headroom and without == "tanh":
             raise ValueError('headroom is of the tanh, and the generator is without "tanh": take one of the two.')
         self.layers = generator_trunk(
@@ -271,7 +232,7 @@ class DCGANGenerator(StrictLoadingMixin, ModelMixin, ConfigMixin):
         return 2 * images - 1 if self.config.without == "tanh" else spend_headroom(images, self.config.headroom)
 
 
-class DCGANDiscriminator(StrictLoadingMixin, ModelMixin, ConfigMixin):
+class DCGANDiscriminator(Network, ModelMixin):
     """Images to one score each: the logit of being real.
 
     Args:
@@ -309,10 +270,17 @@ class DCGANDiscriminator(StrictLoadingMixin, ModelMixin, ConfigMixin):
     ):
         super().__init__()
         self.inner_size = check_image_shape(sample_size, num_channels)
-        check_positive(base_channels=base_channels)
-        depth = {"residual_layers": residual_layers, "fine_layers": fine_layers}
+        check_integers(base_channels=base_channels)
         self.layers = discriminator_trunk(
-            self.inner_size, num_channels, base_channels, kernel_size, norm, dropout, without, **depth
+            self.inner_size,
+            num_channels,
+            base_channels,
+            kernel_size,
+            norm,
+            dropout,
+            without,
+            residual_layers,
+            fine_layers,
         )
         channels = widths(self.inner_size, base_channels)[-1]
         self.minibatch = minibatch_layers(channels, 16, minibatch_stddev, minibatch_discrimination)

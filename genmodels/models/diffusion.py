@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from diffusers import ModelMixin, UNet2DModel
+from diffusers.models.modeling_utils import ModelMixin
+from diffusers.models.unets.unet_2d import UNet2DModel
 
-from .modeling import StrictLoadingMixin
+from .modeling import Network
 
 
-# ModelMixin, a base of UNet2DModel anyway, is named since diffusers looks for that name in this file.
-class UNet(StrictLoadingMixin, UNet2DModel, ModelMixin):
+class UNet(Network, UNet2DModel, ModelMixin):
     """diffusers' `UNet2DModel`, loaded strictly; its weights and config load as that class too.
 
     The U-Net of Ho et al. 2020, https://arxiv.org/abs/2006.11239, section 4: residual blocks with GroupNorm that know the

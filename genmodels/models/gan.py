@@ -10,22 +10,20 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
-from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
+from diffusers.models.modeling_utils import ModelMixin
 from torch import nn
 
+from ..checks import check_choice, check_integers, check_number, check_shares
+from .dcgan import NORMS
 from .modeling import (
-    StrictLoadingMixin,
-    check_headroom,
+    Network,
     check_image_shape,
     check_images,
     check_latents,
-    check_positive,
     spend_headroom,
 )
 from .stabilisers import minibatch_layers, normalise_spectrally
-
-NORMS = ("batch", "none")
 
 
 def check_hidden_dims(hidden_dims: Sequence[int]) -> None:
@@ -35,14 +33,7 @@ def check_hidden_dims(hidden_dims: Sequence[int]) -> None:
         raise ValueError(f"hidden_dims must be a list of at least one positive integer, got {hidden_dims!r}.")
 
 
-def check_share(**values: float) -> None:
-    """Raise ValueError unless every value is a number from 0 to below 1."""
-    for name, value in values.items():
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
-            raise ValueError(f"{name} must be at least 0 and below 1, got {value!r}.")
-
-
-class VanillaGANGenerator(StrictLoadingMixin, ModelMixin, ConfigMixin):
+class VanillaGANGenerator(Network, ModelMixin):
     """Latents to images through dense layers.
 
     Args:
@@ -71,12 +62,11 @@ class VanillaGANGenerator(StrictLoadingMixin, ModelMixin, ConfigMixin):
     ):
         super().__init__()
         check_image_shape(sample_size, num_channels)
-        check_positive(latent_dim=latent_dim)
+        check_integers(latent_dim=latent_dim)
         check_hidden_dims(hidden_dims)
-        check_share(negative_slope=negative_slope)
-        check_headroom(headroom)
-        if norm not in NORMS:
-            raise ValueError(f"norm must be one of {', '.join(NORMS)}, got {norm!r}.")
+        check_shares(negative_slope=negative_slope)
+        check_number("headroom", headroom, 0, 0.5)
+        check_choice("norm", norm, NORMS)
         layers: list[nn.Module] = []
         for i, (before, after) in enumerate(pairwise([latent_dim, *hidden_dims])):
             normed = norm == "batch" and i > 0
@@ -95,7 +85,7 @@ class VanillaGANGenerator(StrictLoadingMixin, ModelMixin, ConfigMixin):
         return spend_headroom(images, self.config.headroom)
 
 
-class VanillaGANDiscriminator(StrictLoadingMixin, ModelMixin, ConfigMixin):
+class VanillaGANDiscriminator(Network, ModelMixin):
     """Images to one score each, the logit of being real, through dense layers.
 
     Args:
@@ -126,7 +116,7 @@ class VanillaGANDiscriminator(StrictLoadingMixin, ModelMixin, ConfigMixin):
         super().__init__()
         check_image_shape(sample_size, num_channels)
         check_hidden_dims(hidden_dims)
-        check_share(negative_slope=negative_slope, dropout=dropout)
+        check_shares(negative_slope=negative_slope, dropout=dropout)
         layers: list[nn.Module] = []
         for before, after in pairwise([num_channels * sample_size**2, *hidden_dims]):
             layers += [nn.Linear(before, after), nn.LeakyReLU(negative_slope)]

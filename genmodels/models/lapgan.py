@@ -10,23 +10,21 @@ from __future__ import annotations
 from itertools import pairwise
 
 import torch
-from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
+from diffusers.models.modeling_utils import ModelMixin
 from torch import nn
 from torch.nn import functional as F
 
-from .cgan import check_classes
-from .dcgan import check_dropout
+from ..checks import check_integers, check_number, check_shares
 from .modeling import (
-    StrictLoadingMixin,
-    check_headroom,
+    Network,
+    check_classes,
     check_image_shape,
     check_images,
     check_latents,
-    check_positive,
     clamp_through,
     crop_to,
-    one_hot_labels,
+    optional_labels,
     spend_headroom,
 )
 from .stabilisers import minibatch_layers, normalise_spectrally
@@ -64,7 +62,7 @@ def coarse_images(images: torch.Tensor, num_levels: int) -> list[torch.Tensor]:
     Raises:
         ValueError: s is not.
     """
-    check_positive(num_levels=num_levels)
+    check_integers(num_levels=num_levels)
     check_divisible(images.shape[-1], num_levels)
     sizes = [images]
     for _ in range(num_levels - 1):
@@ -97,7 +95,7 @@ def check_pyramid_shape(sample_size: int, num_channels: int, num_levels: int) ->
         ValueError: the size, channels or levels are out of range, or the size cannot be halved so often.
     """
     check_image_shape(sample_size, num_channels)
-    check_positive(num_levels=num_levels)
+    check_integers(num_levels=num_levels)
     if num_levels < 2:
         raise ValueError("num_levels must be at least 2: with one level there is no pyramid, only a GAN.")
     check_divisible(sample_size, num_levels)
@@ -138,7 +136,7 @@ class CoarsestGenerator(nn.Module):
         # Inside, the next power of two is drawn and cropped.
         doublings = (size - 1).bit_length() - 2
         channels = [width(base_channels, halvings + i) for i in range(doublings, -1, -1)]
-        layers = [nn.ConvTranspose2d(input_dim, channels[0], SMALLEST, bias=False)]
+        layers: list[nn.Module] = [nn.ConvTranspose2d(input_dim, channels[0], SMALLEST, bias=False)]
         layers += [nn.BatchNorm2d(channels[0]), nn.ReLU()]
         for before, after in pairwise(channels):
             layers += [nn.ConvTranspose2d(before, after, 4, stride=2, padding=1, bias=False)]
@@ -212,23 +210,12 @@ class LevelDiscriminator(nn.Module):
         """(N, in_channels, size, size) and (N, num_classes) to scores (N,) and features (N, features)."""
         maps = self.layers(inputs)
         score, features = self.score(self.minibatch(maps).flatten(1)).flatten(), maps.flatten(1)
-        if class_weights is not None:
+        if self.embed_label is not None and class_weights is not None:
             score = score + (self.embed_label(class_weights) * features).sum(1)
         return score, features
 
 
-def to_class_weights(class_labels: torch.Tensor | None, num_classes: int) -> torch.Tensor | None:
-    """Labels as (N, num_classes) weights, None for a model without classes; raises ValueError if they do not belong together."""
-    if (class_labels is None) == bool(num_classes):
-        raise ValueError(
-            f"This network has {num_classes} classes: give class_labels."
-            if num_classes
-            else "This network has no classes: leave class_labels out."
-        )
-    return None if class_labels is None else one_hot_labels(class_labels, num_classes)
-
-
-class LAPGANGenerator(StrictLoadingMixin, ModelMixin, ConfigMixin):
+class LAPGANGenerator(Network, ModelMixin):
     """Latents to images, from coarse to fine: section 2.3, equation 5.
 
     A latent is the levels' latents one after the other, the coarsest level's first: with `latent_dim` 96 and three levels,
@@ -265,17 +252,16 @@ class LAPGANGenerator(StrictLoadingMixin, ModelMixin, ConfigMixin):
     ):
         super().__init__()
         sizes = check_pyramid_shape(sample_size, num_channels, num_levels)
-        check_positive(latent_dim=latent_dim, label_dim=label_dim, base_channels=base_channels)
-        check_headroom(headroom)
+        check_integers(latent_dim=latent_dim, label_dim=label_dim, base_channels=base_channels)
+        check_number("headroom", headroom, 0, 0.5)
         self.latent_dims = split_latent_dim(latent_dim, num_levels)
-        self.embed_label = None
-        if num_classes or class_names:
-            check_classes(num_classes, class_names)
-            self.embed_label = nn.Linear(num_classes, label_dim, bias=False)
+        check_classes(num_classes, class_names, optional=True)
+        self.embed_label = nn.Linear(num_classes, label_dim, bias=False) if num_classes else None
+        if self.embed_label is not None:
             # As large as the latent beside it, or the generator learns late that there are classes.
             nn.init.normal_(self.embed_label.weight)
         coarsest, *dims = [dim + (label_dim if num_classes else 0) for dim in self.latent_dims]
-        levels = [CoarsestGenerator(coarsest, num_channels, sizes[0], base_channels, num_levels - 1)]
+        levels: list[nn.Module] = [CoarsestGenerator(coarsest, num_channels, sizes[0], base_channels, num_levels - 1)]
         for level, (dim, size) in enumerate(zip(dims, sizes[1:], strict=True), start=1):
             levels.append(ResidualGenerator(dim, num_channels, size, width(base_channels, num_levels - level)))
         self.levels = nn.ModuleList(levels)
@@ -306,9 +292,9 @@ class LAPGANGenerator(StrictLoadingMixin, ModelMixin, ConfigMixin):
             ValueError: wrong shapes, or labels for a model without classes, or none for one with classes.
         """
         check_latents(latents, self.config.latent_dim)
-        weights = to_class_weights(class_labels, self.config.num_classes)
+        weights = optional_labels(class_labels, self.config.num_classes)
         inputs = list(latents.split(self.latent_dims, dim=1))
-        if weights is not None:
+        if self.embed_label is not None and weights is not None:
             embedded = self.embed_label(weights.to(latents.dtype))
             inputs = [torch.cat([part, embedded], dim=1) for part in inputs]
         draw_coarsest, *draw_residuals = self.levels
@@ -329,7 +315,7 @@ class LAPGANGenerator(StrictLoadingMixin, ModelMixin, ConfigMixin):
         return stages if return_stages else stages[-1]
 
 
-class LAPGANDiscriminator(StrictLoadingMixin, ModelMixin, ConfigMixin):
+class LAPGANDiscriminator(Network, ModelMixin):
     """Images to one score per level: the logit of the coarsest image, or of a residual given its coarse image, being real.
 
     A residual comes beside the enlarged coarse image, as further channels (section 2.3, where the two are added); a label as an
@@ -359,10 +345,9 @@ class LAPGANDiscriminator(StrictLoadingMixin, ModelMixin, ConfigMixin):
     ):
         super().__init__()
         sizes = check_pyramid_shape(sample_size, num_channels, num_levels)
-        check_positive(base_channels=base_channels)
-        check_dropout(dropout)
-        if num_classes or class_names:
-            check_classes(num_classes, class_names)
+        check_integers(base_channels=base_channels)
+        check_shares(dropout=dropout)
+        check_classes(num_classes, class_names, optional=True)
         self.levels = nn.ModuleList(
             LevelDiscriminator(
                 num_channels * (2 if level else 1),
@@ -404,7 +389,7 @@ class LAPGANDiscriminator(StrictLoadingMixin, ModelMixin, ConfigMixin):
             ValueError: wrong shapes, or labels for a model without classes, or none for one with classes.
         """
         check_images(pixel_values, self.config.sample_size, self.config.num_channels)
-        weights = to_class_weights(class_labels, self.config.num_classes)
+        weights = optional_labels(class_labels, self.config.num_classes)
         if weights is not None:
             weights = weights.to(pixel_values.dtype)
         sizes = coarse_images(pixel_values, self.config.num_levels)
@@ -421,5 +406,5 @@ class LAPGANDiscriminator(StrictLoadingMixin, ModelMixin, ConfigMixin):
         scores, features = zip(
             *(judge(part, weights) for judge, part in zip(self.levels, seen, strict=True)), strict=True
         )
-        scores = torch.stack(scores, dim=1)
-        return (scores, list(features)) if return_features else scores
+        stacked = torch.stack(scores, dim=1)
+        return (stacked, list(features)) if return_features else stacked

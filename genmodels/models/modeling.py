@@ -7,15 +7,20 @@ import json
 import os
 import re
 import shlex
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, Self
 
 import torch
-from diffusers.configuration_utils import FrozenDict
+from diffusers.configuration_utils import ConfigMixin, FrozenDict
+from diffusers.models.modeling_utils import ModelMixin
 from huggingface_hub import constants, try_to_load_from_cache
 from safetensors import SafetensorError
 from torch import nn
 from torch.nn import functional as F
 from torch.nn.utils import parametrize
+
+from ..checks import check_integers
 
 MIN_SIZE, MAX_SIZE = 16, 128
 LEGAL_CHANNELS = (1, 3, 4)
@@ -101,16 +106,29 @@ def check_hashes(folder: Path, variant: str | None = None) -> None:
             check_hash(path)
 
 
-class StrictLoadingMixin:
-    """Makes a diffusers model (to the left of `ModelMixin`) refuse to load damaged or half-loaded weights.
+class Network(ModelMixin, ConfigMixin):
+    """A diffusers model that refuses to load damaged or half-loaded weights.
 
     diffusers only warns about a missing tensor and leaves it on the meta device; an unexpected one passes silently; a
     flipped bit in the cache is never seen. All mean that the numbers behind the pictures are not those of the card, so
     here they raise.
+
+    A subclass names ModelMixin as a base once more: diffusers looks for that name in the file of the class that it loads.
     """
 
+    # The constructor's arguments, each an attribute.
+    config: Any
+    # None in diffusers' other base.
+    config_name: Any = ModelMixin.config_name
+
     @classmethod
-    def from_pretrained(cls, pretrained_model_name_or_path, *, output_loading_info: bool = False, **kwargs):
+    def from_pretrained(
+        cls,
+        pretrained_model_name_or_path: str | os.PathLike[str] | None,
+        *,
+        output_loading_info: bool = False,
+        **kwargs,
+    ) -> Self:
         """Load as diffusers does, from safetensors only.
 
         Raises:
@@ -123,11 +141,11 @@ class StrictLoadingMixin:
         kwargs["use_safetensors"] = True
         failure = None
         try:
-            model, info = super().from_pretrained(pretrained_model_name_or_path, output_loading_info=True, **kwargs)
+            loaded: Any = super().from_pretrained(pretrained_model_name_or_path, output_loading_info=True, **kwargs)
         except (SafetensorError, RuntimeError, OSError, ValueError) as error:
             failure = error
         # Looked at in any case: that a file is damaged explains best why it does not load.
-        folder = find_folder(pretrained_model_name_or_path, **kwargs)
+        folder = find_folder(str(pretrained_model_name_or_path), **kwargs)
         if folder is not None:
             check_hashes(folder, kwargs.get("variant"))
         if failure is not None:
@@ -136,6 +154,7 @@ class StrictLoadingMixin:
             raise ValueError(
                 f"The model in {where} does not load as {cls.__name__}: {reason}. Download or save it again."
             ) from failure
+        model, info = loaded
         problems = [
             f"{word} {', '.join(sorted(map(str, names))[:4])}{' ...' if len(names) > 4 else ''}"
             for word, names in (
@@ -157,22 +176,22 @@ class StrictLoadingMixin:
         # diffusers notes where a model came from; saved again, that would publish a path of the user's machine.
         model._internal_dict = FrozenDict({k: v for k, v in model.config.items() if k != "_name_or_path"})
         align(model)
-        return (model, info) if output_loading_info else model
+        return loaded if output_loading_info else model
 
     def save_pretrained(
         self,
-        save_directory,
+        save_directory: str | os.PathLike[str],
         is_main_process: bool = True,
-        save_function=None,
+        save_function: Callable | None = None,
         safe_serialization: bool = True,
         variant: str | None = None,
         max_shard_size: int | str = "10GB",
-        push_to_hub: bool = False,
+        *args,
         **kwargs,
-    ):
+    ) -> None:
         """Save as diffusers does, and remove what an earlier save has left of the same weights: loading would take that."""
         # diffusers' pipelines look at the names of these arguments, and give those that they find.
-        options = (is_main_process, save_function, safe_serialization, variant, max_shard_size, push_to_hub)
+        options = (is_main_process, save_function, safe_serialization, variant, max_shard_size, *args)
         super().save_pretrained(save_directory, *options, **kwargs)
         folder, middle = Path(save_directory), f".{variant}" if variant else ""
         whole, index = folder / f"{WEIGHTS}{middle}.safetensors", folder / f"{WEIGHTS}.safetensors.index{middle}.json"
@@ -196,14 +215,14 @@ def align(model: nn.Module) -> None:
             tensor.data = tensor.data.clone()
 
 
-def find_folder(name_or_path: str | Path, subfolder: str | None = None, **kwargs) -> Path | None:
+def find_folder(name_or_path: str, subfolder: str | None = None, **kwargs) -> Path | None:
     """The folder on this disk from which diffusers loads a network; None if it is not in the Hub's cache."""
     if os.path.isdir(name_or_path):
         return Path(name_or_path, subfolder or "")
     config = f"{subfolder}/config.json" if subfolder else "config.json"
     options = {key: kwargs.get(key) for key in ("cache_dir", "revision")}
     try:
-        path = try_to_load_from_cache(str(name_or_path), config, **options)
+        path = try_to_load_from_cache(name_or_path, config, **options)
     except ValueError:
         return None
     return Path(path).parent if isinstance(path, str) else None
@@ -215,18 +234,10 @@ def check_image_shape(sample_size: int, num_channels: int) -> int:
     Raises:
         ValueError: the size is not an integer from 16 to 128, or there are not 1, 3 or 4 channels.
     """
-    if isinstance(sample_size, bool) or not isinstance(sample_size, int) or not MIN_SIZE <= sample_size <= MAX_SIZE:
-        raise ValueError(f"sample_size must be an integer from {MIN_SIZE} to {MAX_SIZE}, got {sample_size!r}.")
+    check_integers(MIN_SIZE, MAX_SIZE, sample_size=sample_size)
     if num_channels not in LEGAL_CHANNELS:
         raise ValueError(f"num_channels must be 1 (grey), 3 (colour) or 4 (colour and opacity), got {num_channels!r}.")
     return 1 << (sample_size - 1).bit_length()
-
-
-def check_positive(**values: int) -> None:
-    """Raise ValueError unless every value is a positive integer."""
-    for name, value in values.items():
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise ValueError(f"{name} must be a positive integer, got {value!r}.")
 
 
 def pad_to(images: torch.Tensor, size: int) -> torch.Tensor:
@@ -242,12 +253,6 @@ def crop_to(images: torch.Tensor, size: int) -> torch.Tensor:
     """The inverse of `pad_to`."""
     before = (images.shape[-1] - size) // 2
     return images[..., before : before + size, before : before + size]
-
-
-def check_headroom(headroom: float) -> None:
-    """Raise ValueError unless a share is from 0 to 1/2."""
-    if isinstance(headroom, bool) or not isinstance(headroom, int | float) or not 0 <= headroom <= 0.5:
-        raise ValueError(f"headroom must be a number from 0 to 0.5, got {headroom!r}.")
 
 
 def clamp_through(images: torch.Tensor) -> torch.Tensor:
@@ -289,6 +294,15 @@ def check_latents(latents: torch.Tensor, latent_dim: int) -> None:
         raise ValueError(f"Expected latents of shape (N, {latent_dim}), got {tuple(latents.shape)}.")
 
 
+def check_classes(num_classes: int, class_names: list[str] | None, optional: bool = False) -> None:
+    """Raise ValueError unless there are at least two classes and, if named, as many distinct names; or, optionally, none."""
+    if optional and num_classes == 0 and not isinstance(num_classes, bool) and not class_names:
+        return
+    check_integers(2, num_classes=num_classes)
+    if class_names is not None and (len(class_names) != num_classes or len(set(class_names)) != num_classes):
+        raise ValueError(f"class_names must be {num_classes} different names, got {class_names!r}.")
+
+
 def one_hot_labels(class_labels: torch.Tensor, num_classes: int) -> torch.Tensor:
     """Labels as weights over classes: (N,) integers become one-hot, (N, num_classes) weights pass through.
 
@@ -310,12 +324,28 @@ def one_hot_labels(class_labels: torch.Tensor, num_classes: int) -> torch.Tensor
     return F.one_hot(class_labels, num_classes).float()
 
 
+def optional_labels(class_labels: torch.Tensor | None, num_classes: int) -> torch.Tensor | None:
+    """`one_hot_labels`, or None for a network without classes.
+
+    Raises:
+        ValueError: labels for a network without classes, none for one with classes, or wrong ones.
+    """
+    if (class_labels is None) == bool(num_classes):
+        raise ValueError(
+            f"This network has {num_classes} classes: give class_labels, (N,) integers or (N, {num_classes}) weights."
+            if num_classes
+            else "This network has no classes: leave class_labels out, or build it with num_classes."
+        )
+    return None if class_labels is None else one_hot_labels(class_labels, num_classes)
+
+
 def init_dcgan(module: nn.Module) -> None:
     """Weights from N(0, 0.02), as in the DCGAN paper (Radford et al. 2016, section 4); use with `Module.apply`."""
     if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
         # With spectral norm, `weight` is computed from the one that is trained.
         parametrized = parametrize.is_parametrized(module, "weight")
-        nn.init.normal_(module.parametrizations.weight.original if parametrized else module.weight, 0.0, 0.02)
+        weight = module.get_parameter("parametrizations.weight.original") if parametrized else module.weight
+        nn.init.normal_(weight, 0.0, 0.02)
         if module.bias is not None:
             nn.init.zeros_(module.bias)
     elif isinstance(module, nn.BatchNorm2d):

@@ -6,6 +6,8 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrizations
 
+from ..checks import check_integers
+
 # Numbers in a row of a minibatch discrimination kernel, as in the code of its paper.
 KERNEL_DIM = 5
 
@@ -62,15 +64,14 @@ def minibatch_layers(
     Each of them makes a score depend on the batch that the image is in.
 
     Raises:
-        ValueError: the one is not a bool, or the other not an integer of at least 0.
+        ValueError: the one is not a bool, or the other not a number of kernels.
     """
     if not isinstance(minibatch_stddev, bool):
         raise ValueError(f"minibatch_stddev must be True or False, got {minibatch_stddev!r}.")
-    kernels = minibatch_discrimination
-    if isinstance(kernels, bool) or not isinstance(kernels, int) or kernels < 0:
-        raise ValueError(f"minibatch_discrimination must be a number of kernels, 0 for none, got {kernels!r}.")
+    check_integers(0, minibatch_discrimination=minibatch_discrimination)
     layers: list[nn.Module] = [MinibatchStdDev()] if minibatch_stddev else []
-    layers += [MinibatchDiscrimination((channels + len(layers)) * places, kernels)] if kernels else []
+    if minibatch_discrimination:
+        layers.append(MinibatchDiscrimination((channels + len(layers)) * places, minibatch_discrimination))
     return nn.Sequential(*layers)
 
 

@@ -10,41 +10,27 @@ from __future__ import annotations
 import math
 
 import torch
-from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
+from diffusers.models.modeling_utils import ModelMixin
 from torch import nn
 from torch.nn import functional as F
 
+from ..checks import check_choice, check_integers
 from .autoencoder import decoder_trunk, encoder_trunk
-from .cgan import check_classes
-from .dcgan import check_upsampling
+from .dcgan import UPSAMPLINGS
 from .modeling import (
-    StrictLoadingMixin,
+    Network,
+    check_classes,
     check_image_shape,
     check_images,
     check_latents,
-    check_positive,
     crop_to,
-    one_hot_labels,
+    optional_labels,
     pad_to,
 )
 
 LIKELIHOODS = ("bernoulli", "gaussian")
 NETWORKS = ("convolutional", "dense")
-
-
-def check_optional_classes(num_classes: int, class_names: list[str] | None) -> None:
-    """`check_classes`, except that 0 means a network without classes."""
-    if num_classes != 0 or isinstance(num_classes, bool):
-        check_classes(num_classes, class_names)
-    elif class_names is not None:
-        raise ValueError(f"class_names need num_classes={len(class_names)}, got num_classes=0.")
-
-
-def check_network(network: str) -> None:
-    """Raise ValueError unless it is one of `NETWORKS`."""
-    if network not in NETWORKS:
-        raise ValueError(f"network must be one of {', '.join(NETWORKS)}, got {network!r}.")
 
 
 def dense_encoder(sample_size: int, num_channels: int, hidden_dim: int) -> nn.Sequential:
@@ -60,23 +46,12 @@ def dense_decoder(latent_dim: int, sample_size: int, num_channels: int, hidden_d
 
 
 def beside(inputs: torch.Tensor, class_labels: torch.Tensor | None, num_classes: int) -> torch.Tensor:
-    """(N, D) inputs with one-hot labels beside them, (N, D + num_classes); as they are for a network without classes.
-
-    Raises:
-        ValueError: labels for a network without classes, none for one with classes, or wrong ones.
-    """
-    if (class_labels is None) != (num_classes == 0):
-        raise ValueError(
-            f"This network has {num_classes} classes: give class_labels, (N,) integers or (N, {num_classes}) weights."
-            if num_classes
-            else "This network has no classes: leave class_labels out, or build it with num_classes."
-        )
-    if class_labels is None:
-        return inputs
-    return torch.cat([inputs, one_hot_labels(class_labels, num_classes).to(inputs.dtype)], dim=1)
+    """(N, D) inputs with one-hot labels beside them, (N, D + num_classes); as they are for a network without classes."""
+    weights = optional_labels(class_labels, num_classes)
+    return inputs if weights is None else torch.cat([inputs, weights.to(inputs.dtype)], dim=1)
 
 
-class VAEEncoder(StrictLoadingMixin, ModelMixin, ConfigMixin):
+class VAEEncoder(Network, ModelMixin):
     """Images to a Gaussian posterior q(z | x) with a diagonal covariance.
 
     Args:
@@ -108,9 +83,9 @@ class VAEEncoder(StrictLoadingMixin, ModelMixin, ConfigMixin):
     ):
         super().__init__()
         self.inner_size = check_image_shape(sample_size, num_channels)
-        check_positive(latent_dim=latent_dim, base_channels=base_channels, hidden_dim=hidden_dim)
-        check_optional_classes(num_classes, class_names)
-        check_network(network)
+        check_integers(latent_dim=latent_dim, base_channels=base_channels, hidden_dim=hidden_dim)
+        check_classes(num_classes, class_names, optional=True)
+        check_choice("network", network, NETWORKS)
         if network == "dense":
             self.inner_size = sample_size
             self.layers = dense_encoder(sample_size, num_channels, hidden_dim)
@@ -150,7 +125,7 @@ class VAEEncoder(StrictLoadingMixin, ModelMixin, ConfigMixin):
         return self.posterior(self.features(pixel_values), class_labels)
 
 
-class VAEDecoder(StrictLoadingMixin, ModelMixin, ConfigMixin):
+class VAEDecoder(Network, ModelMixin):
     """Latents to the parameters of p(x | z).
 
     Args:
@@ -183,14 +158,13 @@ class VAEDecoder(StrictLoadingMixin, ModelMixin, ConfigMixin):
     ):
         super().__init__()
         inner_size = check_image_shape(sample_size, num_channels)
-        check_positive(latent_dim=latent_dim, base_channels=base_channels, hidden_dim=hidden_dim)
-        check_optional_classes(num_classes, class_names)
-        if likelihood not in LIKELIHOODS:
-            raise ValueError(f"likelihood must be one of {', '.join(LIKELIHOODS)}, got {likelihood!r}.")
+        check_integers(latent_dim=latent_dim, base_channels=base_channels, hidden_dim=hidden_dim)
+        check_classes(num_classes, class_names, optional=True)
+        check_choice("likelihood", likelihood, LIKELIHOODS)
         if not sigma > 0 or not beta >= 0:
             raise ValueError(f"sigma must be positive and beta at least 0, got sigma={sigma!r}, beta={beta!r}.")
-        check_network(network)
-        check_upsampling(upsampling)
+        check_choice("network", network, NETWORKS)
+        check_choice("upsampling", upsampling, UPSAMPLINGS)
         inputs = latent_dim + num_classes
         if network == "dense":
             self.layers = dense_decoder(inputs, sample_size, num_channels, hidden_dim)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from typing import Self
 
 import torch
 
 from ..models.attributes import AttributeDirections, attribute_directions
 from ..pixels import Images
+from .autoencoder import EncoderDecoderPipeline
 from .base import GenerationOutput
 
 
-class AttributeEditingMixin:
-    """What a pipeline with an encoder and a decoder (to the right of this) can do with an `attributes` component.
+class AttributeEditingMixin(EncoderDecoderPipeline):
+    """What a pipeline with an encoder and a decoder can do with an `attributes` component.
 
     Strengths are in units of the whole difference of the means: at 1 a latent moves as far as the mean latent of the
     training images without an attribute lies from the mean of those with it, at -1 as far the other way.
@@ -53,7 +55,7 @@ class AttributeEditingMixin:
             attribute = {attribute: 1.0 if strength is None else strength}
         return self.decode(self._edited_latents(images, latents) + self._offset(attribute), output_type)
 
-    def learn_attribute(self, name: str, images_with: Images, images_without: Images) -> AttributeEditingMixin:
+    def learn_attribute(self, name: str, images_with: Images, images_without: Images) -> Self:
         """Learn an attribute from examples of your own, in place, and return the pipeline, which then saves it too.
 
         Its direction is the mean latent of the images with it minus that of the images without: the more of them, and the
@@ -75,7 +77,7 @@ class AttributeEditingMixin:
 
     def learn_attributes(
         self, names: list[str], batches: Iterable[dict[str, torch.Tensor]], decorrelate: bool = False
-    ) -> AttributeEditingMixin:
+    ) -> Self:
         """Learn attributes from labelled images, in place of those known before, and return the pipeline.
 
         Args:
@@ -133,10 +135,10 @@ class AttributeEditingMixin:
 
     def _edited_latents(self, images: Images | None, latents: torch.Tensor | None) -> torch.Tensor:
         """(N, latent_dim) float32 on the CPU, of what was given."""
-        if (images is None) == (latents is None):
-            raise ValueError("Give either images or latents.")
-        if latents is None:
+        if images is not None and latents is None:
             return self._latents_of(images)
+        if images is not None or latents is None:
+            raise ValueError("Give either images or latents.")
         if latents.ndim != 2 or latents.shape[1] != self.latent_dim:
             raise ValueError(f"latents must have shape (N, {self.latent_dim}), got {tuple(latents.shape)}.")
         return latents.float().cpu()

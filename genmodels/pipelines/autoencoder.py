@@ -5,15 +5,16 @@ from __future__ import annotations
 import math
 import struct
 import zlib
-from collections.abc import Sequence
 
 import numpy as np
 import torch
 
-from ..latents import check_count, interpolate_latents
+from ..checks import check_count
+from ..latents import Generators, interpolate_latents
 from ..models.autoencoder import AutoencoderDecoder, AutoencoderEncoder
-from ..pixels import Images, check_output_type, to_output, to_pixel_values
-from .base import CHUNK, GenerationOutput, ImagePipeline, as_in_diffusers, inference
+from ..models.modeling import Network
+from ..pixels import Images, check_output_type, to_output
+from .base import GenerationOutput, ImagePipeline, as_in_diffusers, in_chunks
 
 # What `compress` puts in front of the latents, little-endian: magic, version, bits, side, channels; length of a latent,
 # number of images; lowest and highest level; CRC-32 of the decoder's weights and of the latents that follow.
@@ -25,27 +26,16 @@ MAX_BITS = 16
 class EncoderDecoderPipeline(ImagePipeline):
     """Base of the pipelines with an encoder and a decoder: everything that only needs one latent for each image."""
 
-    @property
-    def sample_size(self) -> int:
-        """Side of the images in pixels."""
-        return self.decoder.config.sample_size
-
-    @property
-    def num_channels(self) -> int:
-        """1 for grey images, 3 for colour."""
-        return self.decoder.config.num_channels
-
-    @property
-    def latent_dim(self) -> int:
-        """Length of a latent."""
-        return self.decoder.config.latent_dim
+    _drawing_component = "decoder"
+    encoder: Network
+    decoder: Network
 
     @as_in_diffusers
     def __call__(
         self,
         num_images: int = 1,
         *,
-        generator: torch.Generator | Sequence[torch.Generator] | None = None,
+        generator: Generators = None,
         seed: int | None = None,
         latents: torch.Tensor | np.ndarray | None = None,
         output_type: str = "pil",
@@ -62,16 +52,9 @@ class EncoderDecoderPipeline(ImagePipeline):
             ValueError: an argument is out of its range.
         """
         check_output_type(output_type)
-        latents = self._to_latents(num_images, self.latent_dim, generator, seed, latents)
-        with inference(self.decoder) as network:
-            pixel_values = torch.cat([network(chunk) for chunk in latents.split(CHUNK)])
+        latents = self._to_latents(num_images, generator, seed, latents)
+        pixel_values = torch.cat(in_chunks(self.decoder, latents))
         return GenerationOutput(images=to_output(pixel_values, output_type), latents=latents)
-
-    def _encode(self, images: Images) -> list:
-        """What the encoder says of the images, in parts."""
-        pixel_values = to_pixel_values(images, self.sample_size, self.num_channels).to(self.device, self.dtype)
-        with inference(self.encoder) as network:
-            return [network(chunk) for chunk in pixel_values.split(CHUNK)]
 
     def _latents_of(self, images: Images) -> torch.Tensor:
         """One latent for each image, (N, latent_dim) float32 on the CPU."""
@@ -144,7 +127,7 @@ class EncoderDecoderPipeline(ImagePipeline):
             raise ValueError(f"limit must be a positive number, got {limit!r}.")
         base = torch.zeros(self.latent_dim, dtype=torch.float32) if latents is None else latents.flatten().cpu()
         if len(base) != self.latent_dim:
-            raise ValueError(f"A latent has {self.latent_dim} numbers, got shape {tuple(latents.shape)}.")
+            raise ValueError(f"A latent has {self.latent_dim} numbers, got {len(base)}.")
         line = torch.linspace(-limit, limit, steps, dtype=torch.float32)
         up, right = torch.meshgrid(line.flip(0), line, indexing="ij")
         return base + torch.stack([right.flatten(), up.flatten()], 1) @ directions
@@ -186,7 +169,7 @@ class AutoencoderPipeline(EncoderDecoderPipeline):
         Raises:
             ValueError: wrong size, shape or values.
         """
-        return torch.cat(self._encode(images)).float().cpu()
+        return torch.cat(in_chunks(self.encoder, self._to_pixels(images))).float().cpu()
 
     def _latents_of(self, images: Images) -> torch.Tensor:
         return self.encode(images)
@@ -207,7 +190,7 @@ class AutoencoderPipeline(EncoderDecoderPipeline):
     def compression_ratio(self, bits: int = 8) -> float:
         """Size of 8-bit images over that of their latents at so many bits a number; `HEADER` adds 32 bytes a call."""
         pixels = self.num_channels * self.sample_size**2
-        return pixels * 8 / (self.latent_dim * check_bits(bits))
+        return pixels * 8 / (self.latent_dim * check_count("bits", bits, high=MAX_BITS))
 
     def compress(self, images: Images, bits: int = 8) -> bytes:
         """Images as a few bytes each: their latents on a grid of 2^bits equal steps, behind a header (see `HEADER`).
@@ -222,7 +205,7 @@ class AutoencoderPipeline(EncoderDecoderPipeline):
         Raises:
             ValueError: `bits` is out of range; or wrong size, shape or values of the images.
         """
-        check_bits(bits)
+        check_count("bits", bits, high=MAX_BITS)
         latents = self.encode(images).numpy()
         low, high = float(latents.min()), float(latents.max())
         step = (high - low) / (2**bits - 1) or 1.0
@@ -303,13 +286,6 @@ class AutoencoderPipeline(EncoderDecoderPipeline):
         for tensor in self.decoder.state_dict().values():
             checksum = zlib.crc32(tensor.cpu().contiguous().view(torch.uint8).numpy(), checksum)
         return checksum
-
-
-def check_bits(bits: int) -> int:
-    """Return `bits` if it is an integer from 1 to 16, else raise ValueError."""
-    if isinstance(bits, bool) or not isinstance(bits, int) or not 1 <= bits <= MAX_BITS:
-        raise ValueError(f"bits must be an integer from 1 to {MAX_BITS}, got {bits!r}.")
-    return bits
 
 
 def add_noise(pixel_values: torch.Tensor, std: float, generator: torch.Generator | None = None) -> torch.Tensor:

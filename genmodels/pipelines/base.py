@@ -4,31 +4,33 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
 import re
 import typing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Self, TypeVar
 
 import diffusers
 import numpy as np
 import torch
-from diffusers import DiffusionPipeline, SchedulerMixin
 from diffusers.configuration_utils import FrozenDict
 from diffusers.pipelines import pipeline_utils
-from diffusers.schedulers.scheduling_utils import SCHEDULER_CONFIG_NAME
+from diffusers.pipelines.pipeline_utils import DiffusionPipeline
+from diffusers.schedulers.scheduling_utils import SCHEDULER_CONFIG_NAME, SchedulerMixin
 from diffusers.utils import BaseOutput
-from PIL import Image
 
+from ..checks import check_count
 from ..errors import UserError, first_line
 from ..families import BY_PIPELINE, Family
 from ..features.neighbours import NeighborsOutput, neighbors
 from ..hub.push import push_pipeline
 from ..hub.source import HUB_OPTIONS, Source, describe_class, find_pipeline, read_json
-from ..latents import check_count, draw_latents
-from ..models.modeling import WEIGHTS, check_hash, weight_patterns
-from ..pixels import Images
+from ..latents import Generators, draw_latents
+from ..models.modeling import WEIGHTS, Network, check_hash, weight_patterns
+from ..pixels import Images, OutputImages, to_pixel_values
 
 # Images drawn in one forward pass: bounds the memory of a call, whatever num_images is.
 CHUNK = 256
@@ -62,7 +64,7 @@ class GenerationOutput(BaseOutput):
         class_labels: (N,) int64 or (N, num_classes) float32 weights; None for models without classes.
     """
 
-    images: list[Image.Image] | torch.Tensor | np.ndarray
+    images: OutputImages
     latents: torch.Tensor
     class_labels: torch.Tensor | None = None
 
@@ -83,7 +85,17 @@ def inference(module: torch.nn.Module) -> Iterator[torch.nn.Module]:
         module.train(was_training)
 
 
-def as_in_diffusers(call: Callable) -> Callable:
+def in_chunks(network: torch.nn.Module, *inputs: torch.Tensor | None, **options) -> list[Any]:
+    """What a network says of inputs, chunk by chunk; those that are None are left out."""
+    columns = [column.split(CHUNK) for column in inputs if column is not None]
+    with inference(network):
+        return [network(*chunk, **options) for chunk in zip(*columns, strict=True)]
+
+
+Output = TypeVar("Output", bound=GenerationOutput)
+
+
+def as_in_diffusers(call: Callable[..., Output]) -> Callable[..., Output]:
     """Let a pipeline's call take what those of diffusers' unconditional pipelines take, by the same names.
 
     `batch_size` and `num_images_per_prompt` mean `num_images`; `return_dict=False` returns the images in a tuple; `height` and
@@ -166,13 +178,47 @@ def check_scheduler(path: Path) -> None:
 class ImagePipeline(DiffusionPipeline):
     """Base of the pipelines: loads a built-in name, a folder or a Hub id, strictly."""
 
+    __call__: Callable[..., GenerationOutput]
+    # The component that draws: its config says what images.
+    _drawing_component = "generator"
+    _internal_dict: FrozenDict
+
+    @property
+    def _drawing_network(self) -> Network:
+        return getattr(self, self._drawing_component)
+
+    @property
+    def sample_size(self) -> int:
+        """Side of the images in pixels."""
+        return self._drawing_network.config.sample_size
+
+    @property
+    def num_channels(self) -> int:
+        """1 for grey images, 3 for colour."""
+        return self._drawing_network.config.num_channels
+
+    @property
+    def latent_dim(self) -> int:
+        """Length of a latent."""
+        return self._drawing_network.config.latent_dim
+
+    @property
+    def num_classes(self) -> int:
+        """How many classes the model knows; 0 if it knows none."""
+        return self._drawing_network.config.get("num_classes", 0)
+
+    @property
+    def class_names(self) -> list[str]:
+        """Names of the classes in the order of their numbers; the numbers themselves if the model has no names."""
+        return list(self._drawing_network.config.get("class_names") or map(str, range(self.num_classes)))
+
     @property
     def family(self) -> Family:
         """What it can do."""
         return next(BY_PIPELINE[kind.__name__] for kind in type(self).__mro__ if kind.__name__ in BY_PIPELINE)
 
     @classmethod
-    def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **kwargs):
+    def from_pretrained(cls, pretrained_model_name_or_path: str | os.PathLike[str], **kwargs) -> Self:
         """Load a pipeline.
 
         Files in the Hub's cache are compared with the hashes that the Hub gave for them. Code that a repository carries is
@@ -191,11 +237,19 @@ class ImagePipeline(DiffusionPipeline):
                 has the command that repairs them.
         """
         hub_options = {key: kwargs.pop(key) for key in HUB_OPTIONS if key in kwargs}
-        name, subfolder = pretrained_model_name_or_path, kwargs.pop("subfolder", None)
-        return cls._load(find_pipeline(name, subfolder, **hub_options), **kwargs)
+        name = pretrained_model_name_or_path
+        name = name if isinstance(name, str) else Path(name)
+        return cls._load(find_pipeline(name, kwargs.pop("subfolder", None), **hub_options), **kwargs)
 
     @classmethod
-    def _load(cls, source: Source, variant: str | None = None, dtype=None, torch_dtype=None, **kwargs):
+    def _load(
+        cls,
+        source: Source,
+        variant: str | None = None,
+        dtype: torch.dtype | dict[str, torch.dtype] | None = None,
+        torch_dtype: torch.dtype | dict[str, torch.dtype] | None = None,
+        **kwargs,
+    ) -> Self:
         """`from_pretrained` for what `find_pipeline` found."""
         name = source.name
         if source.class_name != cls.__name__:
@@ -248,13 +302,15 @@ class ImagePipeline(DiffusionPipeline):
         }
 
     @classmethod
-    def load_config(cls, pretrained_model_name_or_path: str | Path, **kwargs) -> dict:
+    def load_config(  # type: ignore[override]  # diffusers declares a tuple, which it returns on demand only.
+        cls, pretrained_model_name_or_path: str | os.PathLike[str], **kwargs
+    ) -> dict[str, Any]:
         """model_index.json with the installed classes in place of the files of code that a repository carries.
 
         Raises:
             ValueError: a component is of another class than this pipeline's.
         """
-        config = super().load_config(pretrained_model_name_or_path, **kwargs)
+        config: Any = super().load_config(pretrained_model_name_or_path, **kwargs)
         config["_class_name"] = cls.__name__
         for component, kind in cls._component_classes().items():
             found, is_scheduler = config.get(component, [None, None]), issubclass(kind, SchedulerMixin)
@@ -301,7 +357,9 @@ class ImagePipeline(DiffusionPipeline):
 
     enable_sequential_cpu_offload = enable_group_offload = enable_model_cpu_offload
 
-    def push_to_hub(self, repo_id: str, *, private: bool = False, token: str | None = None) -> str:
+    def push_to_hub(  # type: ignore[override]  # Of diffusers' options a push in one commit, with a card, decides most itself.
+        self, repo_id: str, *, private: bool = False, token: str | None = None
+    ) -> str:
         """Push the pipeline with a card in one commit, trying again while the Hub stutters; returns its address.
 
         Args:
@@ -347,23 +405,34 @@ class ImagePipeline(DiffusionPipeline):
         """
         return neighbors(self.sample_size, self.num_channels, images, k, dataset, split, space, output_type, **reading)
 
+    def _to_pixels(self, images: Images) -> torch.Tensor:
+        """Images in any form that the pipeline returns, as its networks take them."""
+        return to_pixel_values(images, self.sample_size, self.num_channels).to(self.device, self.dtype)
+
+    def _latent_of(self, which: int | torch.Tensor) -> torch.Tensor:
+        """A seed, or a latent of any shape with latent_dim numbers, as (latent_dim,)."""
+        if isinstance(which, torch.Tensor):
+            if which.numel() != self.latent_dim:
+                raise ValueError(f"A latent has {self.latent_dim} numbers, got shape {tuple(which.shape)}.")
+            return which.flatten().to(self.device, self.dtype)
+        return draw_latents(1, self.latent_dim, seed=which)[0].to(self.device, self.dtype)
+
     def _to_latents(
         self,
         num_images: int,
-        latent_dim: int,
-        generator: torch.Generator | Sequence[torch.Generator] | None,
+        generator: Generators,
         seed: int | None,
         latents: torch.Tensor | np.ndarray | None,
     ) -> torch.Tensor:
         if self.device.type == "meta":
             raise ValueError("The networks lie on the device 'meta', which holds no weights: load the pipeline again.")
         if latents is None:
-            return draw_latents(num_images, latent_dim, generator, seed).to(self.device, self.dtype)
+            return draw_latents(num_images, self.latent_dim, generator, seed).to(self.device, self.dtype)
         latents = torch.as_tensor(latents)
         if generator is not None or seed is not None:
             raise ValueError("Give either latents, or a seed or generator to draw them, not both.")
-        elif latents.ndim != 2 or latents.shape[1] != latent_dim or not len(latents):
-            raise ValueError(f"latents must have shape (N, {latent_dim}), got {tuple(latents.shape)}.")
+        elif latents.ndim != 2 or latents.shape[1] != self.latent_dim or not len(latents):
+            raise ValueError(f"latents must have shape (N, {self.latent_dim}), got {tuple(latents.shape)}.")
         elif not torch.isfinite(latents).all():
             raise ValueError("latents must be finite numbers.")
         return latents.to(self.device, self.dtype)

@@ -7,21 +7,28 @@ import math
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
-from diffusers import DDIMScheduler, SchedulerMixin
+from diffusers.schedulers.scheduling_ddim import DDIMScheduler
+from diffusers.schedulers.scheduling_utils import SchedulerMixin
 from torch.nn import functional as F
 
-from ..latents import check_count, draw_latents, interpolate_latents
+from ..checks import check_count, check_number
+from ..latents import Generators, interpolate_latents
 from ..models.diffusion import UNet
-from ..pixels import check_output_type, to_output
+from ..pixels import OutputImages, check_output_type, to_output
 from .base import CHUNK, GenerationOutput, ImagePipeline, as_in_diffusers, inference
 
 # More add time, and nothing that the evaluator sees.
 NUM_INFERENCE_STEPS = 25
 # What a scheduler says by a broken shape, or by no numbers at all.
 CANNOT = "cannot draw in num_inference_steps={}: take another number, such as 25, or another scheduler, such as DDIMScheduler."
+
+
+# A SchedulerMixin, which declares nothing of what all schedulers have.
+Scheduler = Any
 
 
 @dataclass
@@ -34,7 +41,7 @@ class DiffusionOutput(GenerationOutput):
             The last one is the image. None unless it was asked for.
     """
 
-    trajectory: list | None = None
+    trajectory: list[OutputImages] | None = None
 
 
 class PixelDiffusionPipeline(ImagePipeline):
@@ -62,11 +69,15 @@ class PixelDiffusionPipeline(ImagePipeline):
         (4, 10)
     """
 
+    _drawing_component = "unet"
+    unet: UNet
+    scheduler: Scheduler
+
     def __init__(self, unet: UNet, scheduler: SchedulerMixin):
         super().__init__()
         self.register_modules(unet=unet, scheduler=scheduler)
 
-    def __setattr__(self, name, value):
+    def __setattr__(self, name: str, value: Any) -> None:
         if name == "scheduler":
             check_scheduler_fits(value, self.__dict__.get("scheduler"))
         super().__setattr__(name, value)
@@ -96,7 +107,7 @@ class PixelDiffusionPipeline(ImagePipeline):
         self,
         num_images: int = 1,
         *,
-        generator: torch.Generator | Sequence[torch.Generator] | None = None,
+        generator: Generators = None,
         seed: int | None = None,
         latents: torch.Tensor | np.ndarray | None = None,
         num_inference_steps: int = NUM_INFERENCE_STEPS,
@@ -125,11 +136,10 @@ class PixelDiffusionPipeline(ImagePipeline):
         """
         check_output_type(output_type)
         self.check_steps(num_inference_steps)
-        latents = self._to_latents(num_images, self.latent_dim, generator, seed, latents)
+        latents = self._to_latents(num_images, generator, seed, latents)
         if unknown := set(callback_on_step_end_tensor_inputs) - {"latents"}:
             raise ValueError(f"callback_on_step_end_tensor_inputs may name 'latents' alone, got {sorted(unknown)}.")
-        if isinstance(eta, bool) or not isinstance(eta, int | float) or not 0 <= eta <= 1:
-            raise ValueError(f"eta must be a number from 0 to 1, got {eta!r}.")
+        check_number("eta", eta, 0, 1)
         options = (num_inference_steps, return_trajectory, eta, callback_on_step_end)
         chunks = [self._denoise(chunk, *options) for chunk in latents.split(CHUNK)]
         steps = [to_output(torch.cat(step), output_type) for step in zip(*chunks, strict=True)]
@@ -137,10 +147,7 @@ class PixelDiffusionPipeline(ImagePipeline):
 
     def check_steps(self, num_inference_steps: int) -> int:
         """Return a number of inference steps if the scheduler has so many timesteps, else raise ValueError."""
-        most = self.scheduler.config.num_train_timesteps
-        if check_count("num_inference_steps", num_inference_steps) > most:
-            raise ValueError(f"num_inference_steps must be at most {most:,}, got {num_inference_steps}.")
-        return num_inference_steps
+        return check_count("num_inference_steps", num_inference_steps, high=self.scheduler.config.num_train_timesteps)
 
     def _denoise(
         self, latents: torch.Tensor, num_inference_steps: int, every_step: bool, eta: float, callback: Callable | None
@@ -156,12 +163,13 @@ class PixelDiffusionPipeline(ImagePipeline):
         # Rounding errors of so many steps would add up in half precision: only the network computes in that.
         noisy = latents.float().view(len(latents), -1, side, side) * scheduler.init_noise_sigma
         names = inspect.signature(scheduler.step).parameters
-        options = {"eta": eta} if "eta" in names else {}
+        options: dict[str, Any] = {"eta": eta} if "eta" in names else {}
         if "generator" in names:
             # Noise of its own for each image, which does not depend on those beside it.
             seeds = [zlib.crc32(row.float().cpu().numpy().tobytes()) for row in latents]
             options["generator"] = [torch.Generator().manual_seed(seed) for seed in seeds]
-        name, expected = type(scheduler).__name__, []
+        name = type(scheduler).__name__
+        expected: list[torch.Tensor] = []
         with inference(self.unet) as network:
             for number, timestep in enumerate(scheduler.timesteps):
                 scaled = scheduler.scale_model_input(noisy, timestep)
@@ -214,21 +222,15 @@ class PixelDiffusionPipeline(ImagePipeline):
         latents = interpolate_latents(self._latent_of(a), self._latent_of(b), steps, mode)
         return self(latents=latents, num_inference_steps=num_inference_steps, output_type=output_type)
 
-    def _latent_of(self, which: int | torch.Tensor) -> torch.Tensor:
-        """A seed, or a latent of any shape with latent_dim numbers, as (latent_dim,)."""
-        if isinstance(which, torch.Tensor):
-            if which.numel() != self.latent_dim:
-                raise ValueError(f"A latent has {self.latent_dim} numbers, got shape {tuple(which.shape)}.")
-            return which.flatten().to(self.device, self.dtype)
-        return draw_latents(1, self.latent_dim, seed=which)[0].to(self.device, self.dtype)
 
-
-def share_of(scheduler: SchedulerMixin, timestep: torch.Tensor) -> torch.Tensor:
+def share_of(scheduler: Scheduler, timestep: torch.Tensor) -> torch.Tensor:
     """The share of an image's variance in what the network sees at a timestep, which may lie between two of the training's."""
     return scheduler.alphas_cumprod[int(timestep.round().clamp(0, len(scheduler.alphas_cumprod) - 1))]
 
 
-def clean_of(scheduler, noisy: torch.Tensor, predicted: torch.Tensor, timestep: torch.Tensor) -> torch.Tensor:
+def clean_of(
+    scheduler: Scheduler, noisy: torch.Tensor, predicted: torch.Tensor, timestep: torch.Tensor
+) -> torch.Tensor:
     """The clean image that a network's prediction means, by the scheduler's `prediction_type`; all (N, C, H, W).
 
     `noisy` is sqrt(a) x + sqrt(1 - a) e, of variance 1: what the network saw.
@@ -241,7 +243,7 @@ def clean_of(scheduler, noisy: torch.Tensor, predicted: torch.Tensor, timestep: 
     return (noisy - (1 - share).sqrt() * predicted) / share.sqrt()
 
 
-def check_scheduler_fits(scheduler: SchedulerMixin, before: SchedulerMixin | None = None) -> None:
+def check_scheduler_fits(scheduler: Scheduler, before: Scheduler | None = None) -> None:
     """Raise ValueError unless a scheduler takes away the noise that another one has added in training, by steps of its own.
 
     Args:
@@ -250,7 +252,7 @@ def check_scheduler_fits(scheduler: SchedulerMixin, before: SchedulerMixin | Non
     """
     name = type(scheduler).__name__
     how = f"make it with {name}.from_config(pipe.scheduler.config)"
-    if not isinstance(scheduler, SchedulerMixin):
+    if not issubclass(type(scheduler), SchedulerMixin):
         raise ValueError(f"A scheduler of diffusers is expected, such as DDIMScheduler, got {name}.")
     config, shares = scheduler.config, getattr(scheduler, "alphas_cumprod", None)
     step = getattr(scheduler, "step", None)
@@ -287,7 +289,7 @@ def check_scheduler_fits(scheduler: SchedulerMixin, before: SchedulerMixin | Non
 DATA_DEVIATION = 0.5
 
 
-def deviation_of_known(scheduler: SchedulerMixin, count: int = 256) -> float:
+def deviation_of_known(scheduler: Scheduler, count: int = 256) -> float:
     """Standard deviation of what a scheduler draws in the steps that are set, of data N(0, DATA_DEVIATION^2).
 
     The best denoiser of such data is known: of x = sqrt(a) x0 + sqrt(1 - a) e it expects x0 to be

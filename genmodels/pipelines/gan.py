@@ -7,12 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from ..latents import check_count, circle_latents, cross_latents, draw_latents, interpolate_latents, truncated
+from ..checks import check_count
+from ..latents import Generators, circle_latents, cross_latents, draw_latents, interpolate_latents, truncated
 from ..models.cgan import CGANDiscriminator, CGANGenerator
 from ..models.dcgan import DCGANDiscriminator, DCGANGenerator
 from ..models.gan import VanillaGANDiscriminator, VanillaGANGenerator
+from ..models.modeling import Network
 from ..pixels import Images, check_output_type, to_output, to_pixel_values
-from .base import CHUNK, GenerationOutput, ImagePipeline, as_in_diffusers, inference
+from .base import GenerationOutput, ImagePipeline, as_in_diffusers, in_chunks, inference
 from .directions import DirectionsOutput, principal_directions
 from .inversion import class_energies
 from .labels import ClassificationOutput, ClassLabels, ClassLabelsMixin
@@ -27,34 +29,12 @@ class GANPipeline(ImagePipeline):
     """What all GAN pipelines share. `generator` and `discriminator` are its components."""
 
     _optional_components = ["discriminator"]
+    discriminator: Network | None
 
-    @property
-    def sample_size(self) -> int:
-        """Side of the images in pixels."""
-        return self.generator.config.sample_size
-
-    @property
-    def num_channels(self) -> int:
-        """1 for grey images, 3 for colour."""
-        return self.generator.config.num_channels
-
-    @property
-    def latent_dim(self) -> int:
-        """Length of a latent."""
-        return self.generator.config.latent_dim
-
-    def _latent_of(self, which: int | torch.Tensor) -> torch.Tensor:
-        """A seed, or a latent of any shape with latent_dim numbers, as (latent_dim,)."""
-        if isinstance(which, torch.Tensor):
-            if which.numel() != self.latent_dim:
-                raise ValueError(f"A latent has {self.latent_dim} numbers, got shape {tuple(which.shape)}.")
-            return which.flatten().to(self.device, self.dtype)
-        return draw_latents(1, self.latent_dim, seed=which)[0].to(self.device, self.dtype)
-
-    def _require_discriminator(self):
+    def _scores(self, pixel_values: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
         if self.discriminator is None:
             raise ValueError("This model was saved without its discriminator, so it cannot score images.")
-        return self.discriminator
+        return torch.cat(in_chunks(self.discriminator, pixel_values, labels)).float().cpu()
 
 
 class UnconditionalGANPipeline(GANPipeline):
@@ -65,7 +45,7 @@ class UnconditionalGANPipeline(GANPipeline):
         self,
         num_images: int = 1,
         *,
-        generator: torch.Generator | Sequence[torch.Generator] | None = None,
+        generator: Generators = None,
         seed: int | None = None,
         latents: torch.Tensor | np.ndarray | None = None,
         psi: float = 1.0,
@@ -85,9 +65,8 @@ class UnconditionalGANPipeline(GANPipeline):
             ValueError: an argument is out of its range.
         """
         check_output_type(output_type)
-        latents = truncated(self._to_latents(num_images, self.latent_dim, generator, seed, latents), psi)
-        with inference(self.generator) as network:
-            pixel_values = torch.cat([network(chunk) for chunk in latents.split(CHUNK)])
+        latents = truncated(self._to_latents(num_images, generator, seed, latents), psi)
+        pixel_values = torch.cat(in_chunks(self._drawing_network, latents))
         return GenerationOutput(images=to_output(pixel_values, output_type), latents=latents)
 
     def interpolate(
@@ -147,12 +126,10 @@ class UnconditionalGANPipeline(GANPipeline):
         Raises:
             ValueError: a number is out of its range.
         """
-        if check_count("num_directions", num_directions) > self.latent_dim:
-            raise ValueError(f"num_directions must be at most {self.latent_dim}, the latent_dim, got {num_directions}.")
-        if not num_directions < check_count("num_images", num_images) <= MAX_DRAWN:
-            raise ValueError(f"num_images must be from {num_directions + 1} to {MAX_DRAWN:,}, got {num_images}.")
+        check_count("num_directions", num_directions, high=self.latent_dim)
+        check_count("num_images", num_images, num_directions + 1, MAX_DRAWN)
         drawn = self(num_images=num_images, seed=seed, output_type="pt")
-        return principal_directions(drawn.latents, drawn.images, num_directions)
+        return principal_directions(drawn.latents, torch.as_tensor(drawn.images), num_directions)
 
     def discriminate(self, images: Images) -> torch.Tensor:
         """The discriminator's scores (N,) of images in any form that the pipeline returns: higher is more real.
@@ -163,10 +140,7 @@ class UnconditionalGANPipeline(GANPipeline):
         Raises:
             ValueError: wrong images, or the model has no discriminator.
         """
-        discriminator = self._require_discriminator()
-        pixel_values = to_pixel_values(images, self.sample_size, self.num_channels).to(self.device, self.dtype)
-        with inference(discriminator):
-            return torch.cat([discriminator(chunk) for chunk in pixel_values.split(CHUNK)]).float().cpu()
+        return self._scores(self._to_pixels(images))
 
 
 class VanillaGANPipeline(UnconditionalGANPipeline):
@@ -241,7 +215,36 @@ class WGANPipeline(UnconditionalGANPipeline):
         return super().discriminate(images)
 
 
-class CGANPipeline(ClassLabelsMixin, GANPipeline):
+class ConditionalGANPipeline(ClassLabelsMixin, GANPipeline):
+    """What the pipelines share of GANs that may have classes."""
+
+    def interpolate(
+        self,
+        a: int | torch.Tensor,
+        b: int | torch.Tensor,
+        steps: int = 8,
+        mode: str = "slerp",
+        *,
+        class_labels: int | str | tuple[int | str, int | str] | None = None,
+        psi: float = 1.0,
+        output_type: str = "pil",
+        **options,
+    ) -> GenerationOutput:
+        """`steps` images on the way from latent (or seed) `a` to `b`, both included; see `interpolate_latents`.
+
+        Args:
+            class_labels: of a model with classes: one class for all, by default the first, or a pair to change from the first
+                class to the second on the way; with a == b only the class changes.
+            psi, output_type, options: as in `__call__`.
+        """
+        latents = interpolate_latents(self._latent_of(a), self._latent_of(b), steps, mode)
+        labels: ClassLabels | None = class_labels
+        if self.num_classes:
+            labels = self.label_path(self.class_names[0] if class_labels is None else class_labels, steps)
+        return self(latents=latents, class_labels=labels, psi=psi, output_type=output_type, **options)
+
+
+class CGANPipeline(ConditionalGANPipeline):
     """Images of a wanted class from noise: https://arxiv.org/abs/1411.1784.
 
     Args:
@@ -260,60 +263,6 @@ class CGANPipeline(ClassLabelsMixin, GANPipeline):
         super().__init__()
         self.register_modules(generator=generator, discriminator=discriminator)
 
-    @as_in_diffusers
-    def __call__(
-        self,
-        num_images: int | None = None,
-        class_labels: ClassLabels | None = None,
-        *,
-        generator: torch.Generator | Sequence[torch.Generator] | None = None,
-        seed: int | None = None,
-        latents: torch.Tensor | np.ndarray | None = None,
-        psi: float = 1.0,
-        output_type: str = "pil",
-    ) -> GenerationOutput:
-        """Draw images of given classes.
-
-        Args:
-            num_images: how many; by default as many as there are labels, or else 1.
-            class_labels: a class number or name, one per image, or (N, num_classes) float weights that mix classes; by
-                default the classes in turn.
-            generator, seed, latents, psi, output_type: as in `UnconditionalGANPipeline.__call__`.
-
-        Raises:
-            ValueError: an argument is out of its range; for a wrong class the message names the legal ones.
-        """
-        check_output_type(output_type)
-        num_images = self._to_count(num_images, class_labels, latents)
-        labels = self._to_labels(class_labels, num_images)
-        latents = truncated(self._to_latents(num_images, self.latent_dim, generator, seed, latents), psi)
-        chunks = zip(latents.split(CHUNK), labels.to(self.device).split(CHUNK), strict=True)
-        with inference(self.generator) as network:
-            pixel_values = torch.cat([network(*chunk) for chunk in chunks])
-        return GenerationOutput(images=to_output(pixel_values, output_type), latents=latents, class_labels=labels)
-
-    def interpolate(
-        self,
-        a: int | torch.Tensor,
-        b: int | torch.Tensor,
-        steps: int = 8,
-        mode: str = "slerp",
-        *,
-        class_labels: int | str | tuple[int | str, int | str] = 0,
-        psi: float = 1.0,
-        output_type: str = "pil",
-    ) -> GenerationOutput:
-        """`steps` images on the way from latent (or seed) `a` to `b`, both included; see `interpolate_latents`.
-
-        Args:
-            class_labels: one class for all, or a pair to change from the first class to the second on the way; with
-                a == b only the class changes.
-        """
-        check_count("steps", steps, low=2)
-        latents = interpolate_latents(self._latent_of(a), self._latent_of(b), steps, mode)
-        weights = self.label_path(class_labels, steps)
-        return self(latents=latents, class_labels=weights, psi=psi, output_type=output_type)
-
     def discriminate(self, images: Images, class_labels: ClassLabels) -> torch.Tensor:
         """The discriminator's scores (N,) of images as members of `class_labels`: higher is more real.
 
@@ -322,12 +271,8 @@ class CGANPipeline(ClassLabelsMixin, GANPipeline):
         Raises:
             ValueError: wrong images or labels, or the model has no discriminator.
         """
-        discriminator = self._require_discriminator()
-        pixel_values = to_pixel_values(images, self.sample_size, self.num_channels).to(self.device, self.dtype)
-        labels = self._to_labels(class_labels, len(pixel_values)).to(self.device)
-        chunks = zip(pixel_values.split(CHUNK), labels.split(CHUNK), strict=True)
-        with inference(discriminator):
-            return torch.cat([discriminator(*chunk) for chunk in chunks]).float().cpu()
+        pixel_values = self._to_pixels(images)
+        return self._scores(pixel_values, self._labels_if_any(class_labels, len(pixel_values)))
 
     def classify(
         self,
@@ -363,20 +308,16 @@ class CGANPipeline(ClassLabelsMixin, GANPipeline):
         Raises:
             ValueError: an argument is out of its range.
         """
-        check_count("steps", steps, low=0)
+        check_count("steps", steps, 0, MAX_STEPS)
         check_count("candidates", candidates)
-        check_count("num_starts", num_starts, low=2)
-        if steps > MAX_STEPS or num_starts > MAX_STARTS:
-            raise ValueError(
-                f"steps go up to {MAX_STEPS:,} and num_starts up to {MAX_STARTS:,}, got {steps!r} and {num_starts!r}."
-            )
+        check_count("num_starts", num_starts, 2, MAX_STARTS)
         for name, value in (("sigma", sigma), ("learning_rate", learning_rate)):
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
                 raise ValueError(f"{name} must be a positive number, got {value!r}.")
         log_priors = self._to_log_priors(class_priors).to(self.device)
         pixel_values = to_pixel_values(images, self.sample_size, self.num_channels).to(self.device)
         starts = draw_latents(num_starts, self.latent_dim, seed=seed).to(self.device)
-        with inference(self.generator) as network:
+        with inference(self._drawing_network) as network:
 
             def draw(latents: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
                 return network(latents.to(self.dtype), labels).float()

@@ -101,15 +101,15 @@ def class_energies(
         candidates: how many classes of each image are descended; the others keep the energy of the regression's guess.
         steps, sigma, learning_rate: see `descend`.
     """
-    guesses, energies = [], []
+    guesses, first_energies = [], []
     for number in range(len(log_priors)):
         label = torch.tensor([number], device=images.device)
         drawn = torch.cat([draw(part, label.expand(len(part))) for part in starts.split(CHUNK)])
         guess = regress_latents(drawn, starts, images)
         pairs = zip(guess.split(CHUNK), images.split(CHUNK), strict=True)
-        energies.append(torch.cat([energies_of(draw, z, label.expand(len(z)), x, sigma) for z, x in pairs]))
+        first_energies.append(torch.cat([energies_of(draw, z, label.expand(len(z)), x, sigma) for z, x in pairs]))
         guesses.append(guess)
-    latents, energies = torch.stack(guesses, 1), torch.stack(energies, 1)
+    latents, energies = torch.stack(guesses, 1), torch.stack(first_energies, 1)
     likely = (energies - log_priors).topk(candidates, largest=False).indices
     rows = torch.arange(len(images), device=images.device).repeat_interleave(candidates)
     for row, label in zip(rows.split(CHUNK), likely.flatten().split(CHUNK), strict=True):

@@ -6,12 +6,16 @@ import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from diffusers.utils import BaseOutput
 
-from ..latents import check_count, interpolate_latents
+from ..checks import check_count
+from ..latents import Generators, interpolate_latents, truncated
+from ..pixels import check_output_type, to_output
+from .base import GenerationOutput, ImagePipeline, as_in_diffusers, in_chunks
 
-ClassLabels = int | str | Sequence[int | str] | torch.Tensor
+ClassLabels = int | str | Sequence[int | str] | torch.Tensor | np.ndarray
 
 
 @dataclass
@@ -29,39 +33,84 @@ class ClassificationOutput(BaseOutput):
     class_names: list[str]
 
 
-class ClassLabelsMixin:
-    """Class labels of a pipeline, to the left of `ImagePipeline`."""
+def one_by_one(class_labels: ClassLabels) -> Sequence[int | str] | torch.Tensor | np.ndarray:
+    """Labels to iterate over, also where there is a single one."""
+    if isinstance(class_labels, torch.Tensor | np.ndarray):
+        return class_labels if class_labels.ndim else class_labels.reshape(1)
+    return [class_labels] if isinstance(class_labels, int | str | np.integer) else class_labels
 
-    # Whose config has `num_classes` and `class_names`.
-    _labelled_component = "generator"
 
-    @property
-    def _class_config(self) -> dict:
-        return getattr(self, self._labelled_component).config
+class ClassLabelsMixin(ImagePipeline):
+    """What pipelines share whose models may have classes."""
 
-    @property
-    def num_classes(self) -> int:
-        """How many classes the model knows; 0 if it knows none."""
-        return self._class_config.get("num_classes", 0)
+    @as_in_diffusers
+    def __call__(
+        self,
+        num_images: int | None = None,
+        class_labels: ClassLabels | None = None,
+        *,
+        generator: Generators = None,
+        seed: int | None = None,
+        latents: torch.Tensor | np.ndarray | None = None,
+        psi: float = 1.0,
+        output_type: str = "pil",
+    ) -> GenerationOutput:
+        """Draw images of given classes.
 
-    @property
-    def class_names(self) -> list[str]:
-        """Names of the classes in the order of their numbers; the numbers themselves if the model has no names."""
-        return list(self._class_config.get("class_names") or map(str, range(self.num_classes)))
+        Args:
+            num_images: how many; by default as many as there are labels, or else 1. Ignored if `latents` are given.
+            class_labels: of a model with classes: a class number or name, one per image, or (N, num_classes) float weights that
+                mix classes; by default the classes in turn.
+            generator, seed: source of the latents. Image i of a seed has the same latents whatever `num_images` is.
+            latents: (N, latent_dim) to use instead.
+            psi: truncation, from 0 to 2: latents are scaled by it, so below 1 images get more typical and more alike; 0 is the
+                mean of N(0, I).
+            output_type: "pil", "pt" or "np"; see `GenerationOutput`.
 
-    def _to_count(self, num_images: int | None, class_labels: ClassLabels | None, latents: torch.Tensor | None) -> int:
-        """How many images are meant: those of the latents, else as said, else one per label, else 1."""
+        Raises:
+            ValueError: an argument is out of its range; for a wrong class the message names the legal ones.
+        """
+        check_output_type(output_type)
+        inputs, labels = self._inputs(num_images, class_labels, generator, seed, latents, psi)
+        pixel_values = torch.cat(in_chunks(self._drawing_network, inputs, labels))
+        return GenerationOutput(images=to_output(pixel_values, output_type), latents=inputs, class_labels=labels)
+
+    def _inputs(
+        self,
+        num_images: int | None,
+        class_labels: ClassLabels | None,
+        generator: Generators,
+        seed: int | None,
+        latents: torch.Tensor | np.ndarray | None,
+        psi: float,
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Latents and labels of a call; as many as there are latents, else as said, else one per label, else 1."""
         if latents is not None:
             num_images = len(latents)
         elif num_images is None:
-            several = class_labels is not None and not isinstance(class_labels, int | str)
-            num_images = len(class_labels) if several and getattr(class_labels, "ndim", 1) > 0 else 1
-        return check_count("num_images", num_images)
+            num_images = 1 if class_labels is None else len(one_by_one(class_labels))
+        num_images = check_count("num_images", num_images)
+        labels = self._labels_if_any(class_labels, num_images)
+        return truncated(self._to_latents(num_images, generator, seed, latents), psi), labels
 
-    def _to_labels(self, class_labels: ClassLabels | None, num_images: int) -> torch.Tensor:
-        """Labels in any form, as (N,) int64 or (N, num_classes) weights; the classes in turn if there are none."""
-        if class_labels is None:
-            return torch.arange(num_images) % self.num_classes
+    def _labels_if_any(
+        self, class_labels: ClassLabels | None, num_images: int, required: bool = False
+    ) -> torch.Tensor | None:
+        """Labels as `_to_labels` returns them, by default the classes in turn; None for a model without classes."""
+        if not self.num_classes:
+            if class_labels is not None:
+                raise ValueError("This model has no classes: leave class_labels out, or train one with --conditional.")
+            return None
+        if class_labels is None and required:
+            raise ValueError(
+                f"This model has classes, {', '.join(self.class_names)}: give class_labels, for example those of "
+                "pipe.classify(images).class_labels."
+            )
+        labels = torch.arange(num_images) % self.num_classes if class_labels is None else class_labels
+        return self._to_labels(labels, num_images).to(self.device)
+
+    def _to_labels(self, class_labels: ClassLabels, num_images: int) -> torch.Tensor:
+        """Labels in any form, as (N,) int64 or (N, num_classes) weights."""
         if isinstance(class_labels, torch.Tensor) and class_labels.is_floating_point():
             if class_labels.shape != (num_images, self.num_classes) or not torch.isfinite(class_labels).all():
                 raise ValueError(
@@ -69,8 +118,7 @@ class ClassLabelsMixin:
                     f"{tuple(class_labels.shape)}."
                 )
             return class_labels
-        single = isinstance(class_labels, str | int) or getattr(class_labels, "ndim", 1) == 0
-        labels = [self._to_label(label) for label in ([class_labels] if single else class_labels)]
+        labels = [self._to_label(label) for label in one_by_one(class_labels)]
         if len(labels) == 1:
             labels *= num_images
         if len(labels) != num_images:

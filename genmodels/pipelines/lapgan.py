@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from PIL import Image
 
-from ..latents import check_count, interpolate_latents, truncated
+from ..latents import Generators
 from ..models.lapgan import LAPGANDiscriminator, LAPGANGenerator
-from ..pixels import Images, check_output_type, to_output, to_pixel_values
-from .base import CHUNK, GenerationOutput, as_in_diffusers, inference
-from .gan import GANPipeline
-from .labels import ClassLabels, ClassLabelsMixin
+from ..pixels import Images, OutputImages, check_output_type, to_output
+from .base import GenerationOutput, as_in_diffusers, in_chunks
+from .gan import ConditionalGANPipeline
+from .labels import ClassLabels
 
 
 @dataclass
@@ -26,10 +24,10 @@ class LAPGANOutput(GenerationOutput):
             last; else None.
     """
 
-    stages: list[list[Image.Image]] | list[torch.Tensor] | list[np.ndarray] | None = None
+    stages: list[OutputImages] | None = None
 
 
-class LAPGANPipeline(ClassLabelsMixin, GANPipeline):
+class LAPGANPipeline(ConditionalGANPipeline):
     """Images from noise, from coarse to fine: https://arxiv.org/abs/1506.05751.
 
     Args:
@@ -45,6 +43,8 @@ class LAPGANPipeline(ClassLabelsMixin, GANPipeline):
         [(8, 8), (16, 16), (32, 32)]
     """
 
+    generator: LAPGANGenerator
+
     def __init__(self, generator: LAPGANGenerator, discriminator: LAPGANDiscriminator | None = None):
         super().__init__()
         self.register_modules(generator=generator, discriminator=discriminator)
@@ -54,21 +54,13 @@ class LAPGANPipeline(ClassLabelsMixin, GANPipeline):
         """How many sizes an image passes through."""
         return self.generator.config.num_levels
 
-    def _labels_or_none(self, class_labels: ClassLabels | None, num_images: int) -> torch.Tensor | None:
-        """`_to_labels`, or None if the model has no classes."""
-        if self.num_classes:
-            return self._to_labels(class_labels, num_images)
-        if class_labels is not None:
-            raise ValueError("This model has no classes: leave class_labels out.")
-        return None
-
     @as_in_diffusers
     def __call__(
         self,
         num_images: int | None = None,
         class_labels: ClassLabels | None = None,
         *,
-        generator: torch.Generator | Sequence[torch.Generator] | None = None,
+        generator: Generators = None,
         seed: int | None = None,
         latents: torch.Tensor | np.ndarray | None = None,
         psi: float = 1.0,
@@ -78,9 +70,7 @@ class LAPGANPipeline(ClassLabelsMixin, GANPipeline):
         """Draw images.
 
         Args:
-            num_images: how many; by default as many as there are labels, or else 1.
-            class_labels: for models with classes only: as in `CGANPipeline.__call__`.
-            generator, seed, latents, psi, output_type: as in `UnconditionalGANPipeline.__call__`.
+            num_images, class_labels, generator, seed, latents, psi, output_type: as in `ClassLabelsMixin.__call__`.
             return_stages: whether to return the images of every level too, each at its own size. All of them, the last
                 included, are clamped to [-1, 1], and the next level starts from the clamped ones.
 
@@ -88,43 +78,12 @@ class LAPGANPipeline(ClassLabelsMixin, GANPipeline):
             ValueError: an argument is out of its range, or there are labels for a model without classes.
         """
         check_output_type(output_type)
-        num_images = self._to_count(num_images, class_labels, latents)
-        labels = self._labels_or_none(class_labels, num_images)
-        latents = truncated(self._to_latents(num_images, self.latent_dim, generator, seed, latents), psi)
-        chunks = latents.split(CHUNK)
-        label_chunks = [None] * len(chunks) if labels is None else labels.to(self.device).split(CHUNK)
-        with inference(self.generator) as network:
-            drawn = [network(*chunk, return_stages=True) for chunk in zip(chunks, label_chunks, strict=True)]
+        inputs, labels = self._inputs(num_images, class_labels, generator, seed, latents, psi)
+        drawn = in_chunks(self.generator, inputs, labels, return_stages=True)
         stages = [to_output(torch.cat(parts), output_type) for parts in zip(*drawn, strict=True)]
         return LAPGANOutput(
-            images=stages[-1], latents=latents, class_labels=labels, stages=stages if return_stages else None
+            images=stages[-1], latents=inputs, class_labels=labels, stages=stages if return_stages else None
         )
-
-    def interpolate(
-        self,
-        a: int | torch.Tensor,
-        b: int | torch.Tensor,
-        steps: int = 8,
-        mode: str = "slerp",
-        *,
-        class_labels: int | str | tuple[int | str, int | str] | None = None,
-        psi: float = 1.0,
-        output_type: str = "pil",
-        return_stages: bool = False,
-    ) -> LAPGANOutput:
-        """`steps` images on the way from latent (or seed) `a` to `b`, both included; see `interpolate_latents`.
-
-        Args:
-            class_labels: of models with classes: one class for all, or a pair to change from the first class to the second
-                on the way; by default class 0.
-            psi, output_type, return_stages: as in `__call__`.
-        """
-        check_count("steps", steps, low=2)
-        latents = interpolate_latents(self._latent_of(a), self._latent_of(b), steps, mode)
-        if self.num_classes:
-            class_labels = self.label_path(self.class_names[0] if class_labels is None else class_labels, steps)
-        options = {"psi": psi, "output_type": output_type, "return_stages": return_stages}
-        return self(latents=latents, class_labels=class_labels, **options)
 
     def discriminate(
         self, images: Images, class_labels: ClassLabels | None = None, *, per_level: bool = False
@@ -144,12 +103,6 @@ class LAPGANPipeline(ClassLabelsMixin, GANPipeline):
         Raises:
             ValueError: wrong images or labels, or the model has no discriminator.
         """
-        discriminator = self._require_discriminator()
-        pixel_values = to_pixel_values(images, self.sample_size, self.num_channels).to(self.device, self.dtype)
-        labels = self._labels_or_none(class_labels, len(pixel_values))
-        chunks = pixel_values.split(CHUNK)
-        label_chunks = [None] * len(chunks) if labels is None else labels.to(self.device).split(CHUNK)
-        with inference(discriminator):
-            scores = [discriminator(*chunk) for chunk in zip(chunks, label_chunks, strict=True)]
-        scores = torch.cat(scores).float().cpu()
+        pixel_values = self._to_pixels(images)
+        scores = self._scores(pixel_values, self._labels_if_any(class_labels, len(pixel_values)))
         return scores if per_level else scores.sum(1)

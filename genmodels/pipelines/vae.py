@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from diffusers.utils import BaseOutput
 
-from ..latents import check_count, draw_latents, interpolate_latents, truncated
+from ..checks import check_count
+from ..latents import draw_latents, interpolate_latents
 from ..models.attributes import AttributeDirections
 from ..models.vae import VAEDecoder, VAEEncoder
-from ..pixels import Images, check_output_type, to_output, to_pixel_values
+from ..pixels import Images
 from .attributes import AttributeEditingMixin
 from .autoencoder import EncoderDecoderPipeline
-from .base import CHUNK, GenerationOutput, as_in_diffusers, inference
+from .base import CHUNK, GenerationOutput, in_chunks, inference
 from .labels import ClassificationOutput, ClassLabels, ClassLabelsMixin
-
-NO_CLASSES = "This model has no classes: train one with train/vae.py --conditional"
 
 
 @dataclass
@@ -56,42 +54,12 @@ class VAEPipeline(ClassLabelsMixin, AttributeEditingMixin, EncoderDecoderPipelin
     """
 
     _optional_components = ["attributes"]
-    _labelled_component = "decoder"
+    encoder: VAEEncoder
+    decoder: VAEDecoder
 
     def __init__(self, encoder: VAEEncoder, decoder: VAEDecoder, attributes: AttributeDirections | None = None):
         super().__init__()
         self.register_modules(encoder=encoder, decoder=decoder, attributes=attributes)
-
-    @as_in_diffusers
-    def __call__(
-        self,
-        num_images: int | None = None,
-        class_labels: ClassLabels | None = None,
-        *,
-        generator: torch.Generator | Sequence[torch.Generator] | None = None,
-        seed: int | None = None,
-        latents: torch.Tensor | np.ndarray | None = None,
-        psi: float = 1.0,
-        output_type: str = "pil",
-    ) -> GenerationOutput:
-        """Decode latents from the prior N(0, I), or given ones.
-
-        Args:
-            num_images: how many; by default as many as there are labels, or else 1. Ignored if `latents` are given.
-            class_labels: of a model with classes; by default the classes in turn.
-            generator, seed, latents, output_type: as in `EncoderDecoderPipeline.__call__`.
-            psi: from 0 to 2: latents are scaled by it, so below 1 images get more typical and more alike; 0 is the prior's mean.
-
-        Raises:
-            ValueError: an argument is out of its range; for a wrong class the message names the legal ones.
-        """
-        check_output_type(output_type)
-        num_images = self._to_count(num_images, class_labels, latents)
-        labels = self._labels_if_any(class_labels, num_images, required=False)
-        latents = truncated(self._to_latents(num_images, self.latent_dim, generator, seed, latents), psi)
-        with inference(self.decoder) as network:
-            pixel_values = torch.cat([network(*chunk) for chunk in in_chunks(latents, labels)])
-        return GenerationOutput(images=to_output(pixel_values, output_type), latents=latents, class_labels=labels)
 
     def encode(self, images: Images, class_labels: ClassLabels | None = None) -> PosteriorOutput:
         """The posterior of each image, given in any form that the pipeline returns.
@@ -103,10 +71,10 @@ class VAEPipeline(ClassLabelsMixin, AttributeEditingMixin, EncoderDecoderPipelin
         Raises:
             ValueError: wrong size, shape or values; labels missing or wrong.
         """
-        pixel_values = to_pixel_values(images, self.sample_size, self.num_channels).to(self.device, self.dtype)
-        labels = self._labels_if_any(class_labels, len(pixel_values))
-        with inference(self.encoder) as network:
-            parts = [network(*chunk) for chunk in in_chunks(pixel_values, labels)]
+        pixel_values = self._to_pixels(images)
+        parts = in_chunks(
+            self.encoder, pixel_values, self._labels_if_any(class_labels, len(pixel_values), required=True)
+        )
         mean, log_variance = (torch.cat(part).float().cpu() for part in zip(*parts, strict=True))
         return PosteriorOutput(mean=mean, log_variance=log_variance)
 
@@ -114,7 +82,7 @@ class VAEPipeline(ClassLabelsMixin, AttributeEditingMixin, EncoderDecoderPipelin
         self, latents: torch.Tensor, output_type: str = "pil", *, class_labels: ClassLabels | None = None
     ) -> GenerationOutput:
         """Images of the given (N, latent_dim) latents, of a model with classes as members of `class_labels`."""
-        labels = self._labels_if_any(class_labels, len(latents))
+        labels = self._labels_if_any(class_labels, len(latents), required=True)
         return self(latents=latents, class_labels=labels, output_type=output_type)
 
     def reconstruct(
@@ -148,8 +116,8 @@ class VAEPipeline(ClassLabelsMixin, AttributeEditingMixin, EncoderDecoderPipelin
         if any(len(latents) != 1 for latents in ends):
             raise ValueError("interpolate needs exactly one image at each end.")
         latents, weights = interpolate_latents(ends[0][0], ends[1][0], steps, mode), None
-        if self.num_classes:
-            weights = self.label_path(pair, steps)
+        if self.num_classes and pair[0] is not None and pair[1] is not None:
+            weights = self.label_path((pair[0], pair[1]), steps)
         return self.decode(latents, output_type, class_labels=weights)
 
     def traverse(
@@ -221,16 +189,18 @@ class VAEPipeline(ClassLabelsMixin, AttributeEditingMixin, EncoderDecoderPipelin
             ValueError: the model has no classes, or an argument is out of its range.
         """
         if not self.num_classes:
-            raise ValueError(f"{NO_CLASSES}, so that it can classify.")
+            raise ValueError(
+                "This model has no classes: train one with train/vae.py --conditional, so that it can classify."
+            )
         check_count("num_draws", num_draws)
         noise = draw_latents(num_draws, self.latent_dim, seed=seed).to(self.device, self.dtype)
-        pixel_values = to_pixel_values(images, self.sample_size, self.num_channels).to(self.device, self.dtype)
+        pixel_values = self._to_pixels(images)
         bounds = []
-        with inference(self.encoder) as encoder, inference(self.decoder):
+        with inference(self.encoder), inference(self.decoder):
             for chunk in pixel_values.split(CHUNK):
                 parts = max(1, CHUNK // (self.num_classes * num_draws))
                 # Only what follows the convolutions differs from class to class.
-                pairs = zip(encoder.features(chunk).split(parts), chunk.split(parts), strict=True)
+                pairs = zip(self.encoder.features(chunk).split(parts), chunk.split(parts), strict=True)
                 bounds += [self._log_likelihood_bounds(*pair, noise) for pair in pairs]
         return self._classified(torch.cat(bounds), class_priors)
 
@@ -249,26 +219,5 @@ class VAEPipeline(ClassLabelsMixin, AttributeEditingMixin, EncoderDecoderPipelin
         bounds = (log_likelihood.view(-1, draws) + log_ratio).logsumexp(1) - math.log(draws)
         return bounds.view(count, classes)
 
-    def _labels_if_any(
-        self, class_labels: ClassLabels | None, num_images: int, required: bool = True
-    ) -> torch.Tensor | None:
-        """Labels as `_to_labels` returns them; None for a model without classes, which refuses any."""
-        if not self.num_classes:
-            if class_labels is not None:
-                raise ValueError(f"{NO_CLASSES}, or leave class_labels out.")
-            return None
-        if class_labels is None and required:
-            raise ValueError(
-                f"This model has classes, {', '.join(self.class_names)}: give class_labels, for example those of "
-                "pipe.classify(images).class_labels."
-            )
-        return self._to_labels(class_labels, num_images).to(self.device)
-
     def _latents_of(self, images: Images) -> torch.Tensor:
         return self.encode(images).mean
-
-
-def in_chunks(inputs: torch.Tensor, labels: torch.Tensor | None) -> Iterator[tuple[torch.Tensor, ...]]:
-    """Arguments for a network, chunk by chunk: inputs alone, or with their labels."""
-    columns = (inputs,) if labels is None else (inputs, labels)
-    return zip(*(column.split(CHUNK) for column in columns), strict=True)

@@ -117,17 +117,15 @@ def stacked(folder: Path, source: str) -> None:
 
 def by_modes(folder: Path, row: Row, seed: int, dataset_name: str) -> tuple[dict[str, float], str]:
     """How many of the 1,000 modes of stacked digits there are among as many samples as real images."""
-    import torch
 
     from genmodels import load_pipeline
-    from genmodels.data import load_images
-    from genmodels.evaluation.evaluate import generate, load_all
+    from genmodels.evaluation.evaluate import generate, read_split
     from genmodels.evaluation.modes import stacked_modes
     from genmodels.features.evaluators import load_classifier
 
     classifier, _ = load_classifier("evaluator-mnist")
-    real, _ = load_all(load_images(dataset_name, split="test", batch_size=500, num_workers=0))
-    fake = torch.cat([images for images, _ in generate(load_pipeline(folder), len(real), 0, 0)])
+    _, real, _ = read_split(dataset_name, "test")
+    fake, _ = generate(load_pipeline(folder), len(real), 0)
     values = {}
     for suffix, images in (("", fake), ("_floor", real)):
         values[f"modes{suffix}"], values[f"kl{suffix}"] = stacked_modes(images, classifier)
@@ -146,12 +144,11 @@ NLL_DRAWS = 200
 def by_likelihood(folder: Path, row: Row, seed: int, dataset_name: str) -> tuple[dict[str, float], str]:
     """The importance weighted bound of all test images, and the negative ELBO."""
     from genmodels import load_pipeline
-    from genmodels.data import load_images
     from genmodels.evaluation.ability_metrics import importance_weighted_nll
-    from genmodels.evaluation.evaluate import load_all
+    from genmodels.evaluation.evaluate import read_split
 
     pipe = load_pipeline(folder)
-    images, _ = load_all(load_images(dataset_name, split="test", batch_size=500, num_workers=0))
+    _, images, _ = read_split(dataset_name, "test")
     nll, elbo = (importance_weighted_nll(pipe, images, draws) for draws in (NLL_DRAWS, 1))
     protocol = (
         f"Bounds of -log p(x) in nats, the mean over all {len(images):,} test images of MNIST, binarised once with seed 0; "
@@ -175,12 +172,11 @@ def by_evaluation(folder: Path, row: Row, seed: int, dataset_name: str) -> tuple
 @cache
 def features_of_split(dataset_name: str, split: str):
     """Evaluator features (N, 128) of all images of a split of MNIST."""
-    from genmodels.data import load_images
-    from genmodels.evaluation.evaluate import load_all
+    from genmodels.evaluation.evaluate import read_split
     from genmodels.features.evaluators import features_of, load_classifier
 
     classifier, _ = load_classifier("evaluator-mnist")
-    images, _ = load_all(load_images(dataset_name, split=split, batch_size=500, num_workers=0))
+    _, images, _ = read_split(dataset_name, split)
     return features_of(classifier, images)
 
 

@@ -64,7 +64,7 @@ class TestPyramid:
             message = f"A pyramid of {levels} levels halves its images {levels - 1} times, and {size} pixels are not"
             with pytest.raises(ValueError, match=f"{message} divisible by {divisor}: resize them"):
                 laplacian_pyramid(make_images(1, size), levels)
-        with pytest.raises(ValueError, match="num_levels must be a positive integer, got 0"):
+        with pytest.raises(ValueError, match="num_levels must be an integer of at least 1, got 0"):
             laplacian_pyramid(make_images(1, 16), 0)
 
 
@@ -138,7 +138,7 @@ class TestMistakes:
     @pytest.mark.parametrize("network", NETWORKS)
     def test_wrong_levels(self, network):
         for levels in (0, -1, 2.0, "3", None, True):
-            with pytest.raises(ValueError, match=r"num_levels must be (a positive integer, got|at least 2)"):
+            with pytest.raises(ValueError, match=r"num_levels must be (an integer of at least 1, got|at least 2)"):
                 network(num_levels=levels)
         with pytest.raises(ValueError, match="num_levels must be at least 2: with one level there is no pyramid"):
             network(num_levels=1)

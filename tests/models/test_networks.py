@@ -208,14 +208,14 @@ def test_residual_layers_lie_at_four_pixels_and_learn(without):
 @pytest.mark.parametrize("network", [DCGANGenerator, DCGANDiscriminator])
 @pytest.mark.parametrize("count", [-1, 9, 1.0, 1.5, "2", None, True])
 def test_wrong_residual_layers(network, count):
-    with pytest.raises(ValueError, match="residual_layers must be a whole number from 0 to 8, got"):
+    with pytest.raises(ValueError, match="residual_layers must be an integer from 0 to 8, got"):
         network(residual_layers=count)
 
 
 @pytest.mark.parametrize("network", [DCGANGenerator, DCGANDiscriminator])
 @pytest.mark.parametrize("count", [-1, 5, 1.0, "2", None, True])
 def test_wrong_fine_layers(network, count):
-    with pytest.raises(ValueError, match="fine_layers must be a whole number from 0 to 4, got"):
+    with pytest.raises(ValueError, match="fine_layers must be an integer from 0 to 4, got"):
         network(fine_layers=count)
 
 
@@ -310,7 +310,7 @@ def test_a_kernel_that_the_stride_does_not_divide_paints_a_checkerboard():
 
 def test_wrong_tricks():
     for network in (DCGANGenerator, DCGANDiscriminator):
-        with pytest.raises(ValueError, match="without must be None or one of tanh, normal_latents, strides, divis"):
+        with pytest.raises(ValueError, match="without must be one of tanh, normal_latents, strides, divis"):
             network(without="noise")
     with pytest.raises(ValueError, match="Only transposed convolutions"):
         DCGANGenerator(without="divisible_kernel", upsampling="nearest")
@@ -482,7 +482,7 @@ def test_classes_of_a_vae_change_what_it_says(network):
     for number in (1, -3, 2.0, "ten", False):
         with pytest.raises(ValueError, match="num_classes must be an integer of at least 2, got"):
             network(num_classes=number)
-    with pytest.raises(ValueError, match="class_names need num_classes=2, got num_classes=0"):
+    with pytest.raises(ValueError, match="num_classes must be an integer of at least 2, got 0"):
         network(class_names=["a", "b"])
 
 
@@ -535,7 +535,7 @@ def test_wrong_channels(network, arguments, channels):
 def test_wrong_widths(network, arguments):
     for name in {"base_channels", "latent_dim", "hidden_dim", "label_dim"} & set(arguments):
         for value in (0, -1, 2.5, "2", True):
-            with pytest.raises(ValueError, match=f"{name} must be a positive integer, got"):
+            with pytest.raises(ValueError, match=f"{name} must be an integer of at least 1, got"):
                 network(**{**arguments, name: value})
 
 

@@ -103,7 +103,7 @@ def test_minibatch_layers_compare_in_float32_under_autocast():
 
 def test_wrong_minibatch_arguments():
     for wrong in (-1, 2.0, "3", True, None):
-        with pytest.raises(ValueError, match="minibatch_discrimination must be a number of kernels, 0 for none, got"):
+        with pytest.raises(ValueError, match="minibatch_discrimination must be an integer of at least 0, got"):
             models.DCGANDiscriminator(minibatch_discrimination=wrong)
     with pytest.raises(ValueError, match="minibatch_stddev must be True or False, got 1"):
         models.VanillaGANDiscriminator(minibatch_stddev=1)

@@ -105,7 +105,7 @@ def test_shapes_follow_from_the_network():
 
 @pytest.mark.parametrize("steps", [0, -1, 1001, 2.5, "10", True, None])
 def test_wrong_inference_steps(pipe, steps):
-    with pytest.raises(ValueError, match=r"num_inference_steps must be (an integer of at least 1|at most 1,000), got"):
+    with pytest.raises(ValueError, match=r"num_inference_steps must be an integer from 1 to 1,000, got"):
         pipe(seed=0, num_inference_steps=steps)
     with pytest.raises(ValueError, match="num_inference_steps must be"):
         pipe.interpolate(0, 1, num_inference_steps=steps)
