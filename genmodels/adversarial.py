@@ -64,7 +64,7 @@ class AdversarialStep:
         self,
         objective: losses.AdversarialLoss,
         draw: Callable[[Batch], Images],
-        judge: Callable[[Images, Batch], tuple],
+        judge: Callable[[Images, Batch], tuple[torch.Tensor, Images, Scalar]],
         regularization: Regularization,
         real: Callable[[Batch], Images] = itemgetter("pixel_values"),
     ):

@@ -7,7 +7,7 @@ import torch
 from ..data import ImageStream, load_images
 from ..errors import UserError
 from ..features.classifier import Classifier
-from ..features.evaluators import BATCH, features_of, find_evaluator, load_classifier
+from ..features.evaluators import BATCH, find_evaluator, load_classifier
 from ..features.inception import load_inception
 from ..features.metrics import eight_bit
 from ..latents import draw_latents
@@ -74,43 +74,22 @@ def evaluate(
     evaluator = evaluator or find_evaluator(pipeline.sample_size, pipeline.num_channels)
     classifier, evaluator_sha256 = load_classifier(evaluator)
     options = {"classes": classes, **reading, **shared_shape(pipeline, classifier, evaluator)}
-    stream, reference, reference_labels = read_split(dataset_name, reference_split, **options)
-    _, train, train_labels = read_split(
-        dataset_name, train_split, max_samples=max_train_samples, seed=train_seed, **options
-    )
+    stream, reference = read_split(dataset_name, reference_split, **options)
+    _, train = read_split(dataset_name, train_split, max_samples=max_train_samples, seed=train_seed, **options)
     if pipeline.num_classes and not stream.class_names and pipeline.family.encodes:
         raise UserError(f"The model has classes: {without_labels(dataset_name, stream)}")
     own_names = own_class_names(pipeline, stream)
-    if min(len(train), len(reference)) < MIN_IMAGES:
+    n, n_reference, n_train = min(MAX_IMAGES, len(train[0])), len(reference[0]), len(train[0])
+    if min(n_train, n_reference) < MIN_IMAGES:
         raise UserError(
-            f"Precision and recall need at least {MIN_IMAGES} images of each split: {reference_split} has {len(reference):,}, "
-            f"{train_split} {len(train):,}."
+            f"Precision and recall need at least {MIN_IMAGES} images of each split: {reference_split} has {n_reference:,}, "
+            f"{train_split} {n_train:,}."
         )
-    n = min(MAX_IMAGES, len(train))
-    fakes, fake_labels = generate(pipeline, n, seed, **sampling)
-    evidence = Evidence(
-        pipeline=pipeline,
-        classifier=classifier,
-        reference=reference,
-        train=train,
-        fakes=fakes,
-        reference_labels=reference_labels,
-        train_labels=train_labels,
-        fake_labels=fake_labels,
-        reference_features=features_of(classifier, reference),
-        train_features=features_of(classifier, train),
-        fake_features=features_of(classifier, fakes),
-        chosen=torch.randperm(len(train), generator=torch.Generator().manual_seed(seed))[:n],
-        class_names=stream.class_names,
-        own_names=own_names,
-        seed=seed,
-        inception=network,
-        c2st=c2st,
-    )
-    metrics = measure(evidence)
+    fakes, names = generate(pipeline, n, seed, **sampling), (stream.class_names, own_names)
+    metrics = measure(Evidence(pipeline, classifier, *reference, *train, *fakes, *names, seed, network, c2st))
     dataset, judge = public_name(dataset_name), public_name(evaluator)
     protocol = (
-        f"n = {n:,} generated images (seed {seed}, {in_steps(sampling)}rounded to 8 bits) against all {len(reference):,} "
+        f"n = {n:,} generated images (seed {seed}, {in_steps(sampling)}rounded to 8 bits) against all {n_reference:,} "
         f"images of {dataset or 'own images'}, split {reference_split}{in_classes(classes)}; real against real puts {n:,} "
         f"images of split {train_split} in their place. Features are those of {judge or 'an evaluator of its own'}"
         f"{with_accuracy(classifier)}; images are {in_size(stream)}."
@@ -123,7 +102,7 @@ def evaluate(
         train_split=train_split,
         classes=classes,
         n=n,
-        n_reference=len(reference),
+        n_reference=n_reference,
         seed=seed,
         num_inference_steps=sampling.get("num_inference_steps"),
         evaluator=judge,
@@ -146,14 +125,14 @@ def shared_shape(pipeline: ImagePipeline, classifier: Classifier, evaluator: str
     return drawn
 
 
-def read_split(dataset_name: str, split: str, **options) -> tuple[ImageStream, torch.Tensor, torch.Tensor]:
-    """A stream, all its images (N, C, H, W) and their labels (N,); these are zeros if it has none."""
+def read_split(dataset_name: str, split: str, **options) -> tuple[ImageStream, tuple[torch.Tensor, torch.Tensor]]:
+    """A stream, and all its images (N, C, H, W) and labels (N,); these are zeros if it has none."""
     stream = load_images(dataset_name, split=split, **{"batch_size": BATCH, "num_workers": 0, **options})
     announce(split, stream.summary)
     batches = list(stream.once())
     images = torch.cat([batch["pixel_values"] for batch in batches])
     labels = torch.cat([batch["class_labels"] for batch in batches]) if stream.class_names else torch.zeros(len(images))
-    return stream, images, labels.long()
+    return stream, (images, labels.long())
 
 
 def own_class_names(pipeline: ImagePipeline, stream: ImageStream) -> list[str]:

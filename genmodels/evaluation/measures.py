@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from ..features.classifier import Classifier
-from ..features.evaluators import class_numbers
+from ..features.evaluators import class_numbers, features_of
 from ..features.inception import inception_features
 from ..features.metrics import (
     coverage_of,
@@ -57,8 +57,6 @@ class Evidence:
         reference, train, fakes: `pixel_values` of the reference split, the training split, and of as many generated images as
             the floor has.
         reference_labels, train_labels, fake_labels: the first two by `class_names`, the last by the model's numbers.
-        reference_features, train_features, fake_features: of the evaluator.
-        chosen: which training images make the floor.
         class_names, own_names: the classes of the images and of the model, each in the order of its numbers.
         seed: of everything that is drawn.
         inception: the standard FID's network, if that is wanted.
@@ -69,15 +67,11 @@ class Evidence:
     pipeline: Any
     classifier: Classifier
     reference: torch.Tensor
-    train: torch.Tensor
-    fakes: torch.Tensor
     reference_labels: torch.Tensor
+    train: torch.Tensor
     train_labels: torch.Tensor
+    fakes: torch.Tensor
     fake_labels: torch.Tensor
-    reference_features: torch.Tensor
-    train_features: torch.Tensor
-    fake_features: torch.Tensor
-    chosen: torch.Tensor
     class_names: list[str]
     own_names: list[str]
     seed: int
@@ -101,6 +95,24 @@ class Evidence:
         # One without names numbers them.
         known = self.classifier.config.class_names or self.own_names
         return not self.classifier.config.attribute_names and set(self.own_names) <= set(known)
+
+    @cached_property
+    def chosen(self) -> torch.Tensor:
+        """Which training images make the floor."""
+        generator = torch.Generator().manual_seed(self.seed)
+        return torch.randperm(len(self.train), generator=generator)[: len(self.fakes)]
+
+    @cached_property
+    def reference_features(self) -> torch.Tensor:
+        return features_of(self.classifier, self.reference)
+
+    @cached_property
+    def train_features(self) -> torch.Tensor:
+        return features_of(self.classifier, self.train)
+
+    @cached_property
+    def fake_features(self) -> torch.Tensor:
+        return features_of(self.classifier, self.fakes)
 
     @cached_property
     def floor_features(self) -> torch.Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import torch
 
@@ -65,6 +66,6 @@ class Evaluation:
     metrics: list[Metric] = field(default_factory=list)
     floor_name: str = "real against real"
 
-    def to_dict(self) -> dict:
+    def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return asdict(self)

@@ -25,8 +25,6 @@ from .base import CHUNK, GenerationOutput, ImagePipeline, as_in_diffusers, infer
 NUM_INFERENCE_STEPS = 25
 # What a scheduler says by a broken shape, or by no numbers at all.
 CANNOT = "cannot draw in num_inference_steps={}: take another number, such as 25, or another scheduler, such as DDIMScheduler."
-
-
 # A SchedulerMixin, which declares nothing of what all schedulers have.
 Scheduler = Any
 
@@ -196,7 +194,7 @@ class PixelDiffusionPipeline(ImagePipeline):
         return expected
 
     @staticmethod
-    def _changed(answer: dict | None, noisy: torch.Tensor) -> torch.Tensor:
+    def _changed(answer: dict[str, torch.Tensor] | None, noisy: torch.Tensor) -> torch.Tensor:
         """The noisy patches after what `callback_on_step_end` returned; raises ValueError if that is nothing to go on with."""
         latents = (answer or {}).get("latents", noisy) if isinstance(answer, dict | None) else None
         if not isinstance(latents, torch.Tensor) or latents.shape != noisy.shape:

@@ -124,7 +124,7 @@ def by_modes(folder: Path, row: Row, seed: int, dataset_name: str) -> tuple[dict
     from genmodels.features.evaluators import load_classifier
 
     classifier, _ = load_classifier("evaluator-mnist")
-    _, real, _ = read_split(dataset_name, "test")
+    _, (real, _) = read_split(dataset_name, "test")
     fake, _ = generate(load_pipeline(folder), len(real), 0)
     values = {}
     for suffix, images in (("", fake), ("_floor", real)):
@@ -148,7 +148,7 @@ def by_likelihood(folder: Path, row: Row, seed: int, dataset_name: str) -> tuple
     from genmodels.evaluation.evaluate import read_split
 
     pipe = load_pipeline(folder)
-    _, images, _ = read_split(dataset_name, "test")
+    _, (images, _) = read_split(dataset_name, "test")
     nll, elbo = (importance_weighted_nll(pipe, images, draws) for draws in (NLL_DRAWS, 1))
     protocol = (
         f"Bounds of -log p(x) in nats, the mean over all {len(images):,} test images of MNIST, binarised once with seed 0; "
@@ -176,7 +176,7 @@ def features_of_split(dataset_name: str, split: str):
     from genmodels.features.evaluators import features_of, load_classifier
 
     classifier, _ = load_classifier("evaluator-mnist")
-    _, images, _ = read_split(dataset_name, split)
+    _, (images, _) = read_split(dataset_name, split)
     return features_of(classifier, images)
 
 
