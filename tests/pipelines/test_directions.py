@@ -60,7 +60,7 @@ def test_they_are_reproducible_and_leave_the_global_generator_alone(pipe):
     ("arguments", "message"),
     [
         ((0, 50), "num_directions"),
-        ((7, 50), "at most 6, the latent_dim"),
+        ((7, 50), "from 1 to 6"),
         ((3, 3), "from 4 to 10,000"),
         ((3, 10_001), "10,000"),
     ],
