@@ -283,7 +283,7 @@ class ImagePipeline(DiffusionPipeline):
             pipe = super().from_pretrained(source.folder, variant=variant, use_safetensors=True, **named, **kwargs)
         except (ValueError, OSError) as error:
             raise UserError(f"{name!r} does not load: {first_line(error)}") from error
-        # As in StrictLoadingMixin: saved again, the origin would publish a path of the user's machine.
+        # As in Network: saved again, the origin would publish a path of the user's machine.
         pipe._internal_dict = FrozenDict({k: v for k, v in pipe.config.items() if k != "_name_or_path"})
         return pipe
 
