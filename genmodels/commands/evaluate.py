@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
     from ..evaluation.classifiers import evaluate_classifier
     from ..evaluation.evaluate import evaluate
     from ..evaluation.reproduce import load_model
-    from ..features.classifier import Classifier
+    from ..pipelines import ImagePipeline
 
     classes = args.classes or training.get("classes")
     # Another dataset has columns and configurations of its own, and a copy of the same one has the same.
@@ -79,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
     reading |= {name: getattr(args, name) for name in READING_FLAGS if getattr(args, name) is not None}
     options = {"classes": classes, **stated_reading(reading)}
     loaded = load_model(model.saved.path)
-    if isinstance(loaded, Classifier):
+    if not isinstance(loaded, ImagePipeline):
         if args.evaluator or args.baseline or args.num_inference_steps or args.inception_fid:
             raise UserError(
                 f"{args.model} is an evaluator itself: leave --evaluator, --baseline, --num_inference_steps and "
@@ -102,7 +102,7 @@ def run(args: argparse.Namespace) -> int:
         if args.baseline:
             baseline = fetch_model(args.baseline).saved
             drawing = load_model(baseline.path)
-            if isinstance(drawing, Classifier):
+            if not isinstance(drawing, ImagePipeline):
                 raise UserError(f"{args.baseline} is an evaluator, which draws nothing: give --baseline another model.")
             other = evaluate(drawing, dataset_name, **options)
             facts = dict(baseline.training)

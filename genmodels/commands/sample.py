@@ -124,6 +124,7 @@ def run(args: argparse.Namespace) -> None:
         images = pipe(num_images=num_images or 16, seed=args.seed, **options).images
     except ValueError as error:
         raise UserError(str(error)) from error
+    assert isinstance(images, list)  # As the call returns them by default.
     sheet = make_grid(images, columns)
     sheet = sheet.resize((args.scale * sheet.width, args.scale * sheet.height), Image.Resampling.NEAREST)
     save_image(sheet, args.output)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 
 from ..data import ImageStream, load_images
@@ -85,8 +87,10 @@ def evaluate(
             f"Precision and recall need at least {MIN_IMAGES} images of each split: {reference_split} has {n_reference:,}, "
             f"{train_split} {n_train:,}."
         )
-    fakes, names = generate(pipeline, n, seed, **sampling), (stream.class_names, own_names)
-    metrics = measure(Evidence(pipeline, classifier, *reference, *train, *fakes, *names, seed, network, c2st))
+    parts = generate(pipeline, n, seed, pipeline.num_classes, **sampling)
+    fakes, fake_labels = (torch.cat(part) for part in zip(*parts, strict=True))
+    images = (*reference, *train, fakes, fake_labels)
+    metrics = measure(Evidence(pipeline, classifier, *images, stream.class_names, own_names, seed, network, c2st))
     dataset, judge = public_name(dataset_name), public_name(evaluator)
     protocol = (
         f"n = {n:,} generated images (seed {seed}, {in_steps(sampling)}rounded to 8 bits) against all {n_reference:,} "
@@ -156,19 +160,19 @@ def own_class_names(pipeline: ImagePipeline, stream: ImageStream) -> list[str]:
     )
 
 
-def generate(pipeline: ImagePipeline, n: int, seed: int, **options) -> tuple[torch.Tensor, torch.Tensor]:
-    """n images and their labels: of a model with classes equally many of each class, in the order of the classes.
+def generate(
+    pipeline: ImagePipeline, n: int, seed: int, num_classes: int, **options
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Images and labels in parts: n in all, of a model with classes equally many of each class, in the order of the classes.
 
     `options` are further arguments of the pipeline's call.
     """
     latents = draw_latents(n, pipeline.latent_dim, seed=seed)
-    labels = torch.arange(n) * pipeline.num_classes // n
-    images = []
+    labels = torch.arange(n) * num_classes // n
     for part, part_labels in zip(latents.split(BATCH), labels.split(BATCH), strict=True):
-        arguments = {"class_labels": part_labels} if pipeline.num_classes else {}
+        arguments = {"class_labels": part_labels} if num_classes else {}
         drawn = pipeline(latents=part, output_type="pt", **arguments, **options).images
-        images.append(eight_bit(torch.as_tensor(drawn)))
-    return torch.cat(images), labels
+        yield eight_bit(torch.as_tensor(drawn)), part_labels
 
 
 def sampling_options(pipeline: ImagePipeline, num_inference_steps: int | None) -> dict[str, int]:
