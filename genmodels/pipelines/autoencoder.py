@@ -127,7 +127,7 @@ class EncoderDecoderPipeline(ImagePipeline):
             raise ValueError(f"limit must be a positive number, got {limit!r}.")
         base = torch.zeros(self.latent_dim, dtype=torch.float32) if latents is None else latents.flatten().cpu()
         if len(base) != self.latent_dim:
-            raise ValueError(f"A latent has {self.latent_dim} numbers, got {len(base)}.")
+            raise ValueError(f"A latent has {self.latent_dim} numbers, got shape {tuple(base.shape)}.")
         line = torch.linspace(-limit, limit, steps, dtype=torch.float32)
         up, right = torch.meshgrid(line.flip(0), line, indexing="ij")
         return base + torch.stack([right.flatten(), up.flatten()], 1) @ directions

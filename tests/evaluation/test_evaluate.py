@@ -172,7 +172,6 @@ def test_tolerances_are_there_for_every_metric(evaluation):
         assert metric.floor_tolerance == (None if floor is None else tolerance_of(metric.metric, floor))
     assert tolerance_of("fid", 10.0) == pytest.approx(0.05)
     assert tolerance_of("recall", 0.5) == 0.003
-    assert tolerance_of("mse", None) is None
 
 
 def test_a_classifier_is_measured_on_the_split():
