@@ -72,7 +72,11 @@ class Family:
 FAMILIES = (
     Family(
         pipeline="autoencoder.AutoencoderPipeline",
-        networks={"encoder": "autoencoder.AutoencoderEncoder", "decoder": "autoencoder.AutoencoderDecoder"},
+        networks={
+            "encoder": "autoencoder.AutoencoderEncoder",
+            "decoder": "autoencoder.AutoencoderDecoder",
+            "prior": "prior.LatentMixture",
+        },
         description="An encoder that presses images through a bottleneck and a decoder that draws them again from what is left.",
         tags=("autoencoder",),
         limits="Latents lie in clusters with gaps between: what it draws from N(0, I), the closest Gaussian, need not look like "
@@ -88,6 +92,7 @@ FAMILIES = (
             "encoder": "vae.VAEEncoder",
             "decoder": "vae.VAEDecoder",
             "attributes": "attributes.AttributeDirections",
+            "prior": "prior.LatentMixture",
         },
         description="An encoder that places images in a continuous latent space and a decoder that draws them back from any "
         "point of it.",
@@ -156,10 +161,11 @@ FAMILIES = (
         pipeline="diffusion.PixelDiffusionPipeline",
         networks={"unet": "diffusion.UNet"},
         description="A U-Net that takes noise away from an image, and draws images from pure noise by doing so again and again.",
-        tags=("diffusion", "ddim"),
+        tags=("diffusion",),
         limits="Each image takes 25 passes through the network, where a GAN's takes one; with fewer (`num_inference_steps`) it "
         "is smoother, and other than the table says. A share of its images is malformed all the same.",
         draws="unet",
+        takes_classes=True,
         takes_steps=True,
     ),
 )

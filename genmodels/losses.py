@@ -328,6 +328,19 @@ def velocity_loss(
     return F.mse_loss(velocity, share.sqrt() * noise - (1 - share).sqrt() * clean)
 
 
+def flow_matching_loss(velocity: torch.Tensor, clean: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+    """1/(CHW) ||v' - (eps - x)||^2: what a flow along straight lines minimises.
+
+    Lipman et al. 2023, https://arxiv.org/abs/2210.02747, equation 23 with sigma_min = 0, time running from the image to the
+    noise: x_t = (1 - t) x + t eps, so that dx_t / dt = eps - x.
+
+    Args:
+        velocity: (N, C, H, W), what the network makes of x_t and t.
+        clean, noise: (N, C, H, W), x and eps.
+    """
+    return F.mse_loss(velocity, noise - clean)
+
+
 def pair_accuracy(real_scores: torch.Tensor, fake_scores: torch.Tensor) -> torch.Tensor:
     """Share of (real, fake) pairs in which the real image scores higher: 1/2 if the discriminator is fooled, 1 if it wins."""
     return (real_scores > fake_scores).float().mean()

@@ -49,6 +49,13 @@ def test_velocity_gives_clean_image_and_noise_back():
     torch.testing.assert_close(rest * noisy + signal * velocity, noise)
 
 
+def test_flow_matching_loss_by_hand():
+    clean, noise = torch.tensor([0.5, -1.0]).view(1, 2, 1, 1), torch.tensor([2.0, 1.0]).view(1, 2, 1, 1)
+    # The line from the image to the noise runs along (1.5, 2).
+    loss = losses.flow_matching_loss(torch.tensor([1.0, 2.2]).view(1, 2, 1, 1), clean, noise)
+    assert loss.item() == pytest.approx((0.5**2 + 0.2**2) / 2)
+
+
 def test_gaussian_kl_is_the_distance_to_the_prior():
     assert losses.gaussian_kl(torch.zeros(3, 2), torch.zeros(3, 2)) == 0
     # 1/2 (1 + 1 - 1 - 0) + 1/2 (0 + 4 - 1 - log 4)

@@ -23,7 +23,7 @@ if __name__ == "__main__":
     leave_at_ctrl_c()
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import torch
@@ -97,7 +97,8 @@ def train(run: TrainingRun[Config]) -> Path:
 
     kind = f"Denoising autoencoder, noise {config.noise:g}" if config.noise else "Autoencoder"
     papers = ["10.1145/1390156.1390294" if config.noise else "10.1126/science.1127647", *options.layer_papers(config)]
-    return publish_run(run, title=f"{kind}, {config.latent_dim}-D latent", papers=papers, noise=config.noise)
+    options_of = {"noise": config.noise, "complete": partial(options.complete_latents, run)}
+    return publish_run(run, title=f"{kind}, {config.latent_dim}-D latent", papers=papers, **options_of)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@
 
     accelerate launch train/evaluator.py
     accelerate launch train/evaluator.py --preset cifar10
-    accelerate launch train/evaluator.py --preset celeba
 
 A half-width ResNet-9 with one cycle of the learning rate, SGD with Nesterov momentum, random crops and, for CIFAR-10, flips.
 With --attributes it learns boolean columns side by side, each by its own cross-entropy, as in CelebA (Liu et al. 2015).
@@ -34,25 +33,29 @@ from genmodels.training import TrainingRun, main, publish_run
 from genmodels.training.config import TrainingConfig, setting
 
 # What differs from the defaults.
+SHORT = {"random_flip": True, "lr_warmup_steps": 200, "max_train_steps": 1000}
 CIFAR10 = {
     **{"dataset_name": "uoft-cs/cifar10", "output_dir": "runs/evaluator-cifar10", "random_flip": True},
-    **{"base_channels": 32, "max_train_steps": 2600, "train_batch_size": 256, "lr_warmup_steps": 600},
-    "learning_rate": 0.3,
+    **{"max_train_steps": 2600, "lr_warmup_steps": 600, "train_batch_size": 256, "learning_rate": 0.3},
+    "base_channels": 32,
 }
 CELEBA = {
-    **{"dataset_name": "flwrlabs/celeba", "output_dir": "runs/evaluator-celeba", "random_flip": True},
-    **{"attributes": ["all"], "resolution": 64, "base_channels": 20, "early_pooling": True, "crop_padding": 4},
-    **{"max_train_steps": 1000, "lr_warmup_steps": 200},
+    **{"dataset_name": "flwrlabs/celeba", "output_dir": "runs/evaluator-celeba", "attributes": ["all"], **SHORT},
+    **{"resolution": 64, "base_channels": 20, "early_pooling": True, "crop_padding": 4},
+}
+EMOJI = {
+    **{"dataset_name": "googlefonts/noto-emoji", "output_dir": "runs/evaluator-emoji", "test_split": "train", **SHORT},
+    **{"num_channels": 4, "resolution": 32},
 }
 
 
 @dataclass(kw_only=True)
 class Config(TrainingConfig):
-    PRESETS = {"mnist": {}, "cifar10": CIFAR10, "celeba": CELEBA}
+    PRESETS = {"mnist": {}, "cifar10": CIFAR10, "celeba": CELEBA, "emoji": EMOJI}
     # It draws nothing.
     ABSENT = ("pretrained_model_name_or_path", "sample_steps", "monitor_steps", "validation_steps")
 
-    preset: str = setting("mnist", choices=("mnist", "cifar10", "celeba"))
+    preset: str = setting("mnist", choices=("mnist", "cifar10", "celeba", "emoji"))
     base_channels: int = setting(16, "width of the network", low=1)
     crop_padding: int = setting(2, "pixels to shift by at most", low=0)
     attributes: list[str] | None = setting(None, "boolean columns in place of classes, or all", metavar="COLUMN")
@@ -69,9 +72,7 @@ class Config(TrainingConfig):
 
 def hits(scores: torch.Tensor, batch: dict[str, torch.Tensor]) -> torch.Tensor:
     """Which answers are right: bool (N,), or of attributes (N, A)."""
-    if "attributes" in batch:
-        return (scores > 0) == batch["attributes"]
-    return scores.argmax(1) == batch["class_labels"]
+    return (scores > 0) == batch["attributes"] if "attributes" in batch else scores.argmax(1) == batch["class_labels"]
 
 
 def train(run: TrainingRun[Config]) -> Path:
@@ -79,14 +80,11 @@ def train(run: TrainingRun[Config]) -> Path:
     shape = run.shape(classes_for="" if config.attributes else "An evaluator without --attributes")
     # An absent split is told of before training, not after.
     run.whole_split(config.test_split)
-    classifier = Classifier(
-        **{"num_classes": None, "class_names": None, **shape},
-        attribute_names=run.data.attribute_names or None,
-        base_channels=config.base_channels,
-        early_pooling=config.early_pooling,
-    )
-    momentum = {"momentum": 0.9, "nesterov": True, "weight_decay": config.weight_decay}
-    optimizer = torch.optim.SGD(classifier.parameters(), lr=config.learning_rate, fused=True, **momentum)
+    layers = {"base_channels": config.base_channels, "early_pooling": config.early_pooling}
+    shape = {"num_classes": None, "class_names": None, "attribute_names": run.data.attribute_names or None, **shape}
+    classifier = Classifier(**layers, **shape)
+    options = {"momentum": 0.9, "nesterov": True, "weight_decay": config.weight_decay, "fused": True}
+    optimizer = torch.optim.SGD(classifier.parameters(), lr=config.learning_rate, **options)
 
     @torch.no_grad()
     def with_accuracy(classifier: Classifier) -> Classifier:
@@ -97,8 +95,8 @@ def train(run: TrainingRun[Config]) -> Path:
             run.say(f"Accuracy on {config.test_split}: {classifier.config.test_accuracy:.2%}")
         return classifier
 
-    networks = {"models": {"classifier": classifier}, "optimizers": {"classifier": optimizer}}
-    (model,) = run.prepare(**networks, make_pipeline=with_accuracy, draw_samples=None)
+    models, optimizers = {"classifier": classifier}, {"classifier": optimizer}
+    (model,) = run.prepare(models, optimizers, make_pipeline=with_accuracy, draw_samples=None)
 
     def cross_entropy(batch: dict[str, torch.Tensor]) -> tuple:
         """-log p(class | image), or the mean over attributes of -log p(has it or not | image), the image moved at random."""

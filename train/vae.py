@@ -110,7 +110,7 @@ def train(run: TrainingRun[Config]) -> Path:
     extensions = {"1509.00519": draws > 1, "1406.5298": config.conditional, "1512.09300": config.attributes}
     papers = ["1312.6114", *(paper for paper, used in extensions.items() if used), *options.layer_papers(config)]
     title = f"{kind} autoencoder, {config.latent_dim}-D latent"
-    return publish_run(run, title=title, papers=papers, complete=partial(options.learn_attributes, run))
+    return publish_run(run, title=title, papers=papers, complete=partial(options.complete_latents, run))
 
 
 if __name__ == "__main__":

@@ -171,7 +171,7 @@ def generate(
     labels = torch.arange(n) * num_classes // n
     for part, part_labels in zip(latents.split(BATCH), labels.split(BATCH), strict=True):
         arguments = {"class_labels": part_labels} if num_classes else {}
-        drawn = pipeline(latents=part, output_type="pt", **arguments, **options).images
+        drawn = pipeline(latents=pipeline.from_normal(part), output_type="pt", **arguments, **options).images
         yield eight_bit(torch.as_tensor(drawn)), part_labels
 
 

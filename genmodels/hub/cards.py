@@ -173,6 +173,7 @@ def evaluator_parts(saved: ModelFolder, repo_id: str | None) -> tuple[list[str],
     split = evaluation.get("split") or training.get("test_split", "test")
     attributes = config.get("attribute_names")
     of = f"of the {split} split" + (f", on average over its {len(attributes)} attributes," if attributes else "")
+    of += ", which it was trained on," if split == training.get("split") else ""
     measured = "" if accuracy is None else f" **{accuracy:.2%}** {of} are classified right."
     name = load_name(saved.path, repo_id)
     built_in = "/" not in name and name != "."

@@ -5,14 +5,17 @@ from __future__ import annotations
 import math
 import struct
 import zlib
+from collections.abc import Iterable, Mapping
+from typing import Self
 
 import numpy as np
 import torch
 
 from ..checks import check_count
-from ..latents import Generators, interpolate_latents
+from ..latents import Generators, interpolate_latents, truncated
 from ..models.autoencoder import AutoencoderDecoder, AutoencoderEncoder
 from ..models.modeling import Network
+from ..models.prior import LatentMixture, fit_mixture
 from ..pixels import Images, check_output_type, to_output
 from .base import GenerationOutput, ImagePipeline, as_in_diffusers, in_chunks
 
@@ -29,6 +32,7 @@ class EncoderDecoderPipeline(ImagePipeline):
     _drawing_component = "decoder"
     encoder: Network
     decoder: Network
+    prior: LatentMixture | None
 
     @as_in_diffusers
     def __call__(
@@ -38,23 +42,66 @@ class EncoderDecoderPipeline(ImagePipeline):
         generator: Generators = None,
         seed: int | None = None,
         latents: torch.Tensor | np.ndarray | None = None,
+        prior: str | None = None,
         output_type: str = "pil",
     ) -> GenerationOutput:
-        """Decode latents from the prior N(0, I), or given ones.
+        """Decode latents from the prior, or given ones.
 
         Args:
             num_images: how many; ignored if `latents` are given.
             generator, seed: source of the latents. Image i of a seed has the same latents whatever `num_images` is.
             latents: (N, latent_dim) to use instead.
+            prior: "normal", N(0, I), or "fitted", what `fit_latents` found, which is the default where it was called.
             output_type: "pil", "pt" or "np"; see `GenerationOutput`.
 
         Raises:
             ValueError: an argument is out of its range.
         """
         check_output_type(output_type)
-        latents = self._to_latents(num_images, generator, seed, latents)
+        drawn = self._to_latents(num_images, generator, seed, latents)
+        latents = self.from_normal(drawn, prior) if latents is None else drawn
         pixel_values = torch.cat(in_chunks(self.decoder, latents))
         return GenerationOutput(images=to_output(pixel_values, output_type), latents=latents)
+
+    def from_normal(self, latents: torch.Tensor, prior: str | None = None, psi: float = 1.0) -> torch.Tensor:
+        """Latents (N, latent_dim) from N(0, I) to as many from the prior, each to its own: to themselves if that is N(0, I).
+
+        Raises:
+            ValueError: there is no such prior.
+        """
+        scaled = truncated(latents, psi)
+        if prior not in (None, "normal", "fitted"):
+            raise ValueError(f'prior must be "normal" or "fitted", got {prior!r}.')
+        if prior == "fitted" and self.prior is None:
+            raise ValueError("No prior was fitted to this model's latents: call pipe.fit_latents, or leave prior out.")
+        return scaled if self.prior is None or prior == "normal" else self.prior(latents, psi)
+
+    def fit_latents(
+        self, batches: Iterable[Mapping[str, torch.Tensor]], num_components: int = 10, *, seed: int = 0
+    ) -> Self:
+        """Fit a mixture of Gaussians to the latents of images, to draw from in place of N(0, I), and return the pipeline.
+
+        Where an encoder's latents leave gaps, or lie elsewhere than N(0, I), much of what is drawn from N(0, I) resembles
+        nothing: Ghosh et al. 2020, https://arxiv.org/abs/1903.12436, section 4. The mixture is saved with the model.
+
+        Args:
+            batches: `pixel_values` (N, C, H, W) each, and `class_labels` (N,) for a model with classes, as streams of
+                `load_images` give them; all of the training split at best.
+            num_components: how many Gaussians.
+            seed: of where they begin.
+
+        Raises:
+            ValueError: too few images for so many Gaussians; or wrong size, shape or values of them.
+        """
+        check_count("num_components", num_components)
+        generator = torch.Generator().manual_seed(seed)
+        latents = torch.cat([self._codes_of(batch, generator) for batch in batches])
+        self.register_modules(prior=fit_mixture(latents, num_components, seed))
+        return self.to(self.device, self.dtype)
+
+    def _codes_of(self, batch: Mapping[str, torch.Tensor], generator: torch.Generator) -> torch.Tensor:
+        """What the decoder learned to draw images from, (N, latent_dim) float32 on the CPU."""
+        return self._latents_of(batch["pixel_values"])
 
     def _latents_of(self, images: Images) -> torch.Tensor:
         """One latent for each image, (N, latent_dim) float32 on the CPU."""
@@ -137,12 +184,13 @@ class AutoencoderPipeline(EncoderDecoderPipeline):
     """A bottleneck to reconstruct, compress and denoise through: https://doi.org/10.1126/science.1127647.
 
     Nothing in its training says how latents are distributed, so nothing promises a good image for a latent drawn at random.
-    Trained models are whitened: of all Gaussians N(0, I) fits their latents best, and `pipe(num_images)` draws from that.
-    What it draws from the gaps between the clusters of a small latent space is no digit; a `VAEPipeline` closes them.
+    Trained models are whitened: of all Gaussians N(0, I) fits their latents best. What is drawn from the gaps between the
+    clusters of a small latent space is no digit; `fit_latents` goes around them, and a `VAEPipeline` closes them.
 
     Args:
         encoder: images to latents.
         decoder: latents to images.
+        prior: what latents are drawn from in place of N(0, I); see `fit_latents`.
 
     Example:
         >>> from genmodels import AutoencoderPipeline
@@ -154,9 +202,11 @@ class AutoencoderPipeline(EncoderDecoderPipeline):
         182
     """
 
-    def __init__(self, encoder: AutoencoderEncoder, decoder: AutoencoderDecoder):
+    _optional_components = ["prior"]
+
+    def __init__(self, encoder: AutoencoderEncoder, decoder: AutoencoderDecoder, prior: LatentMixture | None = None):
         super().__init__()
-        self.register_modules(encoder=encoder, decoder=decoder)
+        self.register_modules(encoder=encoder, decoder=decoder, prior=prior)
 
     @property
     def noise(self) -> float:
@@ -259,11 +309,12 @@ class AutoencoderPipeline(EncoderDecoderPipeline):
         So both are changed by one that makes N(0, I) the Gaussian closest to the latents; every reconstruction stays.
 
         Args:
-            images: at least 2, better many more than `latent_dim`.
+            images: at least 2, better many more than `latent_dim`. What `fit_latents` found before holds no longer, and goes.
 
         Raises:
             ValueError: fewer than two images; or wrong size, shape or values of them.
         """
+        self.register_modules(prior=None)
         latents = self.encode(images).double()
         if len(latents) < 2:
             raise ValueError("whiten needs at least two images, got one.")

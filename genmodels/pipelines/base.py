@@ -28,7 +28,7 @@ from ..families import BY_PIPELINE, Family
 from ..features.neighbours import NeighborsOutput, neighbors
 from ..hub.push import push_pipeline
 from ..hub.source import HUB_OPTIONS, Source, describe_class, find_pipeline, read_json
-from ..latents import Generators, draw_latents
+from ..latents import Generators, draw_latents, truncated
 from ..models.modeling import WEIGHTS, Network, check_hash, weight_patterns
 from ..pixels import Images, OutputImages, to_pixel_values
 
@@ -408,6 +408,10 @@ class ImagePipeline(DiffusionPipeline):
     def _to_pixels(self, images: Images) -> torch.Tensor:
         """Images in any form that the pipeline returns, as its networks take them."""
         return to_pixel_values(images, self.sample_size, self.num_channels).to(self.device, self.dtype)
+
+    def from_normal(self, latents: torch.Tensor, prior: str | None = None, psi: float = 1.0) -> torch.Tensor:
+        """Latents (N, latent_dim) from N(0, I) to as many from what the model draws from: that, scaled by psi."""
+        return truncated(latents, psi)
 
     def _latent_of(self, which: int | torch.Tensor) -> torch.Tensor:
         """A seed, or a latent of any shape with latent_dim numbers, as (latent_dim,)."""

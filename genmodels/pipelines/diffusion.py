@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from diffusers.schedulers.scheduling_ddim import DDIMScheduler
+from diffusers.schedulers.scheduling_flow_match_euler_discrete import FlowMatchEulerDiscreteScheduler
 from diffusers.schedulers.scheduling_utils import SchedulerMixin
 from torch.nn import functional as F
 
@@ -19,10 +20,13 @@ from ..checks import check_count, check_number
 from ..latents import Generators, interpolate_latents
 from ..models.diffusion import UNet
 from ..pixels import OutputImages, check_output_type, to_output
-from .base import CHUNK, GenerationOutput, ImagePipeline, as_in_diffusers, inference
+from .base import CHUNK, GenerationOutput, as_in_diffusers, inference
+from .labels import ClassLabels, ClassLabelsMixin
 
 # More add time, and nothing that the evaluator sees.
 NUM_INFERENCE_STEPS = 25
+# Of guidance: what is more burns images out.
+MAX_GUIDANCE = 20.0
 # What a scheduler says by a broken shape, or by no numbers at all.
 CANNOT = "cannot draw in num_inference_steps={}: take another number, such as 25, or another scheduler, such as DDIMScheduler."
 # A SchedulerMixin, which declares nothing of what all schedulers have.
@@ -42,13 +46,14 @@ class DiffusionOutput(GenerationOutput):
     trajectory: list[OutputImages] | None = None
 
 
-class PixelDiffusionPipeline(ImagePipeline):
+class PixelDiffusionPipeline(ClassLabelsMixin):
     """Images from noise in many small steps: https://arxiv.org/abs/2006.11239.
 
-    The steps are those of DDIM with eta = 0 (Song et al. 2021, https://arxiv.org/abs/2010.02502, equation 12): nothing is
-    drawn at random but the noise at the beginning, so that noise is a latent like a GAN's. Where the network sees patches
-    (see `UNet`), noise is added to the same pixels, only ordered otherwise. Other schedulers of diffusers that take the same
-    noise away by other steps can take its place:
+    A model trained by flow matching (Lipman et al. 2023, https://arxiv.org/abs/2210.02747) follows dx/dt = v(x, t) from noise,
+    t = 1, to the image, t = 0, by steps of Euler. One trained by v-prediction takes those of DDIM with eta = 0 (Song et al.
+    2021, https://arxiv.org/abs/2010.02502, equation 12). Either way nothing is drawn at random but the noise at the beginning,
+    so that noise is a latent like a GAN's. Where the network sees patches (see `UNet`), noise is added to the same pixels, only
+    ordered otherwise. In place of DDIM, other schedulers of diffusers that take the same noise away by other steps will do:
 
         pipe.scheduler = UniPCMultistepScheduler.from_config(pipe.scheduler.config)
 
@@ -103,12 +108,14 @@ class PixelDiffusionPipeline(ImagePipeline):
     @as_in_diffusers
     def __call__(
         self,
-        num_images: int = 1,
+        num_images: int | None = None,
+        class_labels: ClassLabels | None = None,
         *,
         generator: Generators = None,
         seed: int | None = None,
         latents: torch.Tensor | np.ndarray | None = None,
         num_inference_steps: int = NUM_INFERENCE_STEPS,
+        guidance_scale: float = 1.0,
         eta: float = 0.0,
         output_type: str = "pil",
         return_trajectory: bool = False,
@@ -118,10 +125,14 @@ class PixelDiffusionPipeline(ImagePipeline):
         """Draw images.
 
         Args:
-            num_images: how many; ignored if `latents` are given.
+            num_images: how many; by default as many as there are labels, or else 1. Ignored if `latents` are given.
+            class_labels: of a model with classes, as in `ClassLabelsMixin.__call__`.
             generator, seed: source of the latents. Image i of a seed has the same latents whatever `num_images` is.
             latents: (N, latent_dim) to use instead.
             num_inference_steps: from 1 to as many as there were in training, 1,000: each is one pass through the network.
+            guidance_scale: of a model with classes, from 0 to 20: how far from images of no class towards those of the wanted
+                one (Ho, Salimans 2022, https://arxiv.org/abs/2207.12598). 1 is what was learned; more makes images more typical
+                of their class and more alike. Other numbers than 1 take two passes for each step.
             eta: of DDIM, from 0, nothing random, to 1, as much noise as DDPM adds; other schedulers do not have it.
             output_type: "pil", "pt" or "np"; see `GenerationOutput`.
             return_trajectory: also return how the images emerge.
@@ -130,36 +141,52 @@ class PixelDiffusionPipeline(ImagePipeline):
             callback_on_step_end_tensor_inputs: names of what the dict holds: "latents" is all there is.
 
         Raises:
-            ValueError: an argument is out of its range.
+            ValueError: an argument is out of its range, or of classes for a model that has none.
         """
         check_output_type(output_type)
         self.check_steps(num_inference_steps)
-        latents = self._to_latents(num_images, generator, seed, latents)
+        inputs, labels = self._inputs(num_images, class_labels, generator, seed, latents)
         if unknown := set(callback_on_step_end_tensor_inputs) - {"latents"}:
             raise ValueError(f"callback_on_step_end_tensor_inputs may name 'latents' alone, got {sorted(unknown)}.")
         check_number("eta", eta, 0, 1)
-        options = (num_inference_steps, return_trajectory, eta, callback_on_step_end)
-        chunks = [self._denoise(chunk, *options) for chunk in latents.split(CHUNK)]
+        if check_number("guidance_scale", guidance_scale, 0, MAX_GUIDANCE) != 1 and labels is None:
+            raise ValueError("This model has no classes to guide towards: leave guidance_scale out.")
+        options: dict[str, Any] = {"guidance_scale": guidance_scale, "num_inference_steps": num_inference_steps}
+        options |= {"every_step": return_trajectory, "eta": eta, "callback": callback_on_step_end}
+        parts = inputs.split(CHUNK)
+        label_parts = [None] * len(parts) if labels is None else labels.split(CHUNK)
+        chunks = [self._denoise(*part, **options) for part in zip(parts, label_parts, strict=True)]
         steps = [to_output(torch.cat(step), output_type) for step in zip(*chunks, strict=True)]
-        return DiffusionOutput(images=steps[-1], latents=latents, trajectory=steps if return_trajectory else None)
+        trajectory = steps if return_trajectory else None
+        return DiffusionOutput(images=steps[-1], latents=inputs, class_labels=labels, trajectory=trajectory)
 
     def check_steps(self, num_inference_steps: int) -> int:
         """Return a number of inference steps if the scheduler has so many timesteps, else raise ValueError."""
         return check_count("num_inference_steps", num_inference_steps, high=self.scheduler.config.num_train_timesteps)
 
     def _denoise(
-        self, latents: torch.Tensor, num_inference_steps: int, every_step: bool, eta: float, callback: Callable | None
+        self,
+        latents: torch.Tensor,
+        labels: torch.Tensor | None,
+        guidance_scale: float,
+        num_inference_steps: int,
+        every_step: bool,
+        eta: float,
+        callback: Callable | None,
     ) -> list[torch.Tensor]:
         """The clean images (N, C, H, W) that the network expects at every step, or at the last one alone."""
         side = self.unet.config.sample_size
         # A copy: to choose steps changes a scheduler, and calls may overlap.
         scheduler = type(self.scheduler).from_config(self.scheduler.config)
+        # A flow's own choice would end one step from the image, and spend a pass on that.
+        even = {"sigmas": [1 - step / num_inference_steps for step in range(num_inference_steps)]}
+        how: dict[str, Any] = even if is_flow(scheduler) else {"num_inference_steps": num_inference_steps}
         try:
-            scheduler.set_timesteps(num_inference_steps, device=self.device)
+            scheduler.set_timesteps(**how, device=self.device)
         except (ValueError, IndexError) as error:
             raise ValueError(f"{type(scheduler).__name__} {CANNOT.format(num_inference_steps)}") from error
         # Rounding errors of so many steps would add up in half precision: only the network computes in that.
-        noisy = latents.float().view(len(latents), -1, side, side) * scheduler.init_noise_sigma
+        noisy = latents.float().view(len(latents), -1, side, side) * getattr(scheduler, "init_noise_sigma", 1.0)
         names = inspect.signature(scheduler.step).parameters
         options: dict[str, Any] = {"eta": eta} if "eta" in names else {}
         if "generator" in names:
@@ -170,10 +197,10 @@ class PixelDiffusionPipeline(ImagePipeline):
         expected: list[torch.Tensor] = []
         with inference(self.unet) as network:
             for number, timestep in enumerate(scheduler.timesteps):
-                scaled = scheduler.scale_model_input(noisy, timestep)
+                scaled = noisy if is_flow(scheduler) else scheduler.scale_model_input(noisy, timestep)
                 # In this layout, CPUs convolve in two thirds of the time.
                 seen = scaled.to(self.dtype).contiguous(memory_format=torch.channels_last)
-                predicted = network(seen, timestep).sample.float()
+                predicted = self._predict(network, seen, timestep, labels, guidance_scale).float()
                 try:
                     step = scheduler.step(predicted, timestep, noisy, **options)
                 except (ValueError, IndexError, RuntimeError) as error:
@@ -193,6 +220,21 @@ class PixelDiffusionPipeline(ImagePipeline):
             raise ValueError(f"{name} {CANNOT.format(num_inference_steps)}")
         return expected
 
+    def _predict(
+        self,
+        network: torch.nn.Module,
+        seen: torch.Tensor,
+        timestep: torch.Tensor,
+        labels: torch.Tensor | None,
+        scale: float,
+    ) -> torch.Tensor:
+        """What the network says, guided: v_0 + scale (v_y - v_0), with v_0 of no class."""
+        predicted = network(seen, timestep, labels).sample
+        if scale == 1:
+            return predicted
+        without = network(seen, timestep, torch.full((len(seen),), self.num_classes, device=seen.device)).sample
+        return without + scale * (predicted - without)
+
     @staticmethod
     def _changed(answer: dict[str, torch.Tensor] | None, noisy: torch.Tensor) -> torch.Tensor:
         """The noisy patches after what `callback_on_step_end` returned; raises ValueError if that is nothing to go on with."""
@@ -210,15 +252,29 @@ class PixelDiffusionPipeline(ImagePipeline):
         steps: int = 8,
         mode: str = "slerp",
         *,
+        class_labels: int | str | tuple[int | str, int | str] | None = None,
         num_inference_steps: int = NUM_INFERENCE_STEPS,
+        guidance_scale: float = 1.0,
         output_type: str = "pil",
     ) -> DiffusionOutput:
         """`steps` images on the way from noise (or seed) `a` to `b`, both included; see `interpolate_latents`.
 
         "lerp" passes through noise that is too weak, from which nothing sensible is drawn.
+
+        Args:
+            class_labels: of a model with classes: one class for all, by default the first, or a pair to change from the first
+                class to the second on the way.
         """
         latents = interpolate_latents(self._latent_of(a), self._latent_of(b), steps, mode)
-        return self(latents=latents, num_inference_steps=num_inference_steps, output_type=output_type)
+        options = {"num_inference_steps": num_inference_steps, "guidance_scale": guidance_scale}
+        return self(
+            latents=latents, class_labels=self._path_if_any(class_labels, steps), **options, output_type=output_type
+        )
+
+
+def is_flow(scheduler: Scheduler) -> bool:
+    """Whether a scheduler follows a flow along straight lines, x_t = (1 - t) x + t e with timestep 1000 t."""
+    return isinstance(scheduler, FlowMatchEulerDiscreteScheduler)
 
 
 def share_of(scheduler: Scheduler, timestep: torch.Tensor) -> torch.Tensor:
@@ -231,8 +287,10 @@ def clean_of(
 ) -> torch.Tensor:
     """The clean image that a network's prediction means, by the scheduler's `prediction_type`; all (N, C, H, W).
 
-    `noisy` is sqrt(a) x + sqrt(1 - a) e, of variance 1: what the network saw.
+    `noisy` is what the network saw: (1 - t) x + t e of a flow, else sqrt(a) x + sqrt(1 - a) e, of variance 1.
     """
+    if is_flow(scheduler):
+        return noisy - timestep / scheduler.config.num_train_timesteps * predicted
     share = share_of(scheduler, timestep).to(noisy)
     if scheduler.config.prediction_type == "v_prediction":
         return share.sqrt() * noisy - (1 - share).sqrt() * predicted
@@ -253,6 +311,15 @@ def check_scheduler_fits(scheduler: Scheduler, before: Scheduler | None = None) 
     if not issubclass(type(scheduler), SchedulerMixin):
         raise ValueError(f"A scheduler of diffusers is expected, such as DDIMScheduler, got {name}.")
     config, shares = scheduler.config, getattr(scheduler, "alphas_cumprod", None)
+    if before is not None and is_flow(before) != is_flow(scheduler):
+        trained = (
+            "flow matching, and draws by FlowMatchEulerDiscreteScheduler" if is_flow(before) else "noise of variance 1"
+        )
+        raise ValueError(f"A {name} is for models of another kind: this one was trained by {trained}.")
+    if is_flow(scheduler):
+        if config.stochastic_sampling:
+            raise ValueError("stochastic_sampling adds noise that no seed decides: leave it out.")
+        return
     step = getattr(scheduler, "step", None)
     arguments = inspect.signature(step).parameters.values() if step is not None else ()
     needed = {argument.name for argument in arguments if argument.default is argument.empty}

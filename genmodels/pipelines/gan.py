@@ -238,9 +238,7 @@ class ConditionalGANPipeline(ClassLabelsMixin, GANPipeline):
             psi, output_type, options: as in `__call__`.
         """
         latents = interpolate_latents(self._latent_of(a), self._latent_of(b), steps, mode)
-        labels: ClassLabels | None = class_labels
-        if self.num_classes:
-            labels = self.label_path(self.class_names[0] if class_labels is None else class_labels, steps)
+        labels = self._path_if_any(class_labels, steps)
         return self(latents=latents, class_labels=labels, psi=psi, output_type=output_type, **options)
 
 

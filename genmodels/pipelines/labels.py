@@ -82,7 +82,8 @@ class ClassLabelsMixin(ImagePipeline):
         generator: Generators,
         seed: int | None,
         latents: torch.Tensor | np.ndarray | None,
-        psi: float,
+        psi: float = 1.0,
+        prior: str | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Latents and labels of a call; as many as there are latents, else as said, else one per label, else 1."""
         if latents is not None:
@@ -91,7 +92,8 @@ class ClassLabelsMixin(ImagePipeline):
             num_images = 1 if class_labels is None else len(one_by_one(class_labels))
         num_images = check_count("num_images", num_images)
         labels = self._labels_if_any(class_labels, num_images)
-        return truncated(self._to_latents(num_images, generator, seed, latents), psi), labels
+        drawn = self._to_latents(num_images, generator, seed, latents)
+        return self.from_normal(drawn, prior, psi) if latents is None else truncated(drawn, psi), labels
 
     def _labels_if_any(
         self, class_labels: ClassLabels | None, num_images: int, required: bool = False
@@ -171,6 +173,14 @@ class ClassLabelsMixin(ImagePipeline):
             raise ValueError(f"class_labels must be one class or a pair of them, got {class_labels!r}.")
         ends = torch.eye(self.num_classes, dtype=torch.float32)[[self._to_label(label) for label in pair]]
         return interpolate_latents(ends[0], ends[1], steps, mode="lerp")
+
+    def _path_if_any(
+        self, class_labels: int | str | tuple[int | str, int | str] | None, steps: int
+    ) -> ClassLabels | None:
+        """`label_path`, by default of the first class; of a model without classes what was given, which a call refuses."""
+        if self.num_classes:
+            return self.label_path(self.class_names[0] if class_labels is None else class_labels, steps)
+        return class_labels
 
     def _to_log_priors(self, class_priors: Sequence[float] | None) -> torch.Tensor:
         """log p(y), (num_classes,) float64; all classes alike if nothing else is said."""

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from diffusers.utils import BaseOutput
 
 from ..checks import check_count
-from ..latents import draw_latents, interpolate_latents
+from ..latents import Generators, draw_latents, interpolate_latents
 from ..models.attributes import AttributeDirections
+from ..models.prior import LatentMixture
 from ..models.vae import VAEDecoder, VAEEncoder
-from ..pixels import Images
+from ..pixels import Images, check_output_type, to_output
 from .attributes import AttributeEditingMixin
 from .autoencoder import EncoderDecoderPipeline
-from .base import CHUNK, GenerationOutput, in_chunks, inference
+from .base import CHUNK, GenerationOutput, as_in_diffusers, in_chunks, inference
 from .labels import ClassificationOutput, ClassLabels, ClassLabelsMixin
 
 
@@ -44,6 +46,7 @@ class VAEPipeline(ClassLabelsMixin, AttributeEditingMixin, EncoderDecoderPipelin
         encoder: images to posterior mean and log variance.
         decoder: latents to images.
         attributes: directions of the latent space, such as that of a smile, for `edit`; see `AttributeEditingMixin`.
+        prior: what latents are drawn from in place of N(0, I); see `fit_latents`.
 
     Example:
         >>> from genmodels import VAEPipeline
@@ -53,13 +56,47 @@ class VAEPipeline(ClassLabelsMixin, AttributeEditingMixin, EncoderDecoderPipelin
         torch.Size([2, 2])
     """
 
-    _optional_components = ["attributes"]
+    _optional_components = ["attributes", "prior"]
     encoder: VAEEncoder
     decoder: VAEDecoder
 
-    def __init__(self, encoder: VAEEncoder, decoder: VAEDecoder, attributes: AttributeDirections | None = None):
+    def __init__(
+        self,
+        encoder: VAEEncoder,
+        decoder: VAEDecoder,
+        attributes: AttributeDirections | None = None,
+        prior: LatentMixture | None = None,
+    ):
         super().__init__()
-        self.register_modules(encoder=encoder, decoder=decoder, attributes=attributes)
+        self.register_modules(encoder=encoder, decoder=decoder, attributes=attributes, prior=prior)
+
+    @as_in_diffusers
+    def __call__(
+        self,
+        num_images: int | None = None,
+        class_labels: ClassLabels | None = None,
+        *,
+        generator: Generators = None,
+        seed: int | None = None,
+        latents: torch.Tensor | np.ndarray | None = None,
+        psi: float = 1.0,
+        prior: str | None = None,
+        output_type: str = "pil",
+    ) -> GenerationOutput:
+        """Decode latents from the prior, or given ones.
+
+        Args:
+            num_images, class_labels, generator, seed, latents, output_type: as in `ClassLabelsMixin.__call__`.
+            psi: as there; of a fitted prior 0 is the mean of one of its Gaussians.
+            prior: "normal", N(0, I), or "fitted", what `fit_latents` found, which is the default where it was called.
+
+        Raises:
+            ValueError: an argument is out of its range; for a wrong class the message names the legal ones.
+        """
+        check_output_type(output_type)
+        inputs, labels = self._inputs(num_images, class_labels, generator, seed, latents, psi, prior)
+        pixel_values = torch.cat(in_chunks(self.decoder, inputs, labels))
+        return GenerationOutput(images=to_output(pixel_values, output_type), latents=inputs, class_labels=labels)
 
     def encode(self, images: Images, class_labels: ClassLabels | None = None) -> PosteriorOutput:
         """The posterior of each image, given in any form that the pipeline returns.
@@ -221,3 +258,7 @@ class VAEPipeline(ClassLabelsMixin, AttributeEditingMixin, EncoderDecoderPipelin
 
     def _latents_of(self, images: Images) -> torch.Tensor:
         return self.encode(images).mean
+
+    def _codes_of(self, batch: Mapping[str, torch.Tensor], generator: torch.Generator) -> torch.Tensor:
+        labels = batch["class_labels"] if self.num_classes else None
+        return self.encode(batch["pixel_values"], labels).sample(generator)

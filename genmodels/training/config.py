@@ -21,7 +21,7 @@ from .trackers import TRACKERS, check_trackers
 
 # The groups of --help, in their order.
 GROUPS = (
-    *("", "model", "objective", "latent arithmetic", "stabilisers", "few images", "data", "run"),
+    *("", "model", "objective", "latents", "stabilisers", "few images", "data", "run"),
     *("checkpoints and logs", "samples, monitor and validation"),
 )
 

@@ -14,7 +14,7 @@ from ..models.dcgan import UPSAMPLINGS
 from .config import TrainingConfig, data, model, objective, setting
 
 if TYPE_CHECKING:
-    from ..pipelines import VAEPipeline
+    from ..pipelines.autoencoder import EncoderDecoderPipeline
     from .run import TrainingRun
 
 CIFAR10 = "uoft-cs/cifar10"
@@ -26,6 +26,8 @@ NEAREST = (
 HEADROOM = "of the tanh's range, beyond black and white, so that pixels reach both; 0 as in the papers"
 RESIDUAL = "of both networks, at 4x4 pixels, where depth is cheap: 0 to 8 (He et al. 2016, 1512.03385)"
 FINE = "convolutions of both networks at the images' own resolution, 0 to 4: for sharp edges"
+GAUSSIANS = "to fit to the latents after the training, and to draw from; 0 for N(0, I) (Ghosh et al. 2020, 1903.12436)"
+latent = partial(setting, group="latents")
 ADAM_OF_DCGAN = {"learning_rate": 2e-4, "adam_beta1": 0.5, "adam_beta2": 0.999}
 
 
@@ -41,6 +43,7 @@ class AutoencoderConfig(UpsamplingConfig):
     """What an autoencoder and a VAE have in common."""
 
     latent_dim: int = model(2, "2 can be drawn as a map", low=1)
+    fit_latents: int = latent(0, GAUSSIANS, low=0, high=100, metavar="COUNT")
     base_channels: int = model(32, "of both networks", low=1)
     hidden_dim: int = model(256, "of the dense layers", low=1)
     learning_rate: float = objective(1e-3, low=0, high=1)
@@ -120,9 +123,6 @@ class FrogsConfig(TrainingConfig):
                 self.random_flip = True
 
 
-latent = partial(setting, group="latent arithmetic")
-
-
 @dataclass(kw_only=True)
 class AttributesConfig(TrainingConfig):
     """Directions in the latent space to learn after the training."""
@@ -136,20 +136,26 @@ class AttributesConfig(TrainingConfig):
             self.refuse("is about attributes: add --attributes", "decorrelate")
 
 
-def learn_attributes(run: TrainingRun[Any], pipe: VAEPipeline) -> None:
-    """Directions over the whole training split, by the final weights."""
-    if not run.config.attributes:
-        return
-    try:
-        pipe.learn_attributes(run.data.attribute_names, run.whole_split(), run.config.decorrelate)
-    except ValueError as error:
-        raise UserError(
-            f"--attributes: {error} The training is saved: the same command with --resume_from_checkpoint latest and other "
-            "--attributes, or without --decorrelate, goes on from there."
-        ) from error
+def complete_latents(run: TrainingRun[Any], pipe: EncoderDecoderPipeline) -> None:
+    """What is learned of the latents of the whole training split, by the final weights: their law, and attributes."""
+    config = run.config
+    again = "The training is saved: the same command with --resume_from_checkpoint latest and"
+    if config.fit_latents:
+        try:
+            pipe.fit_latents(run.whole_split(), config.fit_latents)
+        except ValueError as error:
+            raise UserError(f"--fit_latents: {error} {again} a lower --fit_latents goes on from there.") from error
+    if getattr(config, "attributes", None):
+        try:
+            pipe.learn_attributes(run.data.attribute_names, run.whole_split(), config.decorrelate)
+        except ValueError as error:
+            raise UserError(
+                f"--attributes: {error} {again} other --attributes, or without --decorrelate, goes on from there."
+            ) from error
 
 
 def layer_papers(config: Any) -> list[str]:
     """The DOI or arXiv id of who proposed the chosen layers, where they are not the usual ones."""
     papers = ["10.23915/distill.00003"] if config.upsampling == "nearest" else []
+    papers += ["1903.12436"] if getattr(config, "fit_latents", 0) else []
     return papers + (["1512.03385"] if getattr(config, "residual_layers", 0) else [])

@@ -59,7 +59,8 @@ def publish_run(
     run.loop.save()
     folder = Path(run.config.output_dir) / "model"
     if run.accelerator.is_main_process:
-        best, watching = run.watching.best, run.watching
+        watching = run.watching
+        best = watching.best if watching.chooses else None
         states = best["networks"] if best else run.networks.saved_states()
         for name, count in beyond_half_precision(states).items():
             run.say(
@@ -74,7 +75,7 @@ def publish_run(
             "title": title,
             **training_facts(run.config, run.accelerator, run.data, run.step, run.loop.seconds),
             **facts,
-            **({"selected": watching.selected()} if best else {}),
+            **({"selected": selected} if (selected := watching.selected()) else {}),
             **({"monitor": verdict} if (verdict := watching.verdict()) is not None else {}),
         }
         if run.start:

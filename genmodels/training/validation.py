@@ -32,10 +32,9 @@ def knows_data(evaluator: str, dataset: str) -> bool:
     return dataset == own or dataset.startswith(f"{zoo.SAMPLE_PREFIX}{own.split('/')[-1]}-")
 
 
-def evaluator_for(num_channels: int, device: torch.device) -> Classifier:
-    """The built-in evaluator for grey (1) or colour (3) images of any size; they are resized to its own."""
-    folder = zoo.ROOT / evaluator_name(num_channels)
-    return Classifier.from_pretrained(str(folder)).eval().requires_grad_(False).to(device)
+def evaluator_for(name: str, device: torch.device) -> Classifier:
+    """A built-in evaluator, to measure images of any size: they are resized to its own."""
+    return Classifier.from_pretrained(str(zoo.ROOT / name)).eval().requires_grad_(False).to(device)
 
 
 def to_evaluator(images: torch.Tensor, evaluator: Classifier) -> torch.Tensor:

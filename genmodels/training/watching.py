@@ -135,7 +135,7 @@ class Watching:
                 images,
                 labels,
                 self._data.class_names,
-                evaluator=evaluator_for(self._data.num_channels, self._accelerator.device) if known else None,
+                evaluator=evaluator_for(self._features, self._accelerator.device) if known else None,
                 conditional=self._num_classes > 0,
                 advice=self._advice,
             )
@@ -168,14 +168,14 @@ class Watching:
         }
 
     def validate(self, step: int) -> None:
-        """Measure the averaged weights, and keep them if they are the best so far."""
+        """Measure the averaged weights, and keep them if they are the best so far, by features that can tell."""
         validation = self._validator()
         if validation is None:
             return
         figures = validation.measure(self._networks.pipeline(), **self._options)
         self._log.append(step, {**figures, "floor": validation.floor, "features": self._features}, "validation")
         self._last = figures
-        if self.best is None or figures["fid"] < self.best["fid"]:
+        if self.best is None or not self.chooses or figures["fid"] < self.best["fid"]:
             self.best = {
                 "step": step,
                 "n": validation.num_images,
@@ -189,6 +189,11 @@ class Watching:
     def _features(self) -> str:
         return evaluator_name(self._data.num_channels)
 
+    @property
+    def chooses(self) -> bool:
+        """Whether the weights of the lowest FID are kept; features that never learned such images choose badly, then the last."""
+        return knows_data(self._features, self._config.dataset_name)
+
     def _validator(self) -> Validation | None:
         if self._validation is None and not self._too_few:
             # As many again as are compared with the fakes, for the floor.
@@ -199,7 +204,7 @@ class Watching:
                     f"FID takes {MIN_IMAGES} images, and there are {len(images)}: the last weights will be saved."
                 )
                 return None
-            evaluator = evaluator_for(self._data.num_channels, self._accelerator.device)
+            evaluator = evaluator_for(self._features, self._accelerator.device)
             self._validation = Validation(images, self._num_classes, evaluator, self._config.seed)
         return self._validation
 
@@ -214,6 +219,6 @@ class Watching:
             "n": self.best["n"],
             # What the numbers are, which say little of data that the evaluator has not learned.
             "features": self._features,
-            "features_of_this_data": knows_data(self._features, self._config.dataset_name),
+            "features_of_this_data": self.chooses,
             **{name: self.best[name] for name in ("floor", "floor_n") if name in self.best},
         }

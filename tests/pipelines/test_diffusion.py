@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from diffusers import UNet2DModel
+from diffusers import DDIMScheduler, FlowMatchEulerDiscreteScheduler, UNet2DModel
 from helpers import make_pipeline
 from torch.nn import functional as F
 
@@ -30,7 +30,7 @@ def know(monkeypatch, pipe, clean: torch.Tensor) -> list[torch.Tensor]:
     """Replace the U-Net by one that knows the clean image; returns the list in which it notes what it was shown."""
     shown = []
 
-    def velocity(self, noisy, timestep):
+    def velocity(self, noisy, timestep, class_labels=None):
         # v = (sqrt(abar) x_t - x) / sqrt(1 - abar), from x_t = sqrt(abar) x + sqrt(1 - abar) eps.
         shown.append(noisy.clone())
         share = pipe.scheduler.alphas_cumprod[timestep]
@@ -57,12 +57,16 @@ def test_steps_are_those_of_ddim(monkeypatch, pipe):
 def test_one_step_by_hand(monkeypatch, pipe):
     """At the last timestep there is noise alone, and so x = -v: what the network says, within [-1, 1]."""
     monkeypatch.setattr(
-        UNet, "forward", lambda self, noisy, timestep: SimpleNamespace(sample=torch.full_like(noisy, 0.25))
+        UNet,
+        "forward",
+        lambda self, noisy, timestep, class_labels=None: SimpleNamespace(sample=torch.full_like(noisy, 0.25)),
     )
     images = pipe(num_images=2, seed=0, num_inference_steps=1, output_type="pt").images
     torch.testing.assert_close(images, torch.full((2, 1, 16, 16), -0.25), atol=1e-3, rtol=0)
     monkeypatch.setattr(
-        UNet, "forward", lambda self, noisy, timestep: SimpleNamespace(sample=torch.full_like(noisy, 3.0))
+        UNet,
+        "forward",
+        lambda self, noisy, timestep, class_labels=None: SimpleNamespace(sample=torch.full_like(noisy, 3.0)),
     )
     assert torch.equal(pipe(seed=0, num_inference_steps=1, output_type="pt").images, torch.full((1, 1, 16, 16), -1.0))
 
@@ -90,7 +94,9 @@ def test_the_trajectory_ends_with_the_images(pipe):
 
 def test_images_are_the_pixels_of_their_latents(monkeypatch, pipe):
     """Patches are put back where they were cut."""
-    monkeypatch.setattr(UNet, "forward", lambda self, noisy, timestep: SimpleNamespace(sample=-noisy / 8))
+    monkeypatch.setattr(
+        UNet, "forward", lambda self, noisy, timestep, class_labels=None: SimpleNamespace(sample=-noisy / 8)
+    )
     output = pipe(num_images=2, seed=0, num_inference_steps=1, output_type="pt")
     torch.testing.assert_close(patches(output.images * 8).flatten(1), output.latents, atol=1e-2, rtol=0)
 
@@ -162,3 +168,99 @@ def test_wrong_weights_are_refused(broken, word):
     save_file(tensors, path, metadata={"format": "pt"})
     with pytest.raises(UserError, match=f"do not fit UNet: {word} (conv_in.weight|extra)"):
         load_pipeline(broken)
+
+
+DIGITS = [str(digit) for digit in range(10)]
+
+
+def make_flow(num_classes: int = 10) -> PixelDiffusionPipeline:
+    torch.manual_seed(0)
+    names = DIGITS[:num_classes] or None
+    unet = UNet.of_patches(16, 1, 2, [8, 16], 1, num_classes=num_classes, class_names=names)
+    return PixelDiffusionPipeline(unet, FlowMatchEulerDiscreteScheduler(1000))
+
+
+def test_a_flow_follows_straight_lines(monkeypatch):
+    """x_t = (1 - t) x + t eps: a network that knows the image sees points of that line, and arrives."""
+    pipe, shown = make_flow(0), []
+    clean = torch.rand(2, 1, 16, 16, generator=torch.Generator().manual_seed(0)) * 2 - 1
+
+    def velocity(self, noisy, timestep, class_labels=None):
+        shown.append((noisy.clone(), float(timestep)))
+        return SimpleNamespace(sample=(noisy - patches(clean)) / (timestep / 1000))
+
+    monkeypatch.setattr(UNet, "forward", velocity)
+    output = pipe(num_images=2, seed=5, num_inference_steps=4, output_type="pt", return_trajectory=True)
+    noise = output.latents.view(2, 4, 8, 8)
+    assert [timestep for _, timestep in shown] == pytest.approx([1000, 750, 500, 250])
+    for noisy, timestep in shown:
+        t = timestep / 1000
+        torch.testing.assert_close(noisy, (1 - t) * patches(clean) + t * noise, atol=1e-5, rtol=0)
+    for images in output.trajectory:
+        torch.testing.assert_close(images, clean, atol=1e-5, rtol=0)
+
+
+def test_guidance_goes_from_no_class_to_the_wanted_one(monkeypatch):
+    pipe, asked = make_flow(), []
+
+    def velocity(self, noisy, timestep, class_labels):
+        asked.append(class_labels.tolist())
+        # Towards -0.1 for no class, whose label is the one after the last, and towards -0.2 for class 3.
+        towards = torch.where(class_labels == 10, 0.1, 0.2).view(-1, 1, 1, 1).to(noisy)
+        return SimpleNamespace(sample=noisy + towards)
+
+    monkeypatch.setattr(UNet, "forward", velocity)
+    for scale, expected in ((1, -0.2), (0, -0.1), (2.5, -0.35)):
+        images = pipe(class_labels="3", seed=0, num_inference_steps=1, guidance_scale=scale, output_type="pt").images
+        torch.testing.assert_close(images, torch.full((1, 1, 16, 16), expected))
+    assert asked == [[3], [3], [10], [3], [10]]
+
+
+def test_classes_of_a_flow(tmp_path):
+    pipe = make_flow()
+    options = {"seed": 0, "num_inference_steps": 3, "guidance_scale": 2.0, "output_type": "pt"}
+    output = pipe(class_labels=["7", 1], **options)
+    assert output.class_labels.tolist() == [7, 1]
+    # An image is its latent's and label's, whatever stands beside it.
+    alone = pipe(class_labels=7, latents=output.latents[:1], **{**options, "seed": None})
+    torch.testing.assert_close(alone.images, output.images[:1])
+    weights = torch.eye(10)[[7, 1]]
+    torch.testing.assert_close(pipe(class_labels=weights, **options).images, output.images)
+    mixed = pipe.interpolate(0, 0, 3, class_labels=("7", "1"), num_inference_steps=3, output_type="pt")
+    assert mixed.class_labels[1].tolist() == pytest.approx([0, 0.5, 0, 0, 0, 0, 0, 0.5, 0, 0])
+    pipe.save_pretrained(tmp_path)
+    loaded = load_pipeline(tmp_path)
+    assert (loaded.num_classes, loaded.class_names) == (10, DIGITS)
+    assert torch.equal(loaded(class_labels=["7", 1], **options).images, output.images)
+    plain = UNet2DModel.from_pretrained(tmp_path, subfolder="unet", use_safetensors=True)
+    noisy = torch.randn(2, 4, 8, 8)
+    torch.testing.assert_close(
+        plain(noisy, 10, torch.tensor([7, 10])).sample, pipe.unet(noisy, 10, torch.tensor([7, 10])).sample
+    )
+
+
+@pytest.mark.parametrize(
+    ("num_classes", "options", "message"),
+    [
+        (10, {"guidance_scale": 20.5}, "guidance_scale must be a number from 0 to 20, got 20.5"),
+        (10, {"guidance_scale": "2"}, "guidance_scale must be a number"),
+        (10, {"class_labels": 10}, "There is no class 10: give a number from 0 to 9"),
+        (0, {"guidance_scale": 2}, "no classes to guide towards: leave guidance_scale out"),
+        (0, {"class_labels": 1}, "no classes: leave class_labels out"),
+    ],
+)
+def test_wrong_classes_and_guidance(num_classes, options, message):
+    with pytest.raises(ValueError, match=message):
+        make_flow(num_classes)(seed=0, **options)
+
+
+def test_schedulers_of_flows_and_of_noise_are_not_exchanged(pipe):
+    flow = make_flow()
+    with pytest.raises(ValueError, match="this one was trained by flow matching"):
+        flow.scheduler = DDIMScheduler(prediction_type="v_prediction")
+    with pytest.raises(ValueError, match="this one was trained by noise of variance 1"):
+        pipe.scheduler = FlowMatchEulerDiscreteScheduler()
+    with pytest.raises(ValueError, match="stochastic_sampling"):
+        flow.scheduler = FlowMatchEulerDiscreteScheduler(stochastic_sampling=True)
+    flow.scheduler = FlowMatchEulerDiscreteScheduler(shift=3.0)
+    assert flow(seed=0, num_inference_steps=2).images
