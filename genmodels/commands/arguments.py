@@ -44,3 +44,11 @@ def add_steps(command: argparse.ArgumentParser) -> None:
         type=whole_number(1, 1000),
         help="of diffusion models only: more take longer; default: 25",
     )
+
+
+def guidance(text: str) -> float:
+    """An argparse type: a number from 0 to 20."""
+    value = factor(text)
+    if not 0 <= value <= 20:
+        raise argparse.ArgumentTypeError(f"must be a number from 0 to 20, got {text!r}")
+    return value

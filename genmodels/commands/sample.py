@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..errors import UserError
 from . import silence_libraries
-from .arguments import MAX_SEED, add_steps, factor, whole_number
+from .arguments import MAX_SEED, add_steps, factor, guidance, whole_number
 
 MAX_IMAGES = 10_000
 MAX_SCALE = 32
@@ -35,6 +35,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--psi", type=factor, help="truncation of the latents of GANs and VAEs, 0 (all alike) to 2; default: 1"
     )
     add_steps(parser)
+    parser.add_argument(
+        "--guidance_scale",
+        type=guidance,
+        help="of diffusion models with classes only, 0 to 20: above 1 images are more typical of their class; default: 1",
+    )
     parser.add_argument(
         "--scale",
         type=whole_number(1, MAX_SCALE),
@@ -112,6 +117,10 @@ def run(args: argparse.Namespace) -> None:
                 f"--num_inference_steps works for diffusion models only: {args.model} is a {type(pipe).__name__}."
             )
         options["num_inference_steps"] = args.num_inference_steps
+    if args.guidance_scale is not None:
+        if not (pipe.family.takes_steps and pipe.num_classes):
+            raise UserError(f"--guidance_scale works for diffusion models with classes only, and {args.model} is none.")
+        options["guidance_scale"] = args.guidance_scale
     num_images, columns = args.num_images, None
     if args.class_labels is not None:
         if not getattr(pipe, "num_classes", 0):

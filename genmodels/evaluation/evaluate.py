@@ -93,7 +93,7 @@ def evaluate(
     metrics = measure(Evidence(pipeline, classifier, *images, stream.class_names, own_names, seed, network, c2st))
     dataset, judge = public_name(dataset_name), public_name(evaluator)
     protocol = (
-        f"n = {n:,} generated images (seed {seed}, {in_steps(sampling)}rounded to 8 bits) against all {n_reference:,} "
+        f"n = {n:,} generated images (seed {seed}, {in_steps(pipeline, sampling)}rounded to 8 bits) against all {n_reference:,} "
         f"images of {dataset or 'own images'}, split {reference_split}{in_classes(classes)}; real against real puts {n:,} "
         f"images of split {train_split} in their place. Features are those of {judge or 'an evaluator of its own'}"
         f"{with_accuracy(classifier)}; images are {in_size(stream)}."
@@ -188,6 +188,11 @@ def sampling_options(pipeline: ImagePipeline, num_inference_steps: int | None) -
         raise UserError(str(error)) from error
 
 
-def in_steps(sampling: dict[str, int]) -> str:
+def in_steps(pipeline: ImagePipeline, sampling: dict[str, int]) -> str:
     """The number of inference steps for the protocol's sentence, if there are such."""
-    return f"{sampling['num_inference_steps']} steps of DDIM, " if sampling else ""
+    if not sampling:
+        return ""
+    name = type(pipeline.components["scheduler"]).__name__
+    # What is short for the two that training saves.
+    name = {"DDIMScheduler": "DDIM", "FlowMatchEulerDiscreteScheduler": "Euler"}.get(name, name)
+    return f"{sampling['num_inference_steps']} steps of {name}, "

@@ -20,7 +20,7 @@ from diffusers.configuration_utils import FrozenDict
 from diffusers.pipelines import pipeline_utils
 from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 from diffusers.schedulers.scheduling_utils import SCHEDULER_CONFIG_NAME, SchedulerMixin
-from diffusers.utils import BaseOutput
+from diffusers.utils import BaseOutput, logging
 
 from ..checks import check_count
 from ..errors import UserError, first_line
@@ -67,6 +67,18 @@ class GenerationOutput(BaseOutput):
     images: OutputImages
     latents: torch.Tensor
     class_labels: torch.Tensor | None = None
+
+
+@contextmanager
+def without_progress_bar() -> Iterator[None]:
+    """Let diffusers draw no bar: a few megabytes are loaded before it can be read."""
+    was = logging._tqdm_active
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if was:
+            logging.enable_progress_bar()
 
 
 @contextmanager
@@ -280,7 +292,8 @@ class ImagePipeline(DiffusionPipeline):
                     require_component(source, component, kind, variant)
             # Older diffusers know the old name only, newer ones warn of it.
             named = {"dtype" if hasattr(pipeline_utils, "_resolve_dtype") else "torch_dtype": dtype}
-            pipe = super().from_pretrained(source.folder, variant=variant, use_safetensors=True, **named, **kwargs)
+            with without_progress_bar():
+                pipe = super().from_pretrained(source.folder, variant=variant, use_safetensors=True, **named, **kwargs)
         except (ValueError, OSError) as error:
             raise UserError(f"{name!r} does not load: {first_line(error)}") from error
         # As in Network: saved again, the origin would publish a path of the user's machine.

@@ -10,7 +10,7 @@ import pytest
 import torch
 from helpers import make_pipeline
 
-from genmodels import AutoencoderDecoder, AutoencoderEncoder, AutoencoderPipeline
+from genmodels import AutoencoderDecoder, AutoencoderEncoder, AutoencoderPipeline, load_pipeline
 from genmodels.pipelines.autoencoder import HEADER, add_noise
 
 
@@ -178,3 +178,30 @@ class TestWhitening:
         assert float(pipe.encode(images).std()) == pytest.approx(1, abs=1e-3)
         with pytest.raises(ValueError, match="at least two images"):
             pipe.whiten(images[:1])
+
+
+@pytest.mark.parametrize("kind", ["autoencoder", "vae"])
+def test_what_is_drawn_follows_the_fitted_latents(kind, tmp_path):
+    pipe = make_pipeline(kind)
+    side = pipe.sample_size
+    images = torch.rand(200, 1, side, side, generator=torch.Generator().manual_seed(3)) * 2 - 1
+    assert pipe.fit_latents([{"pixel_values": part} for part in images.split(100)], 2) is pipe
+    options = {"num_images": 5, "seed": 4, "output_type": "pt"}
+    fitted, normal = pipe(**options), pipe(**options, prior="normal")
+    torch.testing.assert_close(fitted.latents, pipe.prior(normal.latents))
+    assert not torch.equal(fitted.images, normal.images)
+    assert torch.equal(pipe(**options, prior="fitted").images, fitted.images)
+    # Given latents are what is decoded.
+    assert torch.equal(pipe(latents=fitted.latents, output_type="pt").images, fitted.images)
+    pipe.save_pretrained(tmp_path)
+    assert torch.equal(load_pipeline(tmp_path)(**options).images, fitted.images)
+
+
+def test_priors_that_are_not_there():
+    pipe = make_pipeline("vae")
+    with pytest.raises(ValueError, match=r"No prior was fitted to this model's latents: call pipe\.fit_latents"):
+        pipe(seed=0, prior="fitted")
+    with pytest.raises(ValueError, match='prior must be "normal" or "fitted", got \'gauss\''):
+        pipe(seed=0, prior="gauss")
+    with pytest.raises(ValueError, match="10 Gaussians need more than"):
+        pipe.fit_latents([{"pixel_values": torch.zeros(4, 1, pipe.sample_size, pipe.sample_size)}])

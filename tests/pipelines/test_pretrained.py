@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from diffusers.utils import logging
 from helpers import DEAD_ENDPOINT, KINDS, make_pipeline
 from safetensors.torch import load_file, save_file
 
@@ -57,6 +58,12 @@ def test_folders_hold_safetensors_and_json_only(saved, kind, tmp_path):
     for path in tmp_path.rglob("*.json"):
         assert "_name_or_path" not in path.read_text()
         assert str(saved[kind]) not in path.read_text()
+
+
+def test_loading_draws_no_progress_bar(saved, capfd):
+    load_pipeline(saved["cgan"])
+    assert capfd.readouterr() == ("", "")
+    assert logging.is_progress_bar_enabled()
 
 
 def test_class_names_travel(saved):
