@@ -274,8 +274,8 @@ def test_what_is_looked_at_is_what_goes_up(folder, tmp_path, monkeypatch):
         notes.unlink(missing_ok=True)
         notes.write_text("Notes\n")
 
-        def scan_and_change(place):
-            files = scan(place)
+        def scan_and_change(place, **options):
+            files = scan(place, **options)
             if place == folder:
                 notes.unlink()
                 change()

@@ -6,13 +6,14 @@ import json
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
 
 import pytest
 import torch
-from helpers import DEAD_ENDPOINT, run_python, start_python
+from helpers import DEAD_ENDPOINT, REPO, run_python, start_python
 from huggingface_hub import HfApi
 from safetensors.torch import load
 
@@ -454,7 +455,7 @@ def test_training_pushes_checkpoints_and_then_the_model(faulty_hub, api, tmp_pat
     assert titles(api, "alice/trained") == ["initial commit", "Upload checkpoint-4", "Upload the model"]
     there = content(api, "alice/trained", tmp_path / "cache")
     expected = {"README.md", "model_index.json", "training.json", "metrics.jsonl", "samples.png", "film.webp"}
-    expected |= {"pipeline_cgan.py"}
+    expected |= {"pipeline_cgan.py", "notebook.ipynb"}
     for part in ("generator", "discriminator"):
         names = ("config.json", "diffusion_pytorch_model.safetensors", f"modeling_cgan_{part}.py")
         expected |= {f"{part}/{name}" for name in names}
@@ -483,8 +484,24 @@ def test_a_signal_ends_training_with_its_checkpoint_on_the_hub(faulty_hub, api, 
         "--output_dir",
         str(tmp_path / "run"),
     ]
-    training = start_python(
-        "train/vae.py", *TINY, *UNWATCHED, *arguments, *PUSHING, "--hub_model_id", "alice/stopped", env=env
+    # A forked Python would not hear the signal.
+    command = [
+        sys.executable,
+        "train/vae.py",
+        *TINY,
+        *UNWATCHED,
+        *arguments,
+        *PUSHING,
+        "--hub_model_id",
+        "alice/stopped",
+    ]
+    training = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=REPO,
+        env={**env, "PYTHONPATH": str(REPO)},
     )
     metrics, deadline = tmp_path / "run/metrics.jsonl", time.monotonic() + 240
     while not (metrics.exists() and metrics.read_text().count("\n") >= 2) and time.monotonic() < deadline:
