@@ -30,6 +30,8 @@ OMITTED = {
         *("from_pretrained", "_load", "_components_in", "_component_classes", "load_config"),
         *("push_to_hub", "neighbors", "family"),
     ),
+    "EncoderDecoderPipeline": ("fit_latents", "_codes_of"),
+    "VAEPipeline": ("_codes_of",),
     "AttributeEditingMixin": ("learn_attribute", "learn_attributes", "_set_directions"),
 }
 

@@ -7,8 +7,7 @@ from diffusers.models.modeling_utils import ModelMixin
 from diffusers.models.unets.unet_2d import UNet2DModel
 from torch import nn
 
-from .cgan import check_classes
-from .modeling import Network
+from .modeling import Network, check_classes
 
 # Channels that GroupNorm normalises together.
 GROUPS = 8

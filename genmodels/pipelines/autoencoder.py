@@ -96,8 +96,11 @@ class EncoderDecoderPipeline(ImagePipeline):
         check_count("num_components", num_components)
         generator = torch.Generator().manual_seed(seed)
         latents = torch.cat([self._codes_of(batch, generator) for batch in batches])
-        self.register_modules(prior=fit_mixture(latents, num_components, seed))
-        return self.to(self.device, self.dtype)
+        mixture = fit_mixture(latents, num_components, seed)
+        # That of diffusers' models warns about precisions.
+        torch.nn.Module.to(mixture, device=self.device, dtype=self.dtype)
+        self.register_modules(prior=mixture)
+        return self
 
     def _codes_of(self, batch: Mapping[str, torch.Tensor], generator: torch.Generator) -> torch.Tensor:
         """What the decoder learned to draw images from, (N, latent_dim) float32 on the CPU."""

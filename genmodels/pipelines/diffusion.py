@@ -311,12 +311,12 @@ def check_scheduler_fits(scheduler: Scheduler, before: Scheduler | None = None) 
     if not issubclass(type(scheduler), SchedulerMixin):
         raise ValueError(f"A scheduler of diffusers is expected, such as DDIMScheduler, got {name}.")
     config, shares = scheduler.config, getattr(scheduler, "alphas_cumprod", None)
-    if before is not None and is_flow(before) != is_flow(scheduler):
-        trained = (
-            "flow matching, and draws by FlowMatchEulerDiscreteScheduler" if is_flow(before) else "noise of variance 1"
+    if before is not None and is_flow(before) and not is_flow(scheduler):
+        raise ValueError(
+            f"A {name} is for models of another kind: this one was trained by flow matching, and draws by "
+            "FlowMatchEulerDiscreteScheduler."
         )
-        raise ValueError(f"A {name} is for models of another kind: this one was trained by {trained}.")
-    if is_flow(scheduler):
+    if is_flow(scheduler) and (before is None or is_flow(before)):
         if config.stochastic_sampling:
             raise ValueError("stochastic_sampling adds noise that no seed decides: leave it out.")
         return

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers import DEAD_ENDPOINT, REPO, run_python, start_python
+from helpers import DEAD_ENDPOINT, REPO, run_python
 from huggingface_hub import HfApi
 from safetensors.torch import load
 
@@ -460,7 +460,7 @@ def test_training_pushes_checkpoints_and_then_the_model(faulty_hub, api, tmp_pat
         names = ("config.json", "diffusion_pytorch_model.safetensors", f"modeling_cgan_{part}.py")
         expected |= {f"{part}/{name}" for name in names}
     assert there.keys() == expected
-    assert there.items() - {("README.md", there["README.md"])} <= as_pushed(run / "model").items()
+    assert there.items() - {("README.md", there["README.md"])} <= as_pushed(run / "model", "alice/trained").items()
     for name, data in there.items():
         for secret in (faulty_hub.tokens["alice"], "somebodys-home"):
             assert secret.encode() not in data, name

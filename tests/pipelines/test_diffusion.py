@@ -258,7 +258,7 @@ def test_schedulers_of_flows_and_of_noise_are_not_exchanged(pipe):
     flow = make_flow()
     with pytest.raises(ValueError, match="this one was trained by flow matching"):
         flow.scheduler = DDIMScheduler(prediction_type="v_prediction")
-    with pytest.raises(ValueError, match="this one was trained by noise of variance 1"):
+    with pytest.raises(ValueError, match="for models of another kind: take one such as DDIMScheduler"):
         pipe.scheduler = FlowMatchEulerDiscreteScheduler()
     with pytest.raises(ValueError, match="stochastic_sampling"):
         flow.scheduler = FlowMatchEulerDiscreteScheduler(stochastic_sampling=True)
