@@ -56,7 +56,7 @@ def measure_again(
         dataset_name, evaluator: in place of the stated ones, where these were folders of whoever measured.
 
     Raises:
-        UserError: the data, the evaluator or Inception is not to be had, or the evaluator is another than the stated one.
+        UserError: the data, the evaluator or Inception cannot be loaded, or the evaluator is another than the stated one.
     """
     dataset_name = dataset_name or stated.get("dataset")
     if dataset_name is None:

@@ -666,7 +666,7 @@ def find_on_hub(name: str) -> list[Model | None]:
             raise
         if is_transient(error):
             raise UserError(
-                f"--models {name}: there is no such folder, and the Hub's models are not to be had: {describe(error)}. Check the "
+                f"--models {name}: there is no such folder, and the Hub's models cannot be listed: {describe(error)}. Check the "
                 "network, and try again later."
             ) from error
         raise UserError(

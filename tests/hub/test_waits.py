@@ -35,7 +35,7 @@ PULLS = [
     ("load", {"action": "gone"}, "resolve/[0-9a-f]{40}/", "The Hub has no model {repo!r}, or it is private"),
     ("verify", {"action": "shorter"}, WEIGHTS, "arrive cut short, again and again: check the network, or try later."),
     ("verify", {"action": "hang"}, "", NOTHING),
-    ("page", BUSY, "", "models are not to be had: the Hub asks to come back in 1 hour. Check the network"),
+    ("page", BUSY, "", "models cannot be listed: the Hub asks to come back in 1 hour. Check the network"),
     ("page", {"action": "hang"}, FILES, NOTHING),
     ("page", {"action": "reset", "limit": 2}, FILES, ""),
     ("data", BUSY, FILES, "cannot be read: the Hub asks to come back in 1 hour: check the network, and try again"),

@@ -20,7 +20,7 @@ SIDES = ("real", "generated")
 
 
 def prepared_page(store: ModelStore) -> Json:
-    """`first_page` with the histograms, for which it else would wait."""
+    """`first_page` with the histograms, which take longer."""
     comparer, page = Comparer(store), first_page(store)
     return {
         kind: part if "reason" in part else {**part, "histogram": comparer.histogram(kind)}
