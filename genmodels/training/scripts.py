@@ -38,6 +38,8 @@ NOBODY_READS = (errno.EPIPE, errno.EIO)
 # Where the scripts lie in an installed package, and in a clone.
 INSTALLED, CLONED = Path(__file__).parents[1] / "recipes", Path(__file__).parents[2] / "train"
 HOME = INSTALLED if INSTALLED.is_dir() else CLONED
+# Held by the training of this process: accelerate has one state for all threads.
+ONE_AT_A_TIME = threading.Lock()
 
 # From a run to the folder of its model.
 Algorithm = Callable[[TrainingRun[Any]], Path]
@@ -53,8 +55,8 @@ def script_names() -> list[str]:
 def load_script(name: str) -> ModuleType:
     """The module of a script, with its `Config` and its `train`; raises UserError if there is no such script."""
     names = script_names()
-    if name not in names:
-        near = suggestion(name, names).replace("--", "")
+    if not isinstance(name, str) or name not in names:
+        near = suggestion(str(name), names).replace("--", "")
         raise UserError(f"There is no training script {name!r}: {near or 'give one of ' + ', '.join(names) + '.'}")
     module_name = f"genmodels.recipes.{name}"
     if module_name not in sys.modules:
@@ -88,11 +90,10 @@ def train(name: str, **settings: Any) -> Any:
         in `output_dir`.
 
     Raises:
-        UserError: a script or a setting that does not exist, one that does not fit, or a mistake in the data.
+        UserError: a script or a setting that does not exist, one that does not fit, a mistake in the data, or another training
+            that runs in this process.
         KeyboardInterrupt: the run was interrupted; it says what of it is saved.
     """
-    script = load_script(name)
-    words, spoken = words_of(script.Config, settings), partial(in_python, script.Config)
 
     def report(error: BaseException, saved: str, run: TrainingRun[Any] | None) -> NoReturn:
         if isinstance(error, KeyboardInterrupt):
@@ -104,10 +105,11 @@ def train(name: str, **settings: Any) -> Any:
         raise error
 
     with own_state():
+        script = load_script(name)
+        spoken = partial(in_python, script.Config)
         try:
-            config = script.Config.resolve(
-                settings, script=f"{name}.py", command=command_of(f"train/{name}.py", words), spoken=spoken
-            )
+            config = script.Config.resolve(settings, script=f"{name}.py", spoken=spoken)
+            config.command = command_of(f"train/{name}.py", words_of(script.Config, settings))
             folder = perform(config, script.train, report)
         except UserError as error:
             raise UserError(spoken(in_flags(error))) from error
@@ -221,18 +223,27 @@ def leave(code: int | str, run: TrainingRun[Any] | None) -> NoReturn:
 
 @contextmanager
 def own_state() -> Iterator[None]:
-    """Let a run leave accelerate's state, which lasts as long as a process, and torch's threads as they were."""
-    states = (PartialState, AcceleratorState, GradientState)
-    before, threads = [dict(state._shared_state) for state in states], torch.get_num_threads()
-    for state in states[1:]:
-        state._shared_state.clear()
+    """Let a run leave accelerate's state, which lasts as long as a process, and torch's threads as they were.
+
+    Raises:
+        UserError: another run of this process has not ended.
+    """
+    if not ONE_AT_A_TIME.acquire(blocking=False):
+        raise UserError("A training runs in this process already: wait for it, or start another process.")
     try:
-        yield
-    finally:
-        for state, values in zip(states, before, strict=True):
+        states = (PartialState, AcceleratorState, GradientState)
+        before, threads = [dict(state._shared_state) for state in states], torch.get_num_threads()
+        for state in states[1:]:
             state._shared_state.clear()
-            state._shared_state.update(values)
-        torch.set_num_threads(threads)
+        try:
+            yield
+        finally:
+            for state, values in zip(states, before, strict=True):
+                state._shared_state.clear()
+                state._shared_state.update(values)
+            torch.set_num_threads(threads)
+    finally:
+        ONE_AT_A_TIME.release()
 
 
 def words_of(config: type[TrainingConfig], settings: dict[str, Any]) -> list[str]:
@@ -271,6 +282,8 @@ def in_python(config: type[TrainingConfig], text: str) -> str:
         if name not in known:
             return match[0]
         kind, many, _ = kinds[name]
+        if value in ("True", "False", "None"):
+            return f"{name}={value}"
         if negated or kind is bool:
             return f"{name}={not negated}{(match[3] and ' ' + value) or ''}"
         if re.fullmatch(r"[-+]?[\d.]+(e-?\d+)?", value) and kind is not str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import signal
+import threading
+from pathlib import Path
 
 import pytest
 import torch
@@ -14,7 +16,7 @@ from test_exact_resume import state_of
 from genmodels import CGANPipeline, VAEPipeline
 from genmodels.errors import UserError
 from genmodels.features.classifier import Classifier
-from genmodels.training import TrainingRun
+from genmodels.training import TrainingRun, scripts
 from genmodels.training import train as train_from_python
 from genmodels.training.scripts import command_of, in_python, load_script, words_of
 
@@ -51,6 +53,30 @@ def test_two_runs_in_one_process_and_what_others_have_there(two_shards, tmp_path
     assert isinstance(again, VAEPipeline)
 
 
+def test_a_second_training_at_the_same_time_is_refused_and_the_first_goes_on(tmp_path, monkeypatch):
+    started, refused, load = threading.Event(), threading.Event(), load_script
+
+    def slow(name):
+        started.set()
+        assert refused.wait(60)
+        return load(name)
+
+    monkeypatch.setattr(scripts, "load_script", slow)
+    results = []
+    settings = {"dataset_name": "zoo:mnist-sample", **TINY, "dry_run": True, "output_dir": tmp_path / "run"}
+    first = threading.Thread(target=lambda: results.append(train_from_python("vae", **settings)))
+    first.start()
+    assert started.wait(60)
+    with pytest.raises(UserError, match="A training runs in this process already: wait for it, or start another"):
+        train_from_python("vae", **settings)
+    refused.set()
+    first.join()
+    assert results == [None]
+    for _ in range(2):
+        with pytest.raises(UserError, match="no training script"):
+            train_from_python("nothing")
+
+
 def test_an_evaluator_comes_back_as_itself(two_shards, tmp_path):
     options = {"base_channels": 4, "train_batch_size": 16, "report_to": "none", "max_train_steps": 1}
     judge = train_from_python("evaluator", dataset_name=two_shards, **options, output_dir=tmp_path)
@@ -64,6 +90,9 @@ def test_an_evaluator_comes_back_as_itself(two_shards, tmp_path):
         ("cgan", {"max_step": 3}, r"There is no argument max_step: did you mean max_train_steps\?"),
         ("cgan", {"wibble": 3}, "There is no argument wibble: dry_run=True prints them all"),
         ("cgann", {}, r"There is no training script 'cgann': did you mean cgan\?"),
+        (5, {}, "There is no training script 5: give one of autoencoder, cgan, dcgan"),
+        (None, {}, "There is no training script None: give one of autoencoder"),
+        (Path("cgan"), {}, r"There is no training script \w+\('cgan'\): did you mean cgan\?"),
         ("cgan", {"max_train_steps": 0}, "max_train_steps must be an integer of at least 1, got 0"),
         ("cgan", {"label_noise": 0.1}, 'add loss="nonsaturating", or label_noise=0'),
         ("dcgan", {"preset": "papr"}, "preset must be one of 'r3gan', 'paper', got 'papr'"),
@@ -121,7 +150,10 @@ def test_what_nobody_foresees_keeps_its_type_and_the_training(two_shards, tmp_pa
 def test_a_dry_run_tells_its_plan_and_returns_nothing(tmp_path, capsys):
     run = tmp_path / "run"
     assert train_from_python("vae", dataset_name="zoo:mnist-sample", dry_run=True, output_dir=run) is None
-    assert "networks: encoder" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "networks: encoder" in told
+    assert {"dry_run=True", "hub_private=False", "skip_unreadable=False"} <= set(told.split())
+    assert not {"True", "False"} & set(told.split())
     assert not run.exists()
 
 
@@ -137,6 +169,9 @@ def test_a_dry_run_tells_its_plan_and_returns_nothing(tmp_path, capsys):
             "a lower --learning_rate, or with --mixed_precision no.",
             'a lower learning_rate, or with mixed_precision="no".',
         ),
+        ("--feature_matching True (was False)", "feature_matching=True (was False)"),
+        ("--random_flip False (was None)", "random_flip=False (was None)"),
+        ("--resolution None (was 32)", "resolution=None (was 32)"),
         ("--r1 1 --r2 1", "r1=1 r2=1"),
         ("run `hf auth login --token`", "run `hf auth login --token`"),
     ],
