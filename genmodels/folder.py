@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypedDict, cast
+from types import NoneType, UnionType
+from typing import Any, TypedDict, cast, get_args, get_origin, get_type_hints, is_typeddict
 
 from .errors import UserError, first_line
 from .families import BY_PIPELINE, Family
@@ -55,11 +56,12 @@ class TrainingFacts(TypedDict, total=False):
     device: str
     mixed_precision: str
     commit: str | None
-    version: str
+    version: str | None
     torch: str
     date: str
     papers: list[str]
     selected: SelectedFacts
+    film_steps: list[int]
     monitor: str
     model: str | None
     started_from: TrainingFacts
@@ -97,6 +99,82 @@ class EvaluationFacts(TypedDict, total=False):
     metrics: list[MetricFacts]
     floor_name: str
     baseline: TrainingFacts
+
+
+class ConfigFacts(TypedDict, total=False):
+    """What the config.json of a network of ours says of classes; networks of other libraries say other things."""
+
+    num_classes: int | None
+    class_names: list[str] | None
+    attribute_names: list[str] | None
+    test_accuracy: float | None
+
+
+# What to call a JSON value of each type.
+TYPES = {str: "text", int: "an integer", float: "a number", bool: "true or false", list: "a list", dict: "an object"}
+
+
+class Facts(dict[str, Any]):
+    """An object in a JSON file, which says what it lacks."""
+
+    def __init__(self, content: dict[str, Any], path: Path, key: str):
+        super().__init__(content)
+        self.path, self.key = path, key
+
+    def __missing__(self, key: str) -> Any:
+        raise UserError(f"{self.path}: {f'{self.key}.{key}'.strip('.')} is missing; {remedy(self.path)}.")
+
+
+def remedy(path: Path) -> str:
+    """What to do about a file that is not as it should be."""
+    return "remove it and measure again" if path.name == EVALUATION else "train or save it again"
+
+
+def checked_facts(path: Path, value: Any, hint: Any, key: str = "") -> Any:
+    """A value out of a JSON file, with the objects that a TypedDict describes as `Facts`.
+
+    Args:
+        path: of the file.
+        value: what it says.
+        hint: the type that it must have: of JSON, a TypedDict, or one of them or None.
+        key: where in the file it stands.
+
+    Raises:
+        UserError: it, or something in it, is of another type.
+    """
+    kinds = get_args(hint) if isinstance(hint, UnionType) else (hint,)
+    if value is None and NoneType in kinds:
+        return None
+    kind = kinds[0]
+    wanted = dict if is_typeddict(kind) else get_origin(kind) or kind
+    whole = wanted is float and type(value) is int and abs(value) < 2**1023
+    if type(value) is not wanted and not whole:
+        shown = json.dumps(value)
+        shown = shown if len(shown) <= 40 else f"{shown[:40]}..."
+        raise UserError(f"{path}: {key} must be {TYPES[wanted]}, got {shown}; {remedy(path)}.")
+    if wanted is list:
+        return [checked_facts(path, item, get_args(kind)[0], f"{key}[{i}]") for i, item in enumerate(value)]
+    if wanted is not dict:
+        return value
+    hints = get_type_hints(kind) if is_typeddict(kind) else dict.fromkeys(value, get_args(kind)[1])
+    known = {
+        name: checked_facts(path, value[name], of, f"{key}.{name}".strip("."))
+        for name, of in hints.items()
+        if name in value
+    }
+    return Facts({**value, **known}, path, key)
+
+
+def read_facts(path: Path, kind: Any) -> Any:
+    """The object in a JSON file that a TypedDict describes; empty if there is no such file.
+
+    Raises:
+        UserError: it is not readable as one.
+    """
+    try:
+        return checked_facts(path, read_json(path), kind)
+    except RecursionError:
+        raise UserError(f"{path} is nested too deep; {remedy(path)}.") from None
 
 
 def load_json(path: Path) -> Any:
@@ -203,7 +281,7 @@ class ModelFolder:
         Raises:
             UserError: it is not readable as one.
         """
-        return cast(TrainingFacts, read_json(self.path / TRAINING))
+        return cast(TrainingFacts, read_facts(self.path / TRAINING, TrainingFacts))
 
     @property
     def evaluation(self) -> EvaluationFacts:
@@ -212,7 +290,7 @@ class ModelFolder:
         Raises:
             UserError: it is not readable as one.
         """
-        return cast(EvaluationFacts, read_json(self.path / EVALUATION))
+        return cast(EvaluationFacts, read_facts(self.path / EVALUATION, EvaluationFacts))
 
     def write(self, name: str, content: str | Mapping[str, Any]) -> bool:
         """Write one of its files, a mapping as JSON; see `write_text`."""
@@ -233,7 +311,7 @@ class ModelFolder:
         Raises:
             UserError: it is not readable as one.
         """
-        return read_json(self.path / component / "config.json")
+        return cast(dict[str, Any], read_facts(self.path / component / "config.json", ConfigFacts))
 
     @cached_property
     def class_name(self) -> str | None:

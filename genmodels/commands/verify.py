@@ -200,12 +200,12 @@ def read_stated(model: FoundModel) -> EvaluationFacts:
     try:
         stated = model.saved.evaluation
         rows = stated.get("metrics", [])
-        usable = all(isinstance(row["metric"] + row["name"], str) and math.isfinite(row["value"]) for row in rows)
-        usable = usable and (not rows or {"split", "seed", "protocol"} <= stated.keys())
-    except (ValueError, LookupError, TypeError, AttributeError):
-        usable = False
-    if not usable:
-        raise UserError(f"The evaluation.json of {model.name} is not readable as one: {measure}")
+        for row in rows:
+            if not (row["metric"] and row["name"] and math.isfinite(row["value"])):
+                raise UserError(f"of its numbers, {row['metric'] or 'one'} has no name or is not finite.")
+        _ = rows and (stated["split"], stated["seed"], stated["protocol"])
+    except UserError as error:
+        raise UserError(f"The evaluation.json of {model.name} is not readable as one: {error} {measure}") from error
     if not rows:
         raise UserError(f"{model.name} states no numbers with a protocol to measure them by: {measure}")
     return stated

@@ -15,6 +15,7 @@ from typing import Any
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from .. import zoo
+from ..errors import UserError
 from ..families import BY_PIPELINE
 from ..folder import CARD, EVALUATION, TRAINING, EvaluationFacts, ModelFolder, SelectedFacts, TrainingFacts
 from ..privacy import HUB_ID, redact, redact_values
@@ -63,6 +64,9 @@ def write_card(folder: Path, repo_id: str | None = None) -> None:
         folder: of a saved pipeline or evaluator, with training.json and, once measured, evaluation.json.
         repo_id: where it will lie on the Hub. By default the card shows how to load it as the built-in model that it is, or
             from the folder that the reader is in.
+
+    Raises:
+        UserError: it holds another kind of model, or one of its files lacks what the card says or has it as another type.
     """
     saved = ModelFolder(folder)
     make_public(saved)
@@ -111,7 +115,11 @@ def load_name(folder: Path, repo_id: str | None) -> str:
 
 def pipeline_parts(saved: ModelFolder, repo_id: str | None) -> tuple[list[str], str, list[str]]:
     """What a pipeline is and how to load it: paragraphs, the Hub's task, tags."""
-    family = BY_PIPELINE[str(saved.class_name)]
+    family = saved.family
+    if family is None:
+        raise UserError(
+            f"{saved.path} holds a {saved.class_name}; cards are for {', '.join(BY_PIPELINE)}, and evaluators."
+        )
     class_name = family.class_name
     what, tags = family.description, list(family.tags)
     if saved.config("generator").get("upsampling") == "nearest":
@@ -122,7 +130,11 @@ def pipeline_parts(saved: ModelFolder, repo_id: str | None) -> tuple[list[str], 
     if num_classes:
         labels = [label % num_classes for label in (2, 0, 2, 6)]
         # A number that is the name of another class is refused.
-        if names and all(map(str.isdecimal, names)) and any(int(names[label]) != label for label in labels):
+        if (
+            len(names) == num_classes
+            and all(map(str.isdecimal, names))
+            and any(int(names[label]) != label for label in labels)
+        ):
             labels = [names[label] for label in labels]
         call = f"pipe(num_images=4, class_labels={labels}, seed=0)"
     denoises = bool(saved.config("encoder").get("noise"))

@@ -299,7 +299,9 @@ def check_classes(num_classes: int, class_names: list[str] | None, optional: boo
     if optional and num_classes == 0 and not isinstance(num_classes, bool) and not class_names:
         return
     check_integers(2, num_classes=num_classes)
-    if class_names is not None and (len(class_names) != num_classes or len(set(class_names)) != num_classes):
+    names = class_names if isinstance(class_names, list | tuple) else []
+    is_named = len(names) == num_classes and all(isinstance(name, str) for name in names)
+    if class_names is not None and not (is_named and len(set(names)) == num_classes):
         raise ValueError(f"class_names must be {num_classes} different names, got {class_names!r}.")
 
 
