@@ -8,6 +8,7 @@ import shutil
 import pytest
 
 from genmodels import zoo
+from genmodels.commands.verify import FoundModel, read_stated
 from genmodels.errors import UserError
 from genmodels.folder import ModelFolder
 from genmodels.hub.cards import write_card
@@ -90,3 +91,21 @@ def test_a_card_of_odd_files_is_one_sentence(name, change, said, tmp_path):
     assert said in str(error.value)
     assert "\n" not in str(error.value)
     assert (folder / "README.md").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"baseline": "x"}, "baseline must be an object"),
+        ({"metrics": [{**ROW, "floor": "x"}]}, "metrics[0].floor must be a number"),
+        ({"metrics": [{**ROW, "tolerance": "x"}]}, "metrics[0].tolerance must be a number"),
+        ({"metrics": [{**ROW, "value": float("nan")}]}, "fid has no name or is not finite"),
+        ({}, "split is missing"),
+    ],
+)
+def test_numbers_that_cannot_be_measured_again_are_one_sentence(change, said, tmp_path):
+    (tmp_path / "evaluation.json").write_text(json.dumps({"metrics": [ROW], **change}))
+    with pytest.raises(UserError) as error:
+        read_stated(FoundModel("model", ModelFolder(tmp_path)))
+    assert "is not readable as one: " in str(error.value)
+    assert said in str(error.value)

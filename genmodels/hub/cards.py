@@ -280,7 +280,7 @@ def earlier_trainings(training: TrainingFacts) -> list[str]:
     if not start:
         return []
     name = f"`{start['model']}`" if start.get("model") else "a model in a folder"
-    if "command" not in start:
+    if not {"command", "seed", "steps", "commit"} <= start.keys():
         return [f"It started from the weights of {name}, of which no training is known."]
     step = start.get("selected", {}).get("step", start["steps"])
     facts = f"seed {start['seed']}, {code_of(start)}, weights after step {step:,} of {start['steps']:,}"

@@ -49,17 +49,23 @@ class Start:
         return {"model": public_name(self.name), "all_steps": self.steps, **kept}
 
     def frames(self) -> list[tuple[int, Image.Image]]:
-        """Its film, each frame behind its step; nothing if it came without."""
+        """Its film, each frame behind its step; nothing if it came without. Raises UserError if it is no film."""
         steps = self.training.get("film_steps", [])
         if not self.saved.film.is_file():
             return []
-        with Image.open(self.saved.film) as film:
-            frames = [frame.convert("RGB") for frame in ImageSequence.Iterator(film)]
+        try:
+            with Image.open(self.saved.film) as film:
+                frames = [frame.convert("RGB") for frame in ImageSequence.Iterator(film)]
+        except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
+            raise UserError(f"{self.saved.film} is not a readable film: download it again, or remove it.") from error
         return list(zip(steps, frames, strict=True)) if len(steps) == len(frames) else []
 
     def log(self) -> list[str]:
-        """The lines of its metrics.jsonl."""
-        return self.saved.log.read_text(encoding="utf-8").splitlines() if self.saved.log.is_file() else []
+        """The lines of its metrics.jsonl. Raises UserError if it is no text."""
+        try:
+            return self.saved.log.read_text(encoding="utf-8").splitlines() if self.saved.log.is_file() else []
+        except (OSError, ValueError) as error:
+            raise UserError(f"{self.saved.log} is not readable: download it again, or remove it.") from error
 
 
 def start_from(name: str, models: dict[str, nn.Module]) -> Start:
@@ -70,9 +76,13 @@ def start_from(name: str, models: dict[str, nn.Module]) -> Start:
         models: networks by their component name, such as "generator"; changed in place.
 
     Raises:
-        UserError: there is no such model, or its networks are others than these.
+        UserError: there is no such model, its networks are others than these, or a file beside it is damaged.
     """
     pipeline, saved = load_pipeline(name), ModelFolder(find_pipeline(name).folder)
+    start = Start(name, saved, dict(saved.training))
+    # Read after the last step only, they would cost the user the whole training.
+    start.frames()
+    start.log()
     for component, network in models.items():
         other = getattr(pipeline, component, None)
         if other is None:
@@ -90,7 +100,7 @@ def start_from(name: str, models: dict[str, nn.Module]) -> Start:
                 f"The {component} of {name} is another network, with {differ}: give the flags that it was trained with."
             )
         network.load_state_dict(other.state_dict())
-    return Start(name, saved, dict(saved.training))
+    return start
 
 
 def shift_steps(line: str, steps: int) -> str:

@@ -10,7 +10,9 @@ from helpers import make_pipeline
 from PIL import Image, ImageSequence
 
 from genmodels import load_pipeline
-from genmodels.hub.cards import write_card
+from genmodels.errors import UserError
+from genmodels.hub.cards import earlier_trainings, write_card
+from genmodels.training.start import start_from
 
 DATA = [
     "--dataset_name",
@@ -98,3 +100,30 @@ def test_a_model_of_which_no_training_is_known(train, tmp_path):
     train("dcgan", "--dataset_name", "zoo:cifar10-frogs-sample", *DATA[2:], *flags)
     write_card(tmp_path / "run/model")
     assert "of which no training is known" in (tmp_path / "run/model/README.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "said"),
+    [
+        ("training.json", '{"started_from": 5}', "started_from must be an object, got 5; train or save it again."),
+        ("training.json", '{"steps": "many"}', "steps must be an integer"),
+        ("training.json", '{"film_steps": 5}', "film_steps must be a list"),
+        ("training.json", '{"selected": 5}', "selected must be an object"),
+        ("film.webp", "version https://git-lfs.github.com/spec/v1\n", "is not a readable film: download it again"),
+        ("metrics.jsonl", b"\xff\xfe", "is not readable: download it again, or remove it."),
+    ],
+)
+def test_odd_files_beside_a_model_are_found_before_the_training(file, content, said, tmp_path):
+    make_pipeline("dcgan").save_pretrained(tmp_path)
+    (tmp_path / file).write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(UserError) as error:
+        start_from(str(tmp_path), {})
+    assert str(error.value).startswith(str(tmp_path / file))
+    assert said in str(error.value)
+
+
+def test_of_a_start_that_says_too_little_no_training_is_known():
+    start = {"model": "someone/model", "command": "accelerate launch train/dcgan.py"}
+    assert earlier_trainings({"started_from": start}) == [
+        "It started from the weights of `someone/model`, of which no training is known."
+    ]
