@@ -341,7 +341,7 @@ class ModelFolder:
         def size(path: Path) -> int:
             try:
                 return int(load_json(path)["sample_size"])
-            except (OSError, ValueError, LookupError, TypeError):
+            except (OSError, ValueError, LookupError, TypeError, OverflowError):
                 return 0
 
         usual = self.path / (self.family.draws if self.family else "generator") / "config.json"
@@ -353,7 +353,7 @@ def shape_of(config: dict[str, Any]) -> tuple[int, int]:
     """Side in pixels and channels of what a network draws, from its config.
 
     Raises:
-        LookupError, TypeError, ValueError: the config does not say.
+        LookupError, OverflowError, TypeError, ValueError: the config does not say.
     """
     size = int(config["sample_size"])
     if "in_channels" not in config:

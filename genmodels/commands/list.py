@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from .. import zoo
-from ..errors import UserError
+from ..errors import UserError, escaped
 from ..folder import ModelFolder, find_json, shape_of
 from . import in_columns
 
@@ -16,28 +16,41 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def read_headline(card: Path) -> str:
-    """The first metric of a model card's model-index, as "name value"; empty if the card has none."""
+    """The first metric of a model card's model-index, as "name value"; empty if it has none; or that it is broken."""
     import yaml
 
-    parts = card.read_text(encoding="utf-8").split("---\n", 2) if card.is_file() else []
-    metadata = yaml.safe_load(parts[1]) if len(parts) == 3 and not parts[0] else {}
-    for model in (metadata or {}).get("model-index", []):
-        for result in model.get("results", []):
-            for metric in result.get("metrics", []):
-                return f"{metric.get('name', metric['type'])} {metric['value']:.4g}"
+    try:
+        parts = card.read_text(encoding="utf-8").split("---\n", 2) if card.is_file() else []
+        metadata = yaml.safe_load(parts[1]) if len(parts) == 3 and not parts[0] else {}
+        for model in (metadata or {}).get("model-index", []):
+            for result in model.get("results", []):
+                for metric in result.get("metrics", []):
+                    headline = f"{metric.get('name', metric['type'])} {metric['value']:.4g}"
+                    return " ".join(headline.split())
+    except (
+        yaml.YAMLError,
+        OSError,
+        ValueError,
+        TypeError,
+        LookupError,
+        ArithmeticError,
+        AttributeError,
+        RecursionError,
+    ):
+        return f"{card.name} is broken"
     return ""
 
 
 def describe_model(name: str) -> tuple[str, str, str, str, str]:
-    """Name, kind, images, classes and headline number of a built-in model; of one that cannot be read, what can be."""
+    """Name, kind, images, classes and headline number of a built-in model; of one that is damaged, what is broken."""
     folder = ModelFolder(zoo.ROOT / name)
-    kind, images, config = "?", "?", {}
+    kind, images, config = "broken", "broken", {}
     try:
-        kind = folder.family.title if folder.family else str(folder.class_name)
+        kind = folder.family.title if folder.family else folder.class_name or "broken"
         config = find_json(folder.drawing_config)
         side, channels = shape_of(config)
         images = f"{side}x{side} {'grey' if channels == 1 else 'colour'}"
-    except (UserError, LookupError, TypeError, ValueError):
+    except (UserError, LookupError, OverflowError, TypeError, ValueError):
         pass
     return name, kind, images, str(config.get("num_classes") or "-"), read_headline(folder.card)
 
@@ -45,4 +58,4 @@ def describe_model(name: str) -> tuple[str, str, str, str, str]:
 def run(args: argparse.Namespace) -> None:
     """Print a table of the built-in models."""
     rows = [("NAME", "KIND", "IMAGES", "CLASSES", "MEASURED"), *map(describe_model, zoo.model_names())]
-    print("\n".join(in_columns(rows)))
+    print(escaped("\n".join(in_columns(rows))))

@@ -1,0 +1,41 @@
+"""The list of built-in models shows a damaged one as broken, and goes on."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from genmodels import zoo
+from genmodels.__main__ import main
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "said"),
+    [
+        ("README.md", b"---\na: [\n---\n", "README.md is broken"),
+        ("README.md", b"---\n- a list\n---\n", "README.md is broken"),
+        ("README.md", b"---\nmodel-index: 5\n---\n", "README.md is broken"),
+        (
+            "README.md",
+            b"---\nmodel-index: [{results: [{metrics: [{type: fid, value: low}]}]}]\n---\n",
+            "README.md is broken",
+        ),
+        ("README.md", b"---\n\xff\n---\n", "README.md is broken"),
+        ("generator/config.json", b'{"sample_size": Infinity, "num_channels": 1}', "  broken  "),
+        ("generator/config.json", b"{", "  broken  "),
+        ("model_index.json", b"{", "  broken  "),
+    ],
+)
+def test_a_damaged_model_is_broken_in_its_row(capsys, tmp_path, monkeypatch, file, content, said):
+    for name in ("a-damaged", "b-whole"):
+        kept_out = shutil.ignore_patterns("*.safetensors")
+        shutil.copytree(zoo.ROOT / "cgan-cifar10", tmp_path / name, ignore=kept_out)
+    (tmp_path / "a-damaged" / file).write_bytes(content)
+    monkeypatch.setattr(zoo, "ROOT", tmp_path)
+    assert main(["list"]) == 0
+    _, damaged, whole = capsys.readouterr().out.splitlines()
+    assert damaged.startswith("a-damaged")
+    assert said in damaged
+    assert whole.startswith("b-whole")
+    assert "broken" not in whole
