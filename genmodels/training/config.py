@@ -7,6 +7,7 @@ import contextlib
 import inspect
 import os
 import re
+import reprlib
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
@@ -24,6 +25,10 @@ GROUPS = (
     *("", "model", "objective", "latents", "stabilisers", "few images", "data", "run"),
     *("checkpoints and logs", "samples, monitor and validation"),
 )
+
+
+# How far numbers without a limit of their own may go: what torch, NumPy and TensorBoard all take.
+MOST = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -61,18 +66,24 @@ class Setting:
         return f"{what} of at least {self.low}" if self.high is None else f"{what} from {self.low} to {self.high}"
 
     def checked(self, kind: type, value: Any) -> Any:
-        """One value, a number as Python's own; raises ValueError with what it must be."""
+        """One value, a number as Python's own; raises ValueError with what it must be, or UserError with what is wrong."""
         if kind is bool:
             fits = isinstance(value, bool)
         elif kind in (int, float):
             fits = isinstance(value, Integral if kind is int else Real) and not isinstance(value, bool)
-            low, high = (-float("inf") if self.low is None else self.low), self.high
-            fits = fits and low <= value <= (float("inf") if high is None else high)
+            low, high = (-MOST if self.low is None else self.low), (MOST if self.high is None else self.high)
+            if fits and self.high is None and value > MOST:
+                raise ValueError(f"must be {self.wanted(kind)} and at most {MOST}")
+            fits = fits and low <= value <= high
         else:
-            fits = isinstance(value, str | os.PathLike) or (isinstance(value, Integral) and not isinstance(value, bool))
+            fits = isinstance(value, str | os.PathLike) or (
+                isinstance(value, Integral) and not isinstance(value, bool) and abs(value) < 2**63
+            )
         if not fits:
             raise ValueError(f"must be {self.wanted(kind)}")
         value = os.fspath(value) if isinstance(value, os.PathLike) else kind(value)
+        if kind is str:
+            refuse_unwritable(value)
         if self.check:
             self.check(value)
         if self.choices and value not in self.choices:
@@ -88,10 +99,28 @@ def setting(default: Any, help: str = "", **options: Any) -> Any:
     return field(default=default, metadata=metadata)
 
 
+def refuse_unwritable(text: str) -> None:
+    """Raise UserError for text that neither files nor checkpoints nor cards nor TensorBoard could take."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise UserError(f"{text!a} is no UTF-8: set PYTHONUTF8=1, or rename what it stands for") from None
+    if "\0" in text:
+        raise UserError(f"{text!r} has a null character: leave it out")
+
+
 def refuse_fp16(precision: str) -> None:
     """Raise UserError for the one precision that training here is not sound in."""
     if precision == "fp16":
         raise UserError("fp16 overflows in gradient penalties and is slow on CPUs: give bf16 or no")
+
+
+def told(value: Any) -> str:
+    """A value as Python writes it, as far as it does: not an integer of thousands of digits."""
+    try:
+        return repr(value)
+    except ValueError:
+        return "more digits than Python writes"
 
 
 def types_of(config: type[TrainingConfig]) -> dict[str, tuple[type, bool, bool]]:
@@ -207,14 +236,21 @@ class TrainingConfig:
             (kind, many, optional), value = kinds[name], getattr(self, name)
             if value is None and optional:
                 continue
-            if many and not isinstance(value, list | tuple):
-                value = [value]
+            values = value if many and isinstance(value, list | tuple) else [value]
+            if many and not isinstance(value, list | tuple | str | os.PathLike | Real):
+                raise UserError(f"`{name}` must be a list, got {reprlib.repr(value)}.")
+            if not values:
+                raise UserError(f"`{name}` must hold at least one value, got {value!r}: leave it out for its default.")
             try:
-                checked = [known.checked(kind, one) for one in (value if many else [value])]
+                checked = [known.checked(kind, one) for one in values]
             except UserError as error:
                 raise UserError(f"`{name}`: {error}.") from None
             except ValueError as error:
-                raise UserError(f"`{name}` {error}, got {value!r}.") from None
+                raise UserError(f"`{name}` {error}, got {told(value)}.") from None
+            if many and len(checked) > 1 and "none" in checked and "none" in (known.choices or ()):
+                raise UserError(f"`{name}`: 'none' stands alone, got {value!r}.")
+            if not many and checked[0] == "":
+                raise UserError(f"`{name}` must not be empty: leave it out for its default.")
             setattr(self, name, checked if many else checked[0])
         self.check()
 
@@ -290,12 +326,9 @@ class TrainingConfig:
         """
         for word in words:
             try:
-                word.encode()
-            except UnicodeEncodeError:
-                # Neither checkpoints nor cards nor TensorBoard could take it.
-                raise UserError(
-                    f"{word!a} on the command line is no UTF-8: set PYTHONUTF8=1, or rename what it stands for."
-                ) from None
+                refuse_unwritable(word)
+            except UserError as error:
+                raise UserError(f"On the command line {error}.") from None
         return cls.resolve(vars(cls.parser(prog).parse_args(words)), **more)
 
     @classmethod
@@ -329,7 +362,7 @@ def options_of(flag: Setting, kind: type, many: bool, optional: bool, default: A
 
     def parse(text: str) -> Any:
         value: Any = text
-        if kind is int and re.fullmatch(r"[+-]?\d+", text):
+        if kind is int and re.fullmatch(r"[+-]?\d{1,1000}", text):
             value = int(text)
         elif kind is float and re.fullmatch(r"[-+\w.]+", text):
             with contextlib.suppress(ValueError):

@@ -55,6 +55,23 @@ def test_numbers_of_other_libraries_paths_and_single_words_are_taken():
         ({"depths": [1, 0]}, r"`depths` must be an integer of at least 1, got \[1, 0\]"),
         ({"learning_rate": float("nan")}, "must be a number from 0 to 1"),
         ({"push_to_hub": 1}, "`push_to_hub` must be True or False, got 1"),
+        ({"classes": []}, r"`classes` must hold at least one value, got \[\]: leave it out"),
+        ({"report_to": ()}, "`report_to` must hold at least one value"),
+        ({"depths": []}, "`depths` must hold at least one value"),
+        ({"classes": {"1"}}, r"`classes` must be a list, got \{'1'\}\."),
+        ({"depths": np.array([1, 2])}, r"`depths` must be a list, got array\(\[1, 2\]\)"),
+        ({"report_to": None}, "`report_to` must be a list, got None"),
+        ({"report_to": "tensorboad"}, r"`report_to` must be one of .*, got 'tensorboad'\."),
+        ({"report_to": ["none", "tensorboard"]}, "`report_to`: 'none' stands alone"),
+        ({"output_dir": ""}, "`output_dir` must not be empty: leave it out"),
+        ({"output_dir": "a\0b"}, r"`output_dir`: 'a\\x00b' has a null character"),
+        ({"output_dir": "a\udc80b"}, r"`output_dir`: 'a\\udc80b' is no UTF-8"),
+        ({"classes": ["a", "\udc80"]}, "`classes`: .* is no UTF-8"),
+        ({"train_batch_size": 10**30}, "must be an integer of at least 2 and at most 2147483647, got 1000"),
+        ({"train_batch_size": 10**5000}, "got more digits than Python writes"),
+        ({"resolution": -(10**5000)}, "`resolution` must be an integer, got more digits"),
+        ({"weight": 10**400}, "`weight` must be a number of at least 0 and at most 2147483647"),
+        ({"classes": [10**5000]}, "`classes` must be text, got more digits"),
         ({"preset": "medium"}, "`preset` must be one of 'small', 'large', got 'medium'"),
         ({"mixed_precision": "fp16"}, "fp16 overflows in gradient penalties"),
         ({"background": "greenish"}, "greenish"),
@@ -70,10 +87,17 @@ def test_what_does_not_fit_is_told(chosen, says):
 def test_a_flag_is_refused_in_the_words_of_a_shell():
     with pytest.raises(UserError, match=r"argument --width: must be an integer from 1 to 512, got 'wide'"):
         Config.parse(["--width", "wide"])
+    with pytest.raises(UserError, match=r"argument --width: must be an integer from 1 to 512, got '111"):
+        Config.parse(["--width", "1" * 5000])
     with pytest.raises(UserError, match="invalid choice: 'medium'"):
         Config.parse(["--preset", "medium"])
     with pytest.raises(UserError, match="--hub_private says where or how to push: add --push_to_hub"):
         TrainingConfig(hub_private=True)
+
+
+def test_no_augmentation_stands_alone():
+    with pytest.raises(UserError, match="`diffaugment`: 'none' stands alone"):
+        load_script("cgan").Config(diffaugment=["none", "color"])
 
 
 def test_help_has_every_setting_with_its_default():

@@ -40,7 +40,7 @@ def start(monkeypatch, capsys):
         (
             "vae",
             ["--hub_model_id", "me/caf\udce9"],
-            "'me/caf\\udce9' on the command line is no UTF-8: set PYTHONUTF8=1",
+            "On the command line 'me/caf\\udce9' is no UTF-8: set PYTHONUTF8=1",
         ),
         ("vae", ["--resolution", "200"], "--resolution must be from 16 to 128, got 200."),
         ("vae", ["--dataset_name", "zoo:nothing"], "There is no built-in sample 'zoo:nothing'"),
