@@ -147,6 +147,12 @@ MISTAKES = [
 ]
 
 
+def test_a_class_of_thousands_of_digits_does_not_exist(capsys, saved, tmp_path):
+    label = "9" * 5000
+    code, _, err = run(capsys, "sample", saved["cgan"], "--class_labels", label, "--output", tmp_path / "grid.png")
+    assert (code, "There is no class" in err, "Traceback" in err) == (2, True, False)
+
+
 @pytest.mark.parametrize(("command", "sentence"), MISTAKES, ids=[command for command, _ in MISTAKES])
 def test_mistakes_are_one_sentence(capsys, saved, tmp_path, command, sentence):
     kind, *options = command.split()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -70,7 +71,8 @@ def check_output(output: Path) -> None:
 def read_labels(text: str, class_names: list[str]) -> list[int | str]:
     """Comma-separated class names or numbers; a name that looks like a number is taken as the name."""
     labels = [label.strip() for label in text.split(",")]
-    return [int(x) if x not in class_names and x.removeprefix("-").isdecimal() else x for x in labels]
+    # Python reads no integers of thousands of digits.
+    return [int(x) if x not in class_names and re.fullmatch(r"-?\d{1,18}", x) else x for x in labels]
 
 
 @contextmanager

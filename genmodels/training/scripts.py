@@ -38,6 +38,7 @@ NOBODY_READS = (errno.EPIPE, errno.EIO)
 # Where the scripts lie in an installed package, and in a clone.
 INSTALLED, CLONED = Path(__file__).parents[1] / "recipes", Path(__file__).parents[2] / "train"
 HOME = INSTALLED if INSTALLED.is_dir() else CLONED
+TOO_LARGE = "The training does not fit into the memory: give a smaller --train_batch_size, or narrower networks."
 # Held by the training of this process: accelerate has one state for all threads.
 ONE_AT_A_TIME = threading.Lock()
 
@@ -159,10 +160,18 @@ def perform(config: TrainingConfig, algorithm: Algorithm, report: Report) -> Pat
     except SystemExit:
         raise
     except BaseException as error:
-        report(error, rescue(run, error), run)
+        saved = rescue(run, error)
+        report(UserError(TOO_LARGE).with_traceback(error.__traceback__) if is_too_large(error) else error, saved, run)
     finally:
         if run:
             run.close()
+
+
+def is_too_large(error: BaseException) -> bool:
+    """Whether the machine's memory, or torch's count of bytes, did not suffice."""
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
+        isinstance(error, RuntimeError) and ("can't allocate memory" in str(error) or "overflowed" in str(error))
+    )
 
 
 def rescue(run: TrainingRun[Any] | None, error: BaseException) -> str:

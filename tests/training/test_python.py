@@ -18,6 +18,7 @@ from genmodels.errors import UserError
 from genmodels.features.classifier import Classifier
 from genmodels.training import TrainingRun, scripts
 from genmodels.training import train as train_from_python
+from genmodels.training.config import MOST
 from genmodels.training.scripts import command_of, in_python, load_script, words_of
 
 TINY = {"base_channels": 4, "train_batch_size": 16, "report_to": "none", "monitor_steps": 0, "validation_steps": 0}
@@ -93,6 +94,16 @@ def test_an_evaluator_comes_back_as_itself(two_shards, tmp_path):
         (5, {}, "There is no training script 5: give one of autoencoder, cgan, dcgan"),
         (None, {}, "There is no training script None: give one of autoencoder"),
         (Path("cgan"), {}, r"There is no training script \w+\('cgan'\): did you mean cgan\?"),
+        (
+            "cgan",
+            {"latent_dim": 10**9, "dataset_name": "zoo:mnist-sample"},
+            "does not fit into the memory: give a smaller",
+        ),
+        (
+            "cgan",
+            {"latent_dim": MOST, "base_channels": MOST, "dataset_name": "zoo:mnist-sample"},
+            "does not fit into the",
+        ),
         ("cgan", {"max_train_steps": 0}, "max_train_steps must be an integer of at least 1, got 0"),
         ("cgan", {"label_noise": 0.1}, 'add loss="nonsaturating", or label_noise=0'),
         ("dcgan", {"preset": "papr"}, "preset must be one of 'r3gan', 'paper', got 'papr'"),
