@@ -77,7 +77,7 @@ class Setting:
             fits = fits and low <= value <= high
         else:
             fits = isinstance(value, str | os.PathLike) or (
-                isinstance(value, Integral) and not isinstance(value, bool) and abs(value) < 2**63
+                isinstance(value, Integral) and not isinstance(value, bool) and abs(int(value)) < 2**63
             )
         if not fits:
             raise ValueError(f"must be {self.wanted(kind)}")
