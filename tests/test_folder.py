@@ -12,6 +12,7 @@ from genmodels.commands.verify import FoundModel, read_stated
 from genmodels.errors import UserError
 from genmodels.folder import ModelFolder
 from genmodels.hub.cards import write_card
+from genmodels.hub.push import prepared
 
 ROW = {"metric": "fid", "name": "FID", "value": 1, "better": "lower"}
 WRONG = [
@@ -91,6 +92,9 @@ def test_a_card_of_odd_files_is_one_sentence(name, change, said, tmp_path):
     assert said in str(error.value)
     assert "\n" not in str(error.value)
     assert (folder / "README.md").read_bytes() == before
+    with pytest.raises(UserError) as error, prepared(folder, "someone/model"):
+        pass
+    assert str(folder) in str(error.value), "a push names the user's file, not that of its copy"
 
 
 @pytest.mark.parametrize(

@@ -350,8 +350,12 @@ def prepared(folder: Path, repo_id: str, token: str | None = None) -> Iterator[P
         add_code(copy)
         # Without training.json the card is somebody's own.
         if (copy / TRAINING).is_file() or not ModelFolder(copy).card.is_file():
-            write_card(copy, repo_id)
-            write_notebook(copy)
+            try:
+                write_card(copy, repo_id)
+                write_notebook(copy)
+            except UserError as error:
+                # The user knows nothing of the copy, which will be gone.
+                raise UserError(str(error).replace(str(copy), str(folder))) from error
         yield copy
 
 
