@@ -595,7 +595,7 @@ def test_wrong_classes(network):
     for number in (0, 1, -3, 2.0, "ten", True):
         with pytest.raises(ValueError, match="num_classes must be an integer of at least 2, got"):
             network(num_classes=number)
-    for names in (["a", "b"], ["a", "b", "b"], []):
+    for names in (["a", "b"], ["a", "b", "b"], [], 5, "abc", [1, 2, 3], {"a": 1, "b": 2, "c": 3}):
         with pytest.raises(ValueError, match="class_names must be 3 different names, got"):
             network(num_classes=3, class_names=names)
 
