@@ -16,4 +16,3 @@ def silence_libraries() -> None:
     from diffusers.utils import logging
 
     logging.set_verbosity_error()
-    logging.disable_progress_bar()

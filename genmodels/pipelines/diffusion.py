@@ -178,11 +178,8 @@ class PixelDiffusionPipeline(ClassLabelsMixin):
         side = self.unet.config.sample_size
         # A copy: to choose steps changes a scheduler, and calls may overlap.
         scheduler = type(self.scheduler).from_config(self.scheduler.config)
-        # A flow's own choice would end one step from the image, and spend a pass on that.
-        even = {"sigmas": [1 - step / num_inference_steps for step in range(num_inference_steps)]}
-        how: dict[str, Any] = even if is_flow(scheduler) else {"num_inference_steps": num_inference_steps}
         try:
-            scheduler.set_timesteps(**how, device=self.device)
+            choose_steps(scheduler, num_inference_steps, self.device)
         except (ValueError, IndexError) as error:
             raise ValueError(f"{type(scheduler).__name__} {CANNOT.format(num_inference_steps)}") from error
         # Rounding errors of so many steps would add up in half precision: only the network computes in that.
@@ -197,7 +194,7 @@ class PixelDiffusionPipeline(ClassLabelsMixin):
         expected: list[torch.Tensor] = []
         with inference(self.unet) as network:
             for number, timestep in enumerate(scheduler.timesteps):
-                scaled = noisy if is_flow(scheduler) else scheduler.scale_model_input(noisy, timestep)
+                scaled = seen_by_network(scheduler, noisy, timestep)
                 # In this layout, CPUs convolve in two thirds of the time.
                 seen = scaled.to(self.dtype).contiguous(memory_format=torch.channels_last)
                 predicted = self._predict(network, seen, timestep, labels, guidance_scale).float()
@@ -277,26 +274,44 @@ def is_flow(scheduler: Scheduler) -> bool:
     return isinstance(scheduler, FlowMatchEulerDiscreteScheduler)
 
 
-def share_of(scheduler: Scheduler, timestep: torch.Tensor) -> torch.Tensor:
-    """The share of an image's variance in what the network sees at a timestep, which may lie between two of the training's."""
-    return scheduler.alphas_cumprod[int(timestep.round().clamp(0, len(scheduler.alphas_cumprod) - 1))]
+def choose_steps(scheduler: Scheduler, num_inference_steps: int, device: torch.device | str = "cpu") -> None:
+    """Settle the timesteps; those that a flow's scheduler chooses end one step before the image, and spend a pass on that."""
+    if is_flow(scheduler):
+        scheduler.set_timesteps(sigmas=np.linspace(1, 1 / num_inference_steps, num_inference_steps), device=device)
+    else:
+        scheduler.set_timesteps(num_inference_steps, device=device)
+
+
+def seen_by_network(scheduler: Scheduler, noisy: torch.Tensor, timestep: torch.Tensor) -> torch.Tensor:
+    """What a scheduler holds at a timestep as the network was trained to see it."""
+    return noisy if is_flow(scheduler) else scheduler.scale_model_input(noisy, timestep)
+
+
+def parts_at(scheduler: Scheduler, timestep: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """How much of the image and of the noise the network sees at a timestep, which may lie between two of the training's."""
+    if is_flow(scheduler):
+        noise = timestep / scheduler.config.num_train_timesteps
+        return 1 - noise, noise
+    share = scheduler.alphas_cumprod[int(timestep.round().clamp(0, len(scheduler.alphas_cumprod) - 1))]
+    return share.sqrt(), (1 - share).sqrt()
 
 
 def clean_of(
     scheduler: Scheduler, noisy: torch.Tensor, predicted: torch.Tensor, timestep: torch.Tensor
 ) -> torch.Tensor:
-    """The clean image that a network's prediction means, by the scheduler's `prediction_type`; all (N, C, H, W).
+    """The clean image that a network's prediction means; all (N, C, H, W).
 
-    `noisy` is what the network saw: (1 - t) x + t e of a flow, else sqrt(a) x + sqrt(1 - a) e, of variance 1.
+    `noisy` is s x + r e, what the network saw, with the parts of `parts_at`. A flow predicts e - x, where s + r = 1; the others
+    what the scheduler's `prediction_type` says, where s^2 + r^2 = 1.
     """
+    signal, rest = (part.to(noisy) for part in parts_at(scheduler, timestep))
     if is_flow(scheduler):
-        return noisy - timestep / scheduler.config.num_train_timesteps * predicted
-    share = share_of(scheduler, timestep).to(noisy)
+        return noisy - rest * predicted
     if scheduler.config.prediction_type == "v_prediction":
-        return share.sqrt() * noisy - (1 - share).sqrt() * predicted
+        return signal * noisy - rest * predicted
     if scheduler.config.prediction_type == "sample":
         return predicted
-    return (noisy - (1 - share).sqrt() * predicted) / share.sqrt()
+    return (noisy - rest * predicted) / signal
 
 
 def check_scheduler_fits(scheduler: Scheduler, before: Scheduler | None = None) -> None:
@@ -316,19 +331,20 @@ def check_scheduler_fits(scheduler: Scheduler, before: Scheduler | None = None) 
             f"A {name} is for models of another kind: this one was trained by flow matching, and draws by "
             "FlowMatchEulerDiscreteScheduler."
         )
-    if is_flow(scheduler) and (before is None or is_flow(before)):
-        if config.stochastic_sampling:
-            raise ValueError("stochastic_sampling adds noise that no seed decides: leave it out.")
-        return
     step = getattr(scheduler, "step", None)
     arguments = inspect.signature(step).parameters.values() if step is not None else ()
     needed = {argument.name for argument in arguments if argument.default is argument.empty}
-    if shares is None or "prediction_type" not in config or needed != {"model_output", "timestep", "sample"}:
+    if is_flow(scheduler) and (before is None or is_flow(before)):
+        if config.stochastic_sampling:
+            raise ValueError("stochastic_sampling adds noise that no seed decides: leave it out.")
+        if before is not None and config.num_train_timesteps != before.config.num_train_timesteps:
+            raise ValueError(f"This {name} counts time in another way than the network was trained with: {how}.")
+    elif shares is None or "prediction_type" not in config or needed != {"model_output", "timestep", "sample"}:
         raise ValueError(
             f"A {name} is for models of another kind: take one such as DDIMScheduler, EulerDiscreteScheduler, "
             "UniPCMultistepScheduler or DPMSolverMultistepScheduler."
         )
-    if before is not None:
+    elif before is not None:
         was = before.config.prediction_type
         if config.prediction_type != was:
             raise ValueError(
@@ -339,8 +355,9 @@ def check_scheduler_fits(scheduler: Scheduler, before: Scheduler | None = None) 
             raise ValueError(f"This {name} adds noise in another way than the network was trained with: {how}.")
     trial = type(scheduler).from_config(config)
     try:
-        trial.set_timesteps(NUM_INFERENCE_STEPS)
-        works = trial.timesteps[0] > trial.timesteps[-1] and math.isfinite(float(trial.init_noise_sigma))
+        choose_steps(trial, NUM_INFERENCE_STEPS)
+        sigma = float(getattr(trial, "init_noise_sigma", 1.0))
+        works = trial.timesteps[0] > trial.timesteps[-1] and math.isfinite(sigma)
         deviation = deviation_of_known(trial) if works else math.nan
     except (ValueError, TypeError, IndexError, RuntimeError, AssertionError) as error:
         why = str(error) or type(error).__name__
@@ -357,18 +374,22 @@ DATA_DEVIATION = 0.5
 def deviation_of_known(scheduler: Scheduler, count: int = 256) -> float:
     """Standard deviation of what a scheduler draws in the steps that are set, of data N(0, DATA_DEVIATION^2).
 
-    The best denoiser of such data is known: of x = sqrt(a) x0 + sqrt(1 - a) e it expects x0 to be
-    sqrt(a) d^2 / (a d^2 + 1 - a) x, d being the deviation.
+    The best denoiser of such data is known: of s x0 + r e it expects x0 to be s d^2 / (s^2 d^2 + r^2) of it, d being the
+    deviation.
     """
     generator = torch.Generator().manual_seed(0)
-    noisy = torch.randn(1, 1, 1, count, generator=generator, dtype=torch.float32) * scheduler.init_noise_sigma
+    noisy = torch.randn(1, 1, 1, count, generator=generator, dtype=torch.float32)
+    noisy = noisy * getattr(scheduler, "init_noise_sigma", 1.0)
     options = {"generator": generator} if "generator" in inspect.signature(scheduler.step).parameters else {}
     for timestep in scheduler.timesteps:
-        seen = scheduler.scale_model_input(noisy, timestep)
-        share = share_of(scheduler, timestep).to(seen)
-        clean = share.sqrt() * DATA_DEVIATION**2 / (share * DATA_DEVIATION**2 + 1 - share) * seen
-        noise = (seen - share.sqrt() * clean) / (1 - share).sqrt()
-        velocity = share.sqrt() * noise - (1 - share).sqrt() * clean
-        predicted = {"v_prediction": velocity, "sample": clean}.get(scheduler.config.prediction_type, noise)
+        seen = seen_by_network(scheduler, noisy, timestep)
+        signal, rest = (part.to(seen) for part in parts_at(scheduler, timestep))
+        clean = signal * DATA_DEVIATION**2 / ((signal * DATA_DEVIATION) ** 2 + rest**2) * seen
+        noise = (seen - signal * clean) / rest
+        if is_flow(scheduler):
+            predicted = noise - clean
+        else:
+            velocity = signal * noise - rest * clean
+            predicted = {"v_prediction": velocity, "sample": clean}.get(scheduler.config.prediction_type, noise)
         noisy = scheduler.step(predicted, timestep, noisy, **options).prev_sample
     return float(noisy.std())

@@ -176,13 +176,15 @@ class Watching:
         self._log.append(step, {**figures, "floor": validation.floor, "features": self._features}, "validation")
         self._last = figures
         if self.best is None or not self.chooses or figures["fid"] < self.best["fid"]:
+            # What chooses nothing need not keep what it would choose.
+            weights = {"networks": self._networks.saved_states()} if self.chooses else {}
             self.best = {
                 "step": step,
                 "n": validation.num_images,
                 "floor": validation.floor,
                 "floor_n": validation.floor_images,
                 **figures,
-                "networks": self._networks.saved_states(),
+                **weights,
             }
 
     @property

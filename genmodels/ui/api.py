@@ -233,7 +233,7 @@ class Calls:
         pipe = self.store.pipe(named(model, self.shown, DRAWING))
         count = counted("steps", steps, 2, MAX_STEPS)
         seeds = seeded("seed_a", seed_a), seeded("seed_b", seed_b)
-        a, b = (draw_latents(1, pipe.latent_dim, seed=seed)[0] for seed in seeds)
+        a, b = (pipe.from_normal(draw_latents(1, pipe.latent_dim, seed=seed))[0] for seed in seeds)
         labels = labels_of(class_labels, pipe)
         if labels and len(labels) > 2:
             raise UserError("class_labels must be one class or two, with a comma between.")

@@ -282,9 +282,8 @@ class ModelStore:
             further: whether those are loaded too, last, that do not stand on the tabs' first pages.
         """
         import torch
-        from diffusers.utils.logging import disable_progress_bar, set_verbosity_error
+        from diffusers.utils.logging import set_verbosity_error
 
-        disable_progress_bar()
         # A Space has no accelerate, and hears about it for every network; what matters is checked after loading.
         set_verbosity_error()
         # One visitor's forward pass may use one core: see the note in this package's __init__.

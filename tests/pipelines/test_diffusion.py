@@ -262,5 +262,12 @@ def test_schedulers_of_flows_and_of_noise_are_not_exchanged(pipe):
         pipe.scheduler = FlowMatchEulerDiscreteScheduler()
     with pytest.raises(ValueError, match="stochastic_sampling"):
         flow.scheduler = FlowMatchEulerDiscreteScheduler(stochastic_sampling=True)
+    for options, message in (
+        ({"use_dynamic_shifting": True}, "does not work with the settings that it has"),
+        ({"invert_sigmas": True}, "does not (work|take the noise away)"),
+        ({"num_train_timesteps": 500}, "counts time in another way"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            flow.scheduler = FlowMatchEulerDiscreteScheduler(**options)
     flow.scheduler = FlowMatchEulerDiscreteScheduler(shift=3.0)
     assert flow(seed=0, num_inference_steps=2).images

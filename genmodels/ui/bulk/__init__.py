@@ -59,7 +59,7 @@ def draw(name: str, count: int, seed: int, psi: float) -> np.ndarray:
     pipe = _pipes[name]
     if ON_ZERO_GPU:
         pipe = pipe.to("cuda")
-    latents = draw_latents(count, pipe.latent_dim, seed=seed) * psi
+    latents = pipe.from_normal(draw_latents(count, pipe.latent_dim, seed=seed), psi=psi)
     return to_bytes(pipe(latents=latents, output_type="np").images)
 
 
