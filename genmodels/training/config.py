@@ -213,7 +213,9 @@ class TrainingConfig:
     monitor_steps: int = watching(
         250, "steps between looks for mode collapse, memorising and the like; 0: never", low=0
     )
-    validation_steps: int = watching(1000, "steps between FIDs, which choose the weights; 0: the last are saved", low=0)
+    validation_steps: int = watching(
+        1000, "steps between FIDs, which choose the weights where the evaluator knows such images; 0: never", low=0
+    )
 
     # No flags: the script's name, for its checkpoints and its messages, and the command that does the same, for the card.
     script: str = field(default="train.py", repr=False)

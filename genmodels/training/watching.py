@@ -54,7 +54,7 @@ class Watching:
         say: tells the user something.
 
     Attributes:
-        best: the weights with the lowest FID so far, with their figures; None before the first validation.
+        best: the figures of the lowest FID so far, with the weights if that chooses them; None before the first validation.
     """
 
     def __init__(
