@@ -850,6 +850,28 @@ SAID = """e => ({ BUTTON: e.getAttribute('aria-pressed'), INPUT: e.value, SELECT
     ?? e.textContent"""
 
 
+def test_an_answer_leaves_alone_what_is_being_typed(open_page):
+    page, held = open_page(address="tab=training&data=digits"), []
+    wait_until(page, lambda: page.locator(".live-count").text_content() == "step 0")
+
+    def hold(route):
+        if not held and route.request.post_data_json["fn_name"] == "live_start":
+            held.append(route)
+        else:
+            route.continue_()
+
+    page.route("**/component_server/", hold)
+    page.locator(".live-loss").select_option("wasserstein")
+    wait_until(page, lambda: held)
+    page.locator(".live-seed").fill("4")
+    with page.expect_response("**/component_server/"):
+        held[0].continue_()
+    page.wait_for_timeout(500)
+    assert page.locator(".live-seed").input_value() == "4"
+    page.locator(".live-seed").press("Enter")
+    wait_until(page, lambda: "loss=wasserstein&seed=4" in page.url)
+
+
 @pytest.mark.parametrize(("tab", "address", "shown", "change", "changed"), ADDRESSES)
 def test_an_address_says_what_is_shown(open_page, tab, address, shown, change, changed):
     page = open_page(address=f"tab={tab}&{address}")

@@ -125,8 +125,10 @@ export function linkOf(element, tab) {
       shown = name;
       write();
     },
+    /** Does as the address says; from then on the tab belongs to the visitor. */
     apply() {
       for (const run of restores) run();
+      element.dataset.ready = 'true';
     },
   };
 }

@@ -241,7 +241,6 @@ export default function live(tab) {
     }
     notice('');
     gan.session = answer.session;
-    set(answer.settings);
     gan.losses = [];
     gan.code = answer.code;
     await show(answer);
