@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -160,6 +161,11 @@ def test_each_name_has_its_home():
     for name, home in HOMES.items():
         assert (REPO / "genmodels" / f"{home.replace('.', os.sep)}.py").is_file()
         assert name in genmodels.__all__
+
+
+def test_type_checkers_see_each_name_where_it_lies():
+    seen = re.findall(r"from \.(\S+) import (\w+) as \2\n", (REPO / "genmodels/__init__.pyi").read_text())
+    assert {name: home for home, name in seen} == {"load_pipeline": "pipelines", **HOMES}
 
 
 @pytest.mark.parametrize("index", [{"_class_name": "OtherPipeline", "network": ["other", "Net"]}, {}, [1], None])

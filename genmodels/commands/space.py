@@ -110,8 +110,8 @@ def package_files(models: list[str], samples: list[str]) -> dict[str, Path]:
     kept = {zoo.ROOT / name for name in models} | {zoo.sample_folder(name) for name in samples}
 
     def wanted(path: Path) -> bool:
-        # It is for who checks types; nobody does so in a Space.
-        if path.name == "py.typed":
+        # They are for who checks types; nobody does so in a Space.
+        if path.name in ("py.typed", "__init__.pyi"):
             return False
         return not path.is_relative_to(zoo.ROOT) or path.parent == zoo.ROOT or bool(kept & set(path.parents))
 
