@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import itertools
 import json
@@ -188,6 +189,7 @@ def _with_repo(env: dict[str, str] | None) -> dict[str, str]:
 
 def _be_python(args: tuple[str, ...], env: dict[str, str], cwd: str, out: str, err: str) -> None:
     """What `python ARGS` does, in this process."""
+    gc.freeze()  # what the libraries hold is no garbage
     for stream, path, flags in ((0, os.devnull, os.O_RDONLY), (1, out, os.O_WRONLY), (2, err, os.O_WRONLY)):
         os.dup2(os.open(path, flags), stream)
     os.environ.clear()
