@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from ..features.classifier import Classifier
-from ..features.evaluators import class_numbers, features_of
+from ..features.evaluators import class_numbers, features_of, kept_features
 from ..features.inception import inception_features
 from ..features.metrics import (
     coverage_of,
@@ -104,11 +104,11 @@ class Evidence:
 
     @cached_property
     def reference_features(self) -> torch.Tensor:
-        return features_of(self.classifier, self.reference)
+        return kept_features(self.classifier, self.reference)
 
     @cached_property
     def train_features(self) -> torch.Tensor:
-        return features_of(self.classifier, self.train)
+        return kept_features(self.classifier, self.train)
 
     @cached_property
     def fake_features(self) -> torch.Tensor:

@@ -10,6 +10,7 @@ import torch
 from diffusers.configuration_utils import register_to_config
 from diffusers.models.modeling_utils import ModelMixin
 from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ..checks import check_integers
 from ..models.modeling import Network, check_classes, check_image_shape, check_images, pad_to
@@ -83,6 +84,19 @@ class Classifier(Network, ModelMixin):
             nn.Flatten(),
         )
         self.head = nn.Linear(8 * c, num_classes or len(attribute_names or []))
+
+    def folded(self) -> Classifier:
+        """This network with BatchNorm folded into its convolutions, channels last: twice as fast, for reading images only."""
+        for block in self.eval().modules():
+            if (
+                isinstance(block, nn.Sequential)
+                and isinstance(block[0], nn.Conv2d)
+                and isinstance(block[1], nn.BatchNorm2d)
+            ):
+                block[0], block[1] = fuse_conv_bn_eval(block[0], block[1]), nn.Identity()
+        # diffusers' `to` declares neither a memory format nor what it returns.
+        nn.Module.to(self, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return self
 
     def features(self, pixel_values: torch.Tensor) -> torch.Tensor:
         """(N, num_channels, sample_size, sample_size) in [-1, 1] to features (N, 8 * base_channels), at least 0."""

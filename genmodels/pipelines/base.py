@@ -10,6 +10,7 @@ import typing
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -88,13 +89,15 @@ def inference(module: torch.nn.Module) -> Iterator[torch.nn.Module]:
     A pipeline made of networks that were just built or trained would otherwise draw with BatchNorm's batch statistics,
     so that an image would depend on its neighbours in the batch.
     """
-    was_training = module.training
-    module.eval()
+    training = [part for part in module.modules() if part.training]
+    for part in training:
+        part.training = False
     try:
         with torch.no_grad():
             yield module
     finally:
-        module.train(was_training)
+        for part in training:
+            part.training = True
 
 
 def in_chunks(network: torch.nn.Module, *inputs: torch.Tensor | None, **options) -> list[Any]:
@@ -338,6 +341,24 @@ class ImagePipeline(DiffusionPipeline):
             if name is not None:
                 config[component] = ["diffusers" if is_scheduler else kind.__module__, kind.__name__]
         return config
+
+    def _networks(self) -> Iterator[torch.nn.Module]:
+        return (part for name in self.config if isinstance(part := getattr(self, name, None), torch.nn.Module))
+
+    # diffusers reads signatures and looks for hooks of all layers, which takes longer than a small network.
+    @property
+    def device(self) -> torch.device:
+        """Where the networks lie; of several places that which is not the CPU."""
+        places = [next(chain(network.parameters(), network.buffers())).device for network in self._networks()]
+        return next((place for place in places if place.type not in ("cpu", "meta")), places[0])
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """In what the networks compute."""
+        network = next(self._networks())
+        if any("_diffusers_hook" in part.__dict__ for part in network.modules()):
+            return super().dtype
+        return next(t.dtype for t in chain(network.parameters(), network.buffers()) if t.is_floating_point())
 
     def to(self, *args, **kwargs):
         """Move the networks to a device or another precision, as in diffusers.
