@@ -12,6 +12,7 @@ import torch
 from ..errors import UserError
 from ..features.classifier import Classifier
 from ..features.evaluators import FEATURES_BATCH, class_numbers
+from ..folder import TrainingFacts
 from ..privacy import public_name
 from .attributes import balanced_accuracies
 from .measures import in_tolerance
@@ -129,7 +130,8 @@ def in_classes(classes: list[str] | None) -> str:
     return f" (classes {', '.join(classes)})" if classes else ""
 
 
-def with_accuracy(classifier: Classifier) -> str:
-    """The evaluator's accuracy in brackets, if it was measured."""
-    accuracy = classifier.config.test_accuracy
-    return "" if accuracy is None else f" ({accuracy:.2%} test accuracy)"
+def with_accuracy(classifier: Classifier, training: TrainingFacts) -> str:
+    """The evaluator's accuracy in brackets, if it was measured, and on what, by its training.json."""
+    accuracy, own = classifier.config.test_accuracy, training.get("test_split", "test") == training.get("split")
+    of = "accuracy on its own training images" if own else "test accuracy"
+    return "" if accuracy is None else f" ({accuracy:.2%} {of})"

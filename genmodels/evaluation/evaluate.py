@@ -9,9 +9,10 @@ import torch
 from ..data import ImageStream, load_images
 from ..errors import UserError
 from ..features.classifier import Classifier
-from ..features.evaluators import BATCH, find_evaluator, load_classifier
+from ..features.evaluators import BATCH, class_numbers, evaluator_folder, find_evaluator, load_classifier
 from ..features.inception import load_inception
 from ..features.metrics import eight_bit
+from ..folder import ModelFolder
 from ..latents import draw_latents
 from ..pipelines.base import ImagePipeline
 from ..pipelines.diffusion import NUM_INFERENCE_STEPS
@@ -23,6 +24,8 @@ from .report import Evaluation
 MAX_IMAGES = 10_000
 # Precision and recall look for the third neighbour of each image.
 MIN_IMAGES = 4
+# Up to this share of a split's images in other classes than equal ones would have, equally many are drawn of each class.
+BALANCED = 0.05
 EDITING = (
     " Attributes are edited in the posterior means of the split's images; a response is that evaluator's mean probability of "
     "the attribute, which it learnt from labels alone."
@@ -48,17 +51,19 @@ def evaluate(
     """Measure a pipeline.
 
     Generated images are compared with all images of the reference split; the floor puts as many training images in their
-    place. FID, precision and recall are on the evaluator's features. A number of quality never stands without one of
-    diversity: recall, and of a model with classes recall and distance within a class. The former needs at least 4 images of
-    each class in each set, and is left out where there are fewer.
+    place. Where both are one split, one random half of it is the reference and the other makes the floor. Of a model with
+    classes as many images are drawn of each as `class_counts` says: FID would measure other shares of the classes, too.
+    FID, precision and recall are on the evaluator's features. A number of quality never stands without one of diversity:
+    recall, and of a model with classes recall and distance within a class. The former needs at least 4 images of each class
+    in each set, and is left out where there are fewer.
 
     Args:
         pipeline: what to measure.
         dataset_name: what it was trained on, in any form that `load_images` takes.
         classes: the class names it was trained on, if not all.
         evaluator: built-in name, folder or Hub id of one; by default the one for images of this shape.
-        reference_split, train_split: the dataset's splits.
-        seed: of the generated images, and of the choice of training images for the floor.
+        reference_split, train_split: the dataset's splits; the same for data that has only one.
+        seed: of the generated images, of the halves of a split, and of the choice of training images for the floor.
         num_inference_steps: of a diffusion model, which needs as many passes through its network for each image; by default
             those of its pipeline.
         inception: whether to measure the standard FID too, on features of Inception; see `load_inception`.
@@ -76,27 +81,50 @@ def evaluate(
     evaluator = evaluator or find_evaluator(pipeline.sample_size, pipeline.num_channels)
     classifier, evaluator_sha256 = load_classifier(evaluator)
     options = {"classes": classes, **reading, **shared_shape(pipeline, classifier, evaluator)}
-    stream, reference = read_split(dataset_name, reference_split, **options)
-    _, train = read_split(dataset_name, train_split, max_samples=max_train_samples, seed=train_seed, **options)
+    stream, train = read_split(dataset_name, train_split, max_samples=max_train_samples, seed=train_seed, **options)
+    in_halves = reference_split == train_split
+    if in_halves:
+        first, others = torch.randperm(len(train[0]), generator=torch.Generator().manual_seed(seed)).chunk(2)
+        reference = train[0][first], train[1][first]
+    else:
+        others = torch.arange(len(train[0]))
+        stream, reference = read_split(dataset_name, reference_split, **options)
     if pipeline.num_classes and not stream.class_names and pipeline.family.encodes:
         raise UserError(f"The model has classes: {without_labels(dataset_name, stream)}")
     own_names = own_class_names(pipeline, stream)
-    n, n_reference, n_train = min(MAX_IMAGES, len(train[0])), len(reference[0]), len(train[0])
-    if min(n_train, n_reference) < MIN_IMAGES:
+    n, n_reference = min(MAX_IMAGES, len(others)), len(reference[0])
+    if in_halves and n < MIN_IMAGES:
+        raise UserError(
+            f"Precision and recall need at least {2 * MIN_IMAGES} images in two halves: {train_split} has {len(train[0]):,}."
+        )
+    if min(n, n_reference) < MIN_IMAGES:
         raise UserError(
             f"Precision and recall need at least {MIN_IMAGES} images of each split: {reference_split} has {n_reference:,}, "
-            f"{train_split} {n_train:,}."
+            f"{train_split} {n:,}."
         )
-    parts = generate(pipeline, n, seed, pipeline.num_classes, **sampling)
+    counts, shares = None, ""
+    if pipeline.num_classes:
+        in_own = class_numbers(own_names, stream.class_names)
+        counts, shares = class_counts(n, in_own[reference[1]] if stream.class_names else None, pipeline.num_classes)
+    parts = generate(pipeline, n, seed, counts, **sampling)
     fakes, fake_labels = (torch.cat(part) for part in zip(*parts, strict=True))
-    images = (*reference, *train, fakes, fake_labels)
+    images = (*reference, *train, others, fakes, fake_labels)
     metrics = measure(Evidence(pipeline, classifier, *images, stream.class_names, own_names, seed, network, c2st))
     dataset, judge = public_name(dataset_name), public_name(evaluator)
+    training = ModelFolder(evaluator_folder(evaluator)).training
+    whole = f"images of {dataset or 'own images'}, split {reference_split}{in_classes(classes)}"
+    if in_halves:
+        compared = (
+            f"{n_reference:,} {whole}, a random half; real against real puts {n:,} of the other half in their place"
+        )
+    else:
+        compared = (
+            f"all {n_reference:,} {whole}; real against real puts {n:,} images of split {train_split} in their place"
+        )
     protocol = (
-        f"n = {n:,} generated images (seed {seed}, {in_steps(pipeline, sampling)}rounded to 8 bits) against all {n_reference:,} "
-        f"images of {dataset or 'own images'}, split {reference_split}{in_classes(classes)}; real against real puts {n:,} "
-        f"images of split {train_split} in their place. Features are those of {judge or 'an evaluator of its own'}"
-        f"{with_accuracy(classifier)}; images are {in_size(stream)}."
+        f"n = {n:,} generated images (seed {seed}, {shares}{in_steps(pipeline, sampling)}rounded to 8 bits) against "
+        f"{compared}. Features are those of {judge or 'an evaluator of its own'}"
+        f"{with_accuracy(classifier, training)}; images are {in_size(stream)}."
     )
     if any(metric.metric.startswith("response/") for metric in metrics):
         protocol += EDITING
@@ -160,17 +188,50 @@ def own_class_names(pipeline: ImagePipeline, stream: ImageStream) -> list[str]:
     )
 
 
-def generate(
-    pipeline: ImagePipeline, n: int, seed: int, num_classes: int, **options
-) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Images and labels in parts: n in all, of a model with classes equally many of each class, in the order of the classes.
+def class_counts(n: int, labels: torch.Tensor | None, num_classes: int) -> tuple[torch.Tensor, str]:
+    """How many of `n` images to draw of each class, and that in words, for a protocol.
 
-    `options` are further arguments of the pipeline's call.
+    In the shares that the classes have among real images, in whole images by largest remainders. Of classes that are balanced
+    but for chance, equally many: such numbers compare among all data sets that have them.
+
+    Args:
+        n: the sum of all.
+        labels: (N,) int64, of the real images by the model's numbers; None if nobody knows them, as if they were balanced.
+        num_classes: of the model.
+
+    Returns:
+        (num_classes,) int64, and the words, which end in a comma and a space.
+    """
+    equal = (torch.arange(n) * num_classes // n).bincount(minlength=num_classes)
+    if labels is None:
+        return equal, "equally many of each class, "
+    found = labels.bincount(minlength=num_classes)
+    off = float((found / len(labels) - 1 / num_classes).abs().sum() / 2)
+    if off <= BALANCED:
+        reason = f", {off:.1%} off the split's shares" if found.min() < found.max() else ""
+        return equal, f"equally many of each class{reason}, "
+    counts = found * n // len(labels)
+    most_left = (found * n % len(labels)).argsort(descending=True, stable=True)
+    counts[most_left[: n - int(counts.sum())]] += 1
+    return counts, "classes in the shares of the split, "
+
+
+def generate(
+    pipeline: ImagePipeline, n: int, seed: int, counts: torch.Tensor | None = None, **options
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Images and labels in parts: n in all, of a model with classes so many of each, in the order of the classes.
+
+    Args:
+        pipeline: what draws.
+        n: how many; the sum of `counts`.
+        seed: of the latents.
+        counts: (num_classes,) int64; None of a model without classes, whose labels are then 0.
+        options: further arguments of the pipeline's call.
     """
     latents = draw_latents(n, pipeline.latent_dim, seed=seed)
-    labels = torch.arange(n) * num_classes // n
+    labels = torch.zeros(n).long() if counts is None else torch.arange(len(counts)).repeat_interleave(counts)
     for part, part_labels in zip(latents.split(BATCH), labels.split(BATCH), strict=True):
-        arguments = {"class_labels": part_labels} if num_classes else {}
+        arguments = {} if counts is None else {"class_labels": part_labels}
         drawn = pipeline(latents=pipeline.from_normal(part), output_type="pt", **arguments, **options).images
         yield eight_bit(torch.as_tensor(drawn)), part_labels
 

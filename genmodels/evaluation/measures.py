@@ -56,6 +56,7 @@ class Evidence:
         pipeline, classifier: what is measured, and the evaluator.
         reference, train, fakes: `pixel_values` of the reference split, the training split, and of as many generated images as
             the floor has.
+        others: indices of the training images that are not in the reference: all, but where it is one half of them.
         reference_labels, train_labels, fake_labels: the first two by `class_names`, the last by the model's numbers.
         class_names, own_names: the classes of the images and of the model, each in the order of its numbers.
         seed: of everything that is drawn.
@@ -70,6 +71,7 @@ class Evidence:
     reference_labels: torch.Tensor
     train: torch.Tensor
     train_labels: torch.Tensor
+    others: torch.Tensor
     fakes: torch.Tensor
     fake_labels: torch.Tensor
     class_names: list[str]
@@ -100,7 +102,7 @@ class Evidence:
     def chosen(self) -> torch.Tensor:
         """Which training images make the floor."""
         generator = torch.Generator().manual_seed(self.seed)
-        return torch.randperm(len(self.train), generator=generator)[: len(self.fakes)]
+        return self.others[torch.randperm(len(self.others), generator=generator)[: len(self.fakes)]]
 
     @cached_property
     def reference_features(self) -> torch.Tensor:
@@ -270,7 +272,7 @@ MEASURES = (
     # A network is trained for it: what differs in a float's last bits grows with every step.
     Measure(
         {"c2st": (0.0, 0.05), "c2st_coarse": (0.0, 0.03)},
-        lambda e: two_sample_metrics(e.reference, e.train, e.fakes, e.seed),
+        lambda e: two_sample_metrics(e.reference, e.train[e.others], e.fakes, e.seed),
         lambda e: e.c2st,
     ),
     one(
@@ -307,7 +309,8 @@ MEASURES = (
         "as real or above",
         DISTANCE,
         lambda e: (
-            float(nearest_distances(x, e.train_features)[0].median()) for x in (e.fake_features, e.reference_features)
+            float(nearest_distances(e.fake_features, e.train_features)[0].median()),
+            float(nearest_distances(e.reference_features, e.train_features[e.others])[0].median()),
         ),
     ),
     # A ratio of sums over frequencies; rounded pixels are noise in all of them.

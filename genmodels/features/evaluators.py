@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from .. import __version__, zoo
 from ..errors import UserError
-from ..folder import load_json
+from ..folder import TRAINING, load_json
 from ..hub.source import fetch, locate
 from .classifier import Classifier
 
@@ -37,6 +37,12 @@ def find_evaluator(sample_size: int, num_channels: int) -> str:
     return name
 
 
+def evaluator_folder(name_or_path: str) -> Path:
+    """Where an evaluator lies that is called by a built-in name, a folder or a Hub id; raises UserError if nowhere."""
+    folder = Path(name_or_path) if Path(name_or_path).is_dir() else zoo.model_folder(name_or_path)
+    return folder or fetch(locate(name_or_path), ["config.json", TRAINING, "*.safetensors"])
+
+
 def load_classifier(name_or_path: str) -> tuple[Classifier, str]:
     """An evaluator, folded, and the sha256 of its weights.
 
@@ -46,9 +52,7 @@ def load_classifier(name_or_path: str) -> tuple[Classifier, str]:
     Raises:
         UserError: there is no such evaluator, it is something else, or its weights are damaged.
     """
-    folder = Path(name_or_path) if Path(name_or_path).is_dir() else zoo.model_folder(name_or_path)
-    if folder is None:
-        folder = fetch(locate(name_or_path), ["config.json", "*.safetensors"])
+    folder = evaluator_folder(name_or_path)
     weights = folder / "diffusion_pytorch_model.safetensors"
     try:
         kind = load_json(folder / "config.json").get("_class_name")

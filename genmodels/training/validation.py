@@ -51,7 +51,7 @@ class Validation:
     Args:
         images: uint8 (N, C, H, W), at least 4, of which the first 2,048 are the reference; fewer make a noisier number. With
             all of them, 4,096 at most, the floor is measured.
-        num_classes: how many classes the pipeline's `class_labels` have; 0 for an unconditional one.
+        labels: int64 (N,), of which classes they are: fakes are drawn of the same ones; None for an unconditional pipeline.
         evaluator: a classifier for images of these channels.
         seed: of the fakes, the same at every step.
 
@@ -61,9 +61,10 @@ class Validation:
         floor_images: how many each half has.
     """
 
-    def __init__(self, images: torch.Tensor, num_classes: int, evaluator: Classifier, seed: int):
-        self._evaluator, self._num_classes, self._seed = evaluator, num_classes, seed
+    def __init__(self, images: torch.Tensor, labels: torch.Tensor | None, evaluator: Classifier, seed: int):
+        self._evaluator, self._seed = evaluator, seed
         self.num_images = min(NUM_IMAGES, len(images))
+        self._counts = None if labels is None else labels[: self.num_images].bincount()
         real = images[: 2 * NUM_IMAGES].float() / 127.5 - 1
         features = features_of(evaluator, to_evaluator(real, evaluator))
         self._real = features[: self.num_images]
@@ -74,7 +75,7 @@ class Validation:
 
     def measure(self, pipeline: ImagePipeline, **options: Any) -> dict[str, float]:
         """FID and recall of a pipeline's images, drawn with these further arguments of its call."""
-        parts = generate(pipeline, self.num_images, self._seed, self._num_classes, **options)
+        parts = generate(pipeline, self.num_images, self._seed, self._counts, **options)
         fakes = torch.cat([part for part, _ in parts])
         features = features_of(self._evaluator, to_evaluator(fakes, self._evaluator))
         return {"fid": frechet_distance(features, self._real), "recall": coverage_of(self._real, features)}

@@ -11,7 +11,7 @@ from accelerate import Accelerator
 from PIL import Image
 
 from ..data import ImageStream
-from ..evaluation.evaluate import generate
+from ..evaluation.evaluate import class_counts, generate
 from ..grid import make_grid
 from .config import TrainingConfig
 from .film import grids_of, step_of
@@ -147,7 +147,8 @@ class Watching:
         """Images for the monitor, and their labels."""
         # Other latents each time, so that checks add up.
         seed = self._config.seed + step
-        parts = generate(self._networks.pipeline(), MONITOR_FAKES, seed, self._num_classes, **self._options)
+        counts = class_counts(MONITOR_FAKES, None, self._num_classes)[0] if self._num_classes else None
+        parts = generate(self._networks.pipeline(), MONITOR_FAKES, seed, counts, **self._options)
         images, labels = (torch.cat(part) for part in zip(*parts, strict=True))
         return images.cpu(), labels.cpu()
 
@@ -199,7 +200,7 @@ class Watching:
     def _validator(self) -> Validation | None:
         if self._validation is None and not self._too_few:
             # As many again as are compared with the fakes, for the floor.
-            images, _ = self._data.sample(2 * VALIDATION_IMAGES)
+            images, labels = self._data.sample(2 * VALIDATION_IMAGES)
             self._too_few = len(images) < MIN_IMAGES
             if self._too_few:
                 self._say(
@@ -207,7 +208,8 @@ class Watching:
                 )
                 return None
             evaluator = evaluator_for(self._features, self._accelerator.device)
-            self._validation = Validation(images, self._num_classes, evaluator, self._config.seed)
+            own = labels if self._num_classes else None
+            self._validation = Validation(images, own, evaluator, self._config.seed)
         return self._validation
 
     def selected(self) -> dict[str, Any] | None:

@@ -127,7 +127,7 @@ def by_modes(folder: Path, row: Row, seed: int, dataset_name: str) -> tuple[dict
     _, (real, _) = read_split(dataset_name, "test")
     import torch
 
-    fake = torch.cat([images for images, _ in generate(load_pipeline(folder), len(real), 0, 0)])
+    fake = torch.cat([images for images, _ in generate(load_pipeline(folder), len(real), 0)])
     values = {}
     for suffix, images in (("", fake), ("_floor", real)):
         values[f"modes{suffix}"], values[f"kl{suffix}"] = stacked_modes(images, classifier)

@@ -124,6 +124,19 @@ def test_numbers_that_hold_are_reproduced_exactly(capsys, vae, digits):
     assert "no hashes to check" in out
 
 
+def test_one_split_is_measured_in_the_same_halves_again(capsys, copy, digits):
+    assert run(capsys, "evaluate", copy, "--dataset_name", digits, "--split", "train", "--write_card")[0] == 0
+    stated = read_json(copy / "evaluation.json")
+    assert (stated["n"], stated["n_reference"], stated["split"], stated["train_split"]) == (100, 100, "train", "train")
+    code, out, _ = run(capsys, "verify", copy, "--dataset_name", digits)
+    rows = [line.split() for line in out.splitlines() if line.endswith(" reproduced")]
+    assert (code, all(row[-4] == row[-3] for row in rows)) == (0, True)
+    # Images against themselves would have an FID of 0 and all of the recall.
+    floors = {row["metric"]: row["floor"] for row in stated["metrics"]}
+    assert floors["fid"] > 1
+    assert floors["recall"] < 1
+
+
 def test_a_diffusion_model_is_measured_in_the_stated_steps(capsys, digits, tmp_path):
     folder = tmp_path / "diffusion"
     pipeline = make_pipeline("diffusion")

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from helpers import make_pipeline
+from PIL import Image
 
 from genmodels import CGANGenerator, CGANPipeline, VAEDecoder, VAEEncoder, VAEPipeline, load_pipeline, zoo
 from genmodels.errors import UserError
@@ -16,8 +17,8 @@ from genmodels.evaluation.ability_metrics import (
     within_class_recall_metrics,
 )
 from genmodels.evaluation.classifiers import evaluate_classifier
-from genmodels.evaluation.evaluate import evaluate, generate
-from genmodels.evaluation.measures import tolerance_of
+from genmodels.evaluation.evaluate import class_counts, evaluate, generate
+from genmodels.evaluation.measures import measure, tolerance_of
 from genmodels.families import BY_PIPELINE
 from genmodels.features.evaluators import class_numbers, find_evaluator, load_classifier
 from genmodels.features.metrics import eight_bit
@@ -107,7 +108,13 @@ def test_recall_within_a_class_is_left_out_where_a_class_has_too_few_images():
 
 def test_the_protocol_says_n_split_and_seed(evaluation):
     assert evaluation.n == 200
-    for fact in ("n = 200 gen", "seed 0", "all 200 images of own images", "split test", "evaluator-mnist"):
+    for fact in (
+        "n = 200 gen",
+        "seed 0, classes in the shares of the split, rounded",
+        "all 200 images of own images",
+        "split test",
+        "evaluator-mnist",
+    ):
         assert fact in evaluation.protocol
 
 
@@ -192,13 +199,79 @@ def test_a_classifier_is_measured_on_the_split():
     assert len(sha256) == 64
 
 
-def test_generated_classes_are_balanced_and_seeded():
-    pipeline = make_pipeline("cgan")
-    images, labels = (torch.cat(part) for part in zip(*generate(pipeline, 40, seed=3, num_classes=4), strict=True))
-    assert labels.bincount().tolist() == [10] * 4
-    again = torch.cat([part for part, _ in generate(pipeline, 40, seed=3, num_classes=4)])
+def test_generated_classes_come_in_their_counts_and_seeded():
+    pipeline, counts = make_pipeline("cgan"), torch.tensor([3, 0, 30, 7])
+    images, labels = (torch.cat(part) for part in zip(*generate(pipeline, 40, 3, counts), strict=True))
+    assert labels.bincount().tolist() == [3, 0, 30, 7]
+    again = torch.cat([part for part, _ in generate(pipeline, 40, 3, counts)])
     assert torch.equal(images, again)
     assert torch.equal(images, eight_bit(images))
+
+
+@pytest.mark.parametrize(
+    ("n", "real", "counts", "words"),
+    [
+        # Ten are nine to one; one more goes to the larger remainder, and of equal ones to the first.
+        (10, [9, 1], [9, 1], "classes in the shares of the split, "),
+        (11, [9, 1], [10, 1], "classes in the shares of the split, "),
+        (3, [50, 50, 400], [0, 0, 3], "classes in the shares of the split, "),
+        (5, [30, 30, 340], [1, 0, 4], "classes in the shares of the split, "),
+        (10, [0, 30, 70], [0, 3, 7], "classes in the shares of the split, "),
+        # Balanced, or nearly so: 2 of 100 images would need another class, then 6.
+        (10, [50, 50], [5, 5], "equally many of each class, "),
+        (11, [52, 48], [6, 5], "equally many of each class, 2.0% off the split's shares, "),
+        (100, [56, 44], [56, 44], "classes in the shares of the split, "),
+    ],
+)
+def test_classes_are_drawn_in_their_shares_of_the_real_images(n, real, counts, words):
+    labels = torch.arange(len(real)).repeat_interleave(torch.tensor(real))
+    found, said = class_counts(n, labels[torch.randperm(len(labels))], len(real))
+    assert (found.tolist(), said) == (counts, words)
+    assert class_counts(6, None, 3)[0].tolist() == [2, 2, 2]
+
+
+def test_mnists_classes_count_as_balanced():
+    # Those of its test split, by which the cards of the zoo were measured with equally many of each.
+    real = torch.tensor([980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009])
+    found, said = class_counts(10_000, torch.arange(10).repeat_interleave(real), 10)
+    assert (found.tolist(), said) == ([1000] * 10, "equally many of each class, 2.1% off the split's shares, ")
+
+
+@pytest.fixture(scope="module")
+def unbalanced(tmp_path_factory):
+    """A folder of one split: 120 sevens and 40 threes."""
+    root, sample = tmp_path_factory.mktemp("unbalanced"), zoo.load_sample("zoo:mnist-sample")
+    for digit, count in ((7, 120), (3, 40)):
+        (root / str(digit)).mkdir()
+        for i, image in enumerate(sample.images[sample.labels == digit][:count]):
+            Image.fromarray(image[..., 0]).save(root / str(digit) / f"{i:03}.png")
+    return str(root)
+
+
+def test_one_split_is_measured_in_two_halves_and_shares(unbalanced, quick_measures, monkeypatch):
+    pipeline, seen = load_pipeline("cgan-mnist"), {}
+    monkeypatch.setitem(BY_PIPELINE, "CGANPipeline", replace(BY_PIPELINE["CGANPipeline"], classifies=10))
+    # Of its ten classes it draws the two that the images show.
+    monkeypatch.setattr("genmodels.evaluation.evaluate.own_class_names", lambda *_: pipeline.class_names)
+    monkeypatch.setattr("genmodels.evaluation.evaluate.measure", lambda e: seen.update(evidence=e) or measure(e))
+    found = evaluate(pipeline, unbalanced, reference_split="train", c2st=True)
+    e, metrics = seen["evidence"], {metric.metric: metric for metric in found.metrics}
+    assert (found.n, found.n_reference) == (80, 80)
+    # No image is compared with itself, and none is left out.
+    halves = torch.cat([e.reference, e.train[e.chosen]])
+    assert len(halves) == 160
+    assert torch.equal(halves.flatten(1).sum(1).sort().values, e.train.flatten(1).sum(1).sort().values)
+    assert metrics["fid"].floor > 0.1
+    assert metrics["recall"].floor < 1
+    assert metrics["nearest_training_distance"].floor > 0.1
+    assert 0.3 < metrics["c2st"].floor < 0.7
+    threes = int((e.reference_labels == e.class_names.index("3")).sum())
+    assert e.fake_labels.bincount(minlength=10).tolist() == [0, 0, 0, threes, 0, 0, 0, 80 - threes, 0, 0]
+    assert "80 generated images (seed 0, classes in the shares of the split, rounded" in found.protocol
+    assert (
+        "against 80 images of own images, split train, a random half; real against real puts 80 of the other half in"
+        in (found.protocol)
+    )
 
 
 def test_no_evaluator_for_a_shape_is_said():

@@ -101,8 +101,10 @@ class TestClasses:
         conditional.save_pretrained(tmp_path)
         loaded = load_pipeline(tmp_path)
         assert loaded.class_names == ["ant", "bee", "cat"]
-        images, labels = (torch.cat(part) for part in zip(*generate(loaded, 6, 0, 3), strict=True))
-        assert labels.tolist() == [0, 0, 1, 1, 2, 2]
+        images, labels = (
+            torch.cat(part) for part in zip(*generate(loaded, 6, 0, torch.tensor([2, 1, 3])), strict=True)
+        )
+        assert labels.tolist() == [0, 0, 1, 2, 2, 2]
         expected = conditional(6, labels, seed=0, output_type="pt").images
         assert (images - expected).abs().max() <= 1 / 255
 

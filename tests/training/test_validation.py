@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -31,18 +33,35 @@ def test_a_trained_model_scores_far_better_than_a_random_one(digits):
     bad = load_pipeline("cgan-mnist")
     for parameter in bad.generator.parameters():
         torch.nn.init.normal_(parameter, std=0.05)
-    validation = Validation(digits, 10, evaluator_for("evaluator-mnist", CPU), seed=0)
+    labels = torch.from_numpy(zoo.load_sample("zoo:mnist-sample").labels[:512])
+    validation = Validation(digits, labels, evaluator_for("evaluator-mnist", CPU), seed=0)
     better, worse = validation.measure(good), validation.measure(bad)
     assert better["fid"] < worse["fid"] / 10
     assert better["recall"] > 0.5 > worse["recall"]
     assert validation.measure(good) == better
 
 
+def test_fakes_show_as_many_of_each_class_as_the_real_images(digits):
+    labels = torch.from_numpy(zoo.load_sample("zoo:mnist-sample").labels[:512])
+    ones = (labels == 1).nonzero().flatten()
+    # Nine ones in ten, as in data whose classes are not balanced.
+    rows = torch.cat([ones.repeat(10)[:270], (labels == 7).nonzero().flatten()[:30]])
+    drawn = []
+
+    def draw(latents, class_labels, **_):
+        drawn.append(class_labels)
+        return SimpleNamespace(images=torch.zeros(len(latents), 1, 28, 28))
+
+    pipeline = Mock(side_effect=draw, latent_dim=2, from_normal=lambda latents: latents)
+    Validation(digits[rows], labels[rows], evaluator_for("evaluator-mnist", CPU), seed=0).measure(pipeline)
+    assert torch.cat(drawn).bincount().tolist() == [0, 270, 0, 0, 0, 0, 0, 30]
+
+
 def test_images_of_any_size_are_measured_at_the_evaluators(digits):
     colour = digits.expand(-1, 3, -1, -1)[:, :, :16, :16]
     pipeline = make_pipeline("dcgan")
     assert pipeline.sample_size != 16
-    figures = Validation(colour[:64], 0, evaluator_for("evaluator-cifar10", CPU), seed=0).measure(pipeline)
+    figures = Validation(colour[:64], None, evaluator_for("evaluator-cifar10", CPU), seed=0).measure(pipeline)
     assert figures["fid"] > 0
     assert 0 <= figures["recall"] <= 1
 
@@ -89,12 +108,12 @@ def test_without_validation_the_last_weights_are_saved(train, tmp_path):
 
 
 def test_the_floor_is_that_of_two_halves_of_the_real_images(digits):
-    validation = Validation(digits, 0, evaluator_for("evaluator-mnist", CPU), seed=0)
+    validation = Validation(digits, None, evaluator_for("evaluator-mnist", CPU), seed=0)
     assert (validation.num_images, validation.floor_images) == (512, 256)
     # Two halves of digits differ by chance alone; those sorted by class would differ by more.
     assert 0 < validation.floor < 60
     by_class = torch.from_numpy(zoo.load_sample("zoo:mnist-sample").labels[:512]).argsort()
-    in_order = Validation(digits[by_class], 0, evaluator_for("evaluator-mnist", CPU), seed=0)
+    in_order = Validation(digits[by_class], None, evaluator_for("evaluator-mnist", CPU), seed=0)
     assert in_order.floor < 2 * validation.floor
 
 
