@@ -162,8 +162,8 @@ FAMILIES = (
         networks={"unet": "diffusion.UNet"},
         description="A U-Net that takes noise away from an image, and draws images from pure noise by doing so again and again.",
         tags=("diffusion",),
-        limits="Each image takes 25 passes through the network, where a GAN's takes one; with fewer (`num_inference_steps`) it "
-        "is smoother, and other than the table says. A share of its images is malformed all the same.",
+        limits="Each image takes as many passes through the network as `num_inference_steps` says, where a GAN's takes one; with "
+        "other numbers it looks other than the table says. A share of its images is malformed all the same.",
         draws="unet",
         takes_classes=True,
         takes_steps=True,

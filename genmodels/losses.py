@@ -341,6 +341,20 @@ def flow_matching_loss(velocity: torch.Tensor, clean: torch.Tensor, noise: torch
     return F.mse_loss(velocity, noise - clean)
 
 
+def consistency_loss(expected: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """Mean of sqrt(||x' - x''||^2 + c^2) - c, c = 0.00054 sqrt(CHW), of the ends that two points of one path expect.
+
+    Song, Dhariwal 2024, https://arxiv.org/abs/2310.14189, section 3.3: unlike squares, it lets no image drown the others.
+
+    Args:
+        expected: (N, C, H, W), where the network expects the path of a noisy image to end.
+        target: (N, C, H, W), where it expects it from a point nearer to that end.
+    """
+    constant = 0.00054 * math.sqrt(expected[0].numel())
+    squares = (expected - target).square().flatten(1).sum(1)
+    return ((squares + constant**2).sqrt() - constant).mean()
+
+
 def pair_accuracy(real_scores: torch.Tensor, fake_scores: torch.Tensor) -> torch.Tensor:
     """Share of (real, fake) pairs in which the real image scores higher: 1/2 if the discriminator is fooled, 1 if it wins."""
     return (real_scores > fake_scores).float().mean()

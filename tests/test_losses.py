@@ -49,6 +49,13 @@ def test_velocity_gives_clean_image_and_noise_back():
     torch.testing.assert_close(rest * noisy + signal * velocity, noise)
 
 
+def test_consistency_loss_by_hand():
+    expected, target = torch.tensor([[3.0, 4.0], [0.0, 0.0]]).view(2, 2, 1, 1), torch.zeros(2, 2, 1, 1)
+    constant = 0.00054 * 2**0.5
+    loss = losses.consistency_loss(expected, target)
+    assert float(loss) == pytest.approx(((25 + constant**2) ** 0.5 - constant) / 2, rel=1e-4)
+
+
 def test_flow_matching_loss_by_hand():
     clean, noise = torch.tensor([0.5, -1.0]).view(1, 2, 1, 1), torch.tensor([2.0, 1.0]).view(1, 2, 1, 1)
     # The line from the image to the noise runs along (1.5, 2).

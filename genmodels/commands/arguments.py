@@ -42,7 +42,7 @@ def add_steps(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--num_inference_steps",
         type=whole_number(1, 1000),
-        help="of diffusion models only: more take longer; default: 25",
+        help="of diffusion models only: more take longer; default: the model's",
     )
 
 

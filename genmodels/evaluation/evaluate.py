@@ -15,7 +15,6 @@ from ..features.metrics import eight_bit
 from ..folder import ModelFolder
 from ..latents import draw_latents
 from ..pipelines.base import ImagePipeline
-from ..pipelines.diffusion import NUM_INFERENCE_STEPS
 from ..privacy import public_name
 from .classifiers import announce, in_classes, in_size, with_accuracy, without_labels
 from .measures import Evidence, measure
@@ -243,8 +242,7 @@ def sampling_options(pipeline: ImagePipeline, num_inference_steps: int | None) -
             raise UserError(f"A {type(pipeline).__name__} draws in one step: leave `num_inference_steps` out.")
         return {}
     try:
-        steps = NUM_INFERENCE_STEPS if num_inference_steps is None else num_inference_steps
-        return {"num_inference_steps": pipeline.check_steps(steps)}
+        return {"num_inference_steps": pipeline.check_steps(num_inference_steps)}
     except ValueError as error:
         raise UserError(str(error)) from error
 
@@ -254,6 +252,10 @@ def in_steps(pipeline: ImagePipeline, sampling: dict[str, int]) -> str:
     if not sampling:
         return ""
     name = type(pipeline.components["scheduler"]).__name__
-    # What is short for the two that training saves.
-    name = {"DDIMScheduler": "DDIM", "FlowMatchEulerDiscreteScheduler": "Euler"}.get(name, name)
+    # What is short for those that training saves.
+    name = {
+        "DDIMScheduler": "DDIM",
+        "FlowMatchEulerDiscreteScheduler": "Euler",
+        "FlowMatchLCMScheduler": "consistency",
+    }.get(name, name)
     return f"{sampling['num_inference_steps']} steps of {name}, "

@@ -312,10 +312,9 @@ class ImagePipeline(DiffusionPipeline):
     @classmethod
     def _component_classes(cls) -> dict[str, type]:
         """Component to class, by the annotations of the constructor."""
-        hints = typing.get_type_hints(cls.__init__)
-        return {
-            name: next(t for t in (*typing.get_args(hint), hint) if isinstance(t, type)) for name, hint in hints.items()
-        }
+        hints = typing.get_type_hints(cls.__init__).items()
+        kinds = {name: next(t for t in (*typing.get_args(hint), hint) if isinstance(t, type)) for name, hint in hints}
+        return {name: kind for name, kind in kinds.items() if issubclass(kind, torch.nn.Module | SchedulerMixin)}
 
     @classmethod
     def load_config(  # type: ignore[override]  # diffusers declares a tuple, which it returns on demand only.
@@ -343,7 +342,7 @@ class ImagePipeline(DiffusionPipeline):
         return config
 
     def _networks(self) -> Iterator[torch.nn.Module]:
-        return (part for name in self.config if isinstance(part := getattr(self, name, None), torch.nn.Module))
+        return (part for name in self.config if isinstance(part := self.__dict__.get(name), torch.nn.Module))
 
     # diffusers reads signatures and looks for hooks of all layers, which takes longer than a small network.
     @property

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 from diffusers.schedulers.scheduling_flow_match_euler_discrete import FlowMatchEulerDiscreteScheduler
+from diffusers.schedulers.scheduling_flow_match_lcm import FlowMatchLCMScheduler
 from diffusers.schedulers.scheduling_utils import SchedulerMixin
 from torch.nn import functional as F
 
@@ -23,7 +24,7 @@ from ..pixels import OutputImages, check_output_type, to_output
 from .base import CHUNK, GenerationOutput, as_in_diffusers, inference
 from .labels import ClassLabels, ClassLabelsMixin
 
-# More add time, and nothing that the evaluator sees.
+# Where a model says nothing else: more add time, and nothing that the evaluator sees.
 NUM_INFERENCE_STEPS = 25
 # Of guidance: what is more burns images out.
 MAX_GUIDANCE = 20.0
@@ -51,7 +52,9 @@ class PixelDiffusionPipeline(ClassLabelsMixin):
 
     A model trained by flow matching (Lipman et al. 2023, https://arxiv.org/abs/2210.02747) follows dx/dt = v(x, t) from noise,
     t = 1, to the image, t = 0, by steps of Euler. One trained by v-prediction takes those of DDIM with eta = 0 (Song et al.
-    2021, https://arxiv.org/abs/2010.02502, equation 12). Either way nothing is drawn at random but the noise at the beginning,
+    2021, https://arxiv.org/abs/2010.02502, equation 12). A consistency model (Song et al. 2023, https://arxiv.org/abs/2303.01469)
+    has learned where a flow's path ends, and jumps there in one step; each further one adds noise to where it came, and jumps
+    again. Either way nothing is drawn at random but the noise at the beginning,
     so that noise is a latent like a GAN's. Where the network sees patches (see `UNet`), noise is added to the same pixels, only
     ordered otherwise. In place of DDIM, other schedulers of diffusers that take the same noise away by other steps will do:
 
@@ -63,6 +66,7 @@ class PixelDiffusionPipeline(ClassLabelsMixin):
         unet: noisy patches (N, C p^2, S/p, S/p) and timesteps (N,) to what the scheduler's `prediction_type` says.
         scheduler: how much noise belongs to a timestep, and the step from one to the next. One that does not fit what the
             network was trained for is refused, here and when it is assigned.
+        num_inference_steps: how many steps an image takes if a call says nothing else; it is saved with the model.
 
     Example:
         >>> from genmodels import PixelDiffusionPipeline
@@ -76,9 +80,10 @@ class PixelDiffusionPipeline(ClassLabelsMixin):
     unet: UNet
     scheduler: Scheduler
 
-    def __init__(self, unet: UNet, scheduler: SchedulerMixin):
+    def __init__(self, unet: UNet, scheduler: SchedulerMixin, num_inference_steps: int = NUM_INFERENCE_STEPS):
         super().__init__()
         self.register_modules(unet=unet, scheduler=scheduler)
+        self.register_to_config(num_inference_steps=self.check_steps(num_inference_steps))
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name == "scheduler":
@@ -114,7 +119,7 @@ class PixelDiffusionPipeline(ClassLabelsMixin):
         generator: Generators = None,
         seed: int | None = None,
         latents: torch.Tensor | np.ndarray | None = None,
-        num_inference_steps: int = NUM_INFERENCE_STEPS,
+        num_inference_steps: int | None = None,
         guidance_scale: float = 1.0,
         eta: float = 0.0,
         output_type: str = "pil",
@@ -129,7 +134,8 @@ class PixelDiffusionPipeline(ClassLabelsMixin):
             class_labels: of a model with classes, as in `ClassLabelsMixin.__call__`.
             generator, seed: source of the latents. Image i of a seed has the same latents whatever `num_images` is.
             latents: (N, latent_dim) to use instead.
-            num_inference_steps: from 1 to as many as there were in training, 1,000: each is one pass through the network.
+            num_inference_steps: from 1 to as many as there were in training, 1,000: each is one pass through the network. By
+                default `pipe.config.num_inference_steps`.
             guidance_scale: of a model with classes, from 0 to 20: how far from images of no class towards those of the wanted
                 one (Ho, Salimans 2022, https://arxiv.org/abs/2207.12598). 1 is what was learned; more makes images more typical
                 of their class and more alike. Other numbers than 1 take two passes for each step.
@@ -144,7 +150,7 @@ class PixelDiffusionPipeline(ClassLabelsMixin):
             ValueError: an argument is out of its range, or of classes for a model that has none.
         """
         check_output_type(output_type)
-        self.check_steps(num_inference_steps)
+        num_inference_steps = self.check_steps(num_inference_steps)
         inputs, labels = self._inputs(num_images, class_labels, generator, seed, latents)
         if unknown := set(callback_on_step_end_tensor_inputs) - {"latents"}:
             raise ValueError(f"callback_on_step_end_tensor_inputs may name 'latents' alone, got {sorted(unknown)}.")
@@ -160,8 +166,10 @@ class PixelDiffusionPipeline(ClassLabelsMixin):
         trajectory = steps if return_trajectory else None
         return DiffusionOutput(images=steps[-1], latents=inputs, class_labels=labels, trajectory=trajectory)
 
-    def check_steps(self, num_inference_steps: int) -> int:
-        """Return a number of inference steps if the scheduler has so many timesteps, else raise ValueError."""
+    def check_steps(self, num_inference_steps: int | None) -> int:
+        """Return a number of steps, by default the model's, if the scheduler has so many timesteps, else raise ValueError."""
+        if num_inference_steps is None:
+            num_inference_steps = self.config["num_inference_steps"]
         return check_count("num_inference_steps", num_inference_steps, high=self.scheduler.config.num_train_timesteps)
 
     def _denoise(
@@ -250,7 +258,7 @@ class PixelDiffusionPipeline(ClassLabelsMixin):
         mode: str = "slerp",
         *,
         class_labels: int | str | tuple[int | str, int | str] | None = None,
-        num_inference_steps: int = NUM_INFERENCE_STEPS,
+        num_inference_steps: int | None = None,
         guidance_scale: float = 1.0,
         output_type: str = "pil",
     ) -> DiffusionOutput:
@@ -270,8 +278,13 @@ class PixelDiffusionPipeline(ClassLabelsMixin):
 
 
 def is_flow(scheduler: Scheduler) -> bool:
-    """Whether a scheduler follows a flow along straight lines, x_t = (1 - t) x + t e with timestep 1000 t."""
-    return isinstance(scheduler, FlowMatchEulerDiscreteScheduler)
+    """Whether a scheduler knows noise as flows along straight lines do, x_t = (1 - t) x + t e with timestep 1000 t."""
+    return isinstance(scheduler, FlowMatchEulerDiscreteScheduler) or is_consistent(scheduler)
+
+
+def is_consistent(scheduler: Scheduler) -> bool:
+    """Whether a scheduler jumps to the end of a flow's path with each step, as a consistency model does."""
+    return isinstance(scheduler, FlowMatchLCMScheduler)
 
 
 def choose_steps(scheduler: Scheduler, num_inference_steps: int, device: torch.device | str = "cpu") -> None:
@@ -326,16 +339,20 @@ def check_scheduler_fits(scheduler: Scheduler, before: Scheduler | None = None) 
     if not issubclass(type(scheduler), SchedulerMixin):
         raise ValueError(f"A scheduler of diffusers is expected, such as DDIMScheduler, got {name}.")
     config, shares = scheduler.config, getattr(scheduler, "alphas_cumprod", None)
-    if before is not None and is_flow(before) and not is_flow(scheduler):
+    if (
+        before is not None
+        and is_flow(before)
+        and (is_flow(scheduler), is_consistent(scheduler)) != (True, is_consistent(before))
+    ):
+        trained = "as a consistency model" if is_consistent(before) else "by flow matching"
         raise ValueError(
-            f"A {name} is for models of another kind: this one was trained by flow matching, and draws by "
-            "FlowMatchEulerDiscreteScheduler."
+            f"A {name} is for models of another kind: this one was trained {trained}, and draws by {type(before).__name__}."
         )
     step = getattr(scheduler, "step", None)
     arguments = inspect.signature(step).parameters.values() if step is not None else ()
     needed = {argument.name for argument in arguments if argument.default is argument.empty}
     if is_flow(scheduler) and (before is None or is_flow(before)):
-        if config.stochastic_sampling:
+        if config.get("stochastic_sampling"):
             raise ValueError("stochastic_sampling adds noise that no seed decides: leave it out.")
         if before is not None and config.num_train_timesteps != before.config.num_train_timesteps:
             raise ValueError(f"This {name} counts time in another way than the network was trained with: {how}.")
@@ -375,7 +392,7 @@ def deviation_of_known(scheduler: Scheduler, count: int = 256) -> float:
     """Standard deviation of what a scheduler draws in the steps that are set, of data N(0, DATA_DEVIATION^2).
 
     The best denoiser of such data is known: of s x0 + r e it expects x0 to be s d^2 / (s^2 d^2 + r^2) of it, d being the
-    deviation.
+    deviation. Where a flow's path ends is known, too: at as many deviations of the data as it is away of its own.
     """
     generator = torch.Generator().manual_seed(0)
     noisy = torch.randn(1, 1, 1, count, generator=generator, dtype=torch.float32)
@@ -384,7 +401,9 @@ def deviation_of_known(scheduler: Scheduler, count: int = 256) -> float:
     for timestep in scheduler.timesteps:
         seen = seen_by_network(scheduler, noisy, timestep)
         signal, rest = (part.to(seen) for part in parts_at(scheduler, timestep))
-        clean = signal * DATA_DEVIATION**2 / ((signal * DATA_DEVIATION) ** 2 + rest**2) * seen
+        variance = (signal * DATA_DEVIATION) ** 2 + rest**2
+        share = DATA_DEVIATION / variance.sqrt() if is_consistent(scheduler) else signal * DATA_DEVIATION**2 / variance
+        clean = share * seen
         noise = (seen - signal * clean) / rest
         if is_flow(scheduler):
             predicted = noise - clean

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from diffusers import DDIMScheduler, FlowMatchEulerDiscreteScheduler, UNet2DModel
+from diffusers import DDIMScheduler, FlowMatchEulerDiscreteScheduler, FlowMatchLCMScheduler, UNet2DModel
 from helpers import make_pipeline
 from torch.nn import functional as F
 
@@ -109,7 +109,7 @@ def test_shapes_follow_from_the_network():
         assert pipe.latent_dim == channels * (side * patch) ** 2
 
 
-@pytest.mark.parametrize("steps", [0, -1, 1001, 2.5, "10", True, None])
+@pytest.mark.parametrize("steps", [0, -1, 1001, 2.5, "10", True])
 def test_wrong_inference_steps(pipe, steps):
     with pytest.raises(ValueError, match=r"num_inference_steps must be an integer from 1 to 1,000, got"):
         pipe(seed=0, num_inference_steps=steps)
@@ -271,3 +271,39 @@ def test_schedulers_of_flows_and_of_noise_are_not_exchanged(pipe):
             flow.scheduler = FlowMatchEulerDiscreteScheduler(**options)
     flow.scheduler = FlowMatchEulerDiscreteScheduler(shift=3.0)
     assert flow(seed=0, num_inference_steps=2).images
+
+
+def test_a_consistency_model_jumps_to_the_end_of_the_path(monkeypatch):
+    """Of data N(0, 1/4) the ends are known; each step after the first adds noise to where it came, and jumps again."""
+    flow, shown = make_flow(), []
+    pipe = PixelDiffusionPipeline(flow.unet, FlowMatchLCMScheduler(1000), num_inference_steps=1)
+
+    def velocity(self, noisy, timestep, class_labels=None):
+        t = float(timestep) / 1000
+        shown.append(t)
+        end = 0.5 / ((0.5 * (1 - t)) ** 2 + t**2) ** 0.5 * noisy
+        return SimpleNamespace(sample=(noisy - end) / t)
+
+    monkeypatch.setattr(UNet, "forward", velocity)
+    options = {"seed": 0, "class_labels": list(range(10)), "output_type": "pt"}
+    for steps in (None, 4):
+        output = pipe(**options, num_inference_steps=steps)
+        assert float(output.images.std()) == pytest.approx(0.5, abs=0.04)
+        again = pipe(latents=output.latents[3:4], class_labels=3, num_inference_steps=steps, output_type="pt")
+        torch.testing.assert_close(again.images, output.images[3:4])
+    path = [1, 0.75, 0.5, 0.25]
+    assert shown == pytest.approx([1, 1, *path, *path])
+    for model, other in ((flow, FlowMatchLCMScheduler()), (pipe, FlowMatchEulerDiscreteScheduler())):
+        with pytest.raises(ValueError, match="for models of another kind: this one was trained"):
+            model.scheduler = other
+
+
+def test_a_models_own_number_of_steps_is_saved(tmp_path):
+    flow = make_flow(0)
+    PixelDiffusionPipeline(flow.unet, flow.scheduler, num_inference_steps=3).save_pretrained(tmp_path)
+    pipe = load_pipeline(tmp_path)
+    assert len(pipe(seed=0, return_trajectory=True).trajectory) == 3
+    assert len(pipe(seed=0, num_inference_steps=2, return_trajectory=True).trajectory) == 2
+    assert len(flow(seed=0, return_trajectory=True).trajectory) == 25
+    with pytest.raises(ValueError, match="num_inference_steps must be an integer from 1 to 1,000, got 0"):
+        PixelDiffusionPipeline(flow.unet, flow.scheduler, num_inference_steps=0)

@@ -108,7 +108,7 @@ def test_help_has_every_setting_with_its_default():
 
 def test_a_script_shows_what_it_has_and_nothing_else():
     assert set(script_names()) == {
-        *("autoencoder", "cgan", "dcgan", "diffusion", "evaluator", "gan", "lapgan", "vae", "wgan"),
+        *("autoencoder", "cgan", "consistency", "dcgan", "diffusion", "evaluator", "gan", "lapgan", "vae", "wgan"),
     }
     assert "sample_steps" not in load_script("evaluator").Config.settings()
     assert "r1" not in load_script("wgan").Config.settings()
@@ -117,7 +117,7 @@ def test_a_script_shows_what_it_has_and_nothing_else():
 
 
 @pytest.mark.parametrize(
-    "name", ["autoencoder", "cgan", "dcgan", "diffusion", "evaluator", "gan", "lapgan", "vae", "wgan"]
+    "name", ["autoencoder", "cgan", "consistency", "dcgan", "diffusion", "evaluator", "gan", "lapgan", "vae", "wgan"]
 )
 def test_the_defaults_of_every_script_and_preset_go_together(name):
     config = load_script(name).Config

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from diffusers import DDIMScheduler, FlowMatchEulerDiscreteScheduler
+from diffusers import DDIMScheduler, FlowMatchEulerDiscreteScheduler, FlowMatchLCMScheduler
 
 from genmodels.pipelines import load_pipeline
 
@@ -33,6 +33,32 @@ def test_diffusion_learns_classes(train, tmp_path, flags, scheduler):
     assert pipe.class_names == [str(digit) for digit in range(10)]
     images = pipe(class_labels="3", seed=0, num_inference_steps=2, guidance_scale=2.0, output_type="pt").images
     assert images.shape == (1, 1, 28, 28)
+
+
+def test_one_step_is_learnt_from_a_flow(train, tmp_path):
+    flow, one_step = tmp_path / "flow", tmp_path / "one-step"
+    flags = [*SHORT, "--conditional", "--block_out_channels", "8", "16"]
+    train("diffusion", *flags, "--output_dir", flow)
+    start = [*SHORT, "--max_train_steps", "8", "--output_dir", one_step]
+    train("consistency", *start, "--pretrained_model_name_or_path", flow / "model")
+    pipe = load_pipeline(one_step / "model")
+    assert isinstance(pipe.scheduler, FlowMatchLCMScheduler)
+    assert pipe.config.num_inference_steps == 1
+    assert len(pipe(seed=0, return_trajectory=True).trajectory) == 1
+    mistakes = {
+        "learned from a flow: train one by": [],
+        "learned from a flow, and .* is none: train one by": ["--pretrained_model_name_or_path", one_step / "model"],
+        r"with sample_size 28 \(here 32\): give": [
+            "--pretrained_model_name_or_path",
+            flow / "model",
+            "--resolution",
+            "32",
+        ],
+        r"with num_classes 10 \(here 2\), class_names": ["--pretrained_model_name_or_path", flow / "model", "--classes", "1", "2"],
+    }
+    for message, more in mistakes.items():
+        with pytest.raises(SystemExit, match=message):
+            train("consistency", *SHORT, *more, "--output_dir", tmp_path / "third")
 
 
 @pytest.mark.parametrize("script", ["vae", "autoencoder"])

@@ -21,8 +21,8 @@ export default function samples(tab) {
     if (!truncates) {
       $('.what').textContent =
         t`A diffusion model has learned to take a little noise away from a noisy image: it guesses, from √ᾱ x + √(1 − ᾱ)
-          ε, which part is the noise ε. Each picture starts as noise, its latent, and loses it in 25 steps: press New as
-          often as you like. Pick two images and walk from the noise of one to that of the other.`;
+          ε, which part is the noise ε. Each picture starts as noise, its latent, and loses it step by step: press New
+          as often as you like. Pick two images and walk from the noise of one to that of the other.`;
     } else if (frogs) {
       $('.what').textContent =
         t`A generative adversarial network has learned what small photographs of frogs look like by trying to fool a
