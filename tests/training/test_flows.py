@@ -45,16 +45,12 @@ def test_one_step_is_learnt_from_a_flow(train, tmp_path):
     assert isinstance(pipe.scheduler, FlowMatchLCMScheduler)
     assert pipe.config.num_inference_steps == 1
     assert len(pipe(seed=0, return_trajectory=True).trajectory) == 1
+    start = ["--pretrained_model_name_or_path", flow / "model"]
     mistakes = {
         "learned from a flow: train one by": [],
-        "learned from a flow, and .* is none: train one by": ["--pretrained_model_name_or_path", one_step / "model"],
-        r"with sample_size 28 \(here 32\): give": [
-            "--pretrained_model_name_or_path",
-            flow / "model",
-            "--resolution",
-            "32",
-        ],
-        r"with num_classes 10 \(here 2\), class_names": ["--pretrained_model_name_or_path", flow / "model", "--classes", "1", "2"],
+        "learned from a flow, and .* is none: train one by": [start[0], one_step / "model"],
+        r"with sample_size 28 \(here 32\): give": [*start, "--resolution", "32"],
+        r"with num_classes 10 \(here 2\), class_names": [*start, "--classes", "1", "2"],
     }
     for message, more in mistakes.items():
         with pytest.raises(SystemExit, match=message):
