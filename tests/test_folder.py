@@ -82,7 +82,7 @@ def test_facts_of_every_built_in_model_have_their_types(model):
 )
 def test_a_card_of_odd_files_is_one_sentence(name, change, said, tmp_path):
     folder = tmp_path / "model"
-    shutil.copytree(zoo.ROOT / "cgan-cifar10", folder, ignore=shutil.ignore_patterns("*.safetensors"))
+    shutil.copytree(zoo.ROOT / "cgan-emoji", folder, ignore=shutil.ignore_patterns("*.safetensors"))
     path = folder / f"{name}.json"
     changed = {**json.loads(path.read_text()), **change}
     path.write_text(json.dumps({key: value for key, value in changed.items() if value is not ...}))

@@ -21,7 +21,7 @@ from .metrics import nearest_distances
 
 SPACES = ("features", "pixels")
 # The built-in images of a size and number of channels.
-SAMPLES = {(28, 1): "zoo:mnist-sample", (32, 3): "zoo:cifar10-frogs-sample"}
+SAMPLES = {(28, 1): "zoo:mnist-sample", (32, 3): "zoo:cifar10-frogs-sample", (32, 4): "zoo:noto-emoji-sample"}
 
 
 @dataclass

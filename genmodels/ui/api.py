@@ -21,7 +21,7 @@ from .comparer import Comparer
 from .front_door import queued
 from .inputs import MAX_PAGE_SEED, MAX_PSI, P, T, answered, read_image
 from .models import AUTOENCODER, CLASSES, FACES, GAN_KINDS, MAP, SAMPLES, Model, ModelStore, Pipeline
-from .pictures import opaque, sheet, to_bytes
+from .pictures import sheet, to_bytes
 from .plane import MAX_LIMIT, pictures
 
 MAX_IMAGES, MAX_STEPS, MAX_NEIGHBOURS, MAX_STRENGTH = 64, 32, 16, 4.0
@@ -275,7 +275,7 @@ class Calls:
         pipe = self.store.pipe(chosen)
         seen = read_image(image, chosen.sample_size, chosen.num_channels)[None]
         back = to_bytes(pipe.reconstruct(seen, output_type="np").images)
-        return picture(np.concatenate([opaque(seen), back]), 2)
+        return picture(np.concatenate([seen, back]), 2)
 
     def edit(self, attributes: dict[str, float], image: str = "", seed: int = 0) -> gr.FileData:
         """Add attributes to a face, or take them away.

@@ -75,10 +75,11 @@ MAX_PAPERS = 12
 MAX_TRAININGS = 8
 # The built-in images that stand for "real", by the number of channels of a model; what they are, the dataset that they were
 # drawn from, and which of its classes, if not all.
-REAL_SAMPLES = {1: "zoo:mnist-sample", 3: "zoo:cifar10-frogs-sample"}
+REAL_SAMPLES = {1: "zoo:mnist-sample", 3: "zoo:cifar10-frogs-sample", 4: "zoo:noto-emoji-sample"}
 ORIGINS = {
     "zoo:mnist-sample": ("MNIST digits", "ylecun/mnist", None),
     "zoo:cifar10-frogs-sample": ("CIFAR-10 frogs", "uoft-cs/cifar10", ["frog"]),
+    "zoo:noto-emoji-sample": ("Noto emoji", "googlefonts/noto-emoji", None),
 }
 
 
@@ -139,7 +140,7 @@ class Model:
 
     @property
     def num_channels(self) -> int:
-        """1, 3 or 4; those of 4, with opacity, are shown on white."""
+        """1, 3 or 4; those of 4 have opacity."""
         return shape_of(self._shape)[1]
 
     @property

@@ -24,12 +24,12 @@ def opaque(images: np.ndarray) -> np.ndarray:
 
 
 def to_bytes(images: np.ndarray) -> np.ndarray:
-    """(N, H, W, C) floats in [0, 1], as pipelines return them for "np", to uint8; what is transparent lies on white."""
-    return (opaque(images) * 255).round().clip(0, 255).astype(np.uint8)
+    """(N, H, W, C) floats in [0, 1], as pipelines return them for "np", to uint8."""
+    return (images * 255).round().clip(0, 255).astype(np.uint8)
 
 
 def sheet(images: np.ndarray, columns: int) -> np.ndarray:
-    """(N, H, W, C) images as one (rows * H, columns * W, C) contact sheet in reading order; missing cells are black."""
+    """(N, H, W, C) images as one (rows * H, columns * W, C) contact sheet in reading order; missing cells are 0."""
     n, height, width, channels = images.shape
     rows = -(-n // columns)
     padded = np.zeros((rows * columns, height, width, channels), images.dtype)
@@ -51,5 +51,5 @@ def sheet_uri(images: np.ndarray, columns: int) -> str:
 
 
 def raw(image: np.ndarray) -> str:
-    """The bytes of one (H, W, C) uint8 image in base64: quicker than a PNG for what follows the pointer."""
-    return base64.b64encode(image.tobytes()).decode()
+    """The bytes of one (H, W, C) uint8 image, grey or RGB, in base64: quicker than a PNG for what follows the pointer."""
+    return base64.b64encode(opaque(image[None]).tobytes()).decode()

@@ -9,7 +9,7 @@ import numpy as np
 from ..errors import UserError
 from . import Json
 from .models import AUTOENCODER, MAP, ModelStore
-from .pictures import to_bytes
+from .pictures import opaque, to_bytes
 
 # Pixels of the atlas from side to side, about: as wide as the page shows it.
 ATLAS_PIXELS = 504
@@ -26,7 +26,9 @@ def pictures(store: ModelStore, latents: np.ndarray | list[list[float]], kind: s
     """(N, H, W, C) uint8 of (N, 2) numbers."""
     import torch
 
-    return to_bytes(store.pipe(kind).decode(torch.tensor(latents, dtype=torch.float32), output_type="np").images)
+    return opaque(
+        to_bytes(store.pipe(kind).decode(torch.tensor(latents, dtype=torch.float32), output_type="np").images)
+    )
 
 
 def scatter(store: ModelStore, kind: str = MAP) -> tuple[Json | None, float]:

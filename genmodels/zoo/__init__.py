@@ -19,7 +19,12 @@ from ..errors import UserError
 ROOT = Path(__file__).parent
 SAMPLE_PREFIX = "zoo:"
 # Which built-in evaluator measures images of so many pixels a side and channels.
-EVALUATORS = {(28, 1): "evaluator-mnist", (32, 3): "evaluator-cifar10", (64, 3): "evaluator-celeba"}
+EVALUATORS = {
+    (28, 1): "evaluator-mnist",
+    (32, 3): "evaluator-cifar10",
+    (32, 4): "evaluator-emoji",
+    (64, 3): "evaluator-celeba",
+}
 
 
 def model_names() -> list[str]:
@@ -56,7 +61,7 @@ class Sample:
     """Real images that come with the package.
 
     Attributes:
-        images: (N, H, W, C) uint8, C being 1 or 3.
+        images: (N, H, W, C) uint8, C being 1, 3 or 4.
         labels: (N,) int64.
         class_names: names of the labels in order.
     """
@@ -70,7 +75,7 @@ def load_sample(name: str, split: str = "train") -> Sample:
     """A built-in sample in memory, in the order of its file.
 
     Args:
-        name: `zoo:mnist-sample` or `zoo:cifar10-frogs-sample`.
+        name: `zoo:mnist-sample`, `zoo:cifar10-frogs-sample` or `zoo:noto-emoji-sample`.
         split: "train" or "test"; disjoint, as in the datasets they come from.
 
     Raises:

@@ -392,19 +392,19 @@ def test_another_conditional_model_brings_its_own_classes(warm_page):
     tab = open_tab(warm_page, "Classes")
     tab.locator("img.number[src^=data]").wait_for()
     before = pixels(tab.locator(".samples canvas").first)
-    tab.locator(".model").select_option("cgan-cifar10")
-    tab.locator(".pick").get_by_role("button", name="frog", exact=True).click()
+    tab.locator(".model").select_option("cgan-emoji")
+    tab.locator(".pick").get_by_role("button", name="Flags", exact=True).click()
     wait_for_change(warm_page, tab.locator(".samples canvas").first, before)
-    tab.locator(".row figcaption:has-text('airplane')").wait_for()
+    tab.locator(".row figcaption:has-text('Objects')").wait_for()
     assert tab.locator(".row canvas").first.evaluate("e => [e.width, e.height]") == [32, 32]
     assert not tab.locator(".writer").is_visible()
     assert tab.get_by_role("button", name="Number", exact=True).count() == 0
-    assert tab.locator(".to option").all_inner_texts()[-1] == "truck"
-    wait_until(warm_page, lambda: "model=cgan-cifar10" in warm_page.url and "class=frog" in warm_page.url)
+    assert tab.locator(".to option").all_inner_texts()[-1] == "Travel & Places"
+    wait_until(warm_page, lambda: "model=cgan-emoji" in warm_page.url and "class=Flags" in warm_page.url)
     # The address brings it back; digits have their number again.
     warm_page.reload()
-    tab.locator(".row figcaption:has-text('airplane')").wait_for()
-    assert tab.locator(".pick [aria-pressed=true]").inner_text() == "frog"
+    tab.locator(".row figcaption:has-text('Objects')").wait_for()
+    assert tab.locator(".pick [aria-pressed=true]").inner_text() == "Flags"
     tab.locator(".model").select_option("cgan-mnist")
     tab.locator("img.number").wait_for()
     assert tab.locator(".pick [aria-pressed=true]").inner_text() == "3"

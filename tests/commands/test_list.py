@@ -30,7 +30,7 @@ from genmodels.__main__ import main
 def test_a_damaged_model_is_broken_in_its_row(capsys, tmp_path, monkeypatch, file, content, said):
     for name in ("a-damaged", "b-whole"):
         kept_out = shutil.ignore_patterns("*.safetensors")
-        shutil.copytree(zoo.ROOT / "cgan-cifar10", tmp_path / name, ignore=kept_out)
+        shutil.copytree(zoo.ROOT / "cgan-emoji", tmp_path / name, ignore=kept_out)
     (tmp_path / "a-damaged" / file).write_bytes(content)
     monkeypatch.setattr(zoo, "ROOT", tmp_path)
     assert main(["list"]) == 0

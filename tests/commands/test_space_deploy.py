@@ -140,7 +140,7 @@ def test_models_by_hub_id_are_named_and_not_copied(space, models_on_hub, tmp_pat
     assert f"serve(models={json.dumps(','.join(ids))})" in (tmp_path / "out" / "app.py").read_text()
     # Carol has no autoencoder and no model with classes: those stay built in, all that there are.
     built_in = {path.parent.name for path in (tmp_path / "out").rglob("model_index.json")}
-    conditional = {"cgan-mnist", "cgan-cifar10", "cgan-mnist-wgan-gp", "cvae-mnist"}
+    conditional = {"cgan-mnist", "cgan-emoji", "cvae-mnist"}
     assert built_in - {BUILT_IN[FACES]} == {"autoencoder-mnist", *conditional}
 
     done = space("build", "cgan", tmp_path / "none", "--models", "carol")

@@ -63,7 +63,9 @@ def test_shown_on_white(picture):
     assert grid.mode == "RGB"
     assert [grid.getpixel(xy) for xy in ((4, 4), (14, 14))] == [(255, 0, 0), (255, 255, 255)]
     expected = ((shown[0].permute(1, 2, 0) + 1) * 127.5).numpy()
-    np.testing.assert_allclose(to_bytes(to_output(values, "np"))[0], expected, atol=1)
+    drawn = to_bytes(to_output(values, "np"))
+    assert drawn.shape[-1] == 4, "a page shows its own ground"
+    np.testing.assert_allclose(opaque(drawn)[0], expected, atol=1)
     np.testing.assert_allclose(opaque(np.asarray(picture)[None])[0], expected, atol=1)
     grey = np.zeros((1, 4, 4, 1), np.uint8)
     assert opaque(grey) is grey

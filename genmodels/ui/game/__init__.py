@@ -171,7 +171,13 @@ class Game:
 def shown(name: str, round_: Round) -> Json:
     """A round for the page: raw pixels, in which nothing says where they come from."""
     height, _, channels = round_.image.shape
-    return {"round": name, "kind": round_.kind, "picture": raw(round_.image), "size": height, "channels": channels}
+    return {
+        "round": name,
+        "kind": round_.kind,
+        "picture": raw(round_.image),
+        "size": height,
+        "channels": min(channels, 3),
+    }
 
 
 def confidence(evaluator: Classifier, images: np.ndarray) -> np.ndarray:

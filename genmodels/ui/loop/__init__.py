@@ -53,7 +53,8 @@ def functions(store: ModelStore) -> list[Callable]:
 
 def animated(images: np.ndarray) -> str:
     """(N, H, W, C) uint8 images as an endless WebP in a data URI, every pixel SCALE times as large and without loss."""
-    frames = [Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).convert("RGB") for image in images]
+    colours = images.repeat(3, axis=-1) if images.shape[-1] == 1 else images
+    frames = [Image.fromarray(image) for image in colours]
     frames = [frame.resize((frame.width * SCALE, frame.height * SCALE), Image.Resampling.NEAREST) for frame in frames]
     buffer = io.BytesIO()
     frames[0].save(

@@ -16,7 +16,7 @@ from .. import first_page as files
 from ..admission import normal_lane, quick_lane
 from ..inputs import integer, point, read_bytes, seed_of, server_function, start_function
 from ..models import MAP, Model, ModelStore, RealImages
-from ..pictures import FRAMES, raw, sheet_uri, to_bytes
+from ..pictures import FRAMES, opaque, raw, sheet_uri, to_bytes
 from ..plane import MAX_LIMIT, atlas_steps, pictures, scatter
 from ..widget import widget
 from . import snippets
@@ -108,7 +108,7 @@ def first_page(store: ModelStore) -> Json:
     points, limit = scatter(store)
     model = store.models[MAP]
     steps = atlas_steps(model.sample_size)
-    atlas = to_bytes(store.pipe(MAP).traverse(steps=steps, limit=limit, output_type="np").images)
+    atlas = opaque(to_bytes(store.pipe(MAP).traverse(steps=steps, limit=limit, output_type="np").images))
     a, b = (point(anchor, limit) for anchor in first_anchors(points, limit))
     middle = [(u + v) / 2 for u, v in zip(a, b, strict=True)]
     page = {

@@ -13,7 +13,7 @@ from .. import first_page as files
 from ..admission import quick_lane
 from ..inputs import point, server_function
 from ..models import AUTOENCODER, MAP, Model, ModelStore
-from ..pictures import raw, sheet_uri, to_bytes
+from ..pictures import opaque, raw, sheet_uri, to_bytes
 from ..plane import MAX_LIMIT, atlas_steps, pictures, scatter
 from ..snippets import GRID, TORCH, listed, quoted
 
@@ -75,7 +75,7 @@ def first_page(store: ModelStore) -> Json:
     page: Json = {"limit": limit, "z": z, "code": program(models, z)}
     for kind, model, points in zip(PAIR, models, dots, strict=True):
         steps = atlas_steps(model.sample_size)
-        atlas = to_bytes(store.pipe(kind).traverse(steps=steps, limit=limit, output_type="np").images)
+        atlas = opaque(to_bytes(store.pipe(kind).traverse(steps=steps, limit=limit, output_type="np").images))
         page[kind] = {
             "name": model.title,
             "size": model.sample_size,
