@@ -58,7 +58,9 @@ def test_one_training_step_moves_every_network(name, pipes):
     images = draw(pipe, 4, seed=0)
     labels = (torch.arange(4),) if getattr(pipe, "num_classes", 0) else ()
     networks = {n: copy.deepcopy(network).train().requires_grad_() for n, network in networks_of(pipe).items()}
-    networks.pop("attributes", None)
+    # What is fitted, not trained.
+    for fitted in ("attributes", "prior"):
+        networks.pop(fitted, None)
     before = {n: {k: v.clone() for k, v in network.named_parameters()} for n, network in networks.items()}
     optimizer = torch.optim.Adam([p for network in networks.values() for p in network.parameters()], lr=1e-3)
     trained_together(networks, images, labels).backward()

@@ -39,7 +39,6 @@ def test_names_are_sorted_and_known():
         "cgan-emoji",
         "cgan-mnist",
         "cvae-mnist",
-        "dcgan-celeba",
         "dcgan-cifar10-frogs",
         "dcgan-mnist",
         "denoiser-mnist",
