@@ -218,7 +218,7 @@ def test_a_model_is_measured_on_the_classes_that_it_learned(reproduce, monkeypat
     monkeypatch.setattr("genmodels.evaluation.evaluate.evaluate", evaluate)
     table = reproduce.TABLES["tricks"]
     table.measure(tmp_path, table.rows[0], 0, "uoft-cs/cifar10")
-    assert asked == {"classes": ["frog"], "c2st": False}
+    assert asked == {"classes": ["frog"], "c2st": False, "cas": False}
 
 
 def test_an_unknown_table_is_answered_with_their_names():

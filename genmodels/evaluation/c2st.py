@@ -7,6 +7,7 @@ data, and forgives nothing that each single image shows: it sees pixels.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 
 import torch
@@ -23,19 +24,50 @@ EPOCHS, BATCH, LEARNING_RATE = 6, 100, 3e-3
 LEVELS = 16
 
 
-def make_classifier(num_channels: int) -> nn.Sequential:
-    """(N, num_channels, H, W) to logits (N, 1) of being real: the same small network for every model."""
+def make_classifier(num_channels: int, outputs: int, seed: int) -> nn.Sequential:
+    """(N, num_channels, H, W) to logits (N, outputs): the same small network for every model, with weights of a seed."""
     widths = (num_channels, 16, 32, 64, 128)
     layers: list[nn.Module] = []
-    for i, (before, after) in enumerate(pairwise(widths)):
-        # The first one at full resolution: what gives images away is often as fine as a pixel.
-        kernel_size, stride = (4, 2) if i else (3, 1)
-        layers += [
-            nn.Conv2d(before, after, kernel_size, stride, 1, bias=False),
-            nn.BatchNorm2d(after),
-            nn.LeakyReLU(0.2),
-        ]
-    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(4 * widths[-1], 1))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        for i, (before, after) in enumerate(pairwise(widths)):
+            # The first one at full resolution: what gives images away is often as fine as a pixel.
+            kernel_size, stride = (4, 2) if i else (3, 1)
+            layers += [
+                nn.Conv2d(before, after, kernel_size, stride, 1, bias=False),
+                nn.BatchNorm2d(after),
+                nn.LeakyReLU(0.2),
+            ]
+        layers += [nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(4 * widths[-1], outputs)]
+    # torch declares no `to` with a memory format.
+    return nn.Sequential(*layers).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def train_fresh(
+    network: nn.Module,
+    images: torch.Tensor,
+    loss_of: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+    generator: torch.Generator,
+) -> None:
+    """Train a network for EPOCHS passes over images, and leave it in eval mode.
+
+    Args:
+        network: from `make_classifier`.
+        images: `pixel_values` (N, C, H, W).
+        loss_of: from the logits of a batch and the numbers of its images to a scalar.
+        generator: of the order.
+    """
+    optimizer = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=0.01, fused=True)
+    steps = EPOCHS * -(-len(images) // BATCH)
+    scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=steps)
+    for _ in range(EPOCHS):
+        for index in torch.randperm(len(images), generator=generator).split(BATCH):
+            loss = loss_of(network(images[index].contiguous(memory_format=torch.channels_last)), index)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            scheduler.step()
+    network.eval()
 
 
 def coarsened(pixel_values: torch.Tensor) -> torch.Tensor:
@@ -69,22 +101,13 @@ def two_sample_accuracy(real: torch.Tensor, fake: torch.Tensor, seed: int = 0) -
     half = count // 2
     images, held_out = torch.cat([real[:half], fake[:half]]), torch.cat([real[half:], fake[half:]])
     is_real = torch.arange(len(images)) < half
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        # torch declares no `to` with a memory format.
-        network = make_classifier(real.shape[1]).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, weight_decay=0.01, fused=True)
-    steps = EPOCHS * -(-len(images) // BATCH)
-    scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=steps)
-    for _ in range(EPOCHS):
-        for index in torch.randperm(len(images), generator=generator).split(BATCH):
-            logits = network(images[index].contiguous(memory_format=torch.channels_last)).flatten()
-            loss = F.binary_cross_entropy_with_logits(logits, is_real[index].float())
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            scheduler.step()
-    network.eval()
+    network = make_classifier(real.shape[1], 1, seed)
+    train_fresh(
+        network,
+        images,
+        lambda logits, index: F.binary_cross_entropy_with_logits(logits.flatten(), is_real[index].float()),
+        generator,
+    )
     with torch.no_grad():
         called_real = torch.cat([network(part).flatten() > 0 for part in held_out.split(BATCH)])
     return float((called_real == (torch.arange(len(held_out)) < count - half)).double().mean())

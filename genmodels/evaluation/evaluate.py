@@ -43,6 +43,7 @@ def evaluate(
     num_inference_steps: int | None = None,
     inception: bool = False,
     c2st: bool = True,
+    cas: bool = True,
     max_train_samples: int | None = None,
     train_seed: int = 0,
     **reading,
@@ -67,6 +68,7 @@ def evaluate(
             those of its pipeline.
         inception: whether to measure the standard FID too, on features of Inception; see `load_inception`.
         c2st: whether to train fresh networks that try to tell the images from real ones; see `two_sample_metrics`.
+        cas: whether to train fresh networks on images of known classes, to name those of real ones; see `cas_metric`.
         max_train_samples, train_seed: of the training, if it had only so many images, chosen by that seed.
         reading: further arguments of `load_images` that were given in the training, such as `label_column`, `fit` or
             `revision`.
@@ -101,14 +103,17 @@ def evaluate(
             f"Precision and recall need at least {MIN_IMAGES} images of each split: {reference_split} has {n_reference:,}, "
             f"{train_split} {n:,}."
         )
-    counts, shares = None, ""
-    if pipeline.num_classes:
-        in_own = class_numbers(own_names, stream.class_names)
-        counts, shares = class_counts(n, in_own[reference[1]] if stream.class_names else None, pipeline.num_classes)
-    parts = generate(pipeline, n, seed, counts, **sampling)
-    fakes, fake_labels = (torch.cat(part) for part in zip(*parts, strict=True))
-    images = (*reference, *train, others, fakes, fake_labels)
-    metrics = measure(Evidence(pipeline, classifier, *images, stream.class_names, own_names, seed, network, c2st))
+    wanted = class_numbers(own_names, stream.class_names)[reference[1]] if stream.class_names else None
+
+    def draw(count: int, draw_seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+        counts = class_counts(count, wanted, pipeline.num_classes)[0] if pipeline.num_classes else None
+        images, labels = zip(*generate(pipeline, count, draw_seed, counts, **sampling), strict=True)
+        return torch.cat(images), torch.cat(labels)
+
+    shares = class_counts(n, wanted, pipeline.num_classes)[1] if pipeline.num_classes else ""
+    images = (*reference, *train, others, *draw(n, seed))
+    fresh = (network, c2st, cas, draw)
+    metrics = measure(Evidence(pipeline, classifier, *images, stream.class_names, own_names, seed, *fresh))
     dataset, judge = public_name(dataset_name), public_name(evaluator)
     training = ModelFolder(evaluator_folder(evaluator)).training
     whole = f"images of {dataset or 'own images'}, split {reference_split}{in_classes(classes)}"

@@ -33,6 +33,7 @@ from .ability_metrics import (
     within_class_recall_metrics,
 )
 from .c2st import two_sample_metrics
+from .cas import IMAGES, cas_metric
 from .checkerboard import checkerboard_energy
 from .report import Metric
 
@@ -61,7 +62,8 @@ class Evidence:
         class_names, own_names: the classes of the images and of the model, each in the order of its numbers.
         seed: of everything that is drawn.
         inception: the standard FID's network, if that is wanted.
-        c2st: whether fresh networks are wanted.
+        c2st, cas: whether what fresh networks tell is wanted.
+        draw: from a number and a seed to so many more images, and their labels by the model's numbers.
     """
 
     # An ImagePipeline, of which a row asks only for what its family can do.
@@ -79,6 +81,8 @@ class Evidence:
     seed: int
     inception: nn.Module | None
     c2st: bool
+    cas: bool
+    draw: Callable[[int, int], tuple[torch.Tensor, torch.Tensor]]
 
     @property
     def num_classes(self) -> int:
@@ -211,6 +215,15 @@ def accuracy(e: Evidence) -> tuple[float, float]:
     return float(fakes.double().mean()), float(floor.double().mean())
 
 
+def cas(e: Evidence) -> list[Metric]:
+    order = torch.randperm(len(e.others), generator=torch.Generator().manual_seed(e.seed))
+    learned = e.others[order[:IMAGES]]
+    real = (e.train[learned], e.in_own[e.train_labels[learned]])
+    # Another seed than that of the images which all other numbers are about.
+    fakes = e.draw(len(learned), (e.seed + 1) % 2**64)
+    return [cas_metric(fakes, real, (e.reference, e.own_labels), e.num_classes, e.seed)]
+
+
 def within_class_recall(e: Evidence) -> list[Metric]:
     fakes, floor = (e.fake_features, e.fake_labels), (e.floor_features, e.in_own[e.floor_labels])
     return within_class_recall_metrics((e.reference_features, e.own_labels), fakes, floor)
@@ -275,6 +288,7 @@ MEASURES = (
         lambda e: two_sample_metrics(e.reference, e.train[e.others], e.fakes, e.seed),
         lambda e: e.c2st,
     ),
+    Measure({"cas": (0.0, 0.03)}, cas, lambda e: e.cas and e.num_classes and e.class_names),
     one(
         "inception_fid",
         "Inception FID (2,048 features of ImageNet's Inception-v3; not to be compared with the FID above)",

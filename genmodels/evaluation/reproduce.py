@@ -85,6 +85,7 @@ def measure_again(
         num_inference_steps=stated.get("num_inference_steps"),
         inception=any(row["metric"] == "inception_fid" for row in stated["metrics"]),
         c2st=any(row["metric"] == "c2st" for row in stated["metrics"]),
+        cas=any(row["metric"] == "cas" for row in stated["metrics"]),
         max_train_samples=stated.get("max_train_samples"),
         train_seed=stated.get("train_seed", 0),
         **reading,

@@ -165,7 +165,7 @@ def by_evaluation(folder: Path, row: Row, seed: int, dataset_name: str) -> tuple
     from genmodels.evaluation.evaluate import evaluate
 
     classes = json.loads((folder / "training.json").read_text())["classes"]
-    evaluation = evaluate(load_pipeline(folder), dataset_name, classes=classes, c2st=False)
+    evaluation = evaluate(load_pipeline(folder), dataset_name, classes=classes, c2st=False, cas=False)
     values = {metric.metric: metric.value for metric in evaluation.metrics}
     floors = {f"{metric.metric}_floor": metric.floor for metric in evaluation.metrics if metric.floor is not None}
     return values | floors, evaluation.protocol
