@@ -150,6 +150,18 @@ def test_a_lapgan_shows_its_levels(gan_store):
     assert "in one go" in function(gan_store, "stages")({})["message"]
 
 
+@pytest.mark.parametrize(("count", "shown"), [(1, [1]), (4, [1, 2, 3, 4]), (25, [1, 5, 10, 15, 20, 25])])
+def test_a_diffusion_model_shows_its_steps(gan_store, count, shown):
+    def draw(num_images, seed, return_trajectory, output_type):
+        return SimpleNamespace(trajectory=[np.full((num_images, 16, 16, 1), i / 50) for i in range(1, count + 1)])
+
+    model = Model(SAMPLES, "noise", "PixelDiffusionPipeline", pipe=draw)
+    answer = samples.stages_answer(gan_store, model, 0, 1.0)
+    assert (answer["steps"], answer["sizes"]) == (shown, [16] * len(shown))
+    assert [int(picture(uri).max()) for uri in answer["sheets"]] == [round(255 * step / 50) for step in shown]
+    assert f"for number in {shown}]" in answer["code"]
+
+
 @pytest.mark.parametrize("classes", [{}, {"num_classes": 0}, {"num_classes": 2, "class_names": ["cat", "dog"]}])
 def test_a_lapgan_may_have_classes_or_none(tmp_path, classes):
     (tmp_path / "generator").mkdir()

@@ -17,8 +17,8 @@ from ..widget import widget
 from . import snippets
 
 COUNTS = (16, 36, 64)
-# Images of which all levels are shown.
-STAGED = 4
+# Images whose stages are shown, and most of the steps among them.
+STAGED, STEPS_SHOWN = 4, 6
 FIRST_SEED, FIRST_COUNT, FIRST_PAIR = 0, 36, (0, 8)
 
 
@@ -54,16 +54,32 @@ def between_answer(store: ModelStore, model: Model, seed: int, a: int, b: int, p
 
 
 def stages_answer(store: ModelStore, model: Model, seed: int, psi: float) -> Json:
-    """The first images of a seed at every level of a LAPGAN, the coarsest first: a sheet of one row for each."""
-    if not model.family.draws_in_stages:
-        raise UserError(f"{model.title} draws its images in one go, not from coarse to fine.")
-    drawn = store.pipe(model)(num_images=STAGED, seed=seed, psi=psi, return_stages=True, output_type="np").stages
+    """How the first images of a seed come about, a sheet of one row for each stage: the levels of a LAPGAN, the coarsest first,
+    or some steps of a diffusion model, each the picture that the network expects then.
+    """
+    if not is_staged(model):
+        raise UserError(f"{model.title} draws its images in one go, not in stages.")
+    pipe, call = store.pipe(model), {"num_images": STAGED, "seed": seed, "output_type": "np"}
+    numbers = None
+    if model.family.takes_steps:
+        drawn = pipe(**call, return_trajectory=True).trajectory
+        shown = min(len(drawn), STEPS_SHOWN)
+        numbers = [1 + i * (len(drawn) - 1) // max(shown - 1, 1) for i in range(shown)]
+        drawn = [drawn[number - 1] for number in numbers]
+    else:
+        drawn = pipe(**call, psi=psi, return_stages=True).stages
     return {
         "model": model.key,
         "sheets": [sheet_uri(to_bytes(images), STAGED) for images in drawn],
         "sizes": [images.shape[1] for images in drawn],
-        "code": snippets.stages(model, STAGED, seed, psi),
+        "steps": numbers,
+        "code": snippets.stages(model, STAGED, seed, psi, numbers),
     }
+
+
+def is_staged(model: Model) -> bool:
+    """Whether an image of this model comes about in stages that can be looked at."""
+    return model.family.draws_in_stages or model.family.takes_steps
 
 
 def options(psi: float | None) -> Json:
@@ -125,7 +141,8 @@ def build(store: ModelStore) -> gr.HTML:
         "models": {
             other.key: {
                 **gallery.described(other),
-                "stages": other.family.draws_in_stages,
+                "stages": is_staged(other),
+                "steps": other.family.takes_steps,
                 "breeds": other.family.breeds,
             }
             for other in store.gallery

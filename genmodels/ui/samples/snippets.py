@@ -27,10 +27,17 @@ def between(model: Model, a: int, b: int, seed: int, psi: float | None, classes:
     )
 
 
-def stages(model: Model, count: int, seed: int, psi: float) -> str:
-    """Images from coarse to fine, a row for each level."""
+def stages(model: Model, count: int, seed: int, psi: float, steps: list[int] | None) -> str:
+    """How images come about, a row for each level, or for each of these steps."""
+    if steps is None:
+        drawn = f"stages = pipe(num_images={count}, seed={seed}, psi={psi:g}, return_stages=True).stages\n"
+    else:
+        drawn = (
+            f"steps = pipe(num_images={count}, seed={seed}, return_trajectory=True).trajectory\n"
+            f"stages = [steps[number - 1] for number in {steps}]\n"
+        )
     return head(model, [GRID]) + (
-        f"stages = pipe(num_images={count}, seed={seed}, psi={psi:g}, return_stages=True).stages\n"
+        f"{drawn}"
         "images = [image.resize((64, 64), resample=0) for stage in stages for image in stage]\n"
         f'make_image_grid(images, rows=len(stages), cols={count}).save("stages.png")\n'
     )

@@ -17,7 +17,7 @@ export default function samples(tab) {
   // The words and controls that depend on the model.
   const showFilm = trainingFilm(tab);
   function describe() {
-    const { frogs, figures, truncates, film: reel, title, stages, sources } = now();
+    const { frogs, figures, truncates, film: reel, title, stages, steps, sources } = now();
     if (!truncates) {
       $('.what').textContent =
         t`A diffusion model has learned to take a little noise away from a noisy image: it guesses, from √ᾱ x + √(1 − ᾱ)
@@ -42,7 +42,10 @@ export default function samples(tab) {
     showSources($('.sources'), sources);
     showFilm(reel);
     $('.stages').hidden = !stages;
-    if (!stages) python.drop('Coarse to fine');
+    $('.of-levels').hidden = steps;
+    $('.of-steps').hidden = !steps;
+    $('.levels').replaceChildren();
+    if (!stages) python.drop('Stages');
   }
   const film = filmStrip({ strip: $('.strip'), slider: $('.t'), large });
   const askBetween = latest(server.between, async (answer, job) => {
@@ -51,24 +54,20 @@ export default function samples(tab) {
   });
   const askSheet = latest(server.sheet, showSheet);
 
-  // The levels of a LAPGAN: one row each, all pictures of one size on the screen.
+  // The levels of a LAPGAN, or steps of a diffusion model: one row each, all pictures of one size on the screen.
   const askStages = latest(server.stages, async answer => {
     if (answer.model !== state.model) return;
     const sheets = await Promise.all(answer.sheets.map(loadImage));
     const rows = sheets.map((loaded, level) => {
       const size = answer.sizes[level];
+      const textContent = answer.steps ? t`step ${answer.steps[level]}` : `${size} × ${size}`;
       const pictures = Array.from({ length: page.staged }, (_, i) =>
         pictureOf(loaded, i, page.staged, size, { label: t`Image ${i + 1} at ${size} pixels` }),
       );
-      return make(
-        'div',
-        { className: 'level' },
-        make('span', { className: 'note', textContent: `${size} × ${size}` }),
-        ...pictures,
-      );
+      return make('div', { className: 'level' }, make('span', { className: 'note', textContent }), ...pictures);
     });
     $('.levels').replaceChildren(...rows);
-    python.set('Coarse to fine', answer.code, false);
+    python.set('Stages', answer.code, false);
   });
   const drawStages = () => {
     if (now().stages) askStages(drawn());
@@ -134,7 +133,7 @@ export default function samples(tab) {
 
   python.picture('Sheet', '.sheet img');
   python.picture('From A to B', '.between .strip canvas');
-  python.picture('Coarse to fine', '.levels canvas', () => page.staged);
+  python.picture('Stages', '.levels canvas', () => page.staged);
   const menus = controls('', state, draw, { models: page.models, changed: describe });
   /** @type {(count: number) => void} */
   let pressCount;
