@@ -92,6 +92,7 @@ class EvaluationFacts(TypedDict, total=False):
     n_reference: int
     seed: int | None
     num_inference_steps: int | None
+    guidance_scale: float | None
     evaluator: str | None
     evaluator_sha256: str | None
     protocol: str
@@ -102,12 +103,13 @@ class EvaluationFacts(TypedDict, total=False):
 
 
 class ConfigFacts(TypedDict, total=False):
-    """What the config.json of a network of ours says of classes; networks of other libraries say other things."""
+    """What the config.json of a network of ours says of classes or a fitted law; those of other libraries say other things."""
 
     num_classes: int | None
     class_names: list[str] | None
     attribute_names: list[str] | None
     test_accuracy: float | None
+    num_components: int
 
 
 # What to call a JSON value of each type.

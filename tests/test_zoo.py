@@ -151,6 +151,19 @@ def test_model_card_is_the_one_that_its_facts_make(name, tmp_path, monkeypatch):
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
 
+@pytest.mark.parametrize("name", [name for name in MODELS if (zoo.ROOT / name / "prior").is_dir()])
+def test_a_fitted_law_is_what_is_drawn_from_and_named(name):
+    folder = zoo.model_folder(name)
+    evaluation, card = json.loads((folder / "evaluation.json").read_text()), (folder / "README.md").read_text()
+    values = {row["metric"]: row["value"] for row in evaluation["metrics"]}
+    assert values["fid"] < 0.5 * values["fid_normal"], "it is there because it helps"
+    assert "latents from the fitted mixture of 10 Gaussians" in evaluation["protocol"]
+    assert "It draws from a mixture of 10 Gaussians fitted to its latents" in card
+    pipe = load_pipeline(name)
+    fitted, normal = (pipe(num_images=2, seed=0, prior=prior, output_type="pt").images for prior in (None, "normal"))
+    assert not fitted.equal(normal)
+
+
 @pytest.mark.parametrize("name", zoo.sample_names())
 def test_sample_card_parses(name):
     assert metadata_of(zoo.sample_folder(name))["configs"]

@@ -12,7 +12,7 @@ from ..errors import UserError
 from ..folder import EVALUATION, EvaluationFacts, as_json, write_text
 from ..hub.cards import evaluation_table, write_card
 from . import silence_libraries
-from .arguments import MAX_SEED, add_steps, whole_number
+from .arguments import MAX_SEED, add_steps, guidance, whole_number
 from .verify import fetch_model
 
 # How to read data that is not the model's own.
@@ -39,6 +39,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=whole_number(0, MAX_SEED), default=0, help="0 or more; default: %(default)s")
     add_steps(parser)
+    parser.add_argument(
+        "--guidance_scale", type=guidance, help="of diffusion models with classes only, 0 to 20; default: 1, none"
+    )
     parser.add_argument(
         "--inception_fid",
         action="store_true",
@@ -80,10 +83,16 @@ def run(args: argparse.Namespace) -> int:
     options = {"classes": classes, **stated_reading(reading)}
     loaded = load_model(model.saved.path)
     if not isinstance(loaded, ImagePipeline):
-        if args.evaluator or args.baseline or args.num_inference_steps or args.inception_fid:
+        if (
+            args.evaluator
+            or args.baseline
+            or args.num_inference_steps
+            or args.guidance_scale is not None
+            or args.inception_fid
+        ):
             raise UserError(
-                f"{args.model} is an evaluator itself: leave --evaluator, --baseline, --num_inference_steps and "
-                "--inception_fid out."
+                f"{args.model} is an evaluator itself: leave --evaluator, --baseline, --num_inference_steps, "
+                "--guidance_scale and --inception_fid out."
             )
         split = args.split or training.get("test_split", "test")
         result = evaluate_classifier(loaded, dataset_name, split=split, **options).to_dict()
@@ -98,13 +107,14 @@ def run(args: argparse.Namespace) -> int:
         if "max_train_samples" in training:
             reading |= {"max_train_samples": training["max_train_samples"], "train_seed": training["seed"]}
             options |= {name: reading[name] for name in ("max_train_samples", "train_seed")}
-        result = evaluate(loaded, dataset_name, **options, num_inference_steps=args.num_inference_steps).to_dict()
+        drawing = {"num_inference_steps": args.num_inference_steps, "guidance_scale": args.guidance_scale}
+        result = evaluate(loaded, dataset_name, **options, **drawing).to_dict()
         if args.baseline:
             baseline = fetch_model(args.baseline).saved
-            drawing = load_model(baseline.path)
-            if not isinstance(drawing, ImagePipeline):
+            beside = load_model(baseline.path)
+            if not isinstance(beside, ImagePipeline):
                 raise UserError(f"{args.baseline} is an evaluator, which draws nothing: give --baseline another model.")
-            other = evaluate(drawing, dataset_name, **options)
+            other = evaluate(beside, dataset_name, **options)
             facts = dict(baseline.training)
             result["baseline"] = {
                 name: facts.get(name) for name in ("title", "command", "images_seen", "commit", "version")

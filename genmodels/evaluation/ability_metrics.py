@@ -85,7 +85,7 @@ def completeness_metrics(
     real_features: torch.Tensor,
     real_labels: torch.Tensor,
 ) -> list[Metric]:
-    """How often what is decoded from N(0, I) is like real images of some class, and how evenly the classes come up.
+    """How often what is decoded from the prior is like real images of some class, and how evenly the classes come up.
 
     Features are the classifier's, (N, D) each; `real_labels` are its numbers of the classes of the real images.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 
@@ -41,6 +42,7 @@ def evaluate(
     train_split: str = "train",
     seed: int = 0,
     num_inference_steps: int | None = None,
+    guidance_scale: float | None = None,
     inception: bool = False,
     c2st: bool = True,
     cas: bool = True,
@@ -66,6 +68,7 @@ def evaluate(
         seed: of the generated images, of the halves of a split, and of the choice of training images for the floor.
         num_inference_steps: of a diffusion model, which needs as many passes through its network for each image; by default
             those of its pipeline.
+        guidance_scale: of a diffusion model with classes; by default 1, none.
         inception: whether to measure the standard FID too, on features of Inception; see `load_inception`.
         c2st: whether to train fresh networks that try to tell the images from real ones; see `two_sample_metrics`.
         cas: whether to train fresh networks on images of known classes, to name those of real ones; see `cas_metric`.
@@ -78,7 +81,7 @@ def evaluate(
             pipeline's, inference steps for a pipeline that takes none or not so many, or no Inception.
     """
     network = load_inception() if inception else None
-    sampling = sampling_options(pipeline, num_inference_steps)
+    sampling = sampling_options(pipeline, num_inference_steps, guidance_scale)
     evaluator = evaluator or find_evaluator(pipeline.sample_size, pipeline.num_channels)
     classifier, evaluator_sha256 = load_classifier(evaluator)
     options = {"classes": classes, **reading, **shared_shape(pipeline, classifier, evaluator)}
@@ -105,13 +108,17 @@ def evaluate(
         )
     wanted = class_numbers(own_names, stream.class_names)[reference[1]] if stream.class_names else None
 
-    def draw(count: int, draw_seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    def draw(count: int, draw_seed: int, prior: str | None = None) -> tuple[torch.Tensor, torch.Tensor]:
         counts = class_counts(count, wanted, pipeline.num_classes)[0] if pipeline.num_classes else None
-        images, labels = zip(*generate(pipeline, count, draw_seed, counts, **sampling), strict=True)
+        images, labels = zip(*generate(pipeline, count, draw_seed, counts, prior, **sampling), strict=True)
         return torch.cat(images), torch.cat(labels)
 
     shares = class_counts(n, wanted, pipeline.num_classes)[1] if pipeline.num_classes else ""
-    images = (*reference, *train, others, *draw(n, seed))
+    normal_fakes = None
+    if fitted := getattr(pipeline, "prior", None):
+        normal_fakes, _ = draw(n, seed, "normal")
+        shares += f"latents from the fitted mixture of {fitted.config.num_components} Gaussians, "
+    images = (*reference, *train, others, *draw(n, seed), normal_fakes)
     fresh = (network, c2st, cas, draw)
     metrics = measure(Evidence(pipeline, classifier, *images, stream.class_names, own_names, seed, *fresh))
     dataset, judge = public_name(dataset_name), public_name(evaluator)
@@ -141,6 +148,7 @@ def evaluate(
         n_reference=n_reference,
         seed=seed,
         num_inference_steps=sampling.get("num_inference_steps"),
+        guidance_scale=sampling.get("guidance_scale"),
         evaluator=judge,
         evaluator_sha256=evaluator_sha256,
         protocol=protocol,
@@ -221,7 +229,7 @@ def class_counts(n: int, labels: torch.Tensor | None, num_classes: int) -> tuple
 
 
 def generate(
-    pipeline: ImagePipeline, n: int, seed: int, counts: torch.Tensor | None = None, **options
+    pipeline: ImagePipeline, n: int, seed: int, counts: torch.Tensor | None = None, prior: str | None = None, **options
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """Images and labels in parts: n in all, of a model with classes so many of each, in the order of the classes.
 
@@ -230,30 +238,36 @@ def generate(
         n: how many; the sum of `counts`.
         seed: of the latents.
         counts: (num_classes,) int64; None of a model without classes, whose labels are then 0.
+        prior: what latents are drawn from, as in the call of an autoencoder.
         options: further arguments of the pipeline's call.
     """
     latents = draw_latents(n, pipeline.latent_dim, seed=seed)
     labels = torch.zeros(n).long() if counts is None else torch.arange(len(counts)).repeat_interleave(counts)
     for part, part_labels in zip(latents.split(BATCH), labels.split(BATCH), strict=True):
         arguments = {} if counts is None else {"class_labels": part_labels}
-        drawn = pipeline(latents=pipeline.from_normal(part), output_type="pt", **arguments, **options).images
+        drawn = pipeline(latents=pipeline.from_normal(part, prior), output_type="pt", **arguments, **options).images
         yield eight_bit(torch.as_tensor(drawn)), part_labels
 
 
-def sampling_options(pipeline: ImagePipeline, num_inference_steps: int | None) -> dict[str, int]:
+def sampling_options(
+    pipeline: ImagePipeline, num_inference_steps: int | None, guidance_scale: float | None
+) -> dict[str, Any]:
     """What of the way to draw belongs to the protocol, as arguments of the pipeline's call; raises UserError if it is wrong."""
+    if guidance_scale is not None and not (pipeline.family.takes_steps and pipeline.num_classes):
+        raise UserError("Guidance is for diffusion models with classes, which this is not: leave `guidance_scale` out.")
     if not pipeline.family.takes_steps:
         if num_inference_steps is not None:
             raise UserError(f"A {type(pipeline).__name__} draws in one step: leave `num_inference_steps` out.")
         return {}
     try:
-        return {"num_inference_steps": pipeline.check_steps(num_inference_steps)}
+        guided = {} if guidance_scale is None else {"guidance_scale": guidance_scale}
+        return {"num_inference_steps": pipeline.check_steps(num_inference_steps), **guided}
     except ValueError as error:
         raise UserError(str(error)) from error
 
 
-def in_steps(pipeline: ImagePipeline, sampling: dict[str, int]) -> str:
-    """The number of inference steps for the protocol's sentence, if there are such."""
+def in_steps(pipeline: ImagePipeline, sampling: dict[str, Any]) -> str:
+    """The number of inference steps and the guidance for the protocol's sentence, if there are such."""
     if not sampling:
         return ""
     name = type(pipeline.components["scheduler"]).__name__
@@ -263,4 +277,5 @@ def in_steps(pipeline: ImagePipeline, sampling: dict[str, int]) -> str:
         "FlowMatchEulerDiscreteScheduler": "Euler",
         "FlowMatchLCMScheduler": "consistency",
     }.get(name, name)
-    return f"{sampling['num_inference_steps']} steps of {name}, "
+    guided = f"guidance {sampling['guidance_scale']:g}, " if "guidance_scale" in sampling else ""
+    return f"{sampling['num_inference_steps']} steps of {name}, {guided}"

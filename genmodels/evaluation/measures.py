@@ -59,6 +59,7 @@ class Evidence:
             the floor has.
         others: indices of the training images that are not in the reference: all, but where it is one half of them.
         reference_labels, train_labels, fake_labels: the first two by `class_names`, the last by the model's numbers.
+        normal_fakes: what the same latents draw as from N(0, I), of a model that draws from a fitted law; else None.
         class_names, own_names: the classes of the images and of the model, each in the order of its numbers.
         seed: of everything that is drawn.
         inception: the standard FID's network, if that is wanted.
@@ -76,6 +77,7 @@ class Evidence:
     others: torch.Tensor
     fakes: torch.Tensor
     fake_labels: torch.Tensor
+    normal_fakes: torch.Tensor | None
     class_names: list[str]
     own_names: list[str]
     seed: int
@@ -202,6 +204,16 @@ def kid(e: Evidence) -> list[Metric]:
     return [Metric("kid", name, value, floor, "lower", subsets)]
 
 
+def of_normal(e: Evidence) -> list[Metric]:
+    assert e.normal_fakes is not None  # Its row applies only then.
+    drawn = features_of(e.classifier, e.normal_fakes)
+    fid, recall = frechet_distance(drawn, e.reference_features), coverage_of(e.reference_features, drawn)
+    return [
+        Metric("fid_normal", "FID, latents from N(0, I)", fid, None, "lower"),
+        Metric("recall_normal", "recall, latents from N(0, I)", recall, None, "higher"),
+    ]
+
+
 def inception_fid(e: Evidence) -> tuple[float, float]:
     assert e.inception is not None  # Its row applies only then.
     real = inception_features(e.inception, e.reference)
@@ -282,6 +294,7 @@ MEASURES = (
         SHARE,
         lambda e: (coverage_of(e.reference_features, x) for x in e.drawn_and_floor),
     ),
+    Measure({"fid_normal": DISTANCE, "recall_normal": SHARE}, of_normal, lambda e: e.normal_fakes is not None),
     # A network is trained for it: what differs in a float's last bits grows with every step.
     Measure(
         {"c2st": (0.0, 0.05), "c2st_coarse": (0.0, 0.03)},

@@ -42,7 +42,7 @@ class Evaluation:
         n: number of generated images, of which as many training images make the floor; of a classifier the images read.
         n_reference: number of real images compared with.
         seed: of the generated images; None if none are.
-        num_inference_steps: that a diffusion model drew them in; None for other models.
+        num_inference_steps, guidance_scale: that a diffusion model drew them in and with; None for other models, and for none.
         evaluator, evaluator_sha256: name of the classifier whose features are used (None for a local folder), and of its
             weights.
         protocol: all of the above in a sentence or two.
@@ -62,6 +62,7 @@ class Evaluation:
     evaluator_sha256: str | None
     protocol: str
     num_inference_steps: int | None = None
+    guidance_scale: float | None = None
     torch: str = field(default=torch.__version__)
     metrics: list[Metric] = field(default_factory=list)
     floor_name: str = "real against real"

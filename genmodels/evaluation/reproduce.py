@@ -83,6 +83,7 @@ def measure_again(
         train_split=stated.get("train_split") or "train",
         seed=stated["seed"],
         num_inference_steps=stated.get("num_inference_steps"),
+        guidance_scale=stated.get("guidance_scale"),
         inception=any(row["metric"] == "inception_fid" for row in stated["metrics"]),
         c2st=any(row["metric"] == "c2st" for row in stated["metrics"]),
         cas=any(row["metric"] == "cas" for row in stated["metrics"]),
@@ -97,7 +98,7 @@ def protocol_differences(stated: Mapping[str, Any], measured: Evaluation) -> lis
     now = measured.to_dict()
     found = [
         f"{name} is {now[name]}, stated {stated[name]}"
-        for name in ("n", "n_reference", "num_inference_steps")
+        for name in ("n", "n_reference", "num_inference_steps", "guidance_scale")
         if name in stated and stated[name] != now[name]
     ]
     args = {row["metric"]: row["args"] for row in now["metrics"]}

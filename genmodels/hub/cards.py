@@ -155,6 +155,8 @@ def pipeline_parts(saved: ModelFolder, repo_id: str | None) -> tuple[list[str], 
         lines += ["# Images of its size go in: yours, or those."]
         lines += ["clean = pipe.denoise(images).images"] if denoises else ["again = pipe.reconstruct(images).images"]
         lines += ["small = pipe.compress(images, bits=8)", "restored = pipe.decompress(small).images"]
+    if gaussians := saved.config("prior").get("num_components"):
+        what += f' It draws from a mixture of {gaussians} Gaussians fitted to its latents; `prior="normal"` draws from N(0, I).'
     attributes = saved.config("attributes").get("attribute_names", [])
     if attributes:
         what += (
@@ -214,7 +216,16 @@ def evaluator_parts(saved: ModelFolder, repo_id: str | None) -> tuple[list[str],
 def eval_results(evaluation: EvaluationFacts, task: str) -> list[EvalResult]:
     """The numbers for the card's model-index, with the protocol as the dataset's arguments and the floor as the metric's."""
     dataset = evaluation.get("dataset")
-    protocol = ("train_split", "classes", "n", "n_reference", "seed", "num_inference_steps", "evaluator")
+    protocol = (
+        "train_split",
+        "classes",
+        "n",
+        "n_reference",
+        "seed",
+        "num_inference_steps",
+        "guidance_scale",
+        "evaluator",
+    )
     return [
         EvalResult(
             task_type=task,

@@ -30,7 +30,7 @@ import psutil
 sys.path.append(str(Path(__file__).parents[1]))
 from suite_browser import percentile, running_app
 
-DIFFUSION = "diffusion-mnist"
+DIFFUSION = "flow-mnist"
 DEAREST = [
     ("samples", "loop", {"seed": 3}),
     ("training", "memorised", {"kind": "samples"}),

@@ -164,8 +164,13 @@ def test_a_diffusion_model_is_measured_in_the_stated_steps(capsys, digits, tmp_p
 def test_steps_are_only_for_diffusion_and_within_its_range(capsys, vae, digits, tmp_path):
     code, _, err = run(capsys, "evaluate", vae, "--dataset_name", digits, "--num_inference_steps", 3)
     assert (code, "A VAEPipeline draws in one step" in err) == (2, True)
+    code, _, err = run(capsys, "evaluate", vae, "--dataset_name", digits, "--guidance_scale", 2)
+    assert (code, "Guidance is for diffusion models with classes, which this is not" in err) == (2, True)
     code, _, err = run(capsys, "evaluate", "evaluator-mnist", "--dataset_name", digits, "--num_inference_steps", 3)
-    assert (code, "leave --evaluator, --baseline, --num_inference_steps and --inception_fid out" in err) == (2, True)
+    assert (
+        code,
+        "leave --evaluator, --baseline, --num_inference_steps, --guidance_scale and --inception_fid out" in err,
+    ) == (2, True)
 
 
 def test_a_denoiser_is_measured_and_verified(capsys, digits, tmp_path):

@@ -5,10 +5,21 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from diffusers import FlowMatchEulerDiscreteScheduler
 from helpers import make_pipeline
 from PIL import Image
 
-from genmodels import CGANGenerator, CGANPipeline, VAEDecoder, VAEEncoder, VAEPipeline, load_pipeline, zoo
+from genmodels import (
+    CGANGenerator,
+    CGANPipeline,
+    PixelDiffusionPipeline,
+    UNet,
+    VAEDecoder,
+    VAEEncoder,
+    VAEPipeline,
+    load_pipeline,
+    zoo,
+)
 from genmodels.errors import UserError
 from genmodels.evaluation.ability_metrics import (
     CLASSIFY_DRAWS,
@@ -18,10 +29,12 @@ from genmodels.evaluation.ability_metrics import (
 )
 from genmodels.evaluation.classifiers import evaluate_classifier
 from genmodels.evaluation.evaluate import class_counts, evaluate, generate
-from genmodels.evaluation.measures import measure, tolerance_of
+from genmodels.evaluation.measures import measure, of_normal, tolerance_of
+from genmodels.evaluation.reproduce import measure_again
 from genmodels.families import BY_PIPELINE
 from genmodels.features.evaluators import class_numbers, find_evaluator, load_classifier
-from genmodels.features.metrics import eight_bit
+from genmodels.features.metrics import eight_bit, frechet_distance
+from genmodels.latents import draw_latents
 from genmodels.pipelines.vae import PosteriorOutput
 
 
@@ -116,6 +129,44 @@ def test_the_protocol_says_n_split_and_seed(evaluation):
         "evaluator-mnist",
     ):
         assert fact in evaluation.protocol
+
+
+def test_a_fitted_law_is_named_and_measured_beside_the_normal_one(few_digits, quick_measures, monkeypatch):
+    seen = []
+    monkeypatch.setattr("genmodels.evaluation.evaluate.measure", lambda e: seen.append(e) or [])
+    pipeline = load_pipeline("autoencoder-mnist")
+    pipeline.register_modules(prior=None)
+    assert "latents" not in evaluate(pipeline, few_digits).protocol
+    assert seen.pop().normal_fakes is None
+    real = torch.from_numpy(zoo.load_sample("zoo:mnist-sample").images[:500]).permute(0, 3, 1, 2).float() / 127.5 - 1
+    pipeline.fit_latents([{"pixel_values": real}], 3)
+    fitted = evaluate(pipeline, few_digits)
+    assert "(seed 0, latents from the fitted mixture of 3 Gaussians, rounded to 8 bits)" in fitted.protocol
+    e, latents = seen.pop(), draw_latents(200, 2, seed=0)
+    normal = of_normal(e)
+    expected = [pipeline.decode(z, output_type="pt").images for z in (pipeline.prior(latents), latents)]
+    for drawn, images in zip((e.fakes, e.normal_fakes), expected, strict=True):
+        torch.testing.assert_close(drawn, eight_bit(images), atol=2 / 255, rtol=0)
+    assert [(m.metric, m.floor) for m in normal] == [("fid_normal", None), ("recall_normal", None)]
+    # What lies between the clusters of the codes is no digit.
+    assert frechet_distance(e.fake_features, e.reference_features) < 0.9 * normal[0].value
+
+
+def test_guidance_is_named_and_repeated(few_digits, quick_measures, monkeypatch):
+    seen = []
+    monkeypatch.setattr("genmodels.evaluation.evaluate.measure", lambda e: seen.append(e.fakes) or [])
+    torch.manual_seed(0)
+    names = [str(digit) for digit in range(10)]
+    unet = UNet.of_patches(28, 1, 2, [8, 16], 1, num_classes=10, class_names=names)
+    pipeline = PixelDiffusionPipeline(unet.eval(), FlowMatchEulerDiscreteScheduler())
+    guided = evaluate(pipeline, few_digits, num_inference_steps=2, guidance_scale=3.5)
+    assert "2 steps of Euler, guidance 3.5, rounded" in guided.protocol
+    again = measure_again(pipeline, guided.to_dict(), few_digits)
+    assert (again.protocol, again.guidance_scale) == (guided.protocol, 3.5)
+    plain = evaluate(pipeline, few_digits, num_inference_steps=2)
+    assert "guidance" not in plain.protocol
+    assert torch.equal(seen[0], seen[1])
+    assert not torch.equal(seen[0], seen[2])
 
 
 def test_a_vae_reports_its_bounds(few_digits, quick_measures):

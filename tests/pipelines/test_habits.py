@@ -136,12 +136,14 @@ def test_another_scheduler_draws_is_saved_and_loads(name, tmp_path):
 
 
 def test_schedulers_come_near_each_other():
-    """Of a trained network, steps of other kinds draw the same digits."""
-    pipe = load_pipeline("diffusion-mnist")
+    """Steps of other kinds follow the same path, but for where images are kept in range on the way."""
+    pipe = make_pipeline("diffusion")
     expected = pixels(pipe, num_images=2)
+    # What another seed draws is this far from it, or more.
+    assert (pixels(pipe, num_images=4)[2:] - expected).abs().mean() > 0.3
     for name in ("EulerDiscreteScheduler", "UniPCMultistepScheduler", "DPMSolverMultistepScheduler"):
         pipe.scheduler = getattr(diffusers, name).from_config(pipe.scheduler.config)
-        assert (pixels(pipe, num_images=2) - expected).abs().mean() < 0.05
+        assert (pixels(pipe, num_images=2) - expected).abs().mean() < 0.1
 
 
 @pytest.mark.parametrize(
@@ -184,7 +186,7 @@ def test_a_scheduler_that_cannot_work_is_refused_when_it_is_assigned(make, messa
 @pytest.mark.parametrize("name", ["EulerAncestralDiscreteScheduler", "PNDMScheduler"])
 def test_no_picture_is_drawn_of_steps_that_give_no_numbers(name):
     """In three steps the one computes the root of a negative number, the other mixes batches up."""
-    pipe = load_pipeline("diffusion-mnist")
+    pipe = make_pipeline("diffusion")
     pipe.scheduler = getattr(diffusers, name).from_config(pipe.scheduler.config)
     assert f"{name} cannot draw in num_inference_steps=3: take another" in refused(
         pipe, num_images=2, num_inference_steps=3

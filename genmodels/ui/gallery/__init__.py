@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from ...errors import UserError
+from ...folder import INDEX
 from .. import Json, films, numbers
 from ..admission import normal_lane
 from ..inputs import integer, seed_of, server_function
@@ -64,6 +65,7 @@ def described(model: Model) -> Json:
         "reason": model.reason,
         "size": model.sample_size,
         "frogs": frogs,
+        "flow": "FlowMatch" in str(model.read(INDEX).get("scheduler")),
         "truncates": model.family.truncates,
         "figures": figures(model.read("evaluation.json")),
         "film": films.film_of(model),

@@ -17,8 +17,14 @@ export default function samples(tab) {
   // The words and controls that depend on the model.
   const showFilm = trainingFilm(tab);
   function describe() {
-    const { frogs, figures, truncates, film: reel, title, stages, steps, sources } = now();
-    if (!truncates) {
+    const { flow, frogs, figures, truncates, film: reel, title, stages, steps, sources } = now();
+    if (flow) {
+      $('.what').textContent =
+        t`A flow has learned the way from noise to images: at each point (1 − t) x + t ε of the straight line between
+          an image x and noise ε it guesses the direction ε − x. Each picture starts as noise, its latent, and follows
+          the guesses step by step: press New as often as you like. Pick two images and walk from the noise of one to
+          that of the other.`;
+    } else if (!truncates) {
       $('.what').textContent =
         t`A diffusion model has learned to take a little noise away from a noisy image: it guesses, from √ᾱ x + √(1 − ᾱ)
           ε, which part is the noise ε. Each picture starts as noise, its latent, and loses it step by step: press New
