@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import subprocess
 import sys
 import tarfile
 import unicodedata
@@ -13,6 +12,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from helpers import run_fresh_python
 from PIL import Image
 
 from genmodels.data import load_images
@@ -437,7 +437,7 @@ def test_the_listing_loads_neither_torch_nor_datasets():
     code = (
         "import sys\nfrom genmodels.data.listing import list_pictures\nprint({'torch', 'datasets'} & set(sys.modules))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    done = run_fresh_python("-c", code)
     assert done.stdout.strip() == "set()", done.stderr
 
 

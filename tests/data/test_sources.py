@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import datasets
@@ -13,6 +11,7 @@ import numpy as np
 import pandas
 import pyarrow
 import pytest
+from helpers import run_python
 from PIL import Image
 from pyarrow import parquet
 
@@ -337,7 +336,7 @@ def test_a_cache_that_cannot_be_written_is_named(tmp_path):
         f"try: print(load_images({folder!r}, num_workers=0).num_images)\nexcept UserError as error: print(error)"
     )
     environment = {**os.environ, "HF_HOME": str(tmp_path / "file" / "cache")}
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=300)
+    done = run_python("-c", code, env=environment)
     assert "cannot be written" in done.stdout or done.stdout.strip() == str(N), done.stdout + done.stderr
     assert done.stdout.count("\n") == 1
 

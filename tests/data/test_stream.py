@@ -9,6 +9,7 @@ import datasets
 import numpy as np
 import pytest
 import torch
+from helpers import run_python
 from PIL import Image
 
 from genmodels.data import load_images
@@ -340,9 +341,7 @@ def test_without_network_the_hub_id_is_named():
         "try: load_images('ylecun/mnist')\nexcept UserError as error: print(error)"
     )
     environment = {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": "", "PATH": "", "HOME": "/nonexistent"}
-    result = subprocess.run(
-        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=120
-    )
+    result = run_python("-c", script, env=environment)
     assert "'ylecun/mnist'" in result.stdout, result.stderr
     assert "\n" not in result.stdout.strip()
 

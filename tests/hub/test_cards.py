@@ -244,6 +244,7 @@ def execute(pieces: list[tuple[str, str]], tmp_path, env=None) -> None:
     assert done.stdout.count("ran\n") == len(pieces)
 
 
+@pytest.mark.slow
 def test_code_on_built_in_cards_runs_as_printed(tmp_path):
     pieces = []
     for name in ("vae-mnist", "dcgan-cifar10-frogs", "cgan-mnist", "evaluator-mnist"):

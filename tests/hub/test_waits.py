@@ -14,6 +14,7 @@ import pytest
 from helpers import run_python, start_hub
 from PIL import Image
 
+pytestmark = pytest.mark.slow
 BUDGET = 1.0
 COMMIT, LFS, WEIGHTS, FILES = "POST .*/commit/", "PUT /_lfs/", "GET /_cdn/", "_cdn/|resolve-cache/"
 BUSY = {"action": "status", "status": 429, "retry_after": 3600}

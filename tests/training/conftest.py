@@ -16,6 +16,12 @@ def no_accelerator():
     forget_accelerator()
 
 
+@pytest.fixture(autouse=True)
+def few_fakes(monkeypatch):
+    """What the monitor's looks at a tiny run cost; how many images it needs to be right is test_monitor.py's."""
+    monkeypatch.setattr("genmodels.training.watching.MONITOR_FAKES", 32)
+
+
 def forget_accelerator() -> None:
     AcceleratorState._reset_state(reset_partial_state=True)
     GradientState._reset_state()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import shutil
 import subprocess
@@ -17,7 +18,13 @@ from genmodels.errors import UserError
 from genmodels.hub.cards import code_of
 from genmodels.training import facts
 from genmodels.training.facts import git_commit
-from genmodels.training.processes import is_lost_process, keep_threads, on_main_process, refuse_lost_processes
+from genmodels.training.processes import (
+    is_lost_process,
+    keep_threads,
+    on_main_process,
+    refuse_lost_processes,
+    set_by_launcher,
+)
 from genmodels.training.trackers import knows_wandb_user
 
 
@@ -119,9 +126,11 @@ def test_an_environment_that_accelerate_does_not_take_is_a_sentence(train, tmp_p
     assert not (tmp_path / "run").exists()
 
 
-PRINT = "import os, sys; from genmodels.training.processes import set_by_launcher; print(set_by_launcher())"
+# Of its module the function alone, without the libraries that the module imports.
+PRINT = f"import os\nfrom pathlib import Path\n{inspect.getsource(set_by_launcher)}\nprint(set_by_launcher())"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("user", "flags", "by_launcher"),
     [({}, [], True), ({"OMP_NUM_THREADS": "1"}, [], False), ({}, ["--num_cpu_threads_per_process", "1"], False)],
@@ -132,11 +141,7 @@ def test_a_launchers_one_thread_is_told_from_the_users(tmp_path, user, flags, by
     environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
     launcher = [sys.executable, "-m", "accelerate.commands.launch", "--quiet", "--num_processes", "1", *flags]
     done = subprocess.run(
-        [*launcher, str(script)],
-        env={**environment, "PYTHONPATH": str(REPO), **user},
-        capture_output=True,
-        text=True,
-        timeout=300,
+        [*launcher, str(script)], env={**environment, **user}, capture_output=True, text=True, timeout=300
     )
     assert done.stdout.strip() == str(by_launcher), done.stderr
 

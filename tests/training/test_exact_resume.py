@@ -13,7 +13,7 @@ from genmodels.training.loop import Loop
 STEPS, STOP = 9, 5
 DENSE = ["--generator_dims", "8", "8", "--discriminator_dims", "8"]
 TINY = ["--base_channels", "4", "--max_train_steps", STEPS, "--logging_steps", "2", "--checkpointing_steps", "4"]
-WATCH = ["--sample_steps", "3", "--monitor_steps", "3", "--validation_steps", "2"]
+WATCH = ["--sample_steps", "3", "--monitor_steps", "3", "--validation_steps", "4"]
 QUIET = ["--report_to", "none", "--train_batch_size", "16", "--shuffle_buffer", "20"]
 
 

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import runpy
 import socket
-import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from helpers import REPO, free_port, run_fresh_python
 
 from genmodels.commands import app
 
-pytestmark = pytest.mark.slow
-APP = Path(__file__).parents[2] / "app.py"
-
-
-def run(*arguments: str) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, APP, *arguments], capture_output=True, text=True, timeout=120)
+APP = REPO / "app.py"
 
 
 @pytest.mark.parametrize(
@@ -25,7 +20,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess:
     [
         (["--models", "no/such/folder/here"], "there is no such folder"),
         (["--models", str(APP)], "that is a file"),
-        (["--models", str(APP.parent / "tests")], "model_index.json"),
+        (["--models", str(REPO / "tests")], "model_index.json"),
         (["--port", "0"], "1 to 65535"),
         (["--port", "99999"], "1 to 65535"),
         (["--port", "abc"], "invalid int value"),
@@ -33,12 +28,14 @@ def run(*arguments: str) -> subprocess.CompletedProcess:
         (["--modles", "x"], "unrecognized arguments"),
     ],
 )
-def test_wrong_arguments_are_one_sentence(arguments, says):
-    result = run("--port", "7999", *arguments)
-    assert result.returncode == 2
-    assert says in result.stderr
-    assert "Traceback" not in result.stderr
-    assert len([line for line in result.stderr.splitlines() if line.startswith("app.py: ")]) == 1
+def test_wrong_arguments_are_one_sentence(arguments, says, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["app.py", "--port", str(free_port()), *arguments])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(APP), run_name="__main__")
+    assert ended.value.code == 2
+    error = capsys.readouterr().err
+    assert says in error
+    assert len([line for line in error.splitlines() if line.startswith("app.py: ")]) == 1
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
@@ -80,12 +77,13 @@ def test_a_wrong_port_in_the_environment_is_one_sentence(monkeypatch, capsys):
     assert "invalid int value: 'many'" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_busy_port_is_one_sentence():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        result = run("--port", str(port))
+        result = run_fresh_python(str(APP), "--port", str(port))
     assert result.returncode == 2
     assert f"Cannot listen on 127.0.0.1 port {port}" in result.stderr
     assert "Traceback" not in result.stderr

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
+from helpers import run_fresh_python
 
 from genmodels import zoo
 from genmodels.ui import first_page
@@ -44,5 +42,5 @@ def test_the_page_is_built_without_torch_and_diffusers():
         "import sys; from genmodels.ui.models import ModelStore; from genmodels.ui.suite import build; build(ModelStore());"
         "print([name for name in ('torch', 'diffusers') if name in sys.modules])"
     )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    result = run_fresh_python("-c", code)
     assert result.stdout.strip() == "[]", result.stderr

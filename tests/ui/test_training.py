@@ -24,9 +24,9 @@ pytestmark = pytest.mark.slow
 COPIES = 3
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def page():
-    """The functions of a page, on a process of its own."""
+    """The functions of a page, on a process of its own, which takes seconds to start."""
     trainer = live.Trainer()
     yield {f.__name__: f for f in live.functions(trainer)}, trainer
     trainer.stop()
