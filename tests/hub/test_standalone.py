@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -73,16 +72,37 @@ arrays += [pipe.interpolate(0, 1, steps=4, class_labels=("ant", "cat"), output_t
 arrays += [pipe.discriminate(drawn.images, drawn.class_labels)]
 """,
 }
+# Draws with each model, then tries a model without and with trust, and once more when its weights in the cache are damaged.
 LOAD = """
 import json, sys
+from pathlib import Path
 import numpy as np
 from diffusers import DiffusionPipeline
-for out, model, calls in json.loads(sys.argv[1]):
-    scope = {"np": np, "pipe": DiffusionPipeline.from_pretrained(model, trust_remote_code=True)}
+
+def attempt(*args, **options):
+    try:
+        print("loaded", type(DiffusionPipeline.from_pretrained(*args, **options)).__name__)
+    except Exception as error:
+        print("refused", " ".join(str(error).split()))
+
+jobs, model, folder = json.loads(sys.argv[1])
+for out, source, calls in jobs:
+    scope = {"np": np, "pipe": DiffusionPipeline.from_pretrained(source, trust_remote_code=True)}
     exec(calls, scope)
     np.savez(out, *map(np.asarray, scope["arrays"]))
+attempt(model)
+attempt(folder, trust_remote_code=True)
+attempt(model, trust_remote_code=True)
+cached = "models--" + model.replace("/", "--")
+(weights,) = Path("home").rglob(cached + "/snapshots/*/generator/*.safetensors")
+data = bytearray(weights.read_bytes())
+data[-1] ^= 1
+weights.resolve().write_bytes(data)
+attempt(model, trust_remote_code=True)
 assert "genmodels" not in sys.modules
 """
+# Two edits and a grid more than without attributes.
+EDITS = CALLS["vae"] + 'arrays += [pipe.traverse(attributes=("dark", "odd"), steps=3, output_type="np").images]\n'
 
 
 @pytest.fixture(scope="session")
@@ -133,20 +153,33 @@ print(*[name for name in names if importlib.util.find_spec(name)])
 
 
 @pytest.fixture(scope="module")
-def drawn_plainly(plain_python, hub, pushed, tmp_path_factory) -> Path:
-    """A folder of what each kind's calls return in plain diffusers."""
-    folder = tmp_path_factory.mktemp("drawn")
-    jobs = [(str(folder / f"{kind}.npz"), pushed[kind], CALLS[kind]) for kind in KINDS]
-    done = run_plain(plain_python, LOAD, json.dumps(jobs), env=hub.env(folder / "home", user=None), cwd=folder)
-    assert done.returncode == 0, done.stderr
+def with_attributes(tmp_path_factory) -> Path:
+    """A saved VAE that edits attributes, with its code."""
+    folder = tmp_path_factory.mktemp("attributes")
+    images = np.random.default_rng(0).random((6, 28, 28, 1), dtype=np.float32)
+    pipe = make_pipeline("vae").learn_attribute("dark", images[:3], images[3:])
+    pipe.learn_attribute("odd", images[::2], images).save_pretrained(folder)
+    add_code(folder)
     return folder
 
 
+@pytest.fixture(scope="module")
+def plainly(plain_python, hub, pushed, carrying, with_attributes, tmp_path_factory) -> tuple[Path, list[str]]:
+    """A folder of what each kind's calls return in plain diffusers, and what that prints."""
+    folder = tmp_path_factory.mktemp("drawn")
+    jobs = [(str(folder / f"{kind}.npz"), pushed[kind], CALLS[kind]) for kind in KINDS]
+    jobs.append((str(folder / "attributes.npz"), str(with_attributes), EDITS))
+    arguments = json.dumps([jobs, pushed["cgan"], str(carrying["cgan"])])
+    done = run_plain(plain_python, LOAD, arguments, env=hub.env(folder / "home", user=None), cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return folder, done.stdout.splitlines()
+
+
 @pytest.mark.parametrize("kind", KINDS)
-def test_plain_diffusers_draws_the_same_pictures(drawn_plainly, kind):
+def test_plain_diffusers_draws_the_same_pictures(plainly, kind):
     scope = {"np": np, "pipe": make_pipeline(kind)}
     exec(CALLS[kind], scope)
-    found = np.load(drawn_plainly / f"{kind}.npz")
+    found = np.load(plainly[0] / f"{kind}.npz")
     assert len(found.files) == len(scope["arrays"]) >= 5
     for expected, name in zip(scope["arrays"], found.files, strict=True):
         expected = np.asarray(expected)
@@ -155,59 +188,24 @@ def test_plain_diffusers_draws_the_same_pictures(drawn_plainly, kind):
         np.testing.assert_allclose(found[name].astype(float), expected.astype(float), rtol=0, atol=tolerance)
 
 
-def test_plain_diffusers_edits_attributes(plain_python, tmp_path):
-    folder = tmp_path / "model"
-    images = np.random.default_rng(0).random((6, 28, 28, 1), dtype=np.float32)
-    pipe = (
-        make_pipeline("vae").learn_attribute("dark", images[:3], images[3:]).learn_attribute("odd", images[::2], images)
-    )
-    pipe.save_pretrained(folder)
-    add_code(folder)
-    calls = CALLS["vae"] + 'arrays += [pipe.traverse(attributes=("dark", "odd"), steps=3, output_type="np").images]\n'
-    jobs = json.dumps([(str(tmp_path / "arrays.npz"), str(folder), calls)])
-    done = run_plain(plain_python, LOAD, jobs, cwd=tmp_path, env=dict(os.environ))
-    assert done.returncode == 0, done.stderr
-    scope = {"np": np, "pipe": load_pipeline(folder)}
-    exec(calls, scope)
-    found = np.load(tmp_path / "arrays.npz")
-    # Two edits and a grid more than without attributes.
+def test_plain_diffusers_edits_attributes(plainly, with_attributes):
+    scope = {"np": np, "pipe": load_pipeline(with_attributes)}
+    exec(EDITS, scope)
+    found = np.load(plainly[0] / "attributes.npz")
     assert len(found.files) == len(scope["arrays"]) == 10
     for expected, name in zip(scope["arrays"][3:], found.files[3:], strict=True):
         np.testing.assert_allclose(found[name], np.asarray(expected), rtol=0, atol=1e-4)
 
 
-def test_plain_diffusers_asks_for_trust_and_finds_damage(plain_python, hub, pushed, carrying, tmp_path):
+def test_plain_diffusers_asks_for_trust_and_finds_damage(plainly):
     """Its messages name what to do; and the carried code checks the cache's hashes, too."""
-    code = """
-import sys
-from pathlib import Path
-from diffusers import DiffusionPipeline
-model, folder = sys.argv[1:]
-def attempt(*args, **options):
-    try:
-        print("loaded", type(DiffusionPipeline.from_pretrained(*args, **options)).__name__)
-    except Exception as error:
-        print("refused", " ".join(str(error).split()))
-attempt(model)
-attempt(folder, trust_remote_code=True)
-attempt(folder, trust_remote_code=True)
-attempt(model, trust_remote_code=True)
-(weights,) = Path("home").rglob("snapshots/*/generator/*.safetensors")
-data = bytearray(weights.read_bytes())
-data[-1] ^= 1
-weights.resolve().write_bytes(data)
-attempt(model, trust_remote_code=True)
-"""
-    env = hub.env(tmp_path / "home", user=None)
-    done = run_plain(plain_python, code, pushed["cgan"], carrying["cgan"], env=env, cwd=tmp_path)
-    lines = done.stdout.splitlines()
-    assert len(lines) == 5, done.stderr
-    assert lines[0].startswith("refused ")
-    assert "trust_remote_code=True" in lines[0]
-    assert lines[1:4] == ["loaded CGANPipeline"] * 3
-    assert lines[4].startswith("refused ")
-    assert "is damaged: its sha256 is " in lines[4]
-    assert "`hf download alice/plain-cgan generator/" in lines[4]
+    without_trust, from_folder, from_hub, damaged = plainly[1]
+    assert without_trust.startswith("refused ")
+    assert "trust_remote_code=True" in without_trust
+    assert from_folder == from_hub == "loaded CGANPipeline"
+    assert damaged.startswith("refused ")
+    assert "is damaged: its sha256 is " in damaged
+    assert "`hf download alice/plain-cgan generator/" in damaged
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -1,6 +1,6 @@
 """Every wait ends: whatever a Hub does, each door says one sentence in time, and what it leaves behind is whole.
 
-All cases of a side run in one process, one after the other; each test looks at one of them.
+The cases run in a few processes side by side, since they mostly wait; each test looks at one of them.
 """
 
 from __future__ import annotations
@@ -80,7 +80,10 @@ PUSHES = [
     ("deploy", {"action": "hang"}, COMMIT, f"failed: {BROKEN} (ReadTimeout); the folder is complete"),
 ]
 
-# Runs the cases and prints, as JSON, what each said, how long that took, and what came of it once the Hub was well again.
+CASES = PULLS + PUSHES
+PROCESSES = 4
+
+# Runs numbered cases and prints, as JSON, what each said, how long that took, and what came of it once the Hub was well again.
 RUN = """
 import json, sys, time, traceback
 from pathlib import Path
@@ -120,7 +123,7 @@ def state(folder):
     return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 right, before = weights(load_pipeline(home / "model")), state(home / "photos") | state(home / "model")
-for i, (door, rule, match, _) in enumerate(cases):
+for i, (door, rule, match, _) in cases:
     repo = f"alice/case-{i}"
     constants.HF_HUB_CACHE = str(home / f"cache-{i}")
     if door in ("load", "verify", "page"):
@@ -166,8 +169,8 @@ for i, (door, rule, match, _) in enumerate(cases):
 """
 
 
-def side(cases: list, home: Path) -> list:
-    """Run cases against a Hub of their own."""
+def run_cases(cases: list[tuple], home: Path) -> list:
+    """Run numbered cases against a Hub of their own."""
     for kind in ("cats", "dogs"):
         (home / "photos" / kind).mkdir(parents=True)
         for i in range(3):
@@ -184,27 +187,32 @@ def side(cases: list, home: Path) -> list:
 
 @pytest.fixture(scope="module")
 def results(saved, tmp_path_factory) -> dict:
-    """What came of each case; the two sides wait at the same time."""
-    homes = [tmp_path_factory.mktemp(name) for name in ("pulls", "pushes")]
+    """What came of each case, by its number."""
+    homes = [tmp_path_factory.mktemp("waits") for _ in range(PROCESSES)]
     for home in homes:
         shutil.copytree(saved["dcgan"], home / "model")
-    with ThreadPoolExecutor() as pool:
-        pulls, pushes = pool.map(side, (PULLS, PUSHES), homes)
+    numbered = list(enumerate(CASES))
+    parts = [numbered[i::PROCESSES] for i in range(PROCESSES)]
+    with ThreadPoolExecutor(PROCESSES) as pool:
+        found = list(pool.map(run_cases, parts, homes))
     for home in homes:
         shutil.rmtree(home)
-    return dict(enumerate([*pulls, *pushes]))
+    return {
+        number: result
+        for part, results in zip(parts, found, strict=True)
+        for (number, _), result in zip(part, results, strict=True)
+    }
 
 
 def name_of(case: tuple) -> str:
     return f"{case[0]}-{case[1].get('status', case[1]['action'])}-{case[2]}"
 
 
-@pytest.mark.parametrize("number", range(len(PULLS + PUSHES)), ids=map(name_of, PULLS + PUSHES))
+@pytest.mark.parametrize("number", range(len(CASES)), ids=map(name_of, CASES))
 def test_every_wait_ends(results, number):
-    door, _, _, expected = (PULLS + PUSHES)[number]
+    door, _, _, expected = CASES[number]
     said, seconds, offline, again, same = results[number]
-    repo = f"alice/case-{number if number < len(PULLS) else number - len(PULLS)}"
-    assert expected.format(repo=repo) in said
+    assert expected.format(repo=f"alice/case-{number}") in said
     assert bool(expected) == bool(said)
     assert said.count("\n") == 0
     # What the machine does beside is not known.

@@ -1,4 +1,4 @@
-"""The monitor on real runs: it speaks of a recipe that is known to collapse, and lets a good one be."""
+"""The monitor on a real run: it speaks of a recipe that is known to collapse, once that has lasted."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ def test_a_collapsing_recipe_is_found_out_and_the_card_says_so(tmp_path):
     recipe = [*COLLAPSING, "--adam_beta2", "0.999", "--max_train_steps", "700"]
     done = train("cgan", *SAMPLE, *SMALL, *WATCH, *recipe, "--output_dir", str(tmp_path))
     assert done.returncode == 0, done.stderr
-    spoken = next(line for line in done.stdout.splitlines() if "mode collapse" in line)
+    said = [line for line in done.stdout.splitlines() if line.startswith("Monitor, step")]
+    # What has not held for 500 steps is not spoken of: healthy runs begin so, too.
+    assert {line.split(":")[0] for line in said} <= {"Monitor, step 600", "Monitor, step 700"}
+    spoken = next(line for line in said if "mode collapse" in line)
     assert "nearly identical since step" in spoken
     assert "try --loss relativistic --r1 0.5 --r2 0.5" in spoken
     assert "mode collapse" in (tmp_path / "model/README.md").read_text()
@@ -23,10 +26,3 @@ def test_a_collapsing_recipe_is_found_out_and_the_card_says_so(tmp_path):
     diversity = [line["monitor"]["diversity"] for line in lines if "monitor" in line]
     assert len(diversity) == 7
     assert max(diversity[2:]) < 0.3
-
-
-def test_the_default_recipe_is_left_in_peace(tmp_path):
-    done = train("cgan", *SAMPLE, *SMALL, *WATCH, "--max_train_steps", "400", "--output_dir", str(tmp_path))
-    assert done.returncode == 0, done.stderr
-    assert "Monitor, step" not in done.stdout
-    assert "no sign" in json.loads((tmp_path / "model/training.json").read_text())["monitor"]

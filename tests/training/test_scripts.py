@@ -58,6 +58,7 @@ def test_the_smallest_script_trains(two_shards, tmp_path, monkeypatch, capsys):
     assert "there are 96 images: give a smaller --train_batch_size" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_script_runs_from_the_file_alone(tmp_path):
     (tmp_path / "elsewhere").mkdir()
     script = tmp_path / "elsewhere/vae.py"

@@ -39,6 +39,7 @@ def test_tensorboard_has_losses_and_grids(tmp_path):
     assert read.stdout.strip() == "[1, 2, 4] [0, 2, 4]", read.stderr
 
 
+@pytest.mark.slow
 def test_wandb_keeps_an_offline_run(tmp_path):
     pytest.importorskip("wandb")
     environment = {"WANDB_MODE": "offline", "WANDB_DIR": str(tmp_path), "HOME": str(tmp_path)}
@@ -48,6 +49,7 @@ def test_wandb_keeps_an_offline_run(tmp_path):
     assert len(list(tmp_path.rglob("media/images/samples_*.png"))) == 3
 
 
+@pytest.mark.slow
 def test_trackio_keeps_a_local_run(tmp_path):
     pytest.importorskip("trackio")
     environment = {"TRACKIO_DIR": str(tmp_path / "trackio"), "HOME": str(tmp_path)}
@@ -100,6 +102,7 @@ def test_no_film_of_one_picture(tmp_path, count):
     assert not (tmp_path / "film.webp").exists()
 
 
+@pytest.mark.slow
 def test_a_run_ends_with_its_film_and_its_validation(tmp_path):
     arguments = ["--classes", "3", "4", "--validation_steps", "2", "--monitor_steps", "2", "--report_to", "none"]
     # Fast enough for the frames to differ.

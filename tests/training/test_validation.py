@@ -28,6 +28,7 @@ def digits() -> torch.Tensor:
     return torch.from_numpy(zoo.load_sample("zoo:mnist-sample").images[:512].copy()).permute(0, 3, 1, 2)
 
 
+@pytest.mark.slow
 def test_a_trained_model_scores_far_better_than_a_random_one(digits):
     good = load_pipeline("cgan-mnist")
     bad = load_pipeline("cgan-mnist")
