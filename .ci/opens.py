@@ -1,4 +1,5 @@
-"""Load every built-in model and draw with it, then open the page and call it: what `.ci/lowest` runs in its environment.
+"""Load every built-in model and draw with it, export two of them, then open the page and call it: what `.ci/lowest` runs in
+its environment.
 
 The page is opened in Chromium where there is one, as $CHROMIUM says or under its usual names.
 """
@@ -10,6 +11,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from pathlib import Path
@@ -40,6 +42,16 @@ def draw_with_every_model() -> None:
         evaluator = Classifier.from_pretrained(str(zoo.model_folder(name)))
         size, channels = evaluator.config.sample_size, evaluator.config.num_channels
         assert evaluator.eval().features(torch.zeros(1, channels, size, size)).isfinite().all(), name
+
+
+def export_models() -> None:
+    """One that draws in a pass and one that does so in steps, as ONNX; an export compares itself with torch."""
+    from genmodels import load_pipeline
+
+    with tempfile.TemporaryDirectory() as scratch:
+        for name in ("cgan-mnist", "diffusion-mnist"):
+            folder = load_pipeline(name).export("onnx", Path(scratch) / name)
+            print(f"{name} as ONNX: {', '.join(sorted(path.name for path in folder.iterdir()))}", flush=True)
 
 
 def open_page() -> None:
@@ -90,4 +102,5 @@ if __name__ == "__main__":
     sys.path.insert(0, str(ROOT))
     os.environ["PYTHONPATH"] = str(ROOT)
     draw_with_every_model()
+    export_models()
     open_page()

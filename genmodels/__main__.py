@@ -20,6 +20,7 @@ COMMANDS = {
     "train": "train a model by the script of this name in train/",
     "evaluate": "measure a model against real images",
     "verify": "check a model's files and measure its card's numbers again",
+    "export": "a model as ONNX, for programs and pages without torch",
     "push": "upload a model's folder to the Hub, with its card, in one commit",
     "push-dataset": "make a folder of images a dataset on the Hub",
     "space": "build a folder for a hosted Space, or deploy it",
@@ -34,7 +35,9 @@ EXAMPLES = (
     "python -m genmodels evaluate cgan-mnist",
     "python -m genmodels evaluate runs/cgan/model --write_card",
     "python -m genmodels verify your-name/cgan-mnist",
+    "python -m genmodels export cgan-mnist --output cgan-onnx",
     "python -m genmodels push runs/cgan/model your-name/cgan-mnist",
+    "python -m genmodels push runs/cgan/model your-name/cgan-mnist --onnx",
     "python -m genmodels push-dataset photos your-name/photos --resolution 64 --test_share 0.1",
     "python -m genmodels space build suite my-space",
     "python -m genmodels space deploy vae your-name/vae",
@@ -66,6 +69,7 @@ EXTRAS = {
     "app": ("gradio",),
     "train": ("accelerate", "tensorboard"),
     "eval": ("datasets", "pyarrow", "torchmetrics"),
+    "onnx": ("onnx", "onnxruntime", "onnxscript"),
 }
 
 
@@ -79,7 +83,7 @@ def main(argv: list[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else argv
     parser = OneLineParser(
         prog="python -m genmodels",
-        description="Classic generative models: open the page, list, sample, train, evaluate, verify, push and host.",
+        description="Classic generative models: open the page, list, sample, train, evaluate, verify, export, push and host.",
     )
     parser.add_argument("--version", action="version", version=f"genmodels {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar=f"{{{','.join(COMMANDS)}}}")

@@ -14,6 +14,7 @@ FLAGS = {
 ARGUMENTS = {
     *FLAGS,
     "background",
+    "class_weights",
     "classes",
     "dataset_name",
     "evaluator",

@@ -22,6 +22,7 @@ LAYERS = (
     ("hub",),
     ("data",),
     ("features",),
+    ("export",),
     ("pipelines",),
     ("evaluation",),
     ("training", "live"),

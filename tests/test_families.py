@@ -102,7 +102,7 @@ ROW = """    Family(
 )
 BY_PIPELINE ="""
 USE = """
-import shutil, sys
+import json, shutil, sys
 from pathlib import Path
 import genmodels
 from genmodels import load_pipeline, zoo
@@ -123,6 +123,8 @@ assert "A layer that draws images from noise." in (folder / "README.md").read_te
 assert main(["list"]) == 0
 measured = evaluate(load_pipeline("toy-mnist"), "zoo:mnist-sample", max_train_samples=60, c2st=False)
 assert {"fid", "recall"} <= {metric.metric for metric in measured.metrics}
+assert main(["export", "toy-mnist", "--output", "toy-onnx"]) == 0
+assert json.loads(Path("toy-onnx/export.json").read_text())["networks"]["generator"]["weights"] in ("float16", "float32")
 push_model(folder, "alice/toy")
 assert type(load_pipeline("alice/toy")).__name__ == "ToyPipeline"
 store = ModelStore(str(folder), tabs=("samples",))

@@ -35,11 +35,11 @@ class Comparison:
         return self.measured is not None and abs(self.measured - self.stated) <= self.tolerance
 
 
-def load_model(folder: Path) -> ImagePipeline | Classifier:
-    """The pipeline or evaluator in a folder; raises UserError if it does not load."""
+def load_model(folder: Path, folded: bool = True) -> ImagePipeline | Classifier:
+    """The pipeline or evaluator in a folder, this `folded` to measure; raises UserError if it does not load."""
     if (folder / INDEX).is_file():
         return load_pipeline(folder)
-    return load_classifier(str(folder))[0]
+    return load_classifier(str(folder), folded)[0]
 
 
 def measure_again(

@@ -103,6 +103,12 @@ class Classifier(Network, ModelMixin):
         check_images(pixel_values, self.config.sample_size, self.config.num_channels)
         return self.layers(pad_to(pixel_values, self.inner_size))
 
-    def forward(self, pixel_values: torch.Tensor) -> torch.Tensor:
-        """(N, num_channels, sample_size, sample_size) in [-1, 1] to logits (N, num_classes), or one for each attribute."""
-        return self.head(self.features(pixel_values))
+    def forward(
+        self, pixel_values: torch.Tensor, return_features: bool = False
+    ) -> torch.Tensor | tuple[torch.Tensor, torch.Tensor]:
+        """(N, num_channels, sample_size, sample_size) in [-1, 1] to logits (N, num_classes), or one for each attribute.
+
+        With `return_features` to logits and features.
+        """
+        features = self.features(pixel_values)
+        return (self.head(features), features) if return_features else self.head(features)

@@ -43,11 +43,12 @@ def evaluator_folder(name_or_path: str) -> Path:
     return folder or fetch(locate(name_or_path), ["config.json", TRAINING, "*.safetensors"])
 
 
-def load_classifier(name_or_path: str) -> tuple[Classifier, str]:
-    """An evaluator, folded, and the sha256 of its weights.
+def load_classifier(name_or_path: str, folded: bool = True) -> tuple[Classifier, str]:
+    """An evaluator and the sha256 of its weights.
 
     Args:
         name_or_path: a built-in name, a folder or a Hub id.
+        folded: whether it is to read images only; see `Classifier.folded`.
 
     Raises:
         UserError: there is no such evaluator, it is something else, or its weights are damaged.
@@ -58,8 +59,8 @@ def load_classifier(name_or_path: str) -> tuple[Classifier, str]:
         kind = load_json(folder / "config.json").get("_class_name")
         if kind != "Classifier":
             raise UserError(f"{name_or_path!r} holds a {kind}, not an evaluator: train one with train/evaluator.py.")
-        classifier = Classifier.from_pretrained(str(folder)).folded()
-        return classifier, hashlib.sha256(weights.read_bytes()).hexdigest()
+        classifier = Classifier.from_pretrained(str(folder)).eval()
+        return classifier.folded() if folded else classifier, hashlib.sha256(weights.read_bytes()).hexdigest()
     except UserError:
         raise
     except (OSError, ValueError) as error:

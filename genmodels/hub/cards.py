@@ -8,11 +8,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
+from yaml import YAMLError
 
 from .. import zoo
 from ..errors import UserError
@@ -73,6 +75,8 @@ def write_card(folder: Path, repo_id: str | None = None) -> None:
     training, evaluation, index = saved.training, saved.evaluation, saved.index
     name = (repo_id or folder.resolve().name).split("/")[-1]
     parts, task, tags = pipeline_parts(saved, repo_id) if index else evaluator_parts(saved, repo_id)
+    if (saved.path / "onnx" / "README.md").is_file():
+        parts += ["Without torch, in Python, Node and a browser, by onnxruntime: [`onnx/`](onnx/README.md)."]
     dataset = training.get("dataset")
     if training:
         parts += ["## Training", *earlier_trainings(training), fenced(training["command"])]
@@ -249,6 +253,17 @@ def chosen(facts: Mapping[str, Any], *names: str) -> dict[str, Any]:
 
 def is_celeba(dataset: str | None) -> bool:
     return "celeba" in (dataset or "").lower()
+
+
+def licence_of(saved: ModelFolder) -> dict[str, str]:
+    """`license` and, of one that the Hub has no name for, `license_name` and `license_link`: as the card says, or would."""
+    with suppress(YAMLError, OSError, ValueError, TypeError, AttributeError):
+        stated = ModelCard.load(saved.card).data.to_dict()
+        if stated.get("license"):
+            return {name: str(stated[name]) for name in CELEBA if name in stated}
+    if not saved.training:
+        return {}
+    return CELEBA if is_celeba(saved.training.get("dataset")) else {"license": "apache-2.0"}
 
 
 def licence_text(dataset: str | None) -> str:

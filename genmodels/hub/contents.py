@@ -218,6 +218,9 @@ def texts_in(path: Path, data: bytes) -> Iterable[str]:
         if not data.startswith(PARQUET):
             raise UserError(f"{path} is no parquet file: remove it.")
         return []
+    if suffix == ".onnx":
+        # A message of protocol buffers, whose texts are plain.
+        return []
     if len(data) > LARGEST_TEXT:
         raise UserError(f"{path} is larger than {LARGEST_TEXT // 2**20} MB and no weights or images: remove it.")
     try:

@@ -7,7 +7,7 @@ import shlex
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -33,6 +33,8 @@ PATIENCE = 8
 # Of uploads the clients try each request five times themselves.
 UPLOAD_PATIENCE = 3
 MOVED = "moved"
+# Where a model lies as ONNX, and what that is made of.
+ONNX, ONNX_KINDS = "onnx", (".json", ".md", ".onnx")
 # Where training leaves its newest checkpoint with --hub_strategy every_save.
 CHECKPOINT_FOLDER = "last-checkpoint"
 
@@ -220,7 +222,7 @@ def push_files(
     Raises:
         UserError: the Hub refused or did not answer in the end.
     """
-    again = command or f"python -m genmodels push {shlex.quote(str(source))} {repo_id}{' --private' * private}"
+    again = command or push_command(source, repo_id, private)
     api = HfApi(token=token)
     with hub_errors(
         f"Pushing {source} to {repo_id} failed", f"; the folder is complete, push it later with `{again}`."
@@ -228,6 +230,11 @@ def push_files(
         url = create_repo(api, repo_id, private, repo_type, **options)
         commit_files(api, repo_id, repo_type, files, title, replaced)
     return url
+
+
+def push_command(folder: Path, repo_id: str, private: bool) -> str:
+    """What a user types to push a model's folder."""
+    return f"python -m genmodels push {shlex.quote(str(folder))} {repo_id}{' --private' * private}"
 
 
 def commit_files(
@@ -330,7 +337,9 @@ def check_weights(path: Path) -> None:
 
 
 @contextmanager
-def prepared(folder: Path, repo_id: str, token: str | None = None) -> Iterator[Path]:
+def prepared(
+    folder: Path, repo_id: str, token: str | None = None, export: Callable[[Path], object] | None = None
+) -> Iterator[Path]:
     """A copy of a model's files as they will lie on the Hub, with the code that plain diffusers needs, the card and a notebook.
 
     In a copy, since several pushes of one folder may run at once, and a push is no reason to change a folder. The copy is what
@@ -341,13 +350,17 @@ def prepared(folder: Path, repo_id: str, token: str | None = None) -> Iterator[P
     """
     with tempfile.TemporaryDirectory(prefix="genmodels-push-") as temporary:
         copy = Path(temporary) / repo_id.split("/")[1]
-        # The notebook is made anew, as the card is.
-        for name, path in files_of(folder, wanted=lambda path: path != folder / NOTEBOOK).items():
+        # The notebook is made anew, as the card is, and an export.
+        made = {folder / NOTEBOOK, *(folder / ONNX).rglob("*")}
+        for name, path in files_of(folder, wanted=lambda path: path not in made).items():
             (copy / name).parent.mkdir(parents=True, exist_ok=True)
             copy_file(path, folder, copy / name)
         check_files(files_of(copy), folder, token or get_token(), carried_files(copy).values())
         # Before the card, which says how to load it.
         add_code(copy)
+        if export is not None:
+            export(copy / ONNX)
+            check_files(files_of(copy / ONNX, ONNX_KINDS), folder / ONNX, token or get_token())
         # Without training.json the card is somebody's own.
         if (copy / TRAINING).is_file() or not ModelFolder(copy).card.is_file():
             try:
@@ -359,8 +372,21 @@ def prepared(folder: Path, repo_id: str, token: str | None = None) -> Iterator[P
         yield copy
 
 
-def push_model(folder: str | Path, repo_id: str, *, private: bool = False, token: str | None = None) -> str:
+def push_model(
+    folder: str | Path,
+    repo_id: str,
+    *,
+    private: bool = False,
+    token: str | None = None,
+    export: Callable[[Path], object] | None = None,
+) -> str:
     """Push the folder of a saved pipeline or evaluator, with its card, and return the repository's address.
+
+    Args:
+        folder: of the model.
+        repo_id, private, token: as in `check_rights`.
+        export: writes the model as ONNX to a folder, which goes up as `onnx`. Without it the repository has none afterwards: it
+            would be of other weights.
 
     Raises:
         UserError: the folder is no model, holds what must not go up, or the upload failed; the folder is as it was.
@@ -368,15 +394,23 @@ def push_model(folder: str | Path, repo_id: str, *, private: bool = False, token
     check_id(repo_id)
     folder = Path(folder)
     check_model_folder(folder)
-    with prepared(folder, repo_id, token) as copy:
-        replaced = (f"{CHECKPOINT_FOLDER}/",)
-        files = files_of(copy, (*MODEL_KINDS, ".ipynb"))
-        return push_files(files, repo_id, folder, private=private, token=token, replaced=replaced)
+    with prepared(folder, repo_id, token, export) as copy:
+        replaced = (f"{CHECKPOINT_FOLDER}/", *([] if export else [f"{ONNX}/"]))
+        files = files_of(copy, (*MODEL_KINDS, *ONNX_KINDS, ".ipynb"))
+        again = push_command(folder, repo_id, private) + (" --onnx" if export else "")
+        return push_files(files, repo_id, folder, private=private, token=token, replaced=replaced, command=again)
 
 
 @one_deadline()
-def push_pipeline(pipeline: Saveable, repo_id: str, *, private: bool = False, token: str | None = None) -> str:
-    """Save a pipeline, push it with a card, and return the repository's address.
+def push_pipeline(
+    pipeline: Saveable,
+    repo_id: str,
+    *,
+    private: bool = False,
+    token: str | None = None,
+    export: Callable[[Path], object] | None = None,
+) -> str:
+    """Save a pipeline, push it with a card, and return the repository's address; the arguments are those of `push_model`.
 
     Raises:
         UserError: the token may not push there, or the upload failed: then the saved folder is kept, and named.
@@ -384,6 +418,6 @@ def push_pipeline(pipeline: Saveable, repo_id: str, *, private: bool = False, to
     check_rights(repo_id, private=private, token=token)
     folder = Path(tempfile.mkdtemp(prefix="genmodels-pipeline-"))
     pipeline.save_pretrained(folder, safe_serialization=True)
-    url = push_model(folder, repo_id, private=private, token=token)
+    url = push_model(folder, repo_id, private=private, token=token, export=export)
     shutil.rmtree(folder)
     return url

@@ -28,8 +28,9 @@ PARSING = threading.Lock()
 OMITTED = {
     "ImagePipeline": (
         *("from_pretrained", "_load", "_components_in", "_component_classes", "load_config"),
-        *("push_to_hub", "neighbors", "family"),
+        *("push_to_hub", "export", "neighbors", "family"),
     ),
+    "PixelDiffusionPipeline": ("step_numbers",),
     "EncoderDecoderPipeline": ("fit_latents", "_codes_of"),
     "VAEPipeline": ("_codes_of",),
     "AttributeEditingMixin": ("learn_attribute", "learn_attributes", "_set_directions"),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from diffusers.models.modeling_utils import ModelMixin
 from diffusers.models.unets.unet_2d import UNet2DModel
 from torch import nn
+from torch.nn import functional as F
 
 from .modeling import Network, check_classes
 
@@ -90,3 +93,42 @@ class UNet(Network, UNet2DModel, ModelMixin):
     def _get_init_keys(cls, input_class: type) -> set[str]:
         # diffusers reads them from the signature, where those of UNet2DModel do not stand.
         return set(UNet2DModel._get_init_keys(input_class)) | set(UNet2DModel._get_init_keys(UNet2DModel))
+
+
+class DiffusionStep(nn.Module):
+    """A step of drawing as one network, from noise to less noise, for those who draw without diffusers.
+
+    Whatever the network predicts, and whichever steps are taken, the image that it expects is clean = a x + b p, cut to [-1, 1],
+    and the noise after the step c clean + d x + e p, x being the noise before it and p the prediction.
+
+    Args:
+        unet: what predicts.
+        num_channels: of the images.
+    """
+
+    def __init__(self, unet: UNet, num_channels: int):
+        super().__init__()
+        self.unet = unet
+        self.patch_size = math.isqrt(unet.config.in_channels // num_channels)
+
+    def forward(
+        self, latents: torch.Tensor, step: torch.Tensor, class_labels: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Take a step.
+
+        Args:
+            latents: (N, C H W), the noise that images are drawn from, or what the step before has returned.
+            step: (6,), the timestep and a, b, c, d, e, a row of `PixelDiffusionPipeline.step_numbers`.
+            class_labels: as of `UNet`.
+
+        Returns:
+            What the next step takes, (N, C H W); the images that are expected, `pixel_values` (N, C, H, W) in [-1, 1], those of
+            the last step being the result; the prediction p, (N, C H W).
+        """
+        side = self.unet.config.sample_size
+        noisy = latents.view(-1, self.unet.config.in_channels, side, side)
+        timesteps = step[:1].expand(latents.shape[0])
+        (predicted,) = self.unet(noisy, timesteps, class_labels, return_dict=False)
+        clean = (step[1] * noisy + step[2] * predicted).clamp(-1, 1)
+        moved = step[3] * clean + step[4] * noisy + step[5] * predicted
+        return moved.flatten(1), F.pixel_shuffle(clean, self.patch_size), predicted.flatten(1)

@@ -25,13 +25,16 @@ from diffusers.utils import BaseOutput, logging
 
 from ..checks import check_count
 from ..errors import UserError, first_line
+from ..export import Origin, export_model
 from ..families import BY_PIPELINE, Family
 from ..features.neighbours import NeighborsOutput, neighbors
+from ..folder import ModelFolder
 from ..hub.push import push_pipeline
 from ..hub.source import HUB_OPTIONS, Source, describe_class, find_pipeline, read_json
 from ..latents import Generators, draw_latents, truncated
 from ..models.modeling import WEIGHTS, Network, check_hash, weight_patterns
 from ..pixels import Images, OutputImages, to_pixel_values
+from ..privacy import public_name
 
 # Images drawn in one forward pass: bounds the memory of a call, whatever num_images is.
 CHUNK = 256
@@ -197,6 +200,8 @@ class ImagePipeline(DiffusionPipeline):
     # The component that draws: its config says what images.
     _drawing_component = "generator"
     _internal_dict: FrozenDict
+    # The Source that it was loaded from.
+    _source: Any = None
 
     @property
     def _drawing_network(self) -> Network:
@@ -301,6 +306,7 @@ class ImagePipeline(DiffusionPipeline):
             raise UserError(f"{name!r} does not load: {first_line(error)}") from error
         # As in Network: saved again, the origin would publish a path of the user's machine.
         pipe._internal_dict = FrozenDict({k: v for k, v in pipe.config.items() if k != "_name_or_path"})
+        pipe._source = source
         return pipe
 
     @classmethod
@@ -391,7 +397,7 @@ class ImagePipeline(DiffusionPipeline):
     enable_sequential_cpu_offload = enable_group_offload = enable_model_cpu_offload
 
     def push_to_hub(  # type: ignore[override]  # Of diffusers' options a push in one commit, with a card, decides most itself.
-        self, repo_id: str, *, private: bool = False, token: str | None = None
+        self, repo_id: str, *, private: bool = False, token: str | None = None, onnx: bool = False
     ) -> str:
         """Push the pipeline with a card in one commit, trying again while the Hub stutters; returns its address.
 
@@ -399,11 +405,49 @@ class ImagePipeline(DiffusionPipeline):
             repo_id: "name/model", the name being yours or your organization's.
             private: whether only you, or the organization, can see it.
             token: by default the one of `hf auth login` or HF_TOKEN.
+            onnx: whether the repository gets what `export` writes, too, in `onnx`; without it the repository has none afterwards.
 
         Raises:
             UserError: the token may not push there, or the upload failed: then the saved folder is kept, and named.
         """
-        return push_pipeline(self, repo_id, private=private, token=token)
+        export = (lambda folder: export_model(self, folder, Origin(repo_id))) if onnx else None
+        return push_pipeline(self, repo_id, private=private, token=token, export=export)
+
+    def export(
+        self,
+        format: str = "onnx",
+        output: str | os.PathLike[str] | None = None,
+        *,
+        num_inference_steps: int | None = None,
+        class_weights: bool = False,
+    ) -> Path:
+        """Write the model as files that need no torch, and return their folder.
+
+        It holds a .onnx for each network, which takes any number of images; export.json, which says what goes in and comes out,
+        what latents are drawn from and how far each network is from torch; and a README.md with code for onnxruntime in Python
+        and JavaScript. Needs `pip install 'genmodels[onnx]'`.
+
+        Args:
+            format: "onnx".
+            output: the folder; must not exist, or be empty, or hold an earlier export, which is replaced. By default the
+                model's name with "-onnx" behind it.
+            num_inference_steps: of a diffusion model, for how many steps the schedule is written down; the model's by default.
+            class_weights: of a model with classes, whether they go in as (N, num_classes) float32 weights, which may mix them,
+                and not as (N,) int64 numbers.
+
+        Raises:
+            UserError: an argument is not possible, or a network cannot be exported; the message says why.
+        """
+        source = self._source
+        name = self.family.title.lower() if source is None else Path(source.name).name
+        origin = (
+            Origin()
+            if source is None
+            else Origin(source.repo_id or public_name(source.name), ModelFolder(source.folder), source.commit)
+        )
+        folder = Path(f"{name}-onnx" if output is None else output)
+        export_model(self, folder, origin, format, num_inference_steps, class_weights)
+        return folder
 
     def neighbors(
         self,

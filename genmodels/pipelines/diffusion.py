@@ -172,6 +172,48 @@ class PixelDiffusionPipeline(ClassLabelsMixin):
             num_inference_steps = self.config["num_inference_steps"]
         return check_count("num_inference_steps", num_inference_steps, high=self.scheduler.config.num_train_timesteps)
 
+    def step_numbers(self, num_inference_steps: int | None = None) -> list[list[float]]:
+        """The scheduler's steps as numbers, a row of six for each, as `DiffusionStep` takes them; by default the model's.
+
+        Raises:
+            ValueError: there are not so many steps, or they are not such as six numbers say: then the message says whose are.
+        """
+        num_inference_steps = self.check_steps(num_inference_steps)
+        scheduler, name = type(self.scheduler).from_config(self.scheduler.config), type(self.scheduler).__name__
+        choose_steps(scheduler, num_inference_steps)
+        if is_consistent(scheduler) and num_inference_steps > 1:
+            raise ValueError(
+                f"{name} adds new noise between steps, of which six numbers say nothing: give `num_inference_steps` as 1."
+            )
+        if is_flow(scheduler):
+            times = scheduler.sigmas.double().tolist()
+            pairs = zip(scheduler.timesteps.tolist(), times, times[1:], strict=False)
+            return [[timestep, 1.0, -now, 0.0, 1.0, then - now] for timestep, now, then in pairs]
+        config = scheduler.config
+        if name != DDIMScheduler.__name__ or config.thresholding or config.clip_sample_range != 1:
+            raise ValueError(
+                f"{name} of these settings takes steps that depend on more than the noise before them: assign "
+                "DDIMScheduler.from_config(pipe.scheduler.config, thresholding=False, clip_sample_range=1.0)."
+            )
+        rows = []
+        for timestep in scheduler.timesteps.tolist():
+            before = timestep - config.num_train_timesteps // num_inference_steps
+            share = scheduler.alphas_cumprod[timestep].double()
+            share_then = (scheduler.alphas_cumprod[before] if before >= 0 else scheduler.final_alpha_cumprod).double()
+            signal, noise, signal_then, noise_then = (
+                math.sqrt(part) for part in (share, 1 - share, share_then, 1 - share_then)
+            )
+            # How much of the noisy image and of the prediction is in the clean image, and in the noise.
+            (a, b), (of_noisy, of_predicted) = {
+                "v_prediction": ((signal, -noise), (noise, signal)),
+                "sample": ((0.0, 1.0), (1 / noise, -signal / noise)),
+                "epsilon": ((1 / signal, -noise / signal), (0.0, 1.0)),
+            }[config.prediction_type]
+            c, d, e = signal_then, noise_then * of_noisy, noise_then * of_predicted
+            # Where the clean image is not cut, it is part of the other two.
+            rows.append([timestep, a, b, *((c, d, e) if config.clip_sample else (0.0, d + c * a, e + c * b))])
+        return rows
+
     def _denoise(
         self,
         latents: torch.Tensor,

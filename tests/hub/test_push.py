@@ -364,6 +364,42 @@ def test_a_pipeline_pushes_itself_and_stays_on_disk_if_it_cannot(faulty_hub, api
     assert list(tmp_path.glob("genmodels-*")) == [kept]
 
 
+def test_a_model_goes_up_as_onnx_while_that_is_asked_for(push, api, faulty_hub, tmp_path):
+    folder = shutil.copytree(zoo.ROOT / "wgan-mnist", tmp_path / "digits")
+    faulty_hub.set_faults({"match": "commit/", "action": "status", "limit": 8})
+    done = push(folder, "alice/onnx", "--onnx")
+    assert done.stderr.endswith(f"push it later with `python -m genmodels push {folder} alice/onnx --onnx`.\n")
+    assert push(folder, "alice/onnx", "--onnx").returncode == 0
+    assert titles(api, "alice/onnx") == ["initial commit", "Upload the model"]
+    there = content(api, "alice/onnx", tmp_path / "cache")
+    files = {"onnx/README.md", "onnx/discriminator.onnx", "onnx/export.json", "onnx/generator.onnx"}
+    assert {name for name in there if name.startswith("onnx/")} == files
+    facts = json.loads(there["onnx/export.json"])
+    assert (facts["model"]["id"], facts["model"]["license"]) == ("alice/onnx", "apache-2.0")
+    assert len(there["onnx/generator.onnx"]) == facts["networks"]["generator"]["bytes"]
+    assert b"[`onnx/`](onnx/README.md)" in there["README.md"]
+    assert not (folder / "onnx").exists()
+    # What is there of other weights, perhaps, neither goes up nor stays.
+    (folder / "onnx").mkdir()
+    (folder / "onnx/generator.onnx").write_bytes(b"old")
+    assert push(folder, "alice/onnx").returncode == 0
+    there = content(api, "alice/onnx", tmp_path / "cache")
+    assert not {name for name in there if name.startswith("onnx/")}
+    assert b"onnx/README.md" not in there["README.md"]
+
+
+def test_a_pipeline_pushes_itself_as_onnx(faulty_hub, api, saved, tmp_path):
+    code = (
+        "import sys, genmodels; pipe = genmodels.load_pipeline(sys.argv[1]); pipe.register_modules(discriminator=None); "
+        "pipe.push_to_hub('alice/itself-onnx', onnx=True)"
+    )
+    done = run_python("-c", code, str(saved["gan"]), env=faulty_hub.env(tmp_path / "home"))
+    assert done.returncode == 0, done.stderr
+    there = content(api, "alice/itself-onnx", tmp_path / "cache")
+    assert {"onnx/README.md", "onnx/export.json", "onnx/generator.onnx"} < there.keys()
+    assert json.loads(there["onnx/export.json"])["model"]["id"] == "alice/itself-onnx"
+
+
 # Hands checkpoints over faster than they go up, removing each at once, and ends.
 HAND_OVER = """
 import shutil, sys, time

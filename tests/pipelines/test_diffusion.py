@@ -15,6 +15,8 @@ from torch.nn import functional as F
 
 from genmodels import PixelDiffusionPipeline, UNet, load_pipeline
 from genmodels.errors import UserError
+from genmodels.latents import draw_latents
+from genmodels.models.diffusion import DiffusionStep
 
 
 @pytest.fixture(scope="module")
@@ -307,3 +309,29 @@ def test_a_models_own_number_of_steps_is_saved(tmp_path):
     assert len(flow(seed=0, return_trajectory=True).trajectory) == 25
     with pytest.raises(ValueError, match="num_inference_steps must be an integer from 1 to 1,000, got 0"):
         PixelDiffusionPipeline(flow.unet, flow.scheduler, num_inference_steps=0)
+
+
+@pytest.mark.parametrize(
+    "scheduler",
+    [
+        DDIMScheduler(prediction_type="v_prediction", beta_schedule="squaredcos_cap_v2", timestep_spacing="trailing"),
+        DDIMScheduler(prediction_type="epsilon", timestep_spacing="leading", steps_offset=1),
+        DDIMScheduler(prediction_type="sample", set_alpha_to_one=False, timestep_spacing="linspace"),
+        DDIMScheduler(prediction_type="v_prediction", clip_sample=False),
+        FlowMatchEulerDiscreteScheduler(),
+        FlowMatchEulerDiscreteScheduler(shift=3.0),
+    ],
+    ids=lambda scheduler: " ".join(
+        str(scheduler.config.get(name)) for name in ("_class_name", "prediction_type", "clip_sample", "shift")
+    ),
+)
+def test_six_numbers_say_what_a_scheduler_does(scheduler):
+    unet = make_pipeline("diffusion").unet.eval()
+    pipe = PixelDiffusionPipeline(unet, scheduler)
+    given = draw_latents(2, pipe.latent_dim, seed=0)
+    latents, images, step = given, None, DiffusionStep(unet, 1)
+    for row in pipe.step_numbers(6):
+        with torch.no_grad():
+            latents, images, _ = step(latents, torch.tensor(row, dtype=torch.float32))
+    expected = pipe(latents=given, num_inference_steps=6, output_type="pt").images
+    torch.testing.assert_close(images, expected.clamp(-1, 1), rtol=0, atol=1e-3)
