@@ -40,13 +40,17 @@ def trained_together(networks: dict[str, nn.Module], images: torch.Tensor, label
     if "unet" in networks:
         unet = networks["unet"]
         patches = nn.functional.pixel_unshuffle(images, images.shape[-1] // unet.config.sample_size)
-        return unet(patches, torch.tensor(5)).sample.square().mean()
+        return unet(patches, torch.tensor(5), *labels).sample.square().mean()
     if "encoder" in networks:
         code = networks["encoder"](images, *labels)
         latents = code if isinstance(code, torch.Tensor) else code[0] + code[1].exp() * torch.randn_like(code[0])
         return (networks["decoder"](latents, *labels) - images).square().mean()
-    generator, discriminator = networks["generator"], networks["discriminator"]
+    generator = networks["generator"]
     fakes = generator(torch.randn(len(images), generator.config.latent_dim), *labels)
+    if "discriminator" not in networks:
+        # Saved without it.
+        return (fakes - images).square().mean()
+    discriminator = networks["discriminator"]
     scores = discriminator(torch.cat([fakes, images]), *(label.repeat(2) for label in labels))
     return scores[: len(images)].mean() - scores[len(images) :].square().mean()
 

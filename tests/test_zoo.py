@@ -42,7 +42,7 @@ def test_names_are_sorted_and_known():
         "dcgan-cifar10-frogs",
         "dcgan-mnist",
         "denoiser-mnist",
-        "diffusion-mnist",
+        "flow-mnist",
         "gan-mnist",
         "lapgan-mnist",
         "vae-celeba",
@@ -97,9 +97,7 @@ def test_unknown_samples_are_named_with_the_known_ones(name, split):
 def test_model_loads_and_draws(name):
     pipe = load_pipeline(name)
     kind = name.split("-")[0]
-    kind = {"denoiser": "autoencoder", "cvae": "vae", "gan": "vanillagan", "diffusion": "pixeldiffusion"}.get(
-        kind, kind
-    )
+    kind = {"denoiser": "autoencoder", "cvae": "vae", "gan": "vanillagan", "flow": "pixeldiffusion"}.get(kind, kind)
     assert type(pipe).__name__.lower().startswith(kind)
     images = pipe(num_images=8, seed=0, output_type="np").images
     assert images.shape == (8, pipe.sample_size, pipe.sample_size, pipe.num_channels)

@@ -212,11 +212,10 @@ class RealImages:
 
 def points_of(images: np.ndarray) -> torch.Tensor:
     """(N, H, W, C) uint8 as `pixel_points`."""
-    import torch
-
     from ..features.neighbours import pixel_points
+    from ..pixels import to_pixel_values
 
-    return pixel_points(torch.from_numpy(images).permute(0, 3, 1, 2).float() / 127.5 - 1)
+    return pixel_points(to_pixel_values(images, images.shape[1], images.shape[-1]))
 
 
 class ModelStore:

@@ -14,7 +14,7 @@ from PIL import Image
 
 from genmodels.errors import UserError
 from genmodels.ui import films, gallery, samples
-from genmodels.ui.models import BUILT_IN, MOST, SAMPLES, Model, ModelStore, find_models
+from genmodels.ui.models import BUILT_IN, MOST, SAMPLES, Model, ModelStore, built_in_models, find_models
 from genmodels.ui.pictures import FRAMES
 from genmodels.ui.suite import build
 
@@ -136,6 +136,12 @@ def test_what_is_no_film_is_refused_in_words(tmp_path):
     for name, says in (("torn", "can be read"), ("still", r"1 frame\(s\) of 8x8")):
         with pytest.raises(UserError, match=says):
             films.sprite(tmp_path / f"{name}.webp")
+
+
+def test_flows_are_told_from_other_models():
+    shown = [model for model in built_in_models() if model.kind == SAMPLES]
+    assert [model.name for model in shown if gallery.described(model)["flow"]] == ["flow-mnist"]
+    assert len(shown) > 5
 
 
 def test_a_lapgan_shows_its_levels(gan_store):
