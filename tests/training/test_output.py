@@ -5,32 +5,27 @@ from __future__ import annotations
 import errno
 import json
 import os
-import subprocess
-import sys
+import time
 
 import pytest
-from helpers import REPO
+from helpers import start_python
 
 from genmodels.errors import UserError
 from genmodels.training.output import LOCK, OutputFolder
 
 HOLD = "import sys, time; from pathlib import Path; from genmodels.training.output import OutputFolder as O; "
-HOLD += "o = O(Path(sys.argv[1])); print('held', flush=True); time.sleep(60)"
+HOLD += "o = O(Path(sys.argv[1])); Path(sys.argv[2]).touch(); time.sleep(600)"
 
 
 @pytest.fixture
 def holder(tmp_path):
     """Another process whose the folder `run` is."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(tmp_path / "run")],
-        env={**os.environ, "PYTHONPATH": str(REPO)},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout.readline() == "held\n"
+    process = start_python("-c", HOLD, str(tmp_path / "run"), str(tmp_path / "held"))
+    while not (tmp_path / "held").exists():
+        assert process.poll() is None
+        time.sleep(0.01)
     yield process
     process.kill()
-    process.communicate()
 
 
 def test_a_second_run_is_refused_while_the_first_lives(holder, tmp_path):
@@ -39,7 +34,6 @@ def test_a_second_run_is_refused_while_the_first_lives(holder, tmp_path):
     assert (tmp_path / "run" / LOCK).is_file()
     # Killed, it leaves its name there, which is of no one then.
     holder.kill()
-    holder.wait()
     folder = OutputFolder(tmp_path / "run")
     assert json.loads((tmp_path / "run" / LOCK).read_text())["pid"] == os.getpid()
     folder.release()
