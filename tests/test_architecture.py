@@ -140,6 +140,7 @@ def test_light_paths_load_no_heavy_library(code):
     assert not loaded_modules(code) & {"torch", "diffusers", "gradio", "datasets"}
 
 
+@pytest.mark.slow
 def test_lazy_names_all_resolve():
     done = run_python("-c", "import genmodels; print(*[getattr(genmodels, n) for n in genmodels.__all__])")
     assert done.returncode == 0, done.stderr

@@ -221,6 +221,7 @@ def test_a_model_is_measured_on_the_classes_that_it_learned(reproduce, monkeypat
     assert asked == {"classes": ["frog"], "c2st": False, "cas": False}
 
 
+@pytest.mark.slow
 def test_an_unknown_table_is_answered_with_their_names():
     done = run_python("tests/benchmarks/reproduce.py", "fid")
     assert done.returncode == 2

@@ -328,6 +328,7 @@ def test_code_of_a_dataset_does_not_run(tmp_path):
     assert not (tmp_path / "ran").exists()
 
 
+@pytest.mark.slow
 def test_a_cache_that_cannot_be_written_is_named(tmp_path):
     folder = save(tmp_path / "data", {}, {})
     (tmp_path / "file").write_text("no folder")

@@ -73,8 +73,14 @@ def shards(tmp_path_factory):
     return write_numbers(tmp_path_factory.mktemp("shards"), [50, 11, 39])
 
 
+# Workers are processes to start.
 layouts = pytest.mark.parametrize(
-    ("layout", "num_workers"), [("folder", 0), ("folder", 1), ("shards", 0), ("shards", 2)]
+    ("layout", "num_workers"),
+    [
+        ("folder", 0),
+        ("shards", 0),
+        *(pytest.param(*case, marks=pytest.mark.slow) for case in (("folder", 1), ("shards", 2))),
+    ],
 )
 caches = pytest.mark.parametrize("cache_gb", [0.0, 1.0])
 
@@ -188,6 +194,7 @@ def test_a_sample_is_the_same_in_every_process_and_leaves_no_trace(folder, shard
     assert len(load_images(shards, num_workers=0).sample(1000)[0]) == 100
 
 
+@pytest.mark.slow
 def test_signals_to_the_process_group_do_not_reach_workers(folder):
     # The handlers stand for those of training, which finishes its step first.
     script = f"""
@@ -334,6 +341,7 @@ def test_a_class_without_images_is_named(tmp_path):
         load_images(str(tmp_path), classes=["empty"])
 
 
+@pytest.mark.slow
 def test_without_network_the_hub_id_is_named():
     # The environment's HF_ENDPOINT is a port where nobody listens.
     script = (

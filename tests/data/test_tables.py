@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 
 import datasets
+import pytest
 from helpers import run_fresh_python
 
 from genmodels.data import load_images
@@ -16,6 +17,7 @@ def counts() -> set[int]:
     return {getattr(datasets.config, name) for name in RETRIES}
 
 
+@pytest.mark.slow
 def test_importing_leaves_the_retries_of_datasets_alone():
     code = (
         "from datasets import config; names = [n for n in dir(config) if 'RETR' in n]; read = lambda: "

@@ -255,6 +255,7 @@ def test_code_on_built_in_cards_runs_as_printed(tmp_path):
     execute(pieces, tmp_path)
 
 
+@pytest.mark.slow
 def test_code_on_cards_of_folders_runs_inside_them(saved, tmp_path):
     pieces = []
     for kind in KINDS:

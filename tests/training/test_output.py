@@ -28,6 +28,7 @@ def holder(tmp_path):
     process.kill()
 
 
+@pytest.mark.slow
 def test_a_second_run_is_refused_while_the_first_lives(holder, tmp_path):
     with pytest.raises(UserError, match=rf"run is in use by process {holder.pid} on .* since 20.*another --output_dir"):
         OutputFolder(tmp_path / "run")

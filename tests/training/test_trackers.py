@@ -32,6 +32,7 @@ def run(*command: str, **environment: str) -> subprocess.CompletedProcess:
     return run_python(*command, env={**os.environ, **environment})
 
 
+@pytest.mark.slow
 def test_tensorboard_has_losses_and_grids(tmp_path):
     done = run("train/vae.py", *TINY, "--output_dir", str(tmp_path))
     assert done.returncode == 0, done.stderr
