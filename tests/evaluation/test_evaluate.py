@@ -95,6 +95,7 @@ def test_labels_are_matched_with_the_models_classes_by_name():
     assert class_numbers(pipeline.class_names, ["dog", "ant", "eel"]).tolist() == [3, 0, 2]
 
 
+@pytest.mark.slow
 def test_classes_of_another_order_are_matched_by_name(monkeypatch, few_digits, quick_measures):
     pipeline = load_pipeline("cgan-mnist")
     monkeypatch.setitem(BY_PIPELINE, "CGANPipeline", replace(BY_PIPELINE["CGANPipeline"], classifies=10))
@@ -232,6 +233,7 @@ def test_tolerances_are_there_for_every_metric(evaluation):
     assert tolerance_of("recall", 0.5) == 0.003
 
 
+@pytest.mark.slow
 def test_a_classifier_is_measured_on_the_split():
     classifier, sha256 = load_classifier("evaluator-mnist")
     measured = evaluate_classifier(classifier, "zoo:mnist-sample", split="test")
@@ -299,6 +301,7 @@ def unbalanced(tmp_path_factory):
     return str(root)
 
 
+@pytest.mark.slow
 def test_one_split_is_measured_in_two_halves_and_shares(unbalanced, quick_measures, monkeypatch):
     pipeline, seen = load_pipeline("cgan-mnist"), {}
     monkeypatch.setitem(BY_PIPELINE, "CGANPipeline", replace(BY_PIPELINE["CGANPipeline"], classifies=10))

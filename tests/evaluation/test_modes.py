@@ -32,6 +32,7 @@ def test_the_order_of_the_colours_makes_a_mode():
     assert stacked_modes(images, read) == (2, pytest.approx(expected))
 
 
+@pytest.mark.slow
 def test_real_digits_reach_as_many_modes_as_chance_allows():
     stream = load_images("zoo:mnist-sample", split="test", batch_size=500, num_workers=0)
     digits = torch.cat([batch["pixel_values"] for batch in stream.once()])

@@ -137,13 +137,13 @@ def test_kernel_distance_of_shifted_gaussians_has_a_closed_form():
     m = 1.5
     expected = 3 * m**2 + 3 * (m**2) ** 2 + (m**3 + 3 * m) ** 2
     a, b = normal(20_000, 1, 0), normal(20_000, 1, 1, mean=m)
-    assert kernel_distance(a, b, subsets=20, subset_size=2000) == pytest.approx(expected, rel=0.05)
+    assert kernel_distance(a, b, subsets=20, subset_size=1000) == pytest.approx(expected, rel=0.05)
 
 
 def test_kernel_distance_of_equal_sources_is_near_zero_and_unbiased():
     a, b = normal(4000, 8, 0), normal(4000, 8, 1)
     assert abs(kernel_distance(a, b)) < 0.003
-    assert kernel_distance(a, b + 1) > 1
+    assert kernel_distance(a, b + 1, subsets=2) > 1
     small = [kernel_distance(normal(50, 8, 2 * i), normal(50, 8, 2 * i + 1), subsets=1) for i in range(200)]
     assert abs(sum(small) / len(small)) < 3 * torch.tensor(small).std() / len(small) ** 0.5
 
