@@ -85,6 +85,7 @@ def test_the_plane_is_seen_from_its_upper_left():
     assert torch.allclose(scores[[0, 0, 5], [0, 5, 0]], torch.stack([upper_left, upper_right, lower_left]))
 
 
+@pytest.mark.slow
 def test_a_slow_discriminator_lets_modes_collapse_and_a_faster_one_does_not():
     collapsed, cured = gan_of("ring", discriminator_rate=1e-4), gan_of("ring")
     for gan in (collapsed, cured):

@@ -259,6 +259,7 @@ def drawn(reproduce, monkeypatch, tmp_path):
     return draw
 
 
+@pytest.mark.slow
 def test_every_table_with_numbers_has_its_figure_and_the_same_numbers_the_same_one(drawn):
     first = drawn("autoencoder", "tricks", "mixtures")
     assert set(first) == {"autoencoder", "tricks", "mixtures", "mixtures-points"}
