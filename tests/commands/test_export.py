@@ -21,6 +21,7 @@ def run(capsys, *args: str) -> tuple[int, str, str]:
     return code, *capsys.readouterr()
 
 
+@pytest.mark.slow
 def test_it_prints_what_it_writes_and_replaces_its_own(capsys, saved, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "gan-onnx").mkdir()

@@ -26,6 +26,9 @@ from genmodels.features.classifier import Classifier
 from genmodels.features.evaluators import load_classifier
 from genmodels.folder import ModelFolder
 
+# torch takes seconds to make a graph.
+pytestmark = pytest.mark.slow
+
 HALF_A_STEP = 1 / 255
 
 
@@ -64,7 +67,6 @@ def run_readme(folder: Path, monkeypatch) -> Image.Image | None:
     return Image.open("images.png") if Path("images.png").is_file() else None
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", zoo.model_names())
 def test_a_built_in_model_does_the_same(name, tmp_path, monkeypatch):
     pipe = load_pipeline(name)
@@ -102,7 +104,6 @@ def test_a_built_in_model_does_the_same(name, tmp_path, monkeypatch):
     assert len(set(np.asarray(sheet).ravel().tolist())) > 20
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(set(zoo.EVALUATORS.values())))
 def test_a_built_in_evaluator_says_the_same(name, tmp_path, monkeypatch, capsys):
     classifier, sha256 = load_classifier(name, folded=False)
@@ -371,7 +372,6 @@ def node_modules() -> Path | None:
     return folder if (folder / "onnxruntime-web").is_dir() and shutil.which("node") else None
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(node_modules() is None, reason="needs node, and onnxruntime-web from npm")
 def test_javascript_draws_and_webassembly_says_the_same(tmp_path):
     (tmp_path / "node_modules").symlink_to(node_modules())
