@@ -49,7 +49,7 @@ def export_models() -> None:
     from genmodels import load_pipeline
 
     with tempfile.TemporaryDirectory() as scratch:
-        for name in ("cgan-mnist", "diffusion-mnist"):
+        for name in ("cgan-mnist", "flow-mnist"):
             folder = load_pipeline(name).export("onnx", Path(scratch) / name)
             print(f"{name} as ONNX: {', '.join(sorted(path.name for path in folder.iterdir()))}", flush=True)
 
