@@ -21,7 +21,7 @@ def test_of_a_linear_generator_they_are_its_singular_vectors():
     left, _ = torch.linalg.qr(torch.randn(30, 4, generator=generator))
     right, _ = torch.linalg.qr(torch.randn(4, 4, generator=generator))
     scales = torch.tensor([4.0, 2.0, 1.0, 0.5])
-    latents = torch.randn(4000, 4, generator=generator)
+    latents = torch.randn(1500, 4, generator=generator)
     found = principal_directions(latents, latents @ (left * scales @ right.T).T + 7, 4)
     assert found.directions.norm(dim=1).tolist() == pytest.approx([1] * 4, abs=1e-5)
     assert (found.directions * right.T).sum(1).abs().min() > 0.99
