@@ -91,7 +91,7 @@ def test_an_evaluator_comes_back_as_itself(two_shards, tmp_path):
         ("cgan", {"max_step": 3}, r"There is no argument max_step: did you mean max_train_steps\?"),
         ("cgan", {"wibble": 3}, "There is no argument wibble: dry_run=True prints them all"),
         ("cgann", {}, r"There is no training script 'cgann': did you mean cgan\?"),
-        (5, {}, "There is no training script 5: give one of autoencoder, cgan, dcgan"),
+        (5, {}, "There is no training script 5: give one of autoencoder, cgan, consistency, dcgan"),
         (None, {}, "There is no training script None: give one of autoencoder"),
         (Path("cgan"), {}, r"There is no training script \w+\('cgan'\): did you mean cgan\?"),
         (

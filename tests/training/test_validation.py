@@ -53,7 +53,7 @@ def test_fakes_show_as_many_of_each_class_as_the_real_images(digits):
         drawn.append(class_labels)
         return SimpleNamespace(images=torch.zeros(len(latents), 1, 28, 28))
 
-    pipeline = Mock(side_effect=draw, latent_dim=2, from_normal=lambda latents: latents)
+    pipeline = Mock(side_effect=draw, latent_dim=2, from_normal=lambda latents, _prior=None: latents)
     Validation(digits[rows], labels[rows], evaluator_for("evaluator-mnist", CPU), seed=0).measure(pipeline)
     assert torch.cat(drawn).bincount().tolist() == [0, 270, 0, 0, 0, 0, 0, 30]
 
