@@ -97,15 +97,7 @@ def evaluate(
         raise UserError(f"The model has classes: {without_labels(dataset_name, stream)}")
     own_names = own_class_names(pipeline, stream)
     n, n_reference = min(MAX_IMAGES, len(others)), len(reference[0])
-    if in_halves and n < MIN_IMAGES:
-        raise UserError(
-            f"Precision and recall need at least {2 * MIN_IMAGES} images in two halves: {train_split} has {len(train[0]):,}."
-        )
-    if min(n, n_reference) < MIN_IMAGES:
-        raise UserError(
-            f"Precision and recall need at least {MIN_IMAGES} images of each split: {reference_split} has {n_reference:,}, "
-            f"{train_split} {n:,}."
-        )
+    check_enough({reference_split: n_reference, train_split: len(train[0])})
     wanted = class_numbers(own_names, stream.class_names)[reference[1]] if stream.class_names else None
 
     def draw(count: int, draw_seed: int, prior: str | None = None) -> tuple[torch.Tensor, torch.Tensor]:
@@ -124,18 +116,13 @@ def evaluate(
     dataset, judge = public_name(dataset_name), public_name(evaluator)
     training = ModelFolder(evaluator_folder(evaluator)).training
     whole = f"images of {dataset or 'own images'}, split {reference_split}{in_classes(classes)}"
+    compared, others_are = (f"all {n_reference:,} {whole}", f"images of split {train_split}")
     if in_halves:
-        compared = (
-            f"{n_reference:,} {whole}, a random half; real against real puts {n:,} of the other half in their place"
-        )
-    else:
-        compared = (
-            f"all {n_reference:,} {whole}; real against real puts {n:,} images of split {train_split} in their place"
-        )
+        compared, others_are = (f"{n_reference:,} {whole}, a random half", "of the other half")
     protocol = (
         f"n = {n:,} generated images (seed {seed}, {shares}{in_steps(pipeline, sampling)}rounded to 8 bits) against "
-        f"{compared}. Features are those of {judge or 'an evaluator of its own'}"
-        f"{with_accuracy(classifier, training)}; images are {in_size(stream)}."
+        f"{compared}; real against real puts {n:,} {others_are} in their place. Features are those of "
+        f"{judge or 'an evaluator of its own'}{with_accuracy(classifier, training)}; images are {in_size(stream)}."
     )
     if any(metric.metric.startswith("response/") for metric in metrics):
         protocol += EDITING
@@ -154,6 +141,14 @@ def evaluate(
         protocol=protocol,
         metrics=metrics,
     )
+
+
+def check_enough(counts: dict[str, int]) -> None:
+    """Raise UserError unless each split, or of a single one each half, has images enough for the third neighbour."""
+    if min(counts.values()) < MIN_IMAGES * 2 / len(counts):
+        found = ", ".join(f"{split} has {count:,}" for split, count in counts.items())
+        wanted = f"{MIN_IMAGES} images of each split" if len(counts) > 1 else f"{2 * MIN_IMAGES} images in two halves"
+        raise UserError(f"Precision and recall need at least {wanted}: {found}.")
 
 
 def shared_shape(pipeline: ImagePipeline, classifier: Classifier, evaluator: str) -> dict[str, int]:
