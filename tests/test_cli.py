@@ -278,6 +278,7 @@ def test_module_runs_as_a_command():
     assert [line.split()[0] for line in done.stdout.splitlines()] == ["NAME", *zoo.model_names()]
 
 
+@pytest.mark.slow
 def test_evaluate_prints_and_writes_the_numbers_beside_a_baseline(capsys, tmp_path, few_digits, quick_measures):
     folder = tmp_path / "gan"
     shutil.copytree(zoo.model_folder("wgan-mnist"), folder)

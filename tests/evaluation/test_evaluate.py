@@ -37,6 +37,8 @@ from genmodels.features.metrics import eight_bit, frechet_distance
 from genmodels.latents import draw_latents
 from genmodels.pipelines.vae import PosteriorOutput
 
+pytestmark = pytest.mark.slow
+
 
 class LittleInception(torch.nn.Module):
     """Takes what Inception takes: bytes in three channels."""

@@ -57,6 +57,7 @@ def test_too_few_images_are_refused(distance):
 
 
 @pytest.mark.filterwarnings("ignore:Metric .* will save all extracted features")
+@pytest.mark.slow
 def test_both_distances_agree_with_torchmetrics_on_the_evaluator_itself():
     evaluator, _ = load_classifier("evaluator-mnist")
     images = (
@@ -140,6 +141,7 @@ def test_kernel_distance_of_shifted_gaussians_has_a_closed_form():
     assert kernel_distance(a, b, subsets=20, subset_size=1000) == pytest.approx(expected, rel=0.05)
 
 
+@pytest.mark.slow
 def test_kernel_distance_of_equal_sources_is_near_zero_and_unbiased():
     a, b = normal(4000, 8, 0), normal(4000, 8, 1)
     assert abs(kernel_distance(a, b)) < 0.003

@@ -109,6 +109,7 @@ def test_unknown_names(saved, tmp_path, monkeypatch):
     assert type(genmodels.VAEPipeline.from_pretrained("vae-tiny")) is genmodels.VAEPipeline
 
 
+@pytest.mark.slow
 def test_unreachable_hub():
     for load in (load_pipeline, genmodels.CGANPipeline.from_pretrained):
         assert refused(load, "alice/model") == (

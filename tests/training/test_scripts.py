@@ -42,6 +42,7 @@ def test_the_smallest_script_needs_no_engine():
     }
 
 
+@pytest.mark.slow
 def test_the_smallest_script_trains(two_shards, tmp_path, monkeypatch, capsys):
     flags = ["--max_train_steps", "3", "--train_batch_size", "64", "--output_dir", str(tmp_path / "run")]
     monkeypatch.setattr(sys, "argv", ["train/minimal.py", "--dataset_name", two_shards, *flags])

@@ -11,6 +11,8 @@ import pytest
 from genmodels.ui import comparer, game, real_or_fake
 from genmodels.ui.models import CLASSES, SAMPLES
 
+pytestmark = pytest.mark.slow
+
 ROUNDS = 16
 
 

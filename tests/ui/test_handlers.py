@@ -110,6 +110,7 @@ def test_two_maps_decode_one_latent(usual_store):
         assert 0 <= first[kind]["in_holes"] <= 1
 
 
+@pytest.mark.slow
 def test_a_hole_is_where_no_test_image_is_near():
     points = {"x": [0.0, 1.0], "y": [0.0, 0.0]}
     assert np.allclose(pair.to_nearest(np.array([[0.0, 0.3], [1.0, -2.0], [0.5, 0.0]]), points), [0.3, 2.0, 0.5])
@@ -237,6 +238,7 @@ def test_one_models_directions_do_not_wait_for_anothers():
     assert calls == [3]
 
 
+@pytest.mark.slow
 def test_images_move_along_principal_directions(usual_store):
     moved = handlers(usual_store)["samples.moved"]
     still = moved({"seed": 3})

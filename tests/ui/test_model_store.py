@@ -212,6 +212,7 @@ class TransportError(Exception):
 
 
 @pytest.mark.parametrize("error", [OSError, TransportError])
+@pytest.mark.slow
 def test_an_unreachable_hub_is_one_sentence(monkeypatch, error):
     def refuse(*arguments, **options):
         raise error("no network")

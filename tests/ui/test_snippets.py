@@ -39,6 +39,8 @@ from genmodels.ui.live import worker
 from genmodels.ui.models import ModelStore
 from genmodels.ui.pictures import PNG_PREFIX
 
+pytestmark = pytest.mark.slow
+
 
 def run(code: str, folder, monkeypatch) -> np.ndarray:
     """Run a snippet in an empty folder; the one picture that it saves, as RGB."""
