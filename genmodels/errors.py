@@ -19,6 +19,7 @@ ARGUMENTS = {
     "dataset_name",
     "evaluator",
     "fit",
+    "guidance_scale",
     "image_column",
     "label_column",
     "num_channels",

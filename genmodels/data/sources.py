@@ -106,8 +106,8 @@ def _open_on_hub(source: str, split: str, config_name: str | None, revision: str
     # The client's transport errors have no base class of their own.
     except Exception as error:
         raise UserError(
-            f"The dataset {source!r} cannot be reached: {describe(error)}. Check the network, or give a folder or "
-            f"{zoo.sample_names()[-1]!r}."
+            f"The dataset {source!r} cannot be reached: {describe(error)}. Check the network, or give a folder, or what is "
+            f"built in: {', '.join(zoo.sample_names())}."
         ) from error
     names = [file.rfilename for file in info.siblings or [] if not is_junk(file.rfilename)]
     files = HubFiles(source, info.sha or revision or "main")
