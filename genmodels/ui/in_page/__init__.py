@@ -5,12 +5,12 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING
 
-from . import Json
+from .. import Json
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from .models import Pipeline
+    from ..models import Pipeline
 
 # More weights than these are not sent: 2 bytes each, and a quarter more as text.
 MAX_WEIGHTS = 1_000_000
