@@ -17,7 +17,8 @@ from packaging.utils import canonicalize_name
 LAYERS = (
     ("families",),
     ("package", "checks", "errors", "privacy", "flags", "interrupts", "grid", "losses"),
-    ("models", "images", "latents", "adversarial"),
+    ("adversarial",),
+    ("models", "images", "latents", "variational"),
     ("pixels", "zoo", "folder"),
     ("hub",),
     ("data",),

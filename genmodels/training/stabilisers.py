@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import nn
 
 from .. import losses
 from ..adversarial import Images, Regularization
 from ..errors import UserError
-from .config import TrainingConfig, setting
+from .config import TrainingConfig, objective, setting
 from .run import TrainingRun
 from .small_data import FEW, HELD_OUT, NO_AUGMENTATION
 
@@ -43,6 +44,7 @@ CLOSENESS = "show it how close each image is to the others of its batch, by so m
 MATCHING = "the generator's objective is to match the mean of the discriminator's last hidden layer on real images"
 HISTORY = "penalty on the distance of all weights from their mean over all steps (without a number: 0.001)"
 TWO_RATES = "another than the generator's --learning_rate: the two time-scale update rule"
+ADVERSARY = "of a discriminator in the decoder's loss, without a number 1 (Larsen et al. 2016, 1512.09300)"
 HELD = f"of the images, left out for the monitor to compare scores (default: {HELD_OUT} of fewer than {FEW:,}, else 0)"
 
 
@@ -83,6 +85,34 @@ class StabiliserConfig(TrainingConfig):
                 )
         if self.penalty_interval > 1 and not (self.r1 or self.r2):
             raise UserError("--penalty_interval spaces out penalties that are off: add --r1 or --r2, or leave it out.")
+
+
+@dataclass(kw_only=True)
+class AdversaryConfig(StabiliserConfig):
+    """Of an autoencoder that may play against a discriminator, as R3GAN does."""
+
+    ABSENT = ("hold_out", "feature_matching", "historical_averaging", "label_smoothing", "label_flips", "label_noise")
+
+    adversarial: float = objective(0.0, ADVERSARY, low=0, high=1000, const=1.0, metavar="WEIGHT")
+    loss: str = "relativistic"
+    r1: float = 0.5
+    r2: float = 0.5
+    penalty_interval: int = 4
+    # Nothing saved could judge them.
+    hold_out: float | None = 0.0
+
+    def check(self) -> None:
+        super().check()
+        if not self.adversarial:
+            known = (*LAYERS, "instance_noise", "diffaugment", "r1", "r2", "penalty_interval")
+            self.refuse("is of the discriminator: add --adversarial", *known, "discriminator_learning_rate")
+            self.diffaugment = [NO_AUGMENTATION]
+
+    def adam(self, *networks: nn.Module, rate: float | None = None) -> torch.optim.Adam:
+        """Of all their parameters, at --learning_rate unless told otherwise; of players without momentum, as in R3GAN."""
+        parameters = [parameter for network in networks for parameter in network.parameters()]
+        betas = (0.0, 0.99) if self.adversarial else (0.9, 0.999)
+        return torch.optim.Adam(parameters, self.learning_rate if rate is None else rate, betas, fused=True)
 
 
 # Those that move the targets of the discriminator's labels.

@@ -62,6 +62,7 @@ SCRIPTS = {
     "vae": ("vae", WATCH),
     "cvae": ("vae", ["--conditional", *WATCH]),
     "iwae": ("vae", ["--network", "dense", "--importance_samples", "3", *WATCH]),
+    "vae-gan": ("vae", ["--adversarial", *WATCH]),
     "dcgan": ("dcgan", ["--classes", "1", "0", "7", "3", *WATCH]),
     "dcgan-paper": ("dcgan", ["--preset", "paper", "--classes", "1", "0", "7", "3", *WATCH]),
     "gan": ("gan", [*DENSE, "--label_flips", "0.1", *WATCH]),

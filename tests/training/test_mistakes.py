@@ -54,6 +54,13 @@ def start(monkeypatch, capsys):
         ("cgan", ["--adam_beta1", "1"], "must be a number from 0 to 0.999999"),
         ("vae", ["--seed", "5000000000"], "must be an integer from 0 to 2147483647, got '5000000000'"),
         ("vae", ["--decorrelate"], "--decorrelate is about attributes: add --attributes."),
+        ("vae", ["--r1", "1"], "--r1 is of the discriminator: add --adversarial."),
+        ("vae", ["--diffaugment", "color"], "--diffaugment is of the discriminator: add --adversarial."),
+        (
+            "vae",
+            ["--adversarial", "--importance_samples", "5"],
+            "judges one image for each: leave out --importance_samples",
+        ),
         ("vae", ["--sigma", "0.3"], "--sigma is of the gaussian: add --likelihood gaussian."),
         ("vae", ["--network", "dense", "--upsampling", "nearest"], "--upsampling is of convolutions"),
         ("cgan", ["--gradient_penalty", "5"], "--gradient_penalty is of a critic: add --preset wgan-gp"),
