@@ -141,6 +141,27 @@ def test_a_row_is_trained_once_and_goes_on_from_its_checkpoint(reproduce, monkey
     assert second == [*first, "--resume_from_checkpoint", "latest"]
 
 
+def test_a_row_against_the_clock_begins_anew_and_counts_its_command_alone(reproduce, table, monkeypatch, tmp_path):
+    clock = iter((100.0, 107.0))
+
+    def train(row, seed, folder, *_):
+        assert not folder.exists()
+        folder.mkdir(parents=True)
+        facts = {"steps": 5, "batch_size": 64, "minutes": 1.0, "device": "CPU", "commit": "abc", "torch": "2"}
+        (folder / "training.json").write_text(json.dumps(facts))
+        return folder
+
+    monkeypatch.setattr(reproduce, "train", train)
+    monkeypatch.setattr(reproduce.time, "monotonic", lambda: next(clock))
+    rows = (reproduce.Row("a GAN", "train/gan.py", settings={"x": 1.0}),)
+    digest = reproduce.hashlib.sha256(reproduce.made_by(rows[0]).encode()).hexdigest()[:8]
+    (tmp_path / f"few/a-gan-{digest}-seed0/checkpoints").mkdir(parents=True)
+    columns = (reproduce.Column("seconds", "seconds", ".0f"),)
+    monkeypatch.setitem(reproduce.TABLES, "few", dataclasses.replace(table[0], rows=rows, columns=columns, timed=True))
+    run(reproduce, monkeypatch, tmp_path / "results", "--runs", str(tmp_path))
+    assert "| a GAN | 7 |" in (tmp_path / "results/few.md").read_text()
+
+
 def test_what_a_row_draws_stands_below_its_table(reproduce, table, monkeypatch, tmp_path):
     def train(row, seed, folder, *_):
         folder.mkdir(parents=True)
@@ -202,7 +223,7 @@ def test_commands_of_all_tables_are_legal(reproduce):
     assert commands
     for command in commands:
         # It raises UserError if the script does not know a flag.
-        script, *words = command.split()
+        script, *words = command[command.index("train/") :].split()
         load_script(Path(script).stem).Config.parse(words)
 
 

@@ -22,6 +22,7 @@ import shutil
 import statistics
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -153,12 +154,17 @@ def fill(name: str, table: Table, args: argparse.Namespace, results: Results) ->
         if row.command:
             digest = hashlib.sha256(made_by(row).encode()).hexdigest()[:8]
             folder = args.runs / name / f"{slug(row)}-{digest}-seed{seed}"
+            if table.timed:
+                shutil.rmtree(folder, ignore_errors=True)
+            started = time.monotonic()
             model = train(row, seed, folder, dataset_name, default_name)
             facts = json.loads((model / "training.json").read_text())
             entry = {key: facts[key] for key in ("steps", "batch_size", "minutes", "device", "commit", "torch")}
             # The weights are those of the step with the lowest FID in training, unless --validation_steps is 0.
             entry["selected_step"] = facts.get("selected", {}).get("step", facts["steps"])
+        seconds = {"seconds": time.monotonic() - started} if table.timed else {}
         values, protocol = table.measure(model, row, seed, dataset_name)
+        values |= seconds
         kept = {"points", *(column.key for column in table.columns)}
         kept |= {f"{key}_floor" for key in kept}
         entry |= {
