@@ -31,7 +31,7 @@ from tables import TABLES, Column, Row, Table
 HERE = Path(__file__).parent
 REPO = HERE.parents[1]
 RESULTS = HERE / "results"
-DATASETS = {"mnist": "ylecun/mnist", "cifar10": "uoft-cs/cifar10"}
+DATASETS = {"mnist": "ylecun/mnist", "cifar10": "uoft-cs/cifar10", "emoji": "googlefonts/noto-emoji"}
 
 
 def parse_args() -> argparse.Namespace:
@@ -164,7 +164,7 @@ def fill(name: str, table: Table, args: argparse.Namespace, results: Results) ->
             entry["selected_step"] = facts.get("selected", {}).get("step", facts["steps"])
         seconds = {"seconds": time.monotonic() - started} if table.timed else {}
         values, protocol = table.measure(model, row, seed, dataset_name)
-        values |= seconds
+        values |= seconds | {key: entry[key] for key in ("minutes",) if key in entry}
         kept = {"points", *(column.key for column in table.columns)}
         kept |= {f"{key}_floor" for key in kept}
         entry |= {

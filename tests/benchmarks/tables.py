@@ -59,7 +59,7 @@ class Table:
             the protocol in words; "points" among them are pictures for figures.py, {data: {step: "x,y x,y ..."}}.
         axis: what the number in a row's name is, if figures.py is to draw curves over it.
         pictures: whether what each row draws with seed 0 is shown, too.
-        dataset: what its scripts read, "mnist", "cifar10" or "" for none.
+        dataset: what its scripts read, "mnist", "cifar10", "emoji" or "" for none.
         make_data: makes other data of that in a folder, from (folder, name of the dataset); the scripts read the folder then.
         timed: whether "seconds" of a row are those of its whole command: then none goes on from a checkpoint.
     """
@@ -177,6 +177,14 @@ def by_evaluation(folder: Path, row: Row, seed: int, dataset_name: str) -> tuple
 SPEEDRUN_ACCURACY, SPEEDRUN_FLOORS = 0.98, 4
 SPEEDRUN = "train/cgan.py --monitor_steps 0 --validation_steps 0 --sample_steps 100000"
 LAZY = f"{SPEEDRUN} --penalty_interval 4"
+FLOW = (
+    "train/diffusion.py --conditional --ema_decay 0.9995 --monitor_steps 0 --validation_steps 0 --sample_steps 100000"
+)
+EMOJI = (
+    "train/cgan.py --dataset_name googlefonts/noto-emoji --num_channels 4 --resolution 32 "
+    "--base_channels 32 --discriminator_channels 32 --penalty_interval 4 "
+    "--headroom 0.1 --max_train_steps 4000 --monitor_steps 0 --validation_steps 0 --sample_steps 100000"
+)
 ONE_PROCESS = "--num_processes 1 --num_cpu_threads_per_process 2"
 TWO_PROCESSES = "--multi_cpu --num_processes 2 --num_cpu_threads_per_process 1"
 
@@ -377,6 +385,44 @@ TABLES = {
         measure=by_goal,
         dataset="mnist",
         timed=True,
+    ),
+    "budgets": Table(
+        title="A GAN and a flow at equal minutes",
+        about="Conditional models of digits, each trained to the end of a schedule of its own: a GAN, which draws in one pass, "
+        "and flow matching, which draws in ten.",
+        columns=(
+            Column("minutes", "minutes of one core", ".0f"),
+            Column("fid", "FID", ".2f"),
+            Column("accuracy", "class accuracy", ".1%"),
+            Column("recall", "recall", ".2f"),
+        ),
+        rows=(
+            *(Row(f"GAN, {steps:,} steps", f"{LAZY} --max_train_steps {steps}") for steps in (600, 2400, 7200)),
+            *(Row(f"flow, {steps:,} steps", f"{FLOW} --max_train_steps {steps}") for steps in (900, 3600, 10_800)),
+        ),
+        measure=by_evaluation,
+        pictures=True,
+        dataset="mnist",
+    ),
+    "few": Table(
+        title="Few pictures",
+        about="A conditional GAN of emoji that sees 100, 1,000 or all 3,786 of them, as it is by default below 10,000 pictures "
+        "(the discriminator sees them changed at random and some are mirrored) and without that. Where the nearest training "
+        "picture is nearer than to real ones, pictures are learned by heart.",
+        columns=(
+            Column("fid", "FID", ".2f"),
+            Column("recall", "recall", ".2f"),
+            Column("accuracy", "class accuracy", ".1%"),
+            Column("nearest_training_distance", "distance to the nearest training picture", ".2f"),
+        ),
+        rows=tuple(
+            Row(f"{name}, {how}", f"{EMOJI} {few} {flags}".strip())
+            for name, few in (("100", "--max_train_samples 100"), ("1,000", "--max_train_samples 1000"), ("all", ""))
+            for how, flags in (("by default", ""), ("neither", "--diffaugment none --no-random_flip"))
+        ),
+        measure=by_evaluation,
+        pictures=True,
+        dataset="emoji",
     ),
     "stacked-mnist": Table(
         title="Modes of stacked MNIST",
