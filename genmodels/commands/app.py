@@ -6,6 +6,7 @@ import argparse
 import os
 import socket
 import time
+from pathlib import Path
 
 from ..errors import UserError
 
@@ -45,6 +46,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="let pages of this origin (https://example.com) embed and call this one, and let it be called so, as behind a "
         "proxy; once for each",
     )
+    parser.add_argument(
+        "--page",
+        type=Path,
+        metavar="DIR",
+        help="what visitors' browsers compute with, so that the server mostly serves files: a folder that --prepare_page or "
+        "`space build static` made; by default GENMODELS_PAGE, ./page, or what --prepare_page keeps in ~/.cache/genmodels",
+    )
+    parser.add_argument(
+        "--prepare_page",
+        action="store_true",
+        help="make that folder and stop: export the models, which takes minutes, and let npm bring onnxruntime-web",
+    )
     parser.add_argument("--share", action="store_true", help="also open a public link through Gradio's tunnel")
     parser.add_argument(
         "--mcp", action="store_true", help="also offer the page's functions to assistants, as MCP tools"
@@ -74,14 +87,34 @@ def address_of(host: str, port: int, root_path: str) -> str:
     return f"http://{name}:{port}{root_path.rstrip('/')}"
 
 
+def prepare_page(options: argparse.Namespace) -> int:
+    """Write the folder that `--page` takes; raises UserError if that is not possible."""
+    from ..ui.in_page.engine import bring_engine, cache_folder
+    from ..ui.in_page.models import write_models
+    from ..ui.models import ModelStore
+
+    folder = options.page or cache_folder() / "page"
+    bring_engine(folder / "engine")
+    store = ModelStore(options.models)
+    print("Loading and exporting the models: some minutes.", flush=True)
+    store.load()
+    entries = write_models(store, folder)
+    size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) / 1e6
+    print(f"{folder}: {sum('weights' in entry for entry in entries)} models, {size:.1f} MB.")
+    return 0
+
+
 def run(options: argparse.Namespace) -> int:
     """Serve the page until Ctrl-C; raises UserError if that is not possible."""
-    check_address(options.host, options.port)
+    from ..ui.in_page.files import find_page
     from ..ui.models import ModelStore
     from ..ui.suite import build, launch
 
-    store = ModelStore(options.models)
-    launch(build(store), options.host, options.port, options.share, options.mcp, options.allow_origin)
+    if options.prepare_page:
+        return prepare_page(options)
+    check_address(options.host, options.port)
+    store, page = ModelStore(options.models), find_page(options.page)
+    launch(build(store, page=page), options.host, options.port, options.share, options.mcp, options.allow_origin, page)
     # The page is up; now the networks, whose import alone takes seconds.
     store.load_in_background()
     address = address_of(options.host, options.port, os.environ.get("GRADIO_ROOT_PATH", ""))

@@ -45,6 +45,7 @@ VALUES = {
     "pixel_values": "images",
     "prediction": "the p of schedule.formula",
     "scores": "higher is more real; unbounded",
+    "stage": "the images of this level, the coarsest being 0",
     "step": "a row of schedule.steps",
 }
 
@@ -166,7 +167,9 @@ def network_facts(component: str, subject: Subject, graph: Graph, origin: Origin
                 "name": name,
                 "dtype": "float32",
                 "shape": [BATCH, *shape],
-                "values": VALUES.get(name, "what the network returns"),
+                "values": VALUES.get(
+                    name.split("_")[0] if name.startswith("stage_") else name, "what the network returns"
+                ),
                 **({"range": [-1, 1]} if name == "pixel_values" else {}),
                 "max_difference": float(f"{difference:.2g}"),
                 "limit": float(f"{limit:.2g}"),

@@ -90,6 +90,9 @@ class Positional(nn.Module):
         if self.num_rows:
             named["class_labels"] = (named["class_labels"][:, None] == torch.arange(self.num_rows)).float()
         outputs = self.network(**named, **self.options)
+        if isinstance(outputs, list):
+            # Levels of an image: the last one is the image, which comes first.
+            outputs = (outputs[-1], *outputs[:-1])
         return outputs if isinstance(outputs, tuple) else (outputs,)
 
 

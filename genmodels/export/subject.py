@@ -144,11 +144,15 @@ class Subject:
     def outputs_of(self, component: str, count: int) -> Sequence[str]:
         """Names of what its network gives."""
         draws = self.family is not None and component == self.family.draws
+        if self.family is not None and draws and self.family.draws_in_stages:
+            return ("pixel_values", *(f"stage_{i}" for i in range(count - 1)))
         known = [names for names in (DRAWN if draws else OUTPUTS.get(component, ())) if len(names) == count]
         return known[0] if known else [f"{component}_{i}" for i in range(count)]
 
     def options_of(self, component: str) -> dict[str, Any]:
-        """Further arguments of its forward: what a classifier sees is wanted, too."""
+        """Further arguments of its forward: what a classifier sees is wanted, too, and the levels of what draws in stages."""
+        if self.family is not None and component == self.family.draws and self.family.draws_in_stages:
+            return {"return_stages": True}
         return {"return_features": True} if component == "classifier" else {}
 
     @cached_property

@@ -34,6 +34,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from . import Json
 from .admission import RETRY_SECONDS, AbandonedError, BusyError, T, Visitor, admitted
+from .in_page import files
 from .modules import ROUTE
 
 API = "/gradio_api"
@@ -60,7 +61,7 @@ READ |= {
     API + path for path in ("/theme.css", "/info", "/info/", "/openapi.json", "/app_id", "/app_id/", "/queue/status")
 }
 READ |= {API + path for path in ("/startup-events", "/login_check", "/user", "/token")}
-READ_BELOW = (ROUTE, "/static/", "/assets/", "/svelte/", f"{API}/file=/", f"{API}/file=", f"{API}/mcp")
+READ_BELOW = (ROUTE, files.ROUTE, "/static/", "/assets/", "/svelte/", f"{API}/file=/", f"{API}/file=", f"{API}/mcp")
 STREAMS = (f"{API}/queue/data", f"{API}/call/", f"{API}/heartbeat/")
 SERVER_FUNCTION = f"{API}/component_server"
 JOIN, CALL, MCP = f"{API}/queue/join", f"{API}/call/", f"{API}/mcp"

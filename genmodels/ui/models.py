@@ -226,9 +226,14 @@ class ModelStore:
             several of these with commas between, or a Hub namespace.
         tabs: which tabs will be shown, of `TABS`; no model that they do not need is loaded.
 
+    Attributes:
+        here: what a page computes with by itself; see `in_page.files.usable`.
+
     Raises:
         UserError: `models` leads to no usable model.
     """
+
+    here: Json | None = None
 
     def __init__(self, models: str | None = None, tabs: Sequence[str] = TABS):
         everything = built_in_models() if models is None else find_all(models)

@@ -14,6 +14,8 @@ HOME = Path(__file__).parent
 ROUTE = "/modules/"
 # What all views share goes out as one, for a page comes sooner by one request than by ten: it starts a tab, too.
 MAIN = "common/all.js"
+# What computes in the page, in a worker of its own.
+WORKER = "in_page/all.js"
 IMPORT = re.compile(r"^import [^;]*? from '(\.{1,2}/[^']+)';\n", re.MULTILINE)
 
 
@@ -38,9 +40,8 @@ def read() -> dict[str, bytes]:
     """What is served, by its path below HOME, with slashes."""
     views = {path.relative_to(HOME).as_posix(): path.read_text(encoding="utf-8") for path in HOME.glob("*/view.js")}
     views = {name: re.sub(r" from '\.\./common/\w+\.js'", f" from '../{MAIN}'", text) for name, text in views.items()}
-    return {
-        name: text.encode() for name, text in {MAIN: joined(HOME / "common"), **dict(sorted(views.items()))}.items()
-    }
+    shared = {name: joined(HOME / Path(name).parent) for name in (MAIN, WORKER)}
+    return {name: text.encode() for name, text in {**shared, **dict(sorted(views.items()))}.items()}
 
 
 MODULES = read()

@@ -13,6 +13,7 @@ with suppress(ImportError):
     import spaces  # noqa: F401
 
 from ..errors import UserError
+from .in_page.files import find_page
 from .models import TABS, ModelStore
 from .suite import build, launch
 
@@ -43,7 +44,8 @@ def serve(*tabs: str, models: str | None = None) -> None:
     tabs = tabs or TABS
     try:
         store = ModelStore(os.environ.get("GENMODELS_MODELS") or models, tabs)
-        launch(build(store, tabs), "0.0.0.0", port_of(os.environ), mcp=find_spec("mcp") is not None)
+        page = find_page()
+        launch(build(store, tabs, page), "0.0.0.0", port_of(os.environ), mcp=find_spec("mcp") is not None, page=page)
     except UserError as error:
         raise SystemExit(f"app.py: {error}") from error
     store.load_in_background()

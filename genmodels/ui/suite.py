@@ -9,6 +9,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 
 import gradio as gr
 from starlette.middleware import Middleware
@@ -17,6 +18,7 @@ from ..errors import UserError
 from . import bulk, classes, map, models, real_or_fake, samples, training
 from .api import Page, add_api
 from .front_door import MAX_CALLS, PROXIES_OF_SPACES, FrontDoor, names_of
+from .in_page.files import PageFiles, usable
 from .language import I18N
 from .modules import Modules, preloads
 from .widget import modules_of, read
@@ -50,13 +52,15 @@ def theme() -> gr.themes.Base:
     )
 
 
-def build(store: models.ModelStore, tabs: Sequence[str] = models.TABS) -> gr.Blocks:
+def build(store: models.ModelStore, tabs: Sequence[str] = models.TABS, page: Path | None = None) -> gr.Blocks:
     """The page; its networks may still be on their way.
 
     Args:
         store: made for these tabs, or for more.
         tabs: which tabs the page has, of `TABS`, in this order; a single one is shown without a bar of tabs.
+        page: what visitors' browsers compute with, see `in_page.files.find_page`; None: the server alone computes.
     """
+    store.here = usable(store, page) if page else None
     # Gradio's own folder is one for all users and all pages of a machine: not every user may write it, and every page serves it.
     if not os.environ.get("GRADIO_TEMP_DIR"):
         os.environ["GRADIO_TEMP_DIR"] = folder = tempfile.mkdtemp(prefix="genmodels-")
@@ -79,13 +83,20 @@ def build(store: models.ModelStore, tabs: Sequence[str] = models.TABS) -> gr.Blo
 
 
 def launch(
-    demo: gr.Blocks, host: str, port: int, share: bool = False, mcp: bool = False, allow_origin: Sequence[str] = ()
+    demo: gr.Blocks,
+    host: str,
+    port: int,
+    share: bool = False,
+    mcp: bool = False,
+    allow_origin: Sequence[str] = (),
+    page: Path | None = None,
 ) -> None:
     """Serve the page in other threads and return; with `mcp` its public functions are tools at /gradio_api/mcp/ as well.
 
     Args:
         allow_origin: names of the page behind a proxy, and of other pages that may embed or call it; those in the environment
             variable GENMODELS_ALLOW_ORIGIN, with commas between, come on top.
+        page: see `in_page.files.find_page`; None: the server alone computes.
 
     Raises:
         UserError: the address cannot be listened on, or the package `mcp` is missing.
@@ -128,7 +139,11 @@ def launch(
             # Else Gradio ends the program when the page does not answer itself within three seconds, as on a busy machine.
             _frontend=False,
             app_kwargs={
-                "middleware": [Middleware(FrontDoor, demo=demo, hosts=hosts, origins=origins), Middleware(Modules)]
+                "middleware": [
+                    Middleware(FrontDoor, demo=demo, hosts=hosts, origins=origins),
+                    Middleware(Modules),
+                    Middleware(PageFiles, folder=page),
+                ]
             },
         )
     except OSError as error:

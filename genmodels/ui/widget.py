@@ -46,7 +46,14 @@ import(new URL(%s, home)).then(({ start }) => start(element, JSON.parse(props.pa
 modules_of: WeakKeyDictionary[gr.blocks.Block, list[str]] = WeakKeyDictionary()
 
 
-def widget(name: str, label: str, page: Json, functions: list[Callable], parts: Sequence[str] = ()) -> gr.HTML:
+def widget(
+    name: str,
+    label: str,
+    page: Json,
+    functions: list[Callable],
+    parts: Sequence[str] = (),
+    here: Json | None = None,
+) -> gr.HTML:
     """The widget of one tab.
 
     Args:
@@ -56,6 +63,7 @@ def widget(name: str, label: str, page: Json, functions: list[Callable], parts: 
         functions: what its JavaScript finds in `server`.
         parts: further views in folders of their own: their HTML goes where the tab's has <!-- parts -->, and their
             JavaScript runs before the tab's.
+        here: what the page computes with by itself; see `in_page.files.usable`.
     """
     html = read(f"{name}/view.html").replace("<!-- parts -->", "".join(read(f"{part}/view.html") for part in parts))
     html = html.replace("<!-- code -->", read("common/code.html")).replace("<!-- film -->", read("films/view.html"))
@@ -70,7 +78,7 @@ def widget(name: str, label: str, page: Json, functions: list[Callable], parts: 
         elem_id=f"{name.replace('_', '-')}-tab",
         elem_classes="suite-widget",
         # As text: of anything else Gradio makes a copy for each session.
-        page=json.dumps({"tab": name, **SHARED, **page}, separators=(",", ":")),
+        page=json.dumps({"tab": name, "here": here, **SHARED, **page}, separators=(",", ":")),
     )
     modules_of[component] = [MAIN, *(f"{view}/view.js" for view in views)]
     return component

@@ -119,7 +119,6 @@ class Visitor:
         self.http, self.components, self.report = http, components, report
         self.random, self.session = random.Random(seed), uuid.uuid4().hex
         self.decoder: dict | None = None
-        self.editor: dict | None = None
 
     async def call(self, tab: str, function: str, /, **payload) -> dict:
         """What `server.function(payload)` does in the JavaScript of a widget."""
@@ -141,13 +140,11 @@ class Visitor:
 
     async def drag(self) -> None:
         """Over the map or at a slider; while a picture is on its way, no other is asked for."""
-        follow = self.random.choice([self.over_the_map, self.a_face, self.along_a_direction])
+        follow = self.random.choice([self.over_the_map, self.edited, self.along_a_direction])
         end = time.perf_counter() + DRAG_SECONDS
         while (asked := time.perf_counter()) < end:
             await follow()
             await asyncio.sleep(max(0.0, asked + MOVE_SECONDS - time.perf_counter()))
-        if follow == self.a_face:
-            await self.edited()
 
     async def over_the_map(self) -> None:
         """A small decoder comes into the page once, and decodes there from then on."""
@@ -155,12 +152,6 @@ class Visitor:
             self.decoder = await self.ask("pointer", "map", "decoder")
         if self.decoder and not self.decoder["layers"]:
             await self.ask("pointer", "map", "decode", z=[self.random.uniform(-3, 3) for _ in range(2)])
-
-    async def a_face(self) -> None:
-        if self.editor is None:
-            self.editor = await self.ask("pointer", "map", "editor")
-        if self.editor and not self.editor["layers"]:
-            await self.edited()
 
     async def edited(self) -> None:
         strengths = {"Smiling": self.random.uniform(-2, 2), "Eyeglasses": self.random.uniform(-2, 2)}

@@ -99,6 +99,12 @@ def test_a_built_in_model_does_the_same(name, tmp_path, monkeypatch):
         assert re.fullmatch("[0-9a-f]{64}", network["weights_sha256"])
         # No path of this machine, which an exporter notes beside each layer.
         assert str(REPO).encode() not in (folder / network["file"]).read_bytes()
+    if pipe.family.draws_in_stages:
+        stages = pipe(latents=wanted.latents, output_type="pt", return_stages=True, **labels).stages[:-1]
+        for found, expected in zip(
+            run(folder, pipe.family.draws, latents=wanted.latents, **labels)[1:], stages, strict=True
+        ):
+            assert (found - expected).abs().max() < HALF_A_STEP
     sheet = run_readme(folder, monkeypatch)
     assert sheet.size == (4 * pipe.sample_size, pipe.sample_size)
     assert len(set(np.asarray(sheet).ravel().tolist())) > 20
@@ -410,7 +416,7 @@ def test_javascript_draws_and_webassembly_says_the_same(tmp_path):
     assert shapes == ["4,1,16,16", "4,3,32,32", "4,1,28,28", "4,1,16,16", "4,1,16,16"], printed
     assert len(printed) == len(folders)
     said = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-    assert len(said) == len(expected) == 13
+    assert len(said) == len(expected) == 15
     for answer in said:
         wanted = expected[answer["folder"], answer["file"], answer["name"]]
         np.testing.assert_allclose(answer["data"], wanted, rtol=1e-3, atol=1e-4, err_msg=answer["file"])

@@ -56,15 +56,6 @@ class TestEdit:
         assert answer["names"] == ["Smiling", "Wearing_Hat"]
         assert answer["held_fixed"] is False
 
-    def test_the_page_can_do_it_by_itself(self, faces_store):
-        """From the latents of the faces, the directions and the decoder's layers."""
-        pipe, call = faces_store.pipe(FACES), handlers(faces_store)
-        latents = torch.tensor(call["faces"]({"seed": 5})["latents"])
-        torch.testing.assert_close(latents, pipe(num_images=12, seed=5).latents, atol=1e-4, rtol=0)
-        editor = call["editor"]({})
-        assert editor["directions"] == pipe.attributes.directions.tolist()
-        assert [layer["kind"] for layer in editor["layers"]].count("double") == 2
-
     def test_numbers_are_clamped(self, faces_store):
         edit = handlers(faces_store)["edit"]
         far = edit({"seed": 1e30, "index": 99, "strengths": {"Smiling": 99, "Wearing_Hat": float("nan")}})

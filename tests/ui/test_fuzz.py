@@ -162,7 +162,6 @@ def fields_of_handlers(models: list[str]) -> dict[str, dict[str, st.SearchStrate
         "map.pair": {},
         "map.decode_both": {"z": POINTS},
         "map.faces": {"seed": SEEDS},
-        "map.editor": {},
         "map.edit": {**face, "strengths": st.dictionaries(often(ATTRIBUTES).map(str), often(NUMBERS), max_size=3)},
         "map.arithmetic": {"seed": SEEDS, "a": NUMBERS, "b": NUMBERS, "c": NUMBERS},
         "map.photo": {"photo": st.sampled_from(PHOTOS) | images()},

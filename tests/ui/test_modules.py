@@ -56,13 +56,14 @@ def test_every_import_leads_to_a_module_that_is_fetched_ahead():
     assert modules.address_of("game/view.js") not in hrefs
 
 
-def test_what_is_shared_is_one_module():
-    text = modules.MODULES[MAIN].decode()
+@pytest.mark.parametrize("name", [MAIN, modules.WORKER])
+def test_what_is_shared_is_one_module(name):
+    text = modules.MODULES[name].decode()
     assert "import {" not in text
-    for path in (modules.HOME / "common").glob("*.js"):
+    for path in (modules.HOME / name).parent.glob("*.js"):
         assert all(line in text for line in path.read_text(encoding="utf-8").splitlines() if "export" in line)
     names = re.findall(r"^(?:export )?(?:async )?(?:const|let|function) (\w+)", text, re.MULTILINE)
     assert len(names) > 40
     assert len(set(names)) == len(names), "two modules have a name in common: they share one scope"
-    views = {name: text.decode() for name, text in modules.MODULES.items() if name != MAIN}
+    views = {name: text.decode() for name, text in modules.MODULES.items() if name.endswith("view.js")}
     assert not [name for name, text in views.items() if re.search(r" from '\.\./common/(?!all\.js')", text)]

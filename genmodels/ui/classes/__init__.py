@@ -219,4 +219,4 @@ def build(store: ModelStore) -> gr.HTML:
         "seed": FIRST_SEED,
         "first": files.read("classes") if model.built_in else None,
     }
-    return widget("classes", "Classes", page, functions(store))
+    return widget("classes", "Classes", page, functions(store), here=store.here)

@@ -25,13 +25,16 @@ const pauseOffline = ms =>
 /**
  * The answer of a server function, asked for again until there is one; null once it is no longer `wanted()`.
  * @param {Call} call @param {object} payload @param {() => boolean} wanted @param {Tell} tell
+ * @param {(part: Answer) => void} [see] is shown what there is of an answer that takes long
  */
-export async function answerOf(call, payload, wanted, tell) {
+export async function answerOf(call, payload, wanted, tell, see = () => {}) {
   for (let tries = 0; ; tries++) {
     const timers = [setTimeout(() => tell(SLOW), SLOW_MS)];
     const late = /** @type {Promise<undefined>} */ (new Promise(done => timers.push(setTimeout(done, LOST_MS))));
-    const answer = await Promise.race([call(payload), late]).catch(() => null);
+    const answer = await Promise.race([call.parts ? call(payload, see) : call(payload), late]).catch(() => null);
     timers.forEach(clearTimeout);
+    if (answer?.status === 'broken' || answer?.status === 'elsewhere')
+      return /** @type {Answer} */ ({ ...answer, status: 'error' });
     if (answer && ['ok', 'error'].includes(answer.status)) return answer;
     if (!wanted()) return null;
     let [text, ms] = [LOST, Math.min(500 * 2 ** tries, MOST_MS)];
@@ -60,7 +63,10 @@ export function latestOf(call, show, { fail, tell, alive }) {
     const job = next;
     next = null;
     try {
-      const answer = await answerOf(call, job.payload, () => alive() && !next, tell);
+      const see = (/** @type {Answer} */ part) => {
+        if (alive() && !next) show(part, job);
+      };
+      const answer = await answerOf(call, job.payload, () => alive() && !next, tell, see);
       if (answer) tell('');
       if (answer?.status === 'error') fail(t([answer.message ?? '']), true);
       else if (answer) await show(answer, job);

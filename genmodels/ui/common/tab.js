@@ -1,8 +1,10 @@
 // What every view of a tab gets: its element, its page, the server, its address, its Python, and the controls that all
 // write alike.
 import { latestOf, WARMING } from './calls.js';
-import { choices, newSeed } from './dom.js';
+import { choices, make, newSeed } from './dom.js';
+import { eitherOf } from './either.js';
 import { linkOf } from './link.js';
+import { pageBackend } from './page_backend.js';
 import { pythonOf } from './python.js';
 import { decimal, LANGUAGE, t, translate } from './text.js';
 
@@ -43,7 +45,9 @@ function createTab(element, page, server) {
    * @param {Tell} fail @param {Tell} tell
    */
   const latest = (call, show, fail = notice, tell = notice) =>
-    latestOf(call, show, { fail, tell, alive: () => element.isConnected });
+    latestOf(call ?? nobody, show, { fail, tell, alive: () => element.isConnected });
+  /** @type {Call} */
+  const nobody = async () => ({ status: 'error', message: t`This page has no server, which that needs.` });
   const silent = () => {};
   /**
    * Says nothing of what hinders or fails.
@@ -206,7 +210,15 @@ function createTab(element, page, server) {
  */
 export async function start(element, page, server, names) {
   const modules = await Promise.all(names.map(name => import(`../${name}/view.js`)));
-  const tab = createTab(element, page, server);
+  const tell = (/** @type {string} */ message) => {
+    element.prepend(make('p', { className: 'note', role: 'status' }, message));
+  };
+  if (Object.values(pageBackend.nothing).includes(server)) {
+    tell(
+      t`This browser cannot compute: it has no WebAssembly, and this page no server. What was drawn ahead is shown.`,
+    );
+  }
+  const tab = createTab(element, page, page.here ? eitherOf(page.tab, server, page.here, tell) : server);
   modules.forEach(({ default: view }, i) => {
     tab.parts[names[i]] = view(tab);
   });

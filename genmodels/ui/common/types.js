@@ -1,7 +1,8 @@
 // The types that the page's modules share: without an import, they are known to all.
 /**
  * @typedef {{status: string, message?: string, retry?: number} & Record<string, any>} Answer of a server function
- * @typedef {(payload: object) => Promise<Answer | undefined>} Call
+ * @typedef {((payload: object, see?: (part: Answer) => void) => Promise<Answer | undefined>) & {parts?: boolean}} Call
+ * with `parts`, `see` is shown what there is of an answer that takes long
  * @typedef {(message: string, bad?: boolean) => void} Tell
  * @typedef {{payload: Record<string, any>, extra?: any, since: number}} Job what was asked, what `show` is handed on
  * with the answer, and since when it waits

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from ...errors import UserError
-from .. import Json, in_page
+from .. import Json
 from ..admission import normal_lane, quick_lane
 from ..inputs import integer, number, read_bytes, seed_of, server_function
 from ..models import FACES, ModelStore
@@ -100,21 +99,10 @@ def functions(store: ModelStore) -> list[Callable]:
         drawn = pipe(num_images=COUNT, seed=seed, output_type="np")
         return {
             "sheet": sheet_uri(to_bytes(drawn.images), COUNT),
-            "latents": [[round(v, 4) for v in z] for z in drawn.latents.tolist()],
             "seed": seed,
             "names": names_of(store),
             "held_fixed": bool(pipe.attributes.config.decorrelated),
         }
-
-    @cache
-    def editing() -> Json:
-        pipe = store.pipe(FACES)
-        directions = pipe.attributes.directions[: len(names_of(store))].tolist()
-        return {"layers": in_page.layers_of(pipe), "directions": directions}
-
-    @server_function(quick_lane)
-    def editor(payload: Json) -> Json:
-        return editing()
 
     @server_function(quick_lane)
     def edit(payload: Json) -> Json:
@@ -159,7 +147,7 @@ def functions(store: ModelStore) -> list[Callable]:
             "code": snippets.factors(model, face, (a, b), STEPS, LIMIT),
         }
 
-    return [faces, editor, edit, photo, arithmetic, factors]
+    return [faces, edit, photo, arithmetic, factors]
 
 
 def page(store: ModelStore) -> Json | None:

@@ -1,15 +1,14 @@
 // Arithmetic with attributes: a face, drawn or the visitor's, and the strengths of what is added to it.
 import { showSources } from '../common/about.js';
-import { decoderInPage, MULTIPLY } from '../common/decoder.js';
 import { clamp, make, makeButton, onRelease, onResize } from '../common/dom.js';
-import { fitWidth, loadImage, paintBytes, paintFrame, paintRaw, penOf, rawOf } from '../common/pictures.js';
+import { fitWidth, loadImage, paintFrame, paintRaw, penOf, rawOf } from '../common/pictures.js';
 import { signed, significant, t, whole } from '../common/text.js';
 
 const words = (/** @type {string} */ name) => name.replaceAll('_', ' ');
 
 /** @param {Tab} tab */
 export default function faces(tab) {
-  const { $, controls, element, find, latest, link, noticeIn, once, onFirstOpen, page, python, server } = tab;
+  const { $, controls, element, find, latest, link, noticeIn, onFirstOpen, page, python, server } = tab;
   const { count, limit, size, steps } = page.faces;
   const [view, tiles, before, after] = find('.faces-view', '.face-tiles', '.face-before', '.face-after');
   const state = {
@@ -24,46 +23,21 @@ export default function faces(tab) {
     strengths: {},
     /** @type {HTMLImageElement | null} */
     sheet: null,
-    /** @type {number[][]} */
-    latents: [],
   };
   const told = noticeIn($('.faces-notice'));
   const address = link.view('faces', { seed: state.seed, face: 0, add: '', axes: '0,1', sum: '1,6,3' });
   const chosen = () => (state.z ? { z: state.z, square: state.square } : { seed: state.seed, index: state.index });
 
-  /** @type {(() => void) | null} */
-  let drawHere = null;
-  let soon = 0;
-  const showEdit = (/** @type {Answer} */ answer) => {
-    if (!drawHere) paintRaw(after, answer.picture, size, 3);
+  /** @param {Answer} answer @param {Job} job */
+  const showEdit = (answer, job) => {
+    paintRaw(after, answer.picture, size, 3);
     python.set('Face', answer.code);
+    view.dispatchEvent(new CustomEvent('edited', { detail: { ms: performance.now() - job.since } }));
   };
   const askEdit = latest(server.edit, showEdit, told, told);
-  // A small decoder is fetched with the first move of a slider, and from then on every face is decoded here; the server
-  // is asked for the Python once the slider rests.
-  const fetchEditor = once(server.editor, answer => {
-    if (!answer.layers || !MULTIPLY) return;
-    const decode = decoderInPage(answer.layers, size, 3);
-    /** @type {number[][]} */
-    const directions = answer.directions;
-    drawHere = () => {
-      const strengths = Object.values(state.strengths);
-      const from = state.z ?? state.latents[state.index];
-      const z = from.map((v, i) => directions.reduce((sum, direction, a) => sum + strengths[a] * direction[i], v));
-      paintBytes(after, decode(z), size, 3);
-    };
-    drawHere();
-  });
   function edit() {
     remember();
-    const ask = () => askEdit({ ...chosen(), strengths: state.strengths });
-    clearTimeout(soon);
-    if (!drawHere) {
-      ask();
-      return;
-    }
-    drawHere();
-    soon = setTimeout(ask, 150);
+    askEdit({ ...chosen(), strengths: state.strengths });
   }
   // What stands in the address; a photo cannot.
   function remember() {
@@ -130,7 +104,6 @@ export default function faces(tab) {
     const labels = names.map(name => {
       const slider = make('input', { type: 'range', min: -limit, max: limit, step: 0.1, 'data-name': name });
       slider.addEventListener('input', () => {
-        fetchEditor();
         setStrength(name, +slider.value);
         edit();
       });
@@ -309,7 +282,6 @@ export default function faces(tab) {
   const showFaces = async (/** @type {Answer} */ answer) => {
     const sheet = await loadImage(answer.sheet);
     state.sheet = sheet;
-    state.latents = answer.latents;
     for (const buttons of [cells, ...terms.map(term => term.buttons)]) {
       buttons.forEach(({ canvas }, i) => paintFrame(canvas, sheet, i, count, size));
     }

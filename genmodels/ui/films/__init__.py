@@ -79,6 +79,20 @@ def sprite(path: Path) -> Json:
     return {"sprite": uri, "columns": columns, "count": count, "width": width, "height": height}
 
 
+def film_answer(model: Model) -> Json:
+    """The film of a model, the step of each frame, and its Python.
+
+    Raises:
+        UserError: there is none that can be shown.
+    """
+    if model.folder is None or not film_of(model):
+        raise UserError(f"{model.title} came without a film of its training.")
+    found = sprite(model.folder / FILE)
+    steps = steps_of(model.read("training.json"), found["count"])
+    code = snippets.film(model.name, model.folder, found["count"] - 1)
+    return {**found, "model": model.key, "steps": steps, "code": code}
+
+
 def film_function(chosen: Callable[[Json], Model]) -> Callable:
     """What a tab's page calls for the film of a model.
 
@@ -88,12 +102,6 @@ def film_function(chosen: Callable[[Json], Model]) -> Callable:
 
     @server_function(normal_lane)
     def film(payload: Json) -> Json:
-        model = chosen(payload)
-        if model.folder is None or not film_of(model):
-            raise UserError(f"{model.title} came without a film of its training.")
-        found = sprite(model.folder / FILE)
-        steps = steps_of(model.read("training.json"), found["count"])
-        code = snippets.film(model.name, model.folder, found["count"] - 1)
-        return {**found, "model": model.key, "steps": steps, "code": code}
+        return film_answer(chosen(payload))
 
     return film

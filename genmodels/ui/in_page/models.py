@@ -1,14 +1,25 @@
-"""Exported models beside a page, and what its JavaScript has to know of each: `models/index.json` and a folder a model."""
+"""Exported models beside a page, and what its JavaScript has to know of each: `models/index.json` and a folder each."""
 
 from __future__ import annotations
 
+import hashlib
 import json
+import math
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .. import Json
-from ..models import Model, ModelStore
+import numpy as np
+from PIL import Image
+
+from ... import zoo
+from ...errors import UserError
+from .. import Json, directions, films, first_page, pair, replay
+from ..faces import MAX_ATTRIBUTES
+from ..models import AUTOENCODER, FACES, GAN_KINDS, MAP, Model, ModelStore, RealImages, weights_digest, without_path
+from ..pictures import sheet
+from . import layers_of
 
 if TYPE_CHECKING:
     from ...export import Origin
@@ -17,12 +28,12 @@ INDEX = "index.json"
 
 
 def write_models(store: ModelStore, root: Path) -> list[Json]:
-    """Export every model that a store shows to `root/models`, one folder each, with an index of them.
+    """Export every model that a store shows to `root/models`, a folder each, with the real images beside them and an index.
 
-    The models must have been loaded. One that cannot be exported is left out; its entry says why.
+    A model that cannot be exported is left out; its entry says why.
 
     Args:
-        store: which models.
+        store: which models; they must have been loaded.
         root: of the page, where its `engine` lies, too; made if it is not there.
 
     Returns:
@@ -33,28 +44,165 @@ def write_models(store: ModelStore, root: Path) -> list[Json]:
         ModuleNotFoundError: see `export.export_model`.
     """
     folder = root / "models"
-    folder.mkdir(parents=True, exist_ok=True)
-    entries = [write_model(store, model, folder) for model in store.shown]
-    (folder / INDEX).write_text(json.dumps(entries, separators=(",", ":")) + "\n", encoding="utf-8")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        # In the order in which the tabs list them.
+        models = {id(model): model for model in (*store.gallery, *store.conditional, *store.shown)}
+        entries = [write_model(store, model, folder) for model in models.values()]
+        entries += [*write_samples(store, folder), *write_evaluators(store, folder), *write_replays(store, folder)]
+        if all(kind in store.models and store.models[kind].reason is None for kind in pair.PAIR):
+            write_json(folder / "pair.json", pair_page(store))
+        write_json(folder / INDEX, entries)
+    except OSError as error:
+        raise UserError(f"{str(folder)!r} cannot be written: {error.strerror or error}.") from error
     return entries
+
+
+def write_json(path: Path, content: object) -> None:
+    """A file of JSON, as short as it can be."""
+    path.write_text(json.dumps(content, separators=(",", ":"), allow_nan=False) + "\n", encoding="utf-8")
+
+
+def read_index(root: Path) -> list[Json]:
+    """What `write_models` has written; nothing where that cannot be read."""
+    try:
+        entries = json.loads((root / "models" / INDEX).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return []
+    return entries if isinstance(entries, list) else []
+
+
+def folder_name(name: str) -> str:
+    """A name as that of a folder and in an address."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip(".-") or "model"
 
 
 def write_model(store: ModelStore, model: Model, folder: Path) -> Json:
     """Export one model to a folder of its own in `folder`; returns its entry."""
     from ...export import export_model
 
-    pipe = store.pipe(model)
-    name = re.sub(r"[^\w.-]+", "-", model.key).strip(".-")
-    facts = export_model(pipe, folder / name, origin_of(model), class_weights=bool(pipe.num_classes))
-    return {
+    name = folder_name(model.key)
+    entry: Json = {
         "name": model.key,
         "folder": name,
         "kind": model.kind,
         "main": model is store.models.get(model.kind),
+        "title": model.title,
         "saved": model.name,
         "class_name": model.class_name,
+        "truncates": model.family.truncates,
+        "breeds": model.family.breeds,
+    }
+    try:
+        pipe, own = store.pipe(model), folder / name
+        facts = export_model(pipe, own, origin_of(model), class_weights=bool(pipe.num_classes))
+    except UserError as error:
+        return {**entry, "reason": without_path(str(error), model.folder)}
+    entry |= {
+        "size": pipe.sample_size,
+        "latent_dim": pipe.latent_dim,
+        "class_names": pipe.class_names,
+        "weights": weights_digest(model.folder) if model.folder else None,
+        "discriminates": "discriminator" in facts["networks"],
         "bytes": sum(network["bytes"] for network in facts["networks"].values()),
     }
+    if model.kind in (MAP, AUTOENCODER):
+        write_json(own / "layers.json", layers_of(pipe))
+    if model.kind == FACES:
+        entry["held_fixed"] = bool(pipe.attributes.config.decorrelated)
+        entry["attributes"] = pipe.attribute_names[:MAX_ATTRIBUTES]
+    if model.family.breeds:
+        found = pipe.principal_directions(min(directions.SLIDERS, pipe.latent_dim))
+        explained = [round(float(share), 4) for share in found.explained]
+        write_json(own / "directions.json", {"directions": found.directions.tolist(), "explained": explained})
+    if films.film_of(model):
+        write_json(own / "film.json", films.film_answer(model))
+    return entry
+
+
+def write_samples(store: ModelStore, folder: Path) -> Iterator[Json]:
+    """The real images beside the models, those of several kinds once: a picture of all, the training images first."""
+    written: dict[str, Json] = {}
+    for kind in (MAP, AUTOENCODER, *GAN_KINDS):
+        if kind not in store.models or store.models[kind].reason is not None:
+            continue
+        real = store.real_images(kind)
+        # With opacity, browsers keep colours only roughly.
+        if real is None or real.train.shape[-1] == 4:
+            continue
+        parts = (real.train, real.test, real.train_labels, real.test_labels)
+        content = hashlib.sha256(b"".join(part.tobytes() for part in parts)).hexdigest()
+        if content in written:
+            written[content]["of"].append(kind)
+            continue
+        written[content] = write_sample(real, folder / f"real-{kind}") | {"of": [kind]}
+    yield from written.values()
+
+
+def write_sample(real: RealImages, folder: Path) -> Json:
+    """Real images as a folder; returns their entry, without the kinds of models that they are for."""
+    folder.mkdir(exist_ok=True)
+    images = np.concatenate([real.train, real.test])
+    count, size, _, channels = images.shape
+    columns = math.ceil(math.sqrt(count))
+    path = folder / "images.webp"
+    pixels = sheet(images, columns)
+    Image.fromarray(pixels.repeat(3, axis=-1) if channels == 1 else pixels).save(path, "WEBP", lossless=True, method=4)
+    write_json(folder / "labels.json", {"train": real.train_labels.tolist(), "test": real.test_labels.tolist()})
+    return {
+        "name": folder.name,
+        "folder": folder.name,
+        "kind": "sample",
+        "title": real.title,
+        "sample": real.sample,
+        "unchanged": real.unchanged,
+        "class_names": real.class_names,
+        "size": size,
+        "channels": channels,
+        "columns": columns,
+        "train": len(real.train),
+        "test": len(real.test),
+        "bytes": path.stat().st_size,
+    }
+
+
+def write_evaluators(store: ModelStore, folder: Path) -> Iterator[Json]:
+    """The classifiers that guess in the game."""
+    from ...export import Origin, export_model
+    from ...features.evaluators import load_classifier
+    from ...folder import ModelFolder
+
+    shapes = {
+        (model.sample_size, model.num_channels)
+        for model in (store.models[kind] for kind in GAN_KINDS if kind in store.models)
+        if model.reason is None and store.real_images(model.kind) is not None
+    }
+    for size, channels in sorted(shapes & zoo.EVALUATORS.keys()):
+        name = zoo.EVALUATORS[size, channels]
+        home = zoo.model_folder(name)
+        if home is None:
+            continue
+        classifier, _ = load_classifier(name, folded=False)
+        facts = export_model(classifier, folder / name, Origin(name, ModelFolder(home)))
+        total = sum(network["bytes"] for network in facts["networks"].values())
+        entry = {"name": name, "folder": name, "kind": "evaluator", "title": name}
+        yield {**entry, "size": size, "channels": channels, "bytes": total}
+
+
+def write_replays(store: ModelStore, folder: Path) -> Iterator[Json]:
+    """Finished trainings with film and curves."""
+    for name in replay.replays(store):
+        own = f"replay-{folder_name(name)}"
+        (folder / own).mkdir(exist_ok=True)
+        answer = replay.replay_answer(store, name)
+        write_json(folder / own / "replay.json", answer)
+        yield {"name": name, "folder": own, "kind": "replay", "title": answer["title"]}
+
+
+def pair_page(store: ModelStore) -> Json:
+    """What the view of two maps begins with; see `pair`."""
+    prepared = first_page.read("pair") if all(store.models[kind].built_in for kind in pair.PAIR) else None
+    return prepared or store.first_page("pair", pair.first_page)
 
 
 def origin_of(model: Model) -> Origin:

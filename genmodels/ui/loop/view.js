@@ -9,7 +9,7 @@ export default function loop({ $, controls, find, latest, link, onFirstOpen, pag
   const ask = latest(server.loop, answer => {
     film.src = save.href = answer.film;
     film.style.width = `${Math.min(answer.size, 256)}px`;
-    save.download = `${answer.model.split('/').at(-1)}-${answer.seed}.webp`;
+    save.download = `${answer.model.split('/').at(-1)}-${answer.seed}.${answer.extension ?? 'webp'}`;
     showSources($('.loop-sources'), page.models[answer.model].sources);
     python.set('Loop', answer.code);
   });

@@ -214,4 +214,4 @@ def build(store: ModelStore) -> gr.HTML:
         "faces": faces.page(store),
     }
     parts = ["pair", *(["faces"] if page["faces"] else [])]
-    return widget("map", "Latent map", page, functions(store), parts)
+    return widget("map", "Latent map", page, functions(store), parts, here=store.here)

@@ -1,5 +1,5 @@
 import { legend, showSources } from '../common/about.js';
-import { codeAt, decoderInPage, MULTIPLY } from '../common/decoder.js';
+import { codeAt, decoderInPage } from '../common/decoder.js';
 import { newSeed, onRelease, onResize } from '../common/dom.js';
 import { filmStrip, fitWidth, loadImage, paintBytes, paintRaw, penOf, pictureOf, rawOf } from '../common/pictures.js';
 import { byArrow, nearest, paintPlane, toCanvas, toPlane, within } from '../common/plane.js';
@@ -149,7 +149,7 @@ export default function map(tab) {
   });
   // A small decoder is fetched with the first move, and from then on every spot is decoded here.
   const fetchDecoder = once(server.decoder, ({ layers, code }) => {
-    if (!layers || !MULTIPLY) return;
+    if (!layers) return;
     const run = decoderInPage(layers, page.size, page.channels);
     state.decoder = (z, since) => {
       paintBytes(picture, run(z), page.size, page.channels);

@@ -1,6 +1,6 @@
 // Two maps, one cursor.
 import { legend, showSources } from '../common/about.js';
-import { codeAt, decoderInPage, MULTIPLY } from '../common/decoder.js';
+import { codeAt, decoderInPage } from '../common/decoder.js';
 import { clamp, make, onResize } from '../common/dom.js';
 import { fitWidth, loadImage, paintBytes, paintRaw, penOf } from '../common/pictures.js';
 import { byArrow, nearest, paintPlane, toCanvas, toPlane, within } from '../common/plane.js';
@@ -146,7 +146,7 @@ export default function pair({ $, element, latest, link, once, onFirstOpen, page
   });
   // As on the map alone: small decoders come with the first move.
   const fetchDecoders = once(server.decoders, ({ layers, code }) => {
-    if (!layers || !MULTIPLY) return;
+    if (!layers) return;
     const run = sides.map(({ kind, data }) => decoderInPage(layers[kind], data.size, data.channels));
     decode = z =>
       showBoth(z, codeAt(code, z), ({ picture, data }, i) => paintBytes(picture, run[i](z), data.size, data.channels));

@@ -87,4 +87,4 @@ def build(store: ModelStore) -> gr.HTML:
         "numbers": numbers.page(store),
         "first": files.read("real_or_fake") if built_in else None,
     }
-    return widget("real_or_fake", "Real or fake?", page, functions(store), parts=["game", "numbers"])
+    return widget("real_or_fake", "Real or fake?", page, functions(store), parts=["game", "numbers"], here=store.here)

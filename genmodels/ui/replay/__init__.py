@@ -62,27 +62,36 @@ def finite(value: Any) -> float | None:
     return float(f"{value:.4g}") if isinstance(value, int | float) and math.isfinite(value) else None
 
 
+def replay_answer(store: ModelStore, name: str) -> Json:
+    """Film and curves of a training of `replays`.
+
+    Raises:
+        UserError: its files cannot be read.
+    """
+    folder = replays(store)[name]
+    called = next((model.name for model in store.shown if model.key == name), name)
+    film, training = films.sprite(folder / films.FILE), find_json(folder / "training.json")
+    return {
+        **film,
+        "model": name,
+        "title": str(training.get("title", name)),
+        "steps": films.steps_of(training, film["count"]),
+        "curves": curves(folder / FILE),
+        "command": "\n".join(commands_of(training)),
+        "papers": sources_of(training)["papers"],
+        "code": films.snippets.film(called, folder, film["count"] - 1),
+        "monitor": str(training.get("monitor") or ""),
+    }
+
+
 def functions(store: ModelStore) -> list[Callable]:
     """What the view's page may call."""
 
     @server_function(normal_lane)
     def replay(payload: Json) -> Json:
-        known = replays(store)
+        known = list(replays(store))
         if not known:
             raise UserError("None of these models came with film and log of its training.")
-        name = one_of(payload.get("model"), list(known), next(iter(known)))
-        called = next((model.name for model in store.shown if model.key == name), name)
-        film, training = films.sprite(known[name] / films.FILE), find_json(known[name] / "training.json")
-        return {
-            **film,
-            "model": name,
-            "title": str(training.get("title", name)),
-            "steps": films.steps_of(training, film["count"]),
-            "curves": curves(known[name] / FILE),
-            "command": "\n".join(commands_of(training)),
-            "papers": sources_of(training)["papers"],
-            "code": films.snippets.film(called, known[name], film["count"] - 1),
-            "monitor": str(training.get("monitor") or ""),
-        }
+        return replay_answer(store, one_of(payload.get("model"), known, known[0]))
 
     return [replay]

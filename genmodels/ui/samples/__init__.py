@@ -159,4 +159,4 @@ def build(store: ModelStore) -> gr.HTML:
         "gallery",
         *(["breed", "loop", "directions"] if any(model.family.breeds for model in store.gallery) else []),
     ]
-    return widget("samples", "Samples", page, functions(store), parts)
+    return widget("samples", "Samples", page, functions(store), parts, here=store.here)

@@ -43,4 +43,4 @@ def build(store: ModelStore) -> gr.HTML:
         },
         "replays": {name: name.rstrip("/").rsplit("/", 1)[-1] for name in known},
     }
-    return widget("training", "Training", page, functions(store), parts=[name for name, _ in views])
+    return widget("training", "Training", page, functions(store), parts=[name for name, _ in views], here=store.here)

@@ -1,0 +1,142 @@
+// Which models and real images lie beside the page.
+import { BrokenError, fetchBytes, fetchJson, once } from './engine.js';
+import { Model, pause } from './networks.js';
+
+/** @typedef {import('./networks.js').Entry} Entry */
+/** @typedef {import('./networks.js').Pixels} Pixels */
+/** @typedef {{entry: Entry, train: Pixels[], test: Pixels[], trainLabels: number[], testLabels: number[]}} Real */
+
+/** What a visitor did wrong, in words for them. */
+export class MistakeError extends Error {}
+
+/** @type {Entry[]} */
+let entries = [];
+/** @type {Map<string, Model>} */
+const models = new Map();
+
+/** @param {Entry[]} given models/index.json */
+export function know(given) {
+  entries = given;
+  for (const entry of given) models.set(`${entry.kind} ${entry.name}`, new Model(entry));
+}
+/** Those of a kind that work here. @param {string} kind */
+export const entriesOf = kind => entries.filter(entry => entry.kind === kind && !entry.reason);
+/** @param {Entry} entry */
+const modelOf = entry => /** @type {Model} */ (models.get(`${entry.kind} ${entry.name}`));
+/**
+ * The model of a kind that a visitor asks for by its name, the tab's first one for no name.
+ * @param {string} kind @param {unknown} [name]
+ */
+export function chosen(kind, name) {
+  const known = entries.filter(entry => entry.kind === kind);
+  const entry = known.find(entry => entry.name === name) ?? known.find(entry => entry.main) ?? known[0];
+  if (!entry) throw new BrokenError('There is no such model beside this page.');
+  if (entry.reason) throw new BrokenError(entry.reason);
+  return modelOf(entry);
+}
+/** The evaluator of images of a shape; null where there is none. @param {number} size @param {number} channels */
+export function evaluatorOf(size, channels) {
+  const entry = entriesOf('evaluator').find(entry => entry.size === size && entry.channels === channels);
+  return entry ? modelOf(entry) : null;
+}
+/**
+ * Images like those that a model learned from; null where there are none. @param {string} kind @returns {Promise<Real |
+ * null>}
+ */
+export async function realOf(kind) {
+  const entry = entriesOf('sample').find(entry => entry.of.includes(kind));
+  if (!entry) return null;
+  return once(`real ${entry.folder}`, async () => {
+    const [labels, sheet] = await Promise.all([
+      fetchJson(`models/${entry.folder}/labels.json`, entry.title),
+      fetchBytes(`models/${entry.folder}/images.webp`, entry.title, entry.bytes),
+    ]);
+    const all = await cut(sheet, entry);
+    return {
+      entry,
+      train: all.slice(0, entry.train),
+      test: all.slice(entry.train),
+      trainLabels: labels.train,
+      testLabels: labels.test,
+    };
+  });
+}
+/** The pictures of a sheet. @param {Uint8Array} bytes @param {Entry} entry @returns {Promise<Pixels[]>} */
+async function cut(bytes, { size, channels, columns, train, test, title }) {
+  let image;
+  try {
+    image = await createImageBitmap(new Blob([/** @type {BlobPart} */ (bytes)]), { colorSpaceConversion: 'none' });
+  } catch {
+    throw new BrokenError(`${title} cannot be shown: the file is damaged.`);
+  }
+  const canvas = new OffscreenCanvas(image.width, image.height);
+  const pen = /** @type {OffscreenCanvasRenderingContext2D} */ (canvas.getContext('2d'));
+  pen.drawImage(image, 0, 0);
+  const { data } = pen.getImageData(0, 0, image.width, image.height);
+  return Array.from({ length: train + test }, (_, n) => {
+    const [left, top] = [(n % columns) * size, Math.floor(n / columns) * size];
+    const pixels = new Uint8Array(size * size * channels);
+    for (let i = 0; i < size * size; i++) {
+      const from = 4 * ((top + Math.floor(i / size)) * image.width + left + (i % size));
+      for (let c = 0; c < channels; c++) pixels[i * channels + c] = data[from + c];
+    }
+    return { data: pixels, width: size, height: size, channels };
+  });
+}
+/** `real` where it must be. @param {string} kind @param {Model} model */
+export async function realBeside(kind, model) {
+  const real = await realOf(kind);
+  if (!real) throw new MistakeError(`There are no images beside ${model.entry.title} to compare with.`);
+  return real;
+}
+
+/**
+ * Numbers and distances of the pictures nearest to one, the nearest first: root mean square of the pixels, from 0 for
+ * the same to 1 for black and white.
+ * @param {Pixels} picture @param {Pixels[]} among @param {number} count
+ */
+export function nearestTo(picture, among, count) {
+  const { data } = picture;
+  const middle = data.length >> 2;
+  /** @type {{n: number, sum: number}[]} */
+  const found = [];
+  let most = Infinity;
+  for (let n = 0; n < among.length; n++) {
+    const other = among[n].data;
+    let sum = 0;
+    // What is farther away than the farthest of those found is not looked at to its end; the middle, which differs
+    // most,
+    // comes first.
+    for (let i = 0, at = middle; i < data.length && sum < most; ) {
+      for (const end = Math.min(i + 64, data.length); i < end; i++) {
+        const difference = data[at] - other[at];
+        sum += difference * difference;
+        if (++at === data.length) at = 0;
+      }
+    }
+    if (sum >= most) continue;
+    let at = found.length;
+    while (at > 0 && found[at - 1].sum > sum) at--;
+    found.splice(at, 0, { n, sum });
+    if (found.length > count) found.pop();
+    if (found.length === count) most = found[count - 1].sum;
+  }
+  return found.map(({ n, sum }) => ({ n, distance: Math.sqrt(sum / data.length) / 255 }));
+}
+/**
+ * `nearestTo` of many, between which other calls have their turn.
+ * @param {Pixels[]} pictures @param {Pixels[]} among @param {number} count
+ */
+export async function nearestToEach(pictures, among, count) {
+  const found = [];
+  for (const [i, picture] of pictures.entries()) {
+    if (i % 8 === 7) await pause();
+    found.push(nearestTo(picture, among, count));
+  }
+  return found;
+}
+/** @param {number} v @param {number} digits */
+export const rounded = (v, digits) => Number(v.toFixed(digits));
+/** `np.linspace(0, last, count).astype(int)`. @param {number} last @param {number} count */
+export const spacedIndices = (last, count) =>
+  Array.from({ length: count }, (_, i) => (i === count - 1 ? last : Math.floor(i * (last / (count - 1)))));

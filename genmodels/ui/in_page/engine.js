@@ -1,0 +1,119 @@
+// onnxruntime-web, from where the page comes from, and the networks that it has opened.
+
+/** What a file or a browser does that a model needs: the page asks its server, if it has one, or says so. */
+export class BrokenError extends Error {}
+/** What is not done in a page, though nothing is broken: its server, if it has one, does it. */
+export class ElsewhereError extends Error {}
+
+let root = '';
+/** @type {(name: string, loaded: number, total: number) => void} */
+let progress = () => {};
+/** @type {Map<string, Promise<any>>} */
+const kept = new Map();
+
+/**
+ * @param {string} address of the folder with `engine` and `models` @param {typeof progress} tell how much of a file has
+ * come
+ */
+export function settle(address, tell) {
+  [root, progress] = [address, tell];
+}
+/**
+ * The result of `make`, kept under a name unless it fails. @template T @param {string} name @param {() => Promise<T>}
+ * make @returns {Promise<T>}
+ */
+export function once(name, make) {
+  const known = kept.get(name);
+  if (known) return known;
+  const made = make();
+  kept.set(name, made);
+  made.catch(() => kept.delete(name));
+  return made;
+}
+
+/** @param {string} path below the root @param {string} what a visitor reads while it comes @param {number} [total] */
+export async function fetchBytes(path, what, total = 0) {
+  let response;
+  try {
+    response = await fetch(root + path);
+  } catch {
+    throw new BrokenError(`${what} cannot be loaded: check the network.`);
+  }
+  if (!response.ok || !response.body) throw new BrokenError(`${what} cannot be loaded: its file is not there.`);
+  /** @type {Uint8Array[]} */
+  const parts = [];
+  let loaded = 0;
+  try {
+    for (const reader = response.body.getReader(); ; ) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      parts.push(value);
+      loaded += value.length;
+      progress(what, loaded, total);
+    }
+  } catch {
+    throw new BrokenError(`${what} cannot be loaded: check the network.`);
+  } finally {
+    progress(what, 1, 1);
+  }
+  const bytes = new Uint8Array(loaded);
+  parts.reduce((at, part) => {
+    bytes.set(part, at);
+    return at + part.length;
+  }, 0);
+  return bytes;
+}
+/** @param {string} path @param {string} what @returns {Promise<any>} */
+export const fetchJson = (path, what) =>
+  once(path, async () => {
+    const text = new TextDecoder().decode(await fetchBytes(path, what));
+    try {
+      return JSON.parse(text);
+    } catch {
+      throw new BrokenError(`${what} cannot be loaded: its file is damaged.`);
+    }
+  });
+
+/** How large the engine is, for who waits for it. */
+const ENGINE_BYTES = 14_240_000;
+const engine = () =>
+  once('engine', async () => {
+    try {
+      const ort = await import(`${root}engine/ort.wasm.bundle.min.mjs`);
+      const wasm = await fetchBytes('engine/ort-wasm-simd-threaded.wasm', 'The engine', ENGINE_BYTES);
+      // More threads need headers that plain hosts of files do not send.
+      Object.assign(ort.env.wasm, { wasmBinary: wasm.buffer, numThreads: 1 });
+      ort.env.logLevel = 'error';
+      return ort;
+    } catch (error) {
+      throw error instanceof BrokenError ? error : new BrokenError('This browser does not run the engine.');
+    }
+  });
+
+/** @typedef {{data: Float32Array, shape: number[]}} Tensor */
+/**
+ * What a network says.
+ * @param {string} path of its file @param {string} what @param {number} total bytes
+ * @param {Record<string, Tensor>} inputs @returns {Promise<Record<string, Tensor>>}
+ */
+export async function runNetwork(path, what, total, inputs) {
+  const ort = await engine();
+  const session = await once(path, async () => {
+    const bytes = await fetchBytes(path, what, total);
+    try {
+      return await ort.InferenceSession.create(bytes, { executionProviders: ['wasm'] });
+    } catch {
+      throw new BrokenError(`${what} cannot be computed in this page: its file is damaged.`);
+    }
+  });
+  const given = Object.entries(inputs).map(([name, { data, shape }]) => [name, new ort.Tensor('float32', data, shape)]);
+  let outputs;
+  try {
+    outputs = await session.run(Object.fromEntries(given));
+  } catch {
+    throw new BrokenError(`${what} cannot be computed in this page: its file is of another model.`);
+  }
+  return Object.fromEntries(
+    Object.entries(outputs).map(([name, tensor]) => [name, { data: tensor.data, shape: [...tensor.dims] }]),
+  );
+}
