@@ -33,9 +33,9 @@ class Data:
 
     Attributes:
         latent_dim: of the generator that learns it.
-        batch_size: of each step.
-        mixture: None for digits.
-        limit: the plane is shown from -limit to limit along both axes.
+        batch_size: of each step, unless the settings say another.
+        mixture: None for digits, and for points that are given.
+        limit: the plane is shown from -limit to limit along both axes; 0 for digits.
     """
 
     latent_dim: int
@@ -47,8 +47,11 @@ class Data:
 DATA = {
     "ring": Data(2, 256, ring(radius=2.0, std=0.1), 3.0),
     "grid": Data(2, 256, grid(spacing=1.0, std=0.05), 3.0),
+    "drawn": Data(2, 256, limit=3.0),
     "digits": Data(32, 64),
 }
+# Of the Gaussian around each point that is given.
+DRAWN_STD = 0.05
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ class Settings:
     """What a live GAN learns, and how.
 
     Attributes:
-        data: "ring" of 8 Gaussians, "grid" of 25, or "digits".
+        data: "ring" of 8 Gaussians, "grid" of 25, "drawn" points that are given, or "digits".
         loss: of `LOSSES`. A "wasserstein" critic's weights are clipped unless gradient_penalty or spectral_norm bounds its slope.
         gradient_penalty: R1 and R2 (https://arxiv.org/abs/1801.04406); with "wasserstein" https://arxiv.org/abs/1704.00028.
         minibatch_stddev: https://arxiv.org/abs/1710.10196.
@@ -65,6 +68,7 @@ class Settings:
         generator_rate, discriminator_rate: learning rates.
         discriminator_steps: for each of the generator.
         seed: of the weights, the latents and the order of the data.
+        batch_size: of each step; by default 256 points or 64 digits.
     """
 
     data: str = "ring"
@@ -77,6 +81,7 @@ class Settings:
     discriminator_rate: float = 1e-3
     discriminator_steps: int = 1
     seed: int = 0
+    batch_size: int | None = None
 
     def __post_init__(self):
         for name, value, known in (("data", self.data, DATA), ("loss", self.loss, LOSSES)):
@@ -155,7 +160,8 @@ class LiveGAN:
 
     Args:
         settings: see `Settings`.
-        images: (N, 1, 28, 28) in [-1, 1] to learn from; only for "digits".
+        images: (N, 1, 28, 28) in [-1, 1] to learn from for "digits"; points (N, 2) for "drawn", each of which is taken as the
+            centre of a Gaussian.
 
     Attributes:
         generator, discriminator: the networks.
@@ -171,8 +177,12 @@ class LiveGAN:
     def __init__(self, settings: Settings, images: torch.Tensor | None = None):
         data = DATA[settings.data]
         if (images is None) == (data.mixture is None):
-            raise UserError("Give images (N, 1, 28, 28) to learn digits, and none to learn points.")
+            raise UserError(
+                "Give images (N, 1, 28, 28) to learn digits, points (N, 2) to learn drawn ones, and none else."
+            )
         self.settings, self.data, self.mixture, self.images = settings, data, data.mixture, images
+        if images is not None and data.limit:
+            self.mixture = Mixture(images, DRAWN_STD)
         self.random = torch.Generator().manual_seed(settings.seed)
         layers = {"minibatch_stddev": settings.minibatch_stddev, "spectral_norm": settings.spectral_norm}
         with torch.random.fork_rng(devices=[]):
@@ -202,7 +212,7 @@ class LiveGAN:
         """Make so many steps, or fewer: after so many seconds none is begun."""
         end = time.perf_counter() + seconds
         for _ in range(steps):
-            count = self.data.batch_size
+            count = self.settings.batch_size or self.data.batch_size
             for _ in range(self.settings.discriminator_steps):
                 batch = {"pixel_values": self.real(count), "latents": self.latents(count)}
                 loss_d = self._update(self.optimizer_d, self.adversarial.discriminator_loss(batch)[0])

@@ -98,7 +98,7 @@ def test_a_slow_discriminator_lets_modes_collapse_and_a_faster_one_does_not():
 
 @pytest.mark.parametrize(
     ("settings", "word"),
-    [({"data": "spiral"}, "ring, grid, digits"), ({"loss": "hinge"}, "minimax, nonsaturating")],
+    [({"data": "spiral"}, "ring, grid, drawn, digits"), ({"loss": "hinge"}, "minimax, nonsaturating")],
 )
 def test_unknown_settings_name_the_known(settings, word):
     with pytest.raises(UserError, match=word):
@@ -108,7 +108,7 @@ def test_unknown_settings_name_the_known(settings, word):
 def test_images_belong_to_digits():
     with pytest.raises(UserError, match="to learn digits"):
         LiveGAN(Settings(data="digits"))
-    with pytest.raises(UserError, match="none to learn points"):
+    with pytest.raises(UserError, match="and none else"):
         LiveGAN(Settings(), DIGITS)
     with pytest.raises(UserError, match="no centres"):
         gan_of("digits").coverage()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import posixpath
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -16,6 +17,8 @@ ROUTE = "/modules/"
 MAIN = "common/all.js"
 # What computes in the page, in a worker of its own.
 WORKER = "in_page/all.js"
+# Folders whose modules are no view's.
+JOINED = ("common", "in_page", "static")
 IMPORT = re.compile(r"^import [^;]*? from '(\.{1,2}/[^']+)';\n", re.MULTILINE)
 
 
@@ -38,7 +41,8 @@ def joined(folder: Path) -> str:
 
 def read() -> dict[str, bytes]:
     """What is served, by its path below HOME, with slashes."""
-    views = {path.relative_to(HOME).as_posix(): path.read_text(encoding="utf-8") for path in HOME.glob("*/view.js")}
+    paths = [path for path in HOME.glob("*/*.js") if path.parent.name not in JOINED]
+    views = {path.relative_to(HOME).as_posix(): path.read_text(encoding="utf-8") for path in paths}
     views = {name: re.sub(r" from '\.\./common/\w+\.js'", f" from '../{MAIN}'", text) for name, text in views.items()}
     shared = {name: joined(HOME / Path(name).parent) for name in (MAIN, WORKER)}
     return {name: text.encode() for name, text in {**shared, **dict(sorted(views.items()))}.items()}
@@ -61,7 +65,8 @@ def with_imports(modules: Iterable[str]) -> list[str]:
         module = left.pop()
         if module not in found:
             found.append(module)
-            left += [path.removeprefix("../") for path in IMPORT.findall(MODULES[module].decode())]
+            imported = IMPORT.findall(MODULES[module].decode())
+            left += [posixpath.normpath(posixpath.join(posixpath.dirname(module), path)) for path in imported]
     return found
 
 

@@ -511,7 +511,6 @@ def test_a_gan_is_trained_paused_and_started_again(warm_page):
     stage, count, run = tab.locator(".live-stage"), tab.locator(".live-count"), tab.locator(".live-run")
     before = pixels(stage)
     tab.get_by_role("button", name="Mode collapse").click()
-    # The first start of the process takes a while.
     wait_until(warm_page, lambda: count.inner_text() == "step 0")
     assert pixels(stage) != before
     assert tab.locator(".live-discriminator-rate").input_value() == "0.0001"
@@ -539,26 +538,63 @@ def test_a_gan_is_trained_paused_and_started_again(warm_page):
 
     # Once the turn that was under way has ended.
     wait_until(warm_page, stands_still)
+    # The plane that is shown is that of the step.
     paused = steps_in(count)
     wait_for_code(tab, f"gan.train({paused})")
     tab.get_by_role("button", name="One step").click()
     wait_until(warm_page, lambda: steps_in(count) == paused + 1)
+    # What is changed while it runs holds from then on: nothing begins anew, and the Python tells it.
+    run.click()
+    tab.locator(".live-loss").select_option("wasserstein")
+    tab.get_by_label("gradient penalty").check()
+    assert recipe.count() == 0
+    wait_until(warm_page, lambda: steps_in(count) > paused + 30)
+    wait_for_code(tab, 'loss="wasserstein", gradient_penalty=True')
+    assert run.inner_text() == "Pause"
+    tab.get_by_role("button", name="Back to step 0").click()
+    wait_until(warm_page, lambda: steps_in(count) == 0)
+    assert run.inner_text() == "Start"
+
+
+def test_drawn_points_are_learned(warm_page):
+    tab = open_tab(warm_page, "Training")
+    stage, count, run = tab.locator(".live-stage"), tab.locator(".live-count"), tab.locator(".live-run")
+    tab.get_by_role("button", name="Your own").click()
+    tab.get_by_text("Draw on the plane").wait_for()
+    box = stage.bounding_box()
+    x, y = box["x"] + box["width"] / 4, box["y"] + box["height"] / 4
+    warm_page.mouse.move(x, y)
+    warm_page.mouse.down()
+    warm_page.mouse.move(x + box["width"] / 2, y, steps=8)
+    warm_page.mouse.up()
+    # It starts by itself.
+    wait_until(warm_page, lambda: steps_in(count) > 20)
+    run.click()
+    wait_for_code(tab, "torch.tensor([[-1.50, 1.50], [")
+    # Points lie where they were drawn: each is a mode.
+    points = tab.locator(".code code").inner_text().count("1.50]")
+    assert 5 < points <= 9
+    wait_until(warm_page, lambda: f" of {points} modes" in tab.locator(".live-modes").inner_text())
+    tab.get_by_role("button", name="Your own").click()
+    wait_until(warm_page, lambda: " of 0 modes" in tab.locator(".live-modes").inner_text())
+
+
+def test_digits_are_trained_by_the_server(warm_page):
+    tab = open_tab(warm_page, "Training")
+    stage, count, run = tab.locator(".live-stage"), tab.locator(".live-count"), tab.locator(".live-run")
+    # The first start of the process takes a while.
+    tab.get_by_role("button", name="Digits").click()
+    wait_until(warm_page, lambda: "two digits differ" in tab.locator(".live-modes").inner_text())
     # Whoever presses fast has one turn after another, and one loop.
     warm_page.evaluate(SLOW, ["live_train", 300])
     for _ in range(2):
         tab.get_by_role("button", name="One step").click()
     for _ in range(3):
         run.click()
-    wait_until(warm_page, lambda: steps_in(count) > paused + 3)
+    wait_until(warm_page, lambda: steps_in(count) > 3)
     assert run.inner_text() == "Pause"
     assert warm_page.evaluate("window.most") == 1
     run.click()
-    tab.locator(".live-loss").select_option("wasserstein")
-    wait_until(warm_page, lambda: steps_in(count) == 0)
-    assert tab.locator(".live-recipes [aria-pressed=true]").count() == 0
-    assert run.inner_text() == "Start"
-    tab.get_by_role("button", name="Digits").click()
-    wait_until(warm_page, lambda: "two digits differ" in tab.locator(".live-modes").inner_text())
     # 6 by 6 digits of 28 pixels, each as many whole ones of the screen and of what is saved.
     assert stage.evaluate("e => e.width") == 168
     assert stage.bounding_box()["width"] % 168 == 0

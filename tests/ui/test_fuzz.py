@@ -267,7 +267,7 @@ class Trainers:
     def ask(self, request: dict) -> dict:
         """See `live.Trainer.ask`."""
         if SESSION not in self.sessions.runs:
-            self.sessions.answer({"session": SESSION, "settings": live.settings_of({})})
+            self.sessions.answer({"session": SESSION, "settings": live.settings_of({"settings": {"data": "digits"}})})
         try:
             answer = self.sessions.answer(json.loads(json.dumps(request)))
         except UserError as error:

@@ -329,17 +329,20 @@ def test_snippet_of_a_film(gans, gan_store, tmp_path, monkeypatch):
 
 
 def test_snippets_of_live_training(tmp_path, monkeypatch, capsys):
+    """As the page fills them in."""
     sessions = worker.Sessions()
-    for settings in ({"loss": "relativistic", "gradient_penalty": True, "seed": 2}, {"data": "digits", "seed": 1}):
-        full = live.settings_of({"settings": settings})
-        sessions.answer({"session": "a", "settings": full})
-        for steps in (2, 1):
-            seen = sessions.answer({"session": "a", "steps": steps, "seconds": 99})
-        code = live.snippets.live(full, 3)
-        if settings.get("data") == "digits":
-            made = run(code, tmp_path, monkeypatch)
-            assert np.abs(made - shown(seen["sheet"])).max() <= 1
-        else:
-            exec(compile(code, "snippet", "exec"), {"__name__": "__main__"})
-            modes, share = eval(capsys.readouterr().out.split(":")[1])
-            assert (modes, round(share, 3)) == (seen["modes"], seen["share"])
+    sessions.answer({"session": "a", "settings": {"data": "digits", "seed": 1}})
+    seen = sessions.answer({"session": "a", "steps": 3, "seconds": 99})
+    code = live.snippets.live("digits").replace("Settings()", 'Settings(data="digits", seed=1)')
+    made = run(code.replace("gan.train(0)", "gan.train(3)"), tmp_path, monkeypatch)
+    assert np.abs(made - shown(seen["sheet"])).max() <= 1
+    for data in ("ring", "grid", "drawn"):
+        code = live.snippets.live(data).replace("Settings()", f'Settings(data="{data}", batch_size={live.BATCH_SIZE})')
+        code = code.replace("[[0.0, 0.0]]", "[[0.50, -1.00], [1.25, 2.00]]").replace("gan.train(0)", "gan.train(3)")
+        names = {"__name__": "__main__"}
+        exec(compile(code, "snippet", "exec"), names)
+        modes, share = eval(capsys.readouterr().out.split(":")[1])
+        assert (modes, share) == names["gan"].coverage()
+        assert names["gan"].step == 3
+        if data == "drawn":
+            assert names["gan"].mixture.centers.tolist() == [[0.5, -1.0], [1.25, 2.0]]

@@ -1,7 +1,11 @@
-"""The Training tab's first view: a small GAN that is trained while its visitor watches, in a process of its own."""
+"""The Training tab's first view: a small GAN that is trained while its visitor watches.
+
+GANs of points train in the page itself (points.js), those of digits in a process of the server's.
+"""
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import queue
@@ -14,11 +18,12 @@ from pathlib import Path
 
 from ...errors import UserError
 from .. import Json
+from .. import first_page as first_page_files
 from ..admission import training_lane, visitor
 from ..inputs import MAX_PAGE_SEED, integer, one_of, server_function
 from . import snippets
 
-DATA = ("ring", "grid", "digits")
+DATA = ("ring", "grid", "drawn", "digits")
 LOSSES = ("nonsaturating", "minimax", "wasserstein", "relativistic")
 SWITCHES = ("gradient_penalty", "minibatch_stddev", "spectral_norm", "label_smoothing")
 RATES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)
@@ -34,6 +39,10 @@ RECIPES = {
 }
 # The step at which the first page shows the first recipe.
 FIRST_STEPS = 600
+# Points of a batch in the page, as in points.js; of a picture; and cells of the plane along a side.
+BATCH_SIZE, POINTS, SIDE = 32, 500, 48
+# Scores that differ by less look alike in the heat map.
+SCORES = 0.2
 # A visitor's turn: steps, and seconds after which it ends in any case.
 MAX_STEPS, SECONDS = 500, 0.1
 # How long a turn may take before the process is taken for stuck: the first one imports torch.
@@ -121,21 +130,52 @@ def first_page() -> Json:
     import torch
 
     from ...live import DATA as LEARNED
-    from ...live import LiveGAN, Settings
-    from .worker import IMAGES, POINTS, Sessions, mean_distance, thousandths, view
+    from ...live import DRAWN_STD, LiveGAN, Settings
+    from .worker import IMAGES, Sessions, losses_of, mean_distance
 
     torch.set_num_threads(1)
-    settings = settings_of({})
-    gan = LiveGAN(Settings(**settings))
+    gan = LiveGAN(Settings())
     gan.train(FIRST_STEPS)
-    of_points = {name: (data.mixture, data.limit) for name, data in LEARNED.items() if data.mixture}
-    random = torch.Generator().manual_seed(0)
+    limit = gan.data.limit
+    points = gan.sample(POINTS)
+    modes, share = gan.coverage(POINTS)
+    scores = gan.scores_on_plane(SIDE)
+    heat = scores / max(float(scores.abs().max()), SCORES) * 127 + 128
+    of_points = {name: data for name, data in LEARNED.items() if data.limit}
     return {
-        "real": {n: thousandths(mixture.sample(POINTS, random), limit) for n, (mixture, limit) in of_points.items()},
-        "modes": {name: len(mixture.centers) for name, (mixture, _) in of_points.items()},
+        "mixtures": {
+            name: {
+                "centers": data.mixture.centers.double().numpy().round(4).tolist() if data.mixture else [],
+                "std": data.mixture.std if data.mixture else DRAWN_STD,
+                "limit": data.limit,
+            }
+            for name, data in of_points.items()
+        },
         "images": IMAGES,
         "distance": mean_distance(Sessions().images()[:POINTS]),
-        "first": {**view(gan, 0), "settings": settings, "code": snippets.live(settings, FIRST_STEPS)},
+        "first": {
+            "step": gan.step,
+            "losses": losses_of(gan, 0),
+            # In thousandths of the limit; far ones at three times the limit.
+            "points": (points / limit).clamp(-3, 3).mul(1000).round().int().flatten().tolist(),
+            "heat": base64.b64encode(heat.byte().numpy().tobytes()).decode(),
+            "modes": modes,
+            "share": round(share, 3),
+            "settings": settings_of({}),
+            "code": snippets.live("ring", FIRST_STEPS),
+        },
+    }
+
+
+def page() -> Json:
+    """What the view's JavaScript finds in its page."""
+    return {
+        **(first_page_files.read("live") or {}),
+        "recipes": [{"name": name, "settings": settings_of({"settings": r})} for name, r in RECIPES.items()],
+        "rates": RATES,
+        "max_discriminator_steps": MAX_DISCRIMINATOR_STEPS,
+        "batch_size": BATCH_SIZE,
+        "code": {name: snippets.live(name) for name in DATA},
     }
 
 
@@ -150,11 +190,11 @@ def functions(trainer: Trainer = TRAINER) -> list[Callable]:
 
     @server_function(training_lane)
     def live_start(payload: Json) -> Json:
-        settings, session = settings_of(payload), secrets.token_urlsafe(16)
+        settings, session = {**settings_of(payload), "data": "digits"}, secrets.token_urlsafe(16)
         answer = answered({"session": session, "settings": settings})
         if answer.get("full"):
             return answer
-        return {**answer, "session": session, "settings": settings, "code": snippets.live(settings, 0)}
+        return {**answer, "session": session}
 
     @server_function(training_lane)
     def live_train(payload: Json) -> Json:

@@ -1,11 +1,17 @@
-// A GAN that the server trains a turn at a time: nothing runs there that no page asks for.
+// A GAN that is trained a turn at a time: of points by a worker of the page, of digits by the server.
 import { answerOf } from '../common/calls.js';
-import { choices, make, onResize, pause } from '../common/dom.js';
+import { choices, clamp, make, onRelease, onResize, pause } from '../common/dom.js';
 import { bytesOf, fitWidth, loadImage, penOf } from '../common/pictures.js';
 import { paintCurves } from '../common/plots.js';
 import { decimal, significant, t, whole } from '../common/text.js';
+import { pointsOf, randomOf, thousandths } from './points.js';
 
+// Steps of a turn of the server, and steps a second in the page.
 const SPEEDS = [1, 5, 20, 100, 500];
+const RATES = [8, 30, 120, 400, 100_000];
+// A turn in the page fits between two pictures; the plane, the losses and the Python are looked at once in so many.
+const [TURN_SECONDS, SELDOM] = [0.014, 8];
+const [REAL_POINTS, MAX_DRAWN] = [500, 300];
 // What each is called and does, and its paper.
 /** @type {Record<string, string[]>} */
 const LOSSES = {
@@ -33,16 +39,46 @@ const SWITCHES = {
   spectral_norm: [t`spectral norm`, t`no layer of the discriminator stretches anything`, '1802.05957'],
   label_smoothing: [t`label smoothing`, t`the target of data is 0.9`, '1606.03498'],
 };
-const DATA = { ring: t`Ring of 8`, grid: t`Grid of 25`, digits: t`Digits` };
+const DATA = { ring: t`Ring of 8`, grid: t`Grid of 25`, drawn: t`Your own`, digits: t`Digits` };
 
 /** What is learned, and how: the names are those of Python's. @typedef {Record<string, any>} Settings */
+/** What a worker trains: asks it, one turn after another. @returns {(request: object) => Promise<any>} */
+function trainerInPage() {
+  /** @type {Worker | null} */
+  let worker = null;
+  /** @type {{done: (view: any) => void, failed: (error: unknown) => void}[]} */
+  const waiting = [];
+  function start() {
+    // Where another page embeds this one, only a script of its own may begin a worker.
+    const module = JSON.stringify(new URL('./points.js', import.meta.url).href);
+    const script = URL.createObjectURL(new Blob([`import ${module};`], { type: 'text/javascript' }));
+    const started = new Worker(script, { type: 'module' });
+    started.onmessage = ({ data }) => waiting.shift()?.done(data);
+    started.onerror = error => {
+      worker = null;
+      for (const { failed } of waiting.splice(0)) failed(error);
+    };
+    return started;
+  }
+  return request =>
+    new Promise((done, failed) => {
+      worker ??= start();
+      waiting.push({ done, failed });
+      worker.postMessage(request);
+    });
+}
+/** As the next picture is due. */
+const nextFrame = () => new Promise(done => requestAnimationFrame(done));
+/** A setting as Python writes it. @param {unknown} value */
+const literal = value => (typeof value === 'boolean' ? (value ? 'True' : 'False') : JSON.stringify(value));
+
 /** @param {Settings} one @param {Settings} other */
 const same = (one, other) => Object.keys(one).every(name => one[name] === other[name]);
 
 /** @param {Tab} tab */
 export default function live(tab) {
   const { $, element, find, link, notice, onOpen, page, python, server } = tab;
-  const { distance, first, images, max_discriminator_steps, modes, real } = page.live;
+  const { batch_size, code, distance, first, images, max_discriminator_steps, mixtures } = page.live;
   /** @type {number[]} */
   const rates = page.live.rates;
   /** @type {{name: string, settings: Settings}[]} */
@@ -59,12 +95,20 @@ export default function live(tab) {
     /** What is on show. @type {Record<string, any> | null} */
     view: null,
     done: false,
-    code: first.code,
+    turns: 0,
     // The run, the loop and the turn that are going on: whoever waits for another one gives up.
     run: {},
     loop: {},
     turn: Promise.resolve(true),
   };
+  /** @type {number[][]} */
+  const drawn = [];
+  const inPage = trainerInPage();
+  const isOfPoints = (/** @type {Settings} */ { data }) => data !== 'digits';
+  /** @param {string} data @returns {import('./points.js').Mixture} */
+  const mixtureOf = data => (data === 'drawn' ? { ...mixtures.drawn, centers: drawn } : mixtures[data]);
+  // Without a server there are no digits.
+  const offered = Object.entries(DATA).filter(([name]) => name !== 'digits' || server.live_start);
   const [stage, plot, run] = find('.live-stage', '.live-losses', '.live-run');
   const field = (/** @type {string} */ name) => $(`.live-${name.replaceAll('_', '-')}`);
   /** The most and the least. @type {Record<string, number[]>} */
@@ -105,8 +149,24 @@ export default function live(tab) {
     for (const { name, box } of boxes) box.checked = settings[name];
     const { data, seed } = settings;
     pressData(data);
+    const held = isOfPoints(settings);
+    $('.live-held').textContent = held ? t`a change holds from the next step on` : t`a change starts again from step 0`;
+    stage.style.touchAction = data === 'drawn' ? 'none' : '';
+    stage.style.cursor = data === 'drawn' ? 'crosshair' : '';
     pressRecipe(recipes.find(recipe => same({ ...recipe.settings, data, seed }, settings))?.name);
     explain();
+  }
+  /** What Python trains with these settings. @param {number} step */
+  function codeOf(step) {
+    const { settings } = gan;
+    const changed = Object.entries(settings).filter(([name, value]) => value !== first.settings[name]);
+    if (isOfPoints(settings)) changed.push(['batch_size', batch_size]);
+    const listed = changed.map(([name, value]) => `${name}=${literal(value)}`).join(', ');
+    const points = drawn.map(point => `[${point.map(v => v.toFixed(2)).join(', ')}]`);
+    return code[settings.data]
+      .replace('Settings()', `Settings(${listed})`)
+      .replace('[[0.0, 0.0]]', `[${points.join(', ')}]`)
+      .replace('gan.train(0)', `gan.train(${step})`);
   }
   function explain() {
     const pressed = boxes.filter(({ box }) => box.checked).map(({ name }) => SWITCHES[name]);
@@ -119,6 +179,30 @@ export default function live(tab) {
     $('.live-formula').replaceChildren(...words);
   }
 
+  // The plane and the data lie below the points that are drawn anew in each picture.
+  const ground = make('canvas');
+  function paintGround() {
+    const { view } = gan;
+    const size = Math.round(stage.clientWidth * devicePixelRatio);
+    ground.width = ground.height = size;
+    const c = penOf(ground);
+    if (view?.heat) c.drawImage(heatOf(view.heat), 0, 0, size, size);
+    if (view?.real) paintDots(c, size, view.real, 'rgba(255, 255, 255, 0.55)', 1.4);
+  }
+  /**
+   * @param {CanvasRenderingContext2D} c @param {number} size @param {number[]} points in thousandths
+   * @param {string} style
+   * @param {number} radius
+   */
+  function paintDots(c, size, points, style, radius) {
+    c.fillStyle = style;
+    for (let i = 0; i < points.length; i += 2) {
+      const [x, y] = [(points[i] / 1000 + 1) / 2, (1 - points[i + 1] / 1000) / 2];
+      c.beginPath();
+      c.arc(x * size, y * size, (radius * size) / 480, 0, 7);
+      c.fill();
+    }
+  }
   function paintStage() {
     const { view } = gan;
     const room = stage.parentElement.clientWidth;
@@ -134,24 +218,14 @@ export default function live(tab) {
     }
     stage.style.width = '';
     const size = Math.round(stage.clientWidth * devicePixelRatio);
+    if (ground.width !== size) paintGround();
     stage.width = stage.height = size;
-    c.drawImage(heatOf(bytesOf(view.heat)), 0, 0, size, size);
-    /** @param {number[]} points @param {string} style @param {number} radius */
-    const dots = (points, style, radius) => {
-      c.fillStyle = style;
-      for (let i = 0; i < points.length; i += 2) {
-        const [x, y] = [(points[i] / 1000 + 1) / 2, (1 - points[i + 1] / 1000) / 2];
-        c.beginPath();
-        c.arc(x * size, y * size, (radius * size) / 480, 0, 7);
-        c.fill();
-      }
-    };
-    dots(real[view.data], 'rgba(255, 255, 255, 0.55)', 1.4);
-    dots(view.points, '#ffd43b', 2.1);
+    c.drawImage(ground, 0, 0);
+    paintDots(c, size, view.points, '#ffd43b', 2.1);
     const share = Math.round(100 * view.share);
     stage.setAttribute(
       'aria-label',
-      t`${view.points.length / 2} generated points at step ${view.step}: ${view.modes} of ${modes[view.data]} modes
+      t`${view.points.length / 2} generated points at step ${view.step}: ${view.modes} of ${view.of} modes
         reached, ${share}% of points near one`,
     );
   }
@@ -177,15 +251,21 @@ export default function live(tab) {
     paintCurves(plot, { series, colours: ['--accent', '--generated'], last: Math.max(gan.step, 50), least: 1 });
   }
   const paint = () => {
+    paintGround();
     paintStage();
     paintLosses();
   };
 
   async function show(/** @type {any} */ view) {
-    // What is on show keeps its data while others are already chosen and on their way.
-    const { data } = gan.settings;
     const image = view.sheet ? await loadImage(view.sheet) : null;
-    gan.view = { ...view, image, data };
+    if (view.sheet) gan.view = { ...view, image };
+    else {
+      const mixture = mixtureOf(gan.settings.data);
+      const [limit, of] = [mixture.limit, mixture.centers.length];
+      const points = of ? pointsOf(mixture, REAL_POINTS, randomOf(0)) : new Float64Array();
+      gan.view = { ...view, of, heat: view.heat ?? gan.view?.heat, real: thousandths(points, limit) };
+      if (view.heat) paintGround();
+    }
     gan.step = view.step;
     gan.done = view.done;
     gan.losses.push(...view.losses);
@@ -201,19 +281,21 @@ export default function live(tab) {
       bad = view.step >= 200 && view.distance < 0.4 * distance;
       if (bad) text = t`Collapsed: whatever the noise, nearly the same image.`;
     } else {
-      $('.live-modes').textContent = t`${view.modes} of ${modes[data]} modes · ${share}% of points near one`;
-      bad = view.step > 300 && view.modes <= modes[data] / 4;
+      const of = gan.view?.of;
+      $('.live-modes').textContent = t`${view.modes} of ${of} modes · ${share}% of points near one`;
+      bad = view.step > 300 && view.modes <= of / 4;
       if (bad) text = t`Collapsed: whatever the noise, the points sit on few modes.`;
-      else if (view.modes === modes[data] && view.share > 0.6) text = t`All modes, and most points on one of them.`;
+      else if (of && view.modes === of && view.share > 0.6) text = t`All modes, and most points on one of them.`;
     }
     const end = view.done ? t`That is as far as it goes here; the Python below goes farther.` : '';
-    // The same steps give the same weights.
-    const code = gan.code.replace(/gan\.train\(\d+\)/, `gan.train(${view.step})`);
-    python.set('Live', code, stage.clientWidth > 0);
     const verdict = $('.live-verdict');
-    verdict.textContent = `${text} ${end}`.trim();
+    const said = `${text} ${end}`.trim();
+    if (verdict.textContent !== said) verdict.textContent = said;
     verdict.classList.toggle('bad', bad);
-    paint();
+    paintStage();
+    if (!view.sheet && !view.heat) return;
+    python.set('Live', view.code ?? codeOf(view.step), stage.clientWidth > 0);
+    paintLosses();
   }
 
   function setRunning(/** @type {boolean} */ running) {
@@ -221,10 +303,65 @@ export default function live(tab) {
     run.textContent = running ? t`Pause` : gan.session && gan.step ? t`Go on` : t`Start`;
   }
 
+  /**
+   * One turn in the page: what there is to see then, null if another run has begun meanwhile.
+   * @param {number} steps @param {boolean} fresh
+   */
+  async function turnInPage(steps, fresh = false) {
+    const { run, settings } = gan;
+    const heat = fresh || !gan.running || ++gan.turns % SELDOM === 0;
+    const mixture = mixtureOf(settings.data);
+    try {
+      const view = await inPage({ fresh, settings, mixture, steps, seconds: TURN_SECONDS, heat });
+      return gan.run === run ? view : null;
+    } catch {
+      notice(t`This browser cannot train in the page: it does not run modules as workers.`, true);
+      return null;
+    }
+  }
+  async function restartInPage() {
+    gan.losses = [];
+    notice('');
+    if (!mixtureOf(gan.settings.data).centers.length) {
+      gan.session = '';
+      await show({ step: 0, losses: [], points: [], modes: 0, share: 0, heat: new Uint8Array(48 * 48).fill(128) });
+      notice(t`Draw on the plane what is to be learned; “Your own” begins anew.`);
+      return false;
+    }
+    gan.session = 'page';
+    const view = await turnInPage(0, true);
+    if (view) await show(view);
+    return Boolean(view);
+  }
+  /** Turn after turn in the page, each made while the one before it is shown. @param {() => boolean} on */
+  async function loopInPage(on) {
+    let [owed, last] = [1, performance.now()];
+    const due = () => {
+      const now = performance.now();
+      owed = (owed % 1) + ((now - last) / 1000) * RATES[+$('.live-speed').value];
+      last = now;
+      return Math.floor(owed);
+    };
+    let asked = turnInPage(1);
+    while (on() && element.isConnected && !document.hidden) {
+      const view = await asked;
+      if (!view) return;
+      if (on()) asked = turnInPage(due());
+      await show(view);
+      await nextFrame();
+    }
+    // All there was, with the plane.
+    await asked.then(view => view && show(view));
+    if (on()) setRunning(false);
+    const end = await turnInPage(0);
+    if (end && !gan.running) await show(end);
+  }
+
   /** A fresh GAN of the chosen settings. @returns {Promise<boolean>} */
   async function restart() {
     const started = {};
     gan.run = started;
+    if (isOfPoints(gan.settings)) return restartInPage();
     const slow = setTimeout(() => notice(t`The training process is starting.`), 400);
     const mine = () => gan.run === started && element.isConnected;
     const answer = await answerOf(server.live_start, { settings: gan.settings }, mine, notice);
@@ -242,9 +379,17 @@ export default function live(tab) {
     notice('');
     gan.session = answer.session;
     gan.losses = [];
-    gan.code = answer.code;
     await show(answer);
     return true;
+  }
+  /** Takes settings: points go on with them, all else begins anew. @param {Settings} settings */
+  async function change(settings) {
+    const { data, seed } = gan.settings;
+    const goesOn = gan.session && isOfPoints(settings) && settings.data === data && settings.seed === seed;
+    if (!goesOn) return reset(settings);
+    set(settings);
+    address.set(settings);
+    if (!gan.running) python.set('Live', codeOf(gan.step), stage.clientWidth > 0);
   }
   async function reset(/** @type {Settings} */ settings) {
     set(settings);
@@ -263,6 +408,11 @@ export default function live(tab) {
   }
   async function train(/** @type {number} */ steps) {
     if (!gan.session && !(await restart())) return false;
+    if (isOfPoints(gan.settings)) {
+      const view = await turnInPage(steps);
+      if (view) await show(view);
+      return Boolean(view);
+    }
     const { session } = gan;
     const mine = () => session === gan.session && element.isConnected;
     const answer = await answerOf(server.live_train, { session, steps }, mine, notice);
@@ -282,6 +432,11 @@ export default function live(tab) {
     const on = () => gan.loop === mine && gan.running;
     setRunning(true);
     await gan.turn;
+    if (isOfPoints(gan.settings)) {
+      if (on() && (gan.session || (await restart())) && on()) await loopInPage(on);
+      if (on()) setRunning(false);
+      return;
+    }
     while (on() && element.isConnected && !document.hidden) {
       const steps = SPEEDS[+$('.live-speed').value];
       if (!(await turn(steps))) break;
@@ -305,13 +460,45 @@ export default function live(tab) {
   $('.live-settings').addEventListener('change', () => {
     const settings = chosen();
     if (same(settings, gan.settings)) set(settings);
-    else reset(settings);
+    else change(settings);
   });
-  const pressData = choices($('.live-data'), Object.entries(DATA), 'ring', data => reset({ ...chosen(), data }));
+  const pressData = choices($('.live-data'), offered, 'ring', data => {
+    if (data === 'drawn') drawn.length = 0;
+    reset({ ...chosen(), data });
+  });
   const names = recipes.map(({ name }) => [name, name]);
   const pressRecipe = choices($('.live-recipes'), names, null, name => {
     const recipe = recipes.find(one => one.name === name);
-    reset({ ...recipe?.settings, data: gan.settings.data, seed: gan.settings.seed });
+    change({ ...recipe?.settings, data: gan.settings.data, seed: gan.settings.seed });
+  });
+
+  // Points that are drawn are learned at once.
+  let drawing = false;
+  function add(/** @type {PointerEvent} */ { clientX, clientY }) {
+    const { left, top, width, height } = stage.getBoundingClientRect();
+    const { limit } = mixtures.drawn;
+    const point = [((clientX - left) / width) * 2 - 1, 1 - ((clientY - top) / height) * 2].map(v =>
+      clamp(v * limit, -limit, limit),
+    );
+    const last = drawn.at(-1);
+    if (drawn.length >= MAX_DRAWN || (last && Math.hypot(point[0] - last[0], point[1] - last[1]) < 0.1)) return;
+    drawn.push(point);
+    if (gan.view) Object.assign(gan.view, { real: thousandths(Float64Array.from(drawn.flat()), limit) });
+    paintGround();
+    paintStage();
+  }
+  stage.addEventListener('pointerdown', (/** @type {PointerEvent} */ event) => {
+    if (gan.settings.data !== 'drawn' || event.button) return;
+    drawing = true;
+    stage.setPointerCapture(event.pointerId);
+    add(event);
+  });
+  stage.addEventListener('pointermove', (/** @type {PointerEvent} */ event) => {
+    if (drawing) add(event);
+  });
+  onRelease(stage, () => {
+    if (drawing && !gan.running) loop();
+    drawing = false;
   });
 
   /**
@@ -324,7 +511,7 @@ export default function live(tab) {
     if (typeof usual === 'boolean') return wanted === 'true';
     if (name in ranges) return address.count(name, ...ranges[name]);
     if (name.endsWith('_rate')) return rates.includes(+wanted) ? +wanted : null;
-    return Object.hasOwn(name === 'data' ? DATA : LOSSES, wanted) ? wanted : null;
+    return Object.hasOwn(name === 'data' ? Object.fromEntries(offered) : LOSSES, wanted) ? wanted : null;
   }
   address.restore(() => {
     const settings = Object.entries(first.settings).map(([name, usual]) => [name, asked(name, usual) ?? usual]);
@@ -332,7 +519,7 @@ export default function live(tab) {
     if (!same(wanted, first.settings)) reset(wanted);
   });
   set(first.settings);
-  show(first).then(() => {
+  show({ ...first, heat: bytesOf(first.heat) }).then(() => {
     setRunning(false);
     onResize(stage.parentElement, paint);
     link.apply();

@@ -1,4 +1,4 @@
-"""The process in which visitors' GANs train, apart from the page's: a JSON object a line in, one a line out.
+"""The process in which visitors' GANs of digits train, apart from the page's: a JSON object a line in, one a line out.
 
     python -m genmodels.ui.live.worker
 
@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import math
 import os
@@ -31,12 +30,10 @@ from ..pictures import sheet_uri, to_bytes
 MAX_SESSIONS, MAX_OF_PAGE, MAX_OF_ADDRESS = 48, 2, 12
 REST_SECONDS, FRESH_SECONDS, IDLE_SECONDS = 60, 4, 600
 # Steps after which a GAN has had its share.
-MAX_STEPS = {"ring": 20_000, "grid": 20_000, "digits": 4_000}
-POINTS, SIDE, IMAGES, COLUMNS = 500, 48, 36, 6
+MAX_STEPS = 4_000
+IMAGES, COLUMNS = 36, 6
 # Losses of an answer at most: a curve of a few hundred pixels has no room for more.
 MAX_LOSSES = 40
-# Scores that differ by less look alike in the heat map.
-SCORES = 0.2
 DIGITS = "zoo:mnist-sample"
 
 
@@ -80,14 +77,13 @@ class Sessions:
             settings, owner = Settings(**request["settings"]), tuple(request.get("owner", ("", "")))
             if not self._make_room(owner):
                 return {"full": True}
-            gan = LiveGAN(settings, self.images() if settings.data == "digits" else None)
-            self.runs[name] = Run(gan, owner, self.clock())
+            self.runs[name] = Run(LiveGAN(settings, self.images()), owner, self.clock())
         if name not in self.runs:
             return {"lost": True}
         self.runs.move_to_end(name)
         self.runs[name].used = self.clock()
         gan = self.runs[name].gan
-        before, left = gan.step, MAX_STEPS[gan.settings.data] - gan.step
+        before, left = gan.step, MAX_STEPS - gan.step
         if "steps" in request and left > 0:
             gan.train(min(request["steps"], left), request["seconds"])
         return view(gan, before)
@@ -112,48 +108,27 @@ class Sessions:
 
 
 def view(gan: LiveGAN, before: int) -> Json:
-    """What is to be seen of a GAN: its points or images, and its losses since a step."""
-    fakes = gan.sample(POINTS if gan.mixture else IMAGES)
+    """What is to be seen of a GAN: its images, and its losses since a step."""
+    fakes = gan.sample(IMAGES)
+    images = to_bytes((fakes.permute(0, 2, 3, 1).numpy() + 1) / 2)
+    return {
+        "step": gan.step,
+        "done": gan.step >= MAX_STEPS,
+        "losses": losses_of(gan, before),
+        "sheet": sheet_uri(images, COLUMNS),
+        "distance": mean_distance(fakes),
+    }
+
+
+def losses_of(gan: LiveGAN, before: int) -> list[list[float | None]]:
+    """Some steps since one, each with both losses; None for what JSON has no number for."""
+
+    def number(loss: float) -> float | None:
+        return round(loss, 4) if math.isfinite(loss) else None
+
     stride = max(1, math.ceil((gan.step - before) / MAX_LOSSES))
     shown = range(before + stride, gan.step + 1, stride)
-    seen = {
-        "step": gan.step,
-        "done": gan.step >= MAX_STEPS[gan.settings.data],
-        "losses": [[step, number(gan.losses_d[step - 1]), number(gan.losses_g[step - 1])] for step in shown],
-    }
-    if not gan.mixture:
-        images = to_bytes((fakes.permute(0, 2, 3, 1).numpy() + 1) / 2)
-        return {**seen, "sheet": sheet_uri(images, COLUMNS), "distance": mean_distance(fakes)}
-    modes, share = gan.mixture.coverage(fakes)
-    return {
-        **seen,
-        "points": thousandths(fakes, gan.data.limit),
-        "heat": base64.b64encode(heat(gan)).decode(),
-        "modes": modes,
-        "share": round(share, 3),
-    }
-
-
-def heat(gan: LiveGAN) -> bytes:
-    """The discriminator's scores on the plane: 0 for the lowest to 255 for the highest, 128 for what divides real from fake.
-
-    Scores of losses without labels mean something only beside each other: there their median is in the middle.
-    """
-    scores = gan.scores_on_plane(SIDE).nan_to_num()
-    if not gan.adversarial.objective.labelled:
-        scores = scores - scores.median()
-    scale = max(float(scores.abs().max()), SCORES)
-    return (scores / scale * 127 + 128).byte().numpy().tobytes()
-
-
-def number(loss: float) -> float | None:
-    """A loss for JSON, which has no NaN."""
-    return round(loss, 4) if math.isfinite(loss) else None
-
-
-def thousandths(points: torch.Tensor, limit: float) -> list[int]:
-    """x, y, x, y, ... in thousandths of `limit`, far ones at three times the limit."""
-    return (points / limit).nan_to_num(3.0).clamp(-3, 3).mul(1000).round().int().flatten().tolist()
+    return [[step, number(gan.losses_d[step - 1]), number(gan.losses_g[step - 1])] for step in shown]
 
 
 def mean_distance(images: torch.Tensor) -> float:

@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import gradio as gr
 
-from .. import first_page as files
 from .. import live, memory, replay
 from ..comparer import title_of
 from ..models import GAN_KINDS, ModelStore
@@ -33,14 +32,7 @@ def build(store: ModelStore) -> gr.HTML:
         "views": views,
         "kinds": kinds,
         "sources": {kind: store.models[kind].sources for kind, _ in kinds},
-        "live": {
-            **(files.read("live") or {}),
-            "recipes": [
-                {"name": name, "settings": live.settings_of({"settings": r})} for name, r in live.RECIPES.items()
-            ],
-            "rates": live.RATES,
-            "max_discriminator_steps": live.MAX_DISCRIMINATOR_STEPS,
-        },
+        "live": live.page(),
         "replays": {name: name.rstrip("/").rsplit("/", 1)[-1] for name in known},
     }
     return widget("training", "Training", page, functions(store), parts=[name for name, _ in views], here=store.here)
