@@ -28,27 +28,53 @@ const LAYERS = {
   // A transposed convolution with kernel 4, stride 2 and padding 1: each pixel of x adds to 4 by 4 of y, which has a
   // border.
   double({ weight, bias, shape: [inputs, outputs] }) {
-    return x => {
-      const side = Math.sqrt(x.length / inputs);
+    // Eight inputs go into a sum at a time, in float64, as JavaScript reckons: two or three times as fast as one by one.
+    // Where they are not a multiple of eight, those that are lacking are 0.
+    const padded = 8 * Math.ceil(inputs / 8);
+    const stride = 16 * outputs;
+    const w = new Float64Array(padded * stride);
+    w.set(weight);
+    return given => {
+      const area = given.length / inputs;
+      const side = Math.sqrt(area);
       const wide = 2 * side + 2;
-      const y = new Float32Array(outputs * 4 * side * side);
-      const plane = new Float32Array(wide * wide);
-      const sums = new Float32Array(side * side);
+      const x = new Float64Array(padded * area);
+      x.set(given);
+      const y = new Float32Array(outputs * 4 * area);
+      const plane = new Float64Array(wide * wide);
+      const sums = new Float64Array(area);
       for (let o = 0; o < outputs; o++) {
         plane.fill(bias[o]);
         for (let k = 0; k < 16; k++) {
           sums.fill(0);
-          for (let i = 0, from = 0; i < inputs; i++) {
-            const factor = weight[(i * outputs + o) * 16 + k];
-            for (let pixel = 0; pixel < sums.length; pixel++) sums[pixel] += factor * x[from++];
+          for (let i = 0; i < padded; i += 8) {
+            const at = i * stride + o * 16 + k;
+            const w0 = w[at];
+            const w1 = w[at + stride];
+            const w2 = w[at + 2 * stride];
+            const w3 = w[at + 3 * stride];
+            const w4 = w[at + 4 * stride];
+            const w5 = w[at + 5 * stride];
+            const w6 = w[at + 6 * stride];
+            const w7 = w[at + 7 * stride];
+            for (let pixel = 0, from = i * area; pixel < area; pixel++, from++) {
+              sums[pixel] +=
+                w0 * x[from] +
+                w1 * x[from + area] +
+                w2 * x[from + 2 * area] +
+                w3 * x[from + 3 * area] +
+                (w4 * x[from + 4 * area] + w5 * x[from + 5 * area] + w6 * x[from + 6 * area] + w7 * x[from + 7 * area]);
+            }
           }
           for (let row = 0, from = 0; row < side; row++) {
             let to = (2 * row + (k >> 2)) * wide + (k & 3);
             for (let column = 0; column < side; column++, to += 2) plane[to] += sums[from++];
           }
         }
-        for (let row = 0; row < 2 * side; row++)
-          y.set(plane.subarray((row + 1) * wide + 1, (row + 1) * wide + 1 + 2 * side), (o * 2 * side + row) * 2 * side);
+        for (let row = 0; row < 2 * side; row++) {
+          const from = (row + 1) * wide + 1;
+          y.set(plane.subarray(from, from + 2 * side), (o * 2 * side + row) * 2 * side);
+        }
       }
       return y;
     };
