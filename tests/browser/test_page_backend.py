@@ -226,6 +226,37 @@ def test_what_is_broken_says_so_and_all_else_works(browser, home, tmp_path):
     page.close()
 
 
+def test_a_server_does_what_breaks_in_the_page(browser, home, tmp_path):
+    """It is told once; what the page can do, it goes on doing."""
+    root = tmp_path / "page"
+    shutil.copytree(home[1], root)
+    (root / "models" / "lapgan" / "generator.onnx").write_bytes(b"torn")
+    models = [path.name for path in (root / "models").iterdir() if path.is_dir() and path.name != "flow"]
+    page = new_page(browser)
+    serve(page, root)
+    said = page.evaluate(
+        """async models => {
+            const { eitherOf } = await import('/common/all.js');
+            const told = [];
+            const of = model => ({ model, seed: 1, count: 16, psi: 1 });
+            const server = { sheet: async () => ({ status: 'ok', by: 'server' }), film: async () => ({ by: 'server' }) };
+            const either = eitherOf('samples', server, { root: 'page/', models }, message => told.push(message));
+            const by = [];
+            for (const model of ['gan', 'lapgan', 'lapgan', 'gan']) by.push((await either.sheet(of(model))).by ?? 'page');
+            const nowhere = eitherOf('samples', server, { root: 'nowhere/', models }, message => told.push(message));
+            by.push((await nowhere.sheet(of('gan'))).by);
+            return { by, told };
+        }""",
+        models,
+    )
+    page.close()
+    assert said["by"] == ["page", "server", "server", "page", "server"]
+    assert said["told"] == [
+        "lapgan cannot be computed in this page: its file is damaged. The server does it instead.",
+        "This browser does not compute by itself: the server does.",
+    ]
+
+
 def test_without_the_engine_or_webassembly_nothing_is_promised(browser, home, tmp_path):
     root = tmp_path / "page"
     shutil.copytree(home[1], root, ignore=shutil.ignore_patterns("engine"))

@@ -6,6 +6,7 @@ export const WARMING = t`Warming up: the networks are being loaded, a few second
 const LOST = t`The server does not answer; trying again.`;
 const BUSY = t`The server is busy; trying again.`;
 const SLOW = t`Still waiting for the server.`;
+const COMPUTING = t`Still computing.`;
 const SLOW_MS = 10_000;
 const LOST_MS = 120_000;
 const MOST_MS = 5000;
@@ -29,7 +30,7 @@ const pauseOffline = ms =>
  */
 export async function answerOf(call, payload, wanted, tell, see = () => {}) {
   for (let tries = 0; ; tries++) {
-    const timers = [setTimeout(() => tell(SLOW), SLOW_MS)];
+    const timers = [setTimeout(() => tell(call.parts ? COMPUTING : SLOW), SLOW_MS)];
     const late = /** @type {Promise<undefined>} */ (new Promise(done => timers.push(setTimeout(done, LOST_MS))));
     const answer = await Promise.race([call.parts ? call(payload, see) : call(payload), late]).catch(() => null);
     timers.forEach(clearTimeout);

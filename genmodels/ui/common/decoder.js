@@ -28,7 +28,8 @@ const LAYERS = {
   // A transposed convolution with kernel 4, stride 2 and padding 1: each pixel of x adds to 4 by 4 of y, which has a
   // border.
   double({ weight, bias, shape: [inputs, outputs] }) {
-    // Eight inputs go into a sum at a time, in float64, as JavaScript reckons: two or three times as fast as one by one.
+    // Eight inputs go into a sum at a time, in float64, as JavaScript reckons: two or three times as fast as one by
+    // one.
     // Where they are not a multiple of eight, those that are lacking are 0.
     const padded = 8 * Math.ceil(inputs / 8);
     const stride = 16 * outputs;

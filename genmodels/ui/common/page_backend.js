@@ -78,7 +78,7 @@ export async function pageBackend({ root, models }) {
         waiting.delete(data.id);
       }
     };
-    worker.postMessage({ root: new URL(root, document.baseURI).href, models });
+    worker.postMessage({ root: new URL(root.replace(/\/?$/, '/'), document.baseURI).href, models });
   });
 }
 /** What a browser has that cannot compute. @type {Record<string, Record<string, Call>>} */

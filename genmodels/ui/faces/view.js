@@ -247,8 +247,11 @@ export default function faces(tab) {
     sendPhoto(true);
     event.preventDefault();
   });
-  says.textContent = t`It is cut to a square and made small in this page; only those ${size} × ${size} pixels go to the
-    server, which stores nothing.`;
+  says.textContent = server.photo?.parts
+    ? t`It is cut to a square, made small and encoded in this page; only if that fails, those ${size} × ${size} pixels
+      go to the server, if there is one, which stores nothing.`
+    : t`It is cut to a square and made small in this page; only those ${size} × ${size} pixels go to the server, which
+      stores nothing.`;
 
   // A - B + C, each chosen from the faces of the seed.
   /** @type {Record<string, number>} */

@@ -47,11 +47,8 @@ export async function realOf(kind) {
   const entry = entriesOf('sample').find(entry => entry.of.includes(kind));
   if (!entry) return null;
   return once(`real ${entry.folder}`, async () => {
-    const [labels, sheet] = await Promise.all([
-      fetchJson(`models/${entry.folder}/labels.json`, entry.title),
-      fetchBytes(`models/${entry.folder}/images.webp`, entry.title, entry.bytes),
-    ]);
-    const all = await cut(sheet, entry);
+    const labels = await fetchJson(`models/${entry.folder}/labels.json`, entry.title);
+    const all = cut(labels.files ? await laidOut(labels, entry) : await sheetOf(entry), entry);
     return {
       entry,
       train: all.slice(0, entry.train),
@@ -61,23 +58,60 @@ export async function realOf(kind) {
     };
   });
 }
-/** The pictures of a sheet. @param {Uint8Array} bytes @param {Entry} entry @returns {Promise<Pixels[]>} */
-async function cut(bytes, { size, channels, columns, train, test, title }) {
-  let image;
+/** @param {Entry} entry */
+async function sheetOf(entry) {
+  const bytes = await fetchBytes(`models/${entry.folder}/images.webp`, entry.title, entry.bytes);
+  const image = await bitmapOf(bytes, entry);
+  return { pen: drawn(image.width, image.height, [[image, 0, 0]]), width: image.width, height: image.height };
+}
+/**
+ * Pictures that are a file each, as a sheet. @param {{files: string, lengths: number[]}} labels @param {Entry} entry
+ */
+async function laidOut({ files, lengths }, entry) {
+  const bytes = Uint8Array.from(atob(files), letter => letter.charCodeAt(0));
+  const { size, columns } = entry;
+  let at = 0;
+  const images = await Promise.all(
+    lengths.map(async (length, n) => {
+      const from = at;
+      at += length;
+      const image = await bitmapOf(bytes.subarray(from, from + length), entry);
+      return /** @type {[ImageBitmap, number, number]} */ ([
+        image,
+        (n % columns) * size,
+        Math.floor(n / columns) * size,
+      ]);
+    }),
+  );
+  const [width, height] = [columns * size, Math.ceil(lengths.length / columns) * size];
+  return { pen: drawn(width, height, images), width, height };
+}
+/** @param {Uint8Array} bytes @param {Entry} entry */
+async function bitmapOf(bytes, { title }) {
   try {
-    image = await createImageBitmap(new Blob([/** @type {BlobPart} */ (bytes)]), { colorSpaceConversion: 'none' });
+    return await createImageBitmap(new Blob([/** @type {BlobPart} */ (bytes)]), { colorSpaceConversion: 'none' });
   } catch {
     throw new BrokenError(`${title} cannot be shown: the file is damaged.`);
   }
-  const canvas = new OffscreenCanvas(image.width, image.height);
-  const pen = /** @type {OffscreenCanvasRenderingContext2D} */ (canvas.getContext('2d'));
-  pen.drawImage(image, 0, 0);
-  const { data } = pen.getImageData(0, 0, image.width, image.height);
+}
+/** @param {number} width @param {number} height @param {[ImageBitmap, number, number][]} images */
+function drawn(width, height, images) {
+  const pen = /** @type {OffscreenCanvasRenderingContext2D} */ (new OffscreenCanvas(width, height).getContext('2d'));
+  for (const [image, left, top] of images) pen.drawImage(image, left, top);
+  return pen;
+}
+/**
+ * The pictures of a sheet.
+ * @param {{pen: OffscreenCanvasRenderingContext2D, width: number, height: number}} sheet @param {Entry} entry
+ * @returns {Pixels[]}
+ */
+function cut({ pen, width, height }, { size, channels, columns, train, test }) {
+  const { data } = pen.getImageData(0, 0, width, height);
   return Array.from({ length: train + test }, (_, n) => {
     const [left, top] = [(n % columns) * size, Math.floor(n / columns) * size];
     const pixels = new Uint8Array(size * size * channels);
     for (let i = 0; i < size * size; i++) {
-      const from = 4 * ((top + Math.floor(i / size)) * image.width + left + (i % size));
+      const from = 4 * ((top + Math.floor(i / size)) * width + left + (i % size));
       for (let c = 0; c < channels; c++) pixels[i * channels + c] = data[from + c];
     }
     return { data: pixels, width: size, height: size, channels };

@@ -18,6 +18,8 @@ const kept = new Map();
 export function settle(address, tell) {
   [root, progress] = [address, tell];
 }
+/** @param {string} path below the root */
+export const addressOf = path => root + path;
 /**
  * The result of `make`, kept under a name unless it fails. @template T @param {string} name @param {() => Promise<T>}
  * make @returns {Promise<T>}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import math
@@ -17,7 +18,18 @@ from ... import zoo
 from ...errors import UserError
 from .. import Json, directions, films, first_page, pair, replay
 from ..faces import MAX_ATTRIBUTES
-from ..models import AUTOENCODER, FACES, GAN_KINDS, MAP, Model, ModelStore, RealImages, weights_digest, without_path
+from ..models import (
+    AUTOENCODER,
+    FACES,
+    GAN_KINDS,
+    MAP,
+    SAMPLES,
+    Model,
+    ModelStore,
+    RealImages,
+    weights_digest,
+    without_path,
+)
 from ..pictures import sheet
 from . import layers_of
 
@@ -25,6 +37,8 @@ if TYPE_CHECKING:
     from ...export import Origin
 
 INDEX = "index.json"
+# Of an export; the name is the exporter's, which loads torch.
+FACTS = "export.json"
 
 
 def write_models(store: ModelStore, root: Path) -> list[Json]:
@@ -98,6 +112,7 @@ def write_model(store: ModelStore, model: Model, folder: Path) -> Json:
         facts = export_model(pipe, own, origin_of(model), class_weights=bool(pipe.num_classes))
     except UserError as error:
         return {**entry, "reason": without_path(str(error), model.folder)}
+    facts = keep_networks(own, facts, networks_asked(model, entry["main"]))
     entry |= {
         "size": pipe.sample_size,
         "latent_dim": pipe.latent_dim,
@@ -116,8 +131,36 @@ def write_model(store: ModelStore, model: Model, folder: Path) -> Json:
         explained = [round(float(share), 4) for share in found.explained]
         write_json(own / "directions.json", {"directions": found.directions.tolist(), "explained": explained})
     if films.film_of(model):
-        write_json(own / "film.json", films.film_answer(model))
+        write_json(own / "film.json", with_film(films.film_answer(model), folder, name))
     return entry
+
+
+def networks_asked(model: Model, main: bool) -> set[str]:
+    """Those of a model's networks that some view asks."""
+    asked = {model.family.draws}
+    if model.kind in (MAP, FACES):
+        asked.add("encoder")
+    if model.kind in GAN_KINDS and (main or model.kind != SAMPLES):
+        asked.add("discriminator")
+    return asked
+
+
+def keep_networks(folder: Path, facts: Json, kept: set[str]) -> Json:
+    """Remove the other networks from an export; returns what is left of its facts."""
+    for name, network in facts["networks"].items():
+        if name not in kept:
+            (folder / network["file"]).unlink()
+    facts = {**facts, "networks": {name: network for name, network in facts["networks"].items() if name in kept}}
+    write_json(folder / FACTS, facts)
+    return facts
+
+
+def with_film(answer: Json, folder: Path, name: str) -> Json:
+    """An answer whose film lies beside it as a file, once for all that show it; `sprite` is then its path in `folder`."""
+    path = folder / name / "film.webp"
+    if not path.is_file():
+        path.write_bytes(base64.b64decode(answer["sprite"].partition(",")[2]))
+    return {**answer, "sprite": f"{name}/{path.name}"}
 
 
 def write_samples(store: ModelStore, folder: Path) -> Iterator[Json]:
@@ -145,10 +188,17 @@ def write_sample(real: RealImages, folder: Path) -> Json:
     images = np.concatenate([real.train, real.test])
     count, size, _, channels = images.shape
     columns = math.ceil(math.sqrt(count))
+    labels: Json = {"train": real.train_labels.tolist(), "test": real.test_labels.tolist()}
     path = folder / "images.webp"
     pixels = sheet(images, columns)
     Image.fromarray(pixels.repeat(3, axis=-1) if channels == 1 else pixels).save(path, "WEBP", lossless=True, method=4)
-    write_json(folder / "labels.json", {"train": real.train_labels.tolist(), "test": real.test_labels.tolist()})
+    # What was saved with loss is smaller as it was than as one exact picture.
+    originals = files_of_sample(real.sample) if real.unchanged else []
+    if len(originals) == count and 1.4 * sum(map(len, originals)) < path.stat().st_size:
+        path.unlink()
+        path = folder / "labels.json"
+        labels |= {"lengths": list(map(len, originals)), "files": base64.b64encode(b"".join(originals)).decode()}
+    write_json(folder / "labels.json", labels)
     return {
         "name": folder.name,
         "folder": folder.name,
@@ -164,6 +214,19 @@ def write_sample(real: RealImages, folder: Path) -> Json:
         "test": len(real.test),
         "bytes": path.stat().st_size,
     }
+
+
+def files_of_sample(name: str) -> list[bytes]:
+    """The images of a built-in sample as the files that they are, the training images first."""
+    from pyarrow import parquet
+
+    folder = zoo.sample_folder(name)
+    files = (
+        [file for split in ("train", "test") for file in sorted(folder.glob(f"data/{split}-*.parquet"))]
+        if folder
+        else []
+    )
+    return [row["bytes"] for file in files for row in parquet.read_table(file, columns=["image"])["image"].to_pylist()]
 
 
 def write_evaluators(store: ModelStore, folder: Path) -> Iterator[Json]:
@@ -195,7 +258,8 @@ def write_replays(store: ModelStore, folder: Path) -> Iterator[Json]:
         own = f"replay-{folder_name(name)}"
         (folder / own).mkdir(exist_ok=True)
         answer = replay.replay_answer(store, name)
-        write_json(folder / own / "replay.json", answer)
+        beside = folder_name(name) if (folder / folder_name(name) / "film.webp").is_file() else own
+        write_json(folder / own / "replay.json", with_film(answer, folder, beside))
         yield {"name": name, "folder": own, "kind": "replay", "title": answer["title"]}
 
 

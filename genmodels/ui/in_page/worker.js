@@ -1,7 +1,7 @@
 // The worker that answers a page: a call a message, each with its own number.
 import { chosen, entriesOf, know, MistakeError } from './catalogue.js';
 import { classes } from './classes.js';
-import { BrokenError, ElsewhereError, fetchJson, settle } from './engine.js';
+import { addressOf, BrokenError, ElsewhereError, fetchJson, settle } from './engine.js';
 import { faceFunctions, mapFunctions, pairFunctions } from './map.js';
 import { realOrFake, training } from './real_or_fake.js';
 import { samples } from './samples.js';
@@ -11,13 +11,20 @@ import { samples } from './samples.js';
  * from what a page asks, and what shows a part of the answer, to the answer
  */
 
+/** An answer with the address of its film. @param {Promise<Record<string, unknown>>} asked */
+async function withFilm(asked) {
+  const answer = await asked;
+  return { ...answer, sprite: addressOf(`models/${answer.sprite}`) };
+}
 /** The film of a model's training. @param {string} kind */
-const filmOf = kind => (/** @type {Record<string, any>} */ payload) => chosen(kind, payload.model).file('film.json');
+function filmOf(kind) {
+  return (/** @type {Record<string, any>} */ { model }) => withFilm(chosen(kind, model).file('film.json'));
+}
 /** A finished training; the first one for no name. @param {Record<string, any>} payload */
 async function replay(payload) {
   const known = entriesOf('replay');
   const { folder, title } = known.find(({ name }) => name === payload.model) ?? known[0];
-  return fetchJson(`models/${folder}/replay.json`, title);
+  return withFilm(fetchJson(`models/${folder}/replay.json`, title));
 }
 
 /** What each tab can be answered with the models here. */
