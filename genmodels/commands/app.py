@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--page",
         type=Path,
         metavar="DIR",
-        help="what visitors' browsers compute with, so that the server mostly serves files: a folder that --prepare_page or "
+        help="what visitors' browsers compute with, so that the server mostly serves files: a folder that --prepare_page made; "
         "`space build static` made; by default GENMODELS_PAGE, ./page, or what --prepare_page keeps in ~/.cache/genmodels",
     )
     parser.add_argument(

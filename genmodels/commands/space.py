@@ -9,6 +9,8 @@ import re
 import shlex
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,9 @@ TABS_OF_SPACE = {
     "cgan": ("classes",),
     "real-vs-fake": ("real_or_fake",),
 }
+# The page without a server, of which browsers do all the computing.
+STATIC = "static"
+STATIC_KINDS = (*SPACE_KINDS, ".gz", ".mjs", ".onnx", ".wasm", ".webmanifest")
 # Where all generators of a kind can be chosen; a Space of one tab has one of them.
 SPACES_WITH_ALL = ("suite",)
 # Where an evaluator guesses beside the visitor.
@@ -54,8 +59,8 @@ def source_of(name: str) -> Path:
     Raises:
         UserError: there is no such Space, or this is an installed package without the checkout.
     """
-    if name not in TABS_OF_SPACE:
-        raise UserError(f"There is no Space {name!r}: give one of {', '.join(TABS_OF_SPACE)}.")
+    if name not in (*TABS_OF_SPACE, STATIC):
+        raise UserError(f"There is no Space {name!r}: give one of {', '.join([*TABS_OF_SPACE, STATIC])}.")
     folder = SPACES / name
     if not (folder / "README.md").is_file():
         raise UserError(
@@ -137,12 +142,7 @@ def build_space(name: str, out: Path, models: str | None = None, zero_gpu: bool 
         UserError: no such Space or models, a file among its own that is not to be published, or the folder cannot be written.
     """
     source, tabs = source_of(name), TABS_OF_SPACE[name]
-    if out.is_file() or (out.is_dir() and any(out.iterdir())):
-        raise UserError(f"{str(out)!r} is not empty: name a folder that does not exist yet.")
-    if not out.absolute().parent.is_dir():
-        raise UserError(
-            f"{str(out)!r} is to lie in {str(out.absolute().parent)!r}, which is not a folder: make it first."
-        )
+    check_out(out)
     kinds, several = kinds_of(tabs, KINDS_SHOWN), name in SPACES_WITH_ALL
     from_hub = [] if models is None else models_on_hub(models, kinds, several)
     kinds_from_hub = {model.kind for model in from_hub}
@@ -172,22 +172,75 @@ def build_space(name: str, out: Path, models: str | None = None, zero_gpu: bool 
     files = {f"{PACKAGE.name}/{name}": path for name, path in package_files(built_in, samples).items()}
     files |= files_of(source, SPACE_KINDS)
     check_files(files, Path(name), get_token())
-    temporary = out.absolute().with_name(f".{out.absolute().name}.{os.getpid()}.tmp")
-    try:
-        temporary.mkdir()
+    with made_at_once(out) as temporary:
         for relative, path in files.items():
             (temporary / relative).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, temporary / relative)
         adapt(temporary, hub_ids, zero_gpu)
+    size = sum((out / relative).stat().st_size for relative in files) / 1e6
+    parts = [f"{', '.join(hub_ids)} from the Hub"] if hub_ids else []
+    parts += [f"{', '.join(built_in)} inside"] if built_in else []
+    return f"{len(files)} files, {size:.1f} MB, {' and '.join(parts)}"
+
+
+def check_out(out: Path) -> None:
+    """Raise UserError unless a folder can be made there."""
+    if out.is_file() or (out.is_dir() and any(out.iterdir())):
+        raise UserError(f"{str(out)!r} is not empty: name a folder that does not exist yet.")
+    if not out.absolute().parent.is_dir():
+        raise UserError(
+            f"{str(out)!r} is to lie in {str(out.absolute().parent)!r}, which is not a folder: make it first."
+        )
+
+
+@contextmanager
+def made_at_once(out: Path) -> Iterator[Path]:
+    """A folder to fill, which becomes `out` once it is full, and is removed if it never is.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    temporary = out.absolute().with_name(f".{out.absolute().name}.{os.getpid()}.tmp")
+    try:
+        temporary.mkdir()
+        yield temporary
         os.replace(temporary, out)
     except OSError as error:
         raise UserError(f"{str(out)!r} cannot be written: {error.strerror or error}.") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    size = sum((out / relative).stat().st_size for relative in files) / 1e6
-    parts = [f"{', '.join(hub_ids)} from the Hub"] if hub_ids else []
-    parts += [f"{', '.join(built_in)} inside"] if built_in else []
-    return f"{len(files)} files, {size:.1f} MB, {' and '.join(parts)}"
+
+
+def build_static(out: Path, models: str | None = None) -> str:
+    """Make a folder with the whole page, whose models run in browsers: any file server shows it, as a Static Space does.
+
+    Args:
+        out: where; must not exist, or be an empty folder.
+        models: as in `ModelStore`: a folder, a Hub namespace or Hub ids, whose models stand in for the built-in ones.
+
+    Returns:
+        What was made, in words.
+
+    Raises:
+        UserError: no such models, npm does not bring the engine, or the folder cannot be written.
+    """
+    from ..ui.in_page.engine import bring_engine
+    from ..ui.in_page.models import write_models
+    from ..ui.static import write_page
+
+    source = source_of(STATIC)
+    check_out(out)
+    with made_at_once(out) as temporary:
+        # What is missing for it is said before the minutes that exporting takes.
+        bring_engine(temporary / "engine")
+        store = shown_models.ModelStore(models)
+        store.load()
+        entries = write_models(store, temporary)
+        write_page(store, temporary)
+        shutil.copyfile(source / "README.md", temporary / "README.md")
+    size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file()) / 1e6
+    left_out = [f"{entry['name']} is left out: {entry['reason']}" for entry in entries if "reason" in entry]
+    return "; ".join([f"{len(entries) - len(left_out)} models and samples, {size:.1f} MB", *left_out])
 
 
 def adapt(folder: Path, hub_ids: list[str], zero_gpu: bool) -> None:
@@ -230,24 +283,26 @@ def deploy_space(
         UserError: see `build_space` and `push.push_folder`; the rights are checked first.
     """
     source_of(name)
+    check_hardware(name, zero_gpu)
     check_rights(repo_id, private=private, repo_type="space")
     options = [*(["--models", models] if models else []), *(["--zero_gpu"] if zero_gpu else [])]
     options += ["--private"] if private else []
     hardware: dict[str, Any] = {"space_hardware": ZERO_GPU_HARDWARE} if zero_gpu else {}
     with tempfile.TemporaryDirectory(prefix="genmodels-space-") as scratch:
         folder = Path(scratch) / name
-        built = build_space(name, folder, models, zero_gpu)
+        is_static = name == STATIC
+        built = build_static(folder, models) if is_static else build_space(name, folder, models, zero_gpu)
         url = push_folder(
             folder,
             repo_id,
             private=private,
             repo_type="space",
-            kinds=SPACE_KINDS,
+            kinds=STATIC_KINDS if is_static else SPACE_KINDS,
             title=f"Deploy the Space {name}",
             replaced=obsolete_files(repo_id, folder),
             source=Path(name),
             command=shlex.join(["python", "-m", "genmodels", "space", "deploy", name, repo_id, *options]),
-            space_sdk="gradio",
+            space_sdk="static" if is_static else "gradio",
             **hardware,
         )
     if zero_gpu:
@@ -256,6 +311,12 @@ def deploy_space(
         ):
             request_zero_gpu(repo_id)
     return url, built
+
+
+def check_hardware(name: str, zero_gpu: bool) -> None:
+    """Raise UserError where there is nothing for hardware to do."""
+    if zero_gpu and name == STATIC:
+        raise UserError("A static Space computes in its visitors' browsers: leave out --zero_gpu.")
 
 
 def request_zero_gpu(repo_id: str) -> None:
@@ -280,7 +341,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     build = actions.add_parser("build", help="make a folder that runs as a Space")
     deploy = actions.add_parser("deploy", help="create the Space on the Hub and upload it")
     for action in (build, deploy):
-        action.add_argument("name", metavar="NAME", help="suite, vae, dcgan, cgan or real-vs-fake")
+        action.add_argument(
+            "name",
+            metavar="NAME",
+            help="suite, vae, dcgan, cgan or real-vs-fake; or static: all tabs, computed in browsers",
+        )
     build.add_argument("out", type=Path, metavar="OUT", help="the folder; must not exist yet, or be empty")
     deploy.add_argument("repo_id", metavar="HUB_ID", help="the Space, such as your-name/vae")
     for action in (build, deploy):
@@ -295,7 +360,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """`python -m genmodels space build` and `space deploy`, their arguments parsed."""
-    if args.action == "build":
+    if args.action == "build" and args.name == STATIC:
+        check_hardware(args.name, args.zero_gpu)
+        built = build_static(args.out, args.models)
+        print(f"{args.out}: {built}; try it with `python -m http.server -d {args.out}`")
+    elif args.action == "build":
         built = build_space(args.name, args.out, args.models, args.zero_gpu)
         print(f"{args.out}: {built}; try it with `cd {args.out} && python app.py`")
     else:

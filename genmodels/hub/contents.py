@@ -33,7 +33,8 @@ SPACE_KINDS = (*MODEL_KINDS, ".css", ".html", ".js", ".parquet")
 PICTURES = {".jpeg": "JPEG", ".jpg": "JPEG", ".png": "PNG", ".webp": "WEBP"}
 # Binary, and what it begins with.
 PARQUET = b"PAR1"
-LARGEST_TEXT = 10 * 2**20
+WASM = b"\0asm"
+LARGEST_TEXT, LARGEST_PACKED = 10 * 2**20, 32 * 2**20
 PIECE = 2**10
 # How zlib's and gzip's streams may begin: of zlib's, the first two bytes are a multiple of 31.
 PACKED = re.compile(rb"[\x08\x18\x28\x38\x48\x58\x68\x78].|\x1f\x8b\x08", re.DOTALL)
@@ -221,6 +222,14 @@ def texts_in(path: Path, data: bytes) -> Iterable[str]:
     if suffix == ".onnx":
         # A message of protocol buffers, whose texts are plain.
         return []
+    if suffix == ".gz":
+        inner, name = unzipped(path, data), path.with_suffix("")
+        check_pickle(path, inner)
+        return texts_in(name, inner)
+    if suffix == ".wasm":
+        if not data.startswith(WASM):
+            raise UserError(f"{path} is no WebAssembly: remove it.")
+        return [data.decode("latin-1")]
     if len(data) > LARGEST_TEXT:
         raise UserError(f"{path} is larger than {LARGEST_TEXT // 2**20} MB and no weights or images: remove it.")
     try:
@@ -236,6 +245,20 @@ def texts_in(path: Path, data: bytes) -> Iterable[str]:
         raise UserError(f"{path} is not {kind} ({error}): remove it, or save it again.") from error
     # As browsers show them: addresses and Markdown escape what is in a token.
     return [text, html.unescape(unquote(text.replace("\\_", "_")))]
+
+
+def unzipped(path: Path, data: bytes) -> bytes:
+    """What a gzip file holds; raises UserError unless that is whole and not too large."""
+    try:
+        unpacker = zlib.decompressobj(wbits=31)
+        inner = unpacker.decompress(data, LARGEST_PACKED)
+    except zlib.error as error:
+        raise UserError(f"{path} is no gzip file: remove it.") from error
+    if not unpacker.eof or unpacker.unused_data:
+        raise UserError(
+            f"{path} holds more than {LARGEST_PACKED // 2**20} MB, is cut short, or goes on after its end: remove it."
+        )
+    return inner
 
 
 def written(text: str) -> str:

@@ -21,7 +21,7 @@ from PIL import Image, PngImagePlugin
 from safetensors.torch import load_file, save_file
 
 from genmodels.commands.push_dataset import read_picture
-from genmodels.commands.space import build_space, package_files
+from genmodels.commands.space import STATIC_KINDS, build_space, package_files
 from genmodels.data.listing import Picture
 from genmodels.errors import UserError
 from genmodels.hub import push
@@ -443,3 +443,22 @@ def test_names_that_cannot_be_shown(folder, name):
     assert message.isascii()
     assert message.isprintable()
     assert "signs in its name that cannot be shown: rename it" in message
+
+
+def test_gzip_and_webassembly_are_looked_into(folder):
+    token = json.dumps({"a": TOKEN}).encode()
+    cases = {
+        "page.json.gz": (gzip.compress(token), "contains"),
+        "weights.json.gz": (gzip.compress(b"\x80\4."), "pickle"),
+        "engine.wasm.gz": (gzip.compress(b"no module"), "no WebAssembly"),
+        "half.json.gz": (gzip.compress(b"{}" * 99)[:-9], "cut short"),
+        "text.gz": (b"text", "no gzip"),
+    }
+    for name, (data, says) in cases.items():
+        (folder / name).write_bytes(data)
+        with pytest.raises(UserError, match=says):
+            check_files({name: folder / name}, folder)
+        (folder / name).unlink()
+    (folder / "engine.wasm.gz").write_bytes(gzip.compress(b"\0asm\1\0\0\0"))
+    assert "engine.wasm.gz" in files_of(folder, STATIC_KINDS)
+    check_files({"engine.wasm.gz": folder / "engine.wasm.gz"}, folder)

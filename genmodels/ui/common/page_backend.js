@@ -29,11 +29,11 @@ function progressBar() {
 /**
  * The functions of every tab by the tab's name, such as `backend.samples.sheet`, for `start` as its `server`: a tab has
  * those that the models here can answer; none where this browser cannot compute.
- * @param {{root: string, models: PageModel[]}} where the address of the folder with `engine` and `models`, and the
- * content of its models/index.json
+ * @param {{root: string, models: PageModel[], packed?: boolean}} where the address of the folder with `engine` and
+ * `models`, the content of its models/index.json, and whether files lie there as gzip
  * @returns {Promise<Record<string, Record<string, Call>>>}
  */
-export async function pageBackend({ root, models }) {
+export async function pageBackend({ root, models, packed = false }) {
   const none = pageBackend.nothing;
   if (!globalThis.WebAssembly || !globalThis.Worker || !globalThis.CompressionStream) return none;
   const showProgress = progressBar();
@@ -78,7 +78,7 @@ export async function pageBackend({ root, models }) {
         waiting.delete(data.id);
       }
     };
-    worker.postMessage({ root: new URL(root.replace(/\/?$/, '/'), document.baseURI).href, models });
+    worker.postMessage({ root: new URL(root.replace(/\/?$/, '/'), document.baseURI).href, models, packed });
   });
 }
 /** What a browser has that cannot compute. @type {Record<string, Record<string, Call>>} */

@@ -5,18 +5,19 @@ export class BrokenError extends Error {}
 /** What is not done in a page, though nothing is broken: its server, if it has one, does it. */
 export class ElsewhereError extends Error {}
 
-let root = '';
+let [root, gzipped] = ['', false];
 /** @type {(name: string, loaded: number, total: number) => void} */
 let progress = () => {};
 /** @type {Map<string, Promise<any>>} */
 const kept = new Map();
 
 /**
- * @param {string} address of the folder with `engine` and `models` @param {typeof progress} tell how much of a file has
- * come
+ * @param {string} address of the folder with `engine` and `models`
+ * @param {boolean} pressed whether JSON and WebAssembly lie there as gzip files, as on a host that does not compress
+ * @param {typeof progress} tell how much of a file has come
  */
-export function settle(address, tell) {
-  [root, progress] = [address, tell];
+export function settle(address, pressed, tell) {
+  [root, gzipped, progress] = [address, pressed, tell];
 }
 /** @param {string} path below the root */
 export const addressOf = path => root + path;
@@ -35,9 +36,10 @@ export function once(name, make) {
 
 /** @param {string} path below the root @param {string} what a visitor reads while it comes @param {number} [total] */
 export async function fetchBytes(path, what, total = 0) {
+  const zipped = gzipped && /\.(json|wasm)$/.test(path);
   let response;
   try {
-    response = await fetch(root + path);
+    response = await fetch(`${root}${path}${zipped ? '.gz' : ''}`);
   } catch {
     throw new BrokenError(`${what} cannot be loaded: check the network.`);
   }
@@ -46,7 +48,10 @@ export async function fetchBytes(path, what, total = 0) {
   const parts = [];
   let loaded = 0;
   try {
-    for (const reader = response.body.getReader(); ; ) {
+    // A host may know what they are, and browsers unpack them then.
+    const plain = !zipped || response.headers.get('content-encoding');
+    const body = plain ? response.body : response.body.pipeThrough(new DecompressionStream('gzip'));
+    for (const reader = body.getReader(); ; ) {
       const { done, value } = await reader.read();
       if (done) break;
       parts.push(value);

@@ -61,7 +61,7 @@ async function answered(computed) {
 }
 addEventListener('message', async ({ data }) => {
   if (data.root) {
-    settle(data.root, (what, loaded, total) => postMessage({ progress: { what, loaded, total } }));
+    settle(data.root, data.packed, (what, loaded, total) => postMessage({ progress: { what, loaded, total } }));
     know(data.models);
     tabs = functionsHere();
     const names = Object.entries(tabs).map(([tab, functions]) => [tab, Object.keys(functions)]);

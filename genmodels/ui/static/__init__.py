@@ -1,0 +1,147 @@
+"""The page without a server: files that any host can serve, of which browsers do all the computing."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import html
+import json
+from pathlib import Path
+
+import gradio as gr
+from PIL import Image
+
+from .. import first_page
+from ..language import FOLDER as LANGUAGES
+from ..models import ModelStore
+from ..modules import MAIN, MODULES, with_imports
+from ..suite import DESCRIPTION, NAME, TABS, TITLE
+from ..widget import modules_of, read
+
+HOME = Path(__file__).parent
+# What opens the page is kept by browsers from the first visit on; what lies in these folders, when it is used.
+WHEN_USED = ("engine/", "models/")
+ICON_SIZES = (192, 512)
+
+
+def write_page(store: ModelStore, folder: Path) -> None:
+    """Write the page of a store into a folder that may hold its `engine` and `models` already; without, it shows first pictures.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    own = {"static/page.js": (HOME / "page.js").read_bytes()}
+    tabs, preloads = tabs_of(store)
+    languages = {f"languages/{path.name}": path.read_bytes() for path in sorted(LANGUAGES.glob("*.json"))}
+    files = {**MODULES, **own, **languages, **{f"tabs/{name}.json": text for name, text in tabs.items()}}
+    version = hashlib.sha256(repr(sorted(files.items())).encode()).hexdigest()[:16]
+    for name, data in files.items():
+        (folder / version / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / version / name).write_bytes(data)
+    (folder / "index.html").write_text(page_html(store, version, preloads), encoding="utf-8")
+    icons = []
+    for size in ICON_SIZES:
+        write_icon(folder / f"icon-{size}.png", size)
+        icons.append({"src": f"icon-{size}.png", "sizes": f"{size}x{size}", "type": "image/png"})
+    manifest = {
+        **{"name": NAME, "short_name": NAME, "description": DESCRIPTION, "start_url": "./", "scope": "./"},
+        **{"display": "standalone", "background_color": "#ffffff", "theme_color": "#1d4ed8", "icons": icons},
+    }
+    (folder / "manifest.webmanifest").write_text(json.dumps(manifest, indent=1) + "\n")
+    index = folder / "models" / "index.json"
+    if not index.is_file():
+        index.parent.mkdir(exist_ok=True)
+        index.write_text("[]\n")
+    press(folder)
+    write_offline(folder)
+
+
+def press(folder: Path) -> None:
+    """Put gzip files in place of what is worth it and only page_backend.js reads: hosts of files do not compress."""
+    for path in [
+        *(folder / "engine").glob("*.wasm"),
+        *(folder / "models").glob("*/*.json"),
+        *(folder / "models").glob("pair.json"),
+    ]:
+        # No time in it: the same files make the same bytes.
+        path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes(), 9, mtime=0))
+        path.unlink()
+
+
+def tabs_of(store: ModelStore) -> tuple[dict[str, bytes], list[str]]:
+    """What each tab is made of, as JSON by its name; and the modules of the first one."""
+    tabs, first = {}, []
+    with gr.Blocks():
+        for name, (_, _, module) in TABS.items():
+            widget = module.build(store)
+            modules = modules_of[widget]
+            first = first or modules
+            parts = {
+                "html": widget.html_template,
+                "css": widget.css_template,
+                "page": json.loads(widget.props["page"]),
+                "views": [module.partition("/")[0] for module in modules if module != MAIN],
+            }
+            tabs[name] = json.dumps(parts, separators=(",", ":")).encode()
+    return tabs, first
+
+
+def page_html(store: ModelStore, version: str, modules: list[str]) -> str:
+    """index.html, all of whose files lie below a folder that is named by the version."""
+    buttons, panels = [], []
+    for name, (title, _, _) in TABS.items():
+        identity = f"{name.replace('_', '-')}-tab"
+        buttons.append(
+            f'<button type="button" role="tab" id="open-{identity}" data-name="{name}" aria-controls="panel-{identity}" '
+            f'aria-selected="false">{title}</button>'
+        )
+        panels.append(
+            f'<div role="tabpanel" id="panel-{identity}" aria-labelledby="open-{identity}" hidden><div class="suite-widget" '
+            f'id="{identity}"></div></div>'
+        )
+    links = [f'<link rel="modulepreload" href="{version}/{module}">' for module in with_imports(modules)]
+    filled = {
+        "title": html.escape(f"{NAME}: {TITLE[0].lower()}{TITLE[1:].rstrip('.')}"),
+        "description": html.escape(DESCRIPTION),
+        "preloads": "\n".join(links),
+        "css": read("common/suite.css") + read("static/page.css"),
+        "header": read("common/header.html").replace("<!-- title -->", str(TITLE)),
+        "tabs": "".join(buttons),
+        "panels": "\n".join(panels),
+        "start": f"{version}/static/page.js",
+    }
+    text = read("static/page.html").replace("<main ", f'<main data-languages="{" ".join(languages())}" ')
+    for name, value in filled.items():
+        text = text.replace(f"<!-- {name} -->", value)
+    return text
+
+
+def languages() -> list[str]:
+    """Languages that the page has beside English."""
+    return [path.stem for path in sorted(LANGUAGES.glob("*.json"))]
+
+
+def write_icon(path: Path, size: int) -> None:
+    """A square of the latent map, large enough for a home screen."""
+    with Image.open(first_page.FOLDER / "map" / first_page.FIRST / "atlas.png") as atlas:
+        side = min(atlas.size) * 2 // 5
+        left, top = (atlas.width - side) // 2, (atlas.height - side) // 2
+        atlas.convert("L").crop((left, top, left + side, top + side)).resize(
+            (size, size), Image.Resampling.LANCZOS
+        ).save(path, optimize=True)
+
+
+def write_offline(folder: Path) -> None:
+    """The service worker, which knows all files by one digest: a new version of any replaces what browsers keep."""
+    offline = folder / "offline.js"
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path != offline)
+    names = [path.relative_to(folder).as_posix() for path in paths]
+    digest = hashlib.sha256()
+    for name, path in zip(names, paths, strict=True):
+        digest.update(name.encode() + path.read_bytes())
+    opens = ["./", *(name for name in names if not name.startswith(WHEN_USED) and not name.endswith(".md"))]
+    # What says which models there are opens the page, too.
+    opens += [name for name in names if name == "models/index.json"]
+    text = (HOME / "offline.js").read_text(encoding="utf-8")
+    text = text.replace("<version>", digest.hexdigest()[:16]).replace("<files>", json.dumps(opens))
+    offline.write_text(text, encoding="utf-8")

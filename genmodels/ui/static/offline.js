@@ -1,0 +1,41 @@
+// Keeps the page for visits without a network: all that opens it at once, models as they are used. Each version has a
+// place of its own, and the first thing that a new one does is to clear away the old.
+const worker = /** @type {any} */ (self);
+const VERSION = 'genmodels-<version>';
+/** @type {string[]} */
+const OPENS = JSON.parse('<files>');
+
+worker.addEventListener('install', (/** @type {any} */ event) => {
+  const all = async () => {
+    const place = await caches.open(VERSION);
+    await place.addAll(OPENS.map(path => new Request(path, { cache: 'reload' })));
+    await worker.skipWaiting();
+  };
+  event.waitUntil(all());
+});
+worker.addEventListener('activate', (/** @type {any} */ event) => {
+  const clear = async () => {
+    const old = (await caches.keys()).filter(name => name.startsWith('genmodels-') && name !== VERSION);
+    await Promise.all(old.map(name => caches.delete(name)));
+    await worker.clients.claim();
+  };
+  event.waitUntil(clear());
+});
+
+/** @param {Request} request */
+async function answer(request) {
+  const place = await caches.open(VERSION);
+  // The newest page there is; what it is made of has its version in its address.
+  if (request.mode === 'navigate')
+    return fetch(request).catch(async () => (await place.match('./')) ?? Response.error());
+  const kept = await place.match(request, { ignoreVary: true });
+  if (kept) return kept;
+  const found = await fetch(request);
+  // Where there is no room left, the page goes on with what comes from the network.
+  if (found.status === 200) place.put(request, found.clone()).catch(() => {});
+  return found;
+}
+worker.addEventListener('fetch', (/** @type {any} */ event) => {
+  const { request } = event;
+  if (request.method === 'GET' && new URL(request.url).origin === location.origin) event.respondWith(answer(request));
+});

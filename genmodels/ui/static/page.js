@@ -1,0 +1,81 @@
+// Starts the page that has no server: its tabs when they are opened, and the models when they are wanted.
+const home = new URL('../', import.meta.url);
+/** @param {string} path */
+async function read(path) {
+  const answer = await fetch(new URL(path, home));
+  if (!answer.ok) throw new Error(`${path}: ${answer.status}`);
+  return answer.json();
+}
+
+const tabs = /** @type {HTMLElement[]} */ ([...document.querySelectorAll('[role="tab"]')]);
+const asked = new URLSearchParams(location.search);
+const first = tabs.find(tab => tab.dataset.name === asked.get('tab')) ?? tabs[0];
+/** @param {HTMLElement} tab */
+const contentOf = tab => read(`tabs/${tab.dataset.name}.json`);
+// It comes while the modules do.
+const early = contentOf(first);
+early.catch(() => {});
+
+const dark = matchMedia('(prefers-color-scheme: dark)');
+const paint = () =>
+  document.body.classList.toggle('dark', (asked.get('__theme') ?? (dark.matches ? 'dark' : '')) === 'dark');
+dark.addEventListener('change', paint);
+paint();
+
+const main = /** @type {HTMLElement} */ (document.querySelector('main'));
+const language = navigator.language.slice(0, 2);
+// Where the modules look for translations, as Gradio has them.
+if ((main.dataset.languages ?? '').split(' ').includes(language)) {
+  const texts = await read(`languages/${language}.json`).catch(() => ({}));
+  Object.assign(window, { gradio_config: { i18n_translations: { [language]: texts } } });
+}
+// @ts-expect-error: it is joined from all modules beside it when the page is built.
+const { pageBackend, start, t, translate } = await import('../common/all.js');
+const models = fetch('models/index.json').then(answer => (answer.ok ? answer.json() : []));
+const backend = models.catch(() => []).then(found => pageBackend({ root: '.', models: found, packed: true }));
+
+const panelOf = (/** @type {HTMLElement} */ tab) =>
+  /** @type {HTMLElement} */ (document.getElementById(tab.getAttribute('aria-controls') ?? ''));
+/** @param {HTMLElement} tab */
+async function open(tab) {
+  for (const other of tabs) {
+    other.setAttribute('aria-selected', String(other === tab));
+    other.tabIndex = other === tab ? 0 : -1;
+    panelOf(other).hidden = other !== tab;
+  }
+  const panel = panelOf(tab);
+  const widget = /** @type {HTMLElement} */ (panel.firstElementChild);
+  if (panel.dataset.begun) return;
+  panel.dataset.begun = 'true';
+  try {
+    const { html, css, page, views } = await (tab === first ? early : contentOf(tab));
+    const style = document.createElement('style');
+    style.textContent = `#${widget.id} {${css}}`;
+    document.head.append(style);
+    const element = document.createElement('div');
+    element.innerHTML = html;
+    widget.replaceChildren(element);
+    await start(element, page, (await backend)[page.tab], views);
+  } catch (error) {
+    delete panel.dataset.begun;
+    widget.textContent = t`This tab cannot be loaded: reload the page, which may have changed, or look for the
+      network.`;
+    throw error;
+  }
+}
+for (const tab of tabs) {
+  tab.textContent = t([tab.textContent ?? '']);
+  tab.addEventListener('click', () => open(tab));
+}
+document.querySelector('[role="tablist"]')?.addEventListener('keydown', event => {
+  const step = { ArrowLeft: -1, ArrowRight: 1 }[/** @type {KeyboardEvent} */ (event).key];
+  if (!step) return;
+  const at = tabs.findIndex(tab => tab.tabIndex === 0);
+  const next = tabs[(at + step + tabs.length) % tabs.length];
+  next.focus();
+  next.click();
+});
+const header = document.querySelector('header');
+if (header) translate(header);
+open(first);
+navigator.serviceWorker?.register('offline.js').catch(() => {});
