@@ -70,7 +70,8 @@ def press(folder: Path) -> None:
 
 def tabs_of(store: ModelStore) -> tuple[dict[str, bytes], list[str]]:
     """What each tab is made of, as JSON by its name; and the modules of the first one."""
-    tabs, first = {}, []
+    tabs: dict[str, bytes] = {}
+    first: list[str] = []
     with gr.Blocks():
         for name, (_, _, module) in TABS.items():
             widget = module.build(store)
