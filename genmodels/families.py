@@ -36,7 +36,7 @@ class Family:
         truncates: takes `psi`.
         takes_steps: takes `num_inference_steps`.
         draws_in_stages: shows how an image emerges from coarse to fine: `return_stages`.
-        breeds: has one latent without classes to cross and to walk: `breed`, `loop`, `principal_directions`.
+        breeds: has a single latent to cross and to walk: `breed`, `loop`, `principal_directions`.
     """
 
     pipeline: str
@@ -126,6 +126,7 @@ FAMILIES = (
         classifies=1000,
         discriminates=True,
         truncates=True,
+        breeds=True,
     ),
     Family(
         pipeline="lapgan.LAPGANPipeline",

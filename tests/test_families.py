@@ -129,7 +129,7 @@ push_model(folder, "alice/toy")
 assert type(load_pipeline("alice/toy")).__name__ == "ToyPipeline"
 store = ModelStore(str(folder), tabs=("samples",))
 store.load()
-assert samples.sheet_answer(store, store.gallery[0], 0, 16, 0.5)["sheet"]
+assert samples.sheet_answer(store, store.gallery[0], 0, 16, {"psi": 0.5})["sheet"]
 """
 
 

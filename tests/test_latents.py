@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
-from genmodels import DCGANGenerator, DCGANPipeline
+from genmodels import CGANGenerator, CGANPipeline, DCGANGenerator, DCGANPipeline
 from genmodels.latents import circle_latents, cross_latents
 
 A, B = torch.full((400,), -1.0), torch.full((400,), 1.0)
@@ -63,3 +64,18 @@ def test_pipelines_breed_and_loop():
     assert torch.equal(children.latents, cross_latents(*parents, 3, 0.4, 5))
     assert children.images.shape == (3, 16, 16, 3)
     assert torch.allclose(pipe.loop(1, 2, steps=4, psi=0.5).latents[2], -0.5 * parents[0], atol=1e-6)
+
+
+def test_a_conditional_gan_breeds_and_loops_within_a_class():
+    torch.manual_seed(0)
+    pipe = CGANPipeline(CGANGenerator(latent_dim=8, label_dim=4, base_channels=4, num_classes=3).eval(), None)
+    children = pipe.breed(1, 2, num_images=3, seed=5, class_labels=2, output_type="np")
+    assert children.class_labels.tolist() == [2, 2, 2]
+    assert np.array_equal(
+        children.images, pipe(latents=children.latents, class_labels=[2, 2, 2], output_type="np").images
+    )
+    assert pipe.loop(1, 2, steps=4, class_labels="1").class_labels.tolist() == [1] * 4
+    # Differences between classes are no directions of a latent space.
+    of_one, of_all = (pipe.principal_directions(2, 300, **label) for label in ({"class_labels": 0}, {}))
+    assert of_one.directions.shape == (2, 8)
+    assert not torch.allclose(of_one.directions, of_all.directions, atol=1e-2)

@@ -56,13 +56,13 @@ CONDITIONAL = {name for name in zoo.model_names() if name.startswith(("cgan-", "
 # The map has a view of faces where there is a model for it.
 FACES_IF_ANY = {BUILT_IN[FACES]} & set(zoo.model_names())
 # The evaluators that guess in the game.
-JUDGES = {"evaluator-mnist", "evaluator-cifar10"}
+JUDGES = {"evaluator-mnist", "evaluator-emoji"}
 ZOO_OF_SPACE = {
     "suite": {"autoencoder-mnist", "samples", "vae-mnist", *CONDITIONAL, *GALLERY, *FACES_IF_ANY, *JUDGES, "replays"},
     "vae": {"autoencoder-mnist", "samples", "vae-mnist", *FACES_IF_ANY},
     "dcgan": {"dcgan-cifar10-frogs"},
     "cgan": {"cgan-mnist"},
-    "real-vs-fake": {"cgan-mnist", "dcgan-cifar10-frogs", "samples", *JUDGES},
+    "real-vs-fake": {"cgan-mnist", "cgan-emoji", "samples", *JUDGES},
 }
 
 
@@ -271,7 +271,7 @@ def test_a_space_starts_in_a_fresh_environment(built, tmp_path):
     python = str(make_environment(tmp_path / "venv", *pins_of(folder / "requirements.txt")))
     with running_space(folder, tmp_path / "home", python) as url:
         client = connect(url)
-        answer = call(client, "/discriminate", model="dcgan-cifar10-frogs", seed=3)
+        answer = call(client, "/discriminate", model="cgan-emoji", seed=3)
         assert size_of(answer["real"]["sheet"]) == size_of(answer["generated"]["sheet"]) == (128, 128)
         assert len(answer["real"]["scores"]) == len(answer["generated"]["scores"]) == 16
         assert 0.5 <= answer["ranked"] <= 1

@@ -42,6 +42,8 @@ STATIC = "static"
 STATIC_KINDS = (*SPACE_KINDS, ".gz", ".mjs", ".onnx", ".wasm", ".webmanifest")
 # Where all generators of a kind can be chosen; a Space of one tab has one of them.
 SPACES_WITH_ALL = ("suite",)
+# Of those the ones that show another than the package's first of its kind, as their app.py says.
+OWN_MODELS = {"dcgan": "dcgan-cifar10-frogs"}
 # Where an evaluator guesses beside the visitor.
 GAME_TAB = "real_or_fake"
 # Where trainings are shown of which the zoo has no model.
@@ -148,11 +150,14 @@ def build_space(name: str, out: Path, models: str | None = None, zero_gpu: bool 
     kinds_from_hub = {model.kind for model in from_hub}
     kinds = [kind for kind in kinds if kind in kinds_from_hub or shown_models.is_built_in(kind)]
     shown = {model.kind: model for model in reversed(from_hub)}
-    shown |= {kind: shown_models.built_in_model(kind) for kind in kinds if kind not in kinds_from_hub}
+    inside = {kind: shown_models.built_in_model(kind) for kind in kinds if kind not in kinds_from_hub}
+    if inside and (own := zoo.model_folder(OWN_MODELS.get(name, ""))):
+        inside = {kind: shown_models.read_model(own, own.name) or model for kind, model in inside.items()}
+    shown |= inside
     for model in shown.values():
         if model.reason is not None:
             raise UserError(model.reason)
-    built_in = [shown_models.BUILT_IN[kind] for kind in kinds if kind not in kinds_from_hub]
+    built_in = [model.name for model in inside.values()]
     for kind in shown_models.MOST if several else ():
         if kind not in kinds_from_hub:
             built_in += [model.name for model in shown_models.other_built_in(kind)]
@@ -166,7 +171,7 @@ def build_space(name: str, out: Path, models: str | None = None, zero_gpu: bool 
     compared = {
         shown_models.REAL_SAMPLES.get(shown[kind].num_channels) for kind in kinds_of(tabs, shown_models.KINDS_COMPARED)
     }
-    samples = sorted(name for name in compared if name is not None)
+    samples, built_in = sorted(filter(None, compared)), list(dict.fromkeys(built_in))
     hub_ids = [model.name for model in from_hub]
 
     files = {f"{PACKAGE.name}/{name}": path for name, path in package_files(built_in, samples).items()}
@@ -249,7 +254,8 @@ def adapt(folder: Path, hub_ids: list[str], zero_gpu: bool) -> None:
         app = folder / "app.py"
         call = re.compile(r"^serve\((.*)\)$", re.MULTILINE)
         argument = f"models={json.dumps(','.join(hub_ids))}"
-        app.write_text(call.sub(lambda m: f"serve({', '.join(filter(None, [m[1], argument]))})", app.read_text()))
+        text = re.sub(r', models="[^"]*"', "", app.read_text())
+        app.write_text(call.sub(lambda m: f"serve({', '.join(filter(None, [m[1], argument]))})", text))
     if zero_gpu:
         requirements = folder / "requirements.txt"
         pins = re.sub(r"^torch==.*$", f"torch=={ZERO_GPU_TORCH}", requirements.read_text(), flags=re.MULTILINE)

@@ -37,7 +37,61 @@ class GANPipeline(ImagePipeline):
         return torch.cat(in_chunks(self.discriminator, pixel_values, labels)).float().cpu()
 
 
-class UnconditionalGANPipeline(GANPipeline):
+class BreedingGANPipeline(GANPipeline):
+    """What the pipelines share that draw from a single latent: it can be crossed, walked through and looked for directions."""
+
+    def breed(
+        self,
+        a: int | torch.Tensor,
+        b: int | torch.Tensor,
+        num_images: int = 8,
+        mutation: float = 0.2,
+        seed: int = 0,
+        **options,
+    ) -> GenerationOutput:
+        """Children of latents (or seeds) `a` and `b`; see `cross_latents`.
+
+        Args:
+            options: further arguments of `__call__`: psi, output_type, and class_labels of a model with classes.
+        """
+        return self(
+            latents=cross_latents(self._latent_of(a), self._latent_of(b), num_images, mutation, seed), **options
+        )
+
+    def loop(self, a: int | torch.Tensor, b: int | torch.Tensor, steps: int = 48, **options) -> GenerationOutput:
+        """`steps` images of a film without end that passes through latents (or seeds) `a` and `b`; see `circle_latents`.
+
+        Args:
+            options: further arguments of `__call__`, as in `breed`.
+        """
+        return self(latents=circle_latents(self._latent_of(a), self._latent_of(b), steps), **options)
+
+    def principal_directions(
+        self, num_directions: int = 8, num_images: int = 2000, seed: int = 0, **options
+    ) -> DirectionsOutput:
+        """Directions of the latent space along which the images change most; see `directions.principal_directions`.
+
+            found = pipe.principal_directions()
+            images = pipe(latents=latents + 3 * found.directions[0]).images
+
+        Args:
+            num_directions: how many, at most latent_dim.
+            num_images: drawn to find them, more than num_directions and at most 10,000. With 2,000 a direction that is found
+                with another seed is almost the same, for the first ones.
+            seed: of those images.
+            options: further arguments of `__call__`: of a model with classes, one of class_labels, or their differences hide
+                those within one.
+
+        Raises:
+            ValueError: a number is out of its range.
+        """
+        check_count("num_directions", num_directions, high=self.latent_dim)
+        check_count("num_images", num_images, num_directions + 1, MAX_DRAWN)
+        drawn = self(num_images=num_images, seed=seed, output_type="pt", **options)
+        return principal_directions(drawn.latents, torch.as_tensor(drawn.images), num_directions)
+
+
+class UnconditionalGANPipeline(BreedingGANPipeline):
     """What the pipelines share that draw images from noise alone."""
 
     @as_in_diffusers
@@ -82,54 +136,6 @@ class UnconditionalGANPipeline(GANPipeline):
         """`steps` images on the way from latent (or seed) `a` to `b`, both included; see `interpolate_latents`."""
         latents = interpolate_latents(self._latent_of(a), self._latent_of(b), steps, mode)
         return self(latents=latents, psi=psi, output_type=output_type)
-
-    def breed(
-        self,
-        a: int | torch.Tensor,
-        b: int | torch.Tensor,
-        num_images: int = 8,
-        mutation: float = 0.2,
-        seed: int = 0,
-        *,
-        psi: float = 1.0,
-        output_type: str = "pil",
-    ) -> GenerationOutput:
-        """Children of latents (or seeds) `a` and `b`; see `cross_latents`."""
-        latents = cross_latents(self._latent_of(a), self._latent_of(b), num_images, mutation, seed)
-        return self(latents=latents, psi=psi, output_type=output_type)
-
-    def loop(
-        self,
-        a: int | torch.Tensor,
-        b: int | torch.Tensor,
-        steps: int = 48,
-        *,
-        psi: float = 1.0,
-        output_type: str = "pil",
-    ) -> GenerationOutput:
-        """`steps` images of a film without end that passes through latents (or seeds) `a` and `b`; see `circle_latents`."""
-        latents = circle_latents(self._latent_of(a), self._latent_of(b), steps)
-        return self(latents=latents, psi=psi, output_type=output_type)
-
-    def principal_directions(self, num_directions: int = 8, num_images: int = 2000, seed: int = 0) -> DirectionsOutput:
-        """Directions of the latent space along which the images change most; see `directions.principal_directions`.
-
-            found = pipe.principal_directions()
-            images = pipe(latents=latents + 3 * found.directions[0]).images
-
-        Args:
-            num_directions: how many, at most latent_dim.
-            num_images: drawn to find them, more than num_directions and at most 10,000. With 2,000 a direction that is found
-                with another seed is almost the same, for the first ones.
-            seed: of those images.
-
-        Raises:
-            ValueError: a number is out of its range.
-        """
-        check_count("num_directions", num_directions, high=self.latent_dim)
-        check_count("num_images", num_images, num_directions + 1, MAX_DRAWN)
-        drawn = self(num_images=num_images, seed=seed, output_type="pt")
-        return principal_directions(drawn.latents, torch.as_tensor(drawn.images), num_directions)
 
     def discriminate(self, images: Images) -> torch.Tensor:
         """The discriminator's scores (N,) of images in any form that the pipeline returns: higher is more real.
@@ -242,7 +248,7 @@ class ConditionalGANPipeline(ClassLabelsMixin, GANPipeline):
         return self(latents=latents, class_labels=labels, psi=psi, output_type=output_type, **options)
 
 
-class CGANPipeline(ConditionalGANPipeline):
+class CGANPipeline(ConditionalGANPipeline, BreedingGANPipeline):
     """Images of a wanted class from noise: https://arxiv.org/abs/1411.1784.
 
     Args:

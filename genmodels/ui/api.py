@@ -176,7 +176,7 @@ class Calls:
             num_images: 1 to 64; 0 for one of each of the class_labels, and without them for 16.
             seed: 0 to 2147483647; the same seed gives the same images.
             psi: truncation of a GAN, 0 to 2; below 1 images get more typical and more alike.
-            model: one that the page shows, such as "dcgan-cifar10-frogs" or "cgan-mnist"; by default its first GAN.
+            model: one that the page shows, such as "cgan-emoji" or "cgan-mnist"; by default its first GAN.
             class_labels: of a model with classes: names with commas between, one for all images or one for each, such as
                 "2,0,2,6"; by default the classes in turn.
 
@@ -335,7 +335,7 @@ class Calls:
         pipe = self.store.pipe(model)
         pixels = read_image(image, model.sample_size, model.num_channels)[None]
         labels = labels_of(class_label, pipe)
-        if model.kind == CLASSES and (labels is None or len(labels) != 1):
+        if model.labelled and (labels is None or len(labels) != 1):
             raise UserError(f"Say what the image shows: class_label must be one of {', '.join(pipe.class_names[:20])}.")
         return self.comparer.scores(model.kind, pixels, labels)[0]
 

@@ -51,7 +51,8 @@ class Comparer:
     def scores(self, kind: str, images: np.ndarray, labels: torch.Tensor | list[int] | list[str] | None) -> list[float]:
         """The discriminator's scores."""
         pipe = self.store.pipe(kind)
-        scores = pipe.discriminate(images, labels) if kind == CLASSES else pipe.discriminate(images)
+        labelled = self.store.models[kind].labelled
+        scores = pipe.discriminate(images, labels) if labelled else pipe.discriminate(images)
         return [round(float(s), 3) for s in np.nan_to_num(scores.numpy())]
 
     def compare(self, kind: str, seed: int, paint: Paint = sheet_uri) -> Json:
@@ -77,7 +78,7 @@ class Comparer:
             answer["real"] = {
                 "sheet": paint(real.test[chosen], COLUMNS),
                 "scores": self.scores(kind, real.test[chosen], real_labels),
-                "labels": [real.class_names[i] for i in real_labels] if kind == CLASSES else None,
+                "labels": [real.class_names[i] for i in real_labels] if model.labelled else None,
                 "title": real.title,
                 "unchanged": real.unchanged,
                 "train": len(real.train),
@@ -138,7 +139,7 @@ class Comparer:
     ) -> Json:
         """The training images nearest to one (H, W, C) uint8 image, which comes first on the sheet; see `compare`."""
         (found,), (distances,) = real.nearest(image[None], count)
-        named = kind == CLASSES
+        named = self.store.models[kind].labelled
         return {
             "sheet": paint(np.concatenate([image[None], real.train[found]]), count + 1),
             "distances": [round(float(d), 3) for d in distances],
@@ -156,5 +157,5 @@ def ranked(real: list[float], generated: list[float]) -> float:
 def title_of(model: Model) -> str:
     """What the button for a model says."""
     if model.built_in:
-        return "Digits" if model.kind == CLASSES else "Frogs"
+        return "Digits" if model.kind == CLASSES else "Emoji"
     return model.name.rstrip("/").rsplit("/", 1)[-1]

@@ -25,6 +25,8 @@ T = TypeVar("T")
 MAX_PAGE_SEED = 2**31 - 1
 # Truncation: what the pipelines take, and how much of it a slider of the page offers.
 MAX_PSI, MAX_SLIDER_PSI = 2.0, 1.5
+# Guidance that a slider offers: more burns images out.
+MAX_SLIDER_GUIDANCE = 5.0
 # Characters of an image that comes as text: photos of 48 megapixels have 10 to 20 MB.
 MAX_IMAGE_TEXT = 32 * 2**20
 # Pixels of a JPEG, which is decoded at a part of its size, and of other images, which are not.
@@ -59,6 +61,11 @@ def seed_of(payload: Json, default: int = 0) -> int:
 def psi_of(payload: Json) -> float:
     """The truncation that the page sends, rounded as the page and its Python show it."""
     return round(number(payload.get("psi"), 0.0, MAX_SLIDER_PSI, 1.0), 2)
+
+
+def guidance_of(payload: Json) -> float:
+    """The guidance that the page sends, rounded as the page and its Python show it."""
+    return round(number(payload.get("guidance"), 0.0, MAX_SLIDER_GUIDANCE, 1.0), 2)
 
 
 def one_of(value: Any, options: tuple | list, default: Any) -> Any:

@@ -36,10 +36,13 @@ MAP, AUTOENCODER, SAMPLES, CLASSES, FACES = KINDS = ("map", "autoencoder", "samp
 BUILT_IN = {
     MAP: "vae-mnist",
     AUTOENCODER: "autoencoder-mnist",
-    SAMPLES: "dcgan-cifar10-frogs",
+    SAMPLES: "cgan-emoji",
     CLASSES: "cgan-mnist",
     FACES: "vae-celeba",
 }
+# Pairs of classes with which a page opens where a model has both: 3 and 8 share most of their strokes; of emoji, faces and people
+# are learned best.
+FEATURED = (("3", "8"), ("Smileys & Emotion", "People & Body"))
 # Kinds that a tab does without where there is no such model.
 OPTIONAL = (FACES,)
 GAN_KINDS = (CLASSES, SAMPLES)
@@ -154,6 +157,18 @@ class Model:
         return [str(c) for c in self.config.get("class_names") or range(int(self.config.get("num_classes") or 10))]
 
     @property
+    def labelled(self) -> bool:
+        """Whether its images are of classes."""
+        return self.kind == CLASSES or bool(self.config.get("num_classes"))
+
+    @property
+    def featured(self) -> tuple[str, str]:
+        """The two classes with which a page opens."""
+        names = self.class_names
+        found = (pair for pair in FEATURED if set(pair) <= set(names))
+        return next(found, (names[0], names[min(1, len(names) - 1)]))
+
+    @property
     def sources(self) -> Json:
         """See `sources_of`."""
         return sources_of(self.read("training.json"))
@@ -249,6 +264,10 @@ class ModelStore:
         for model in self.known:
             titles[model.title] += 1
             model.number = titles[model.title]
+        # One model may stand in two tabs.
+        numbers = {model.name: model.number for model in self.known}
+        for model in self.shown:
+            model.number = numbers[model.name]
         self._compared = kinds_of(tabs, KINDS_COMPARED)
         self._real: dict[tuple, RealImages | None] = {}
         self._real_lock = threading.Lock()
@@ -293,13 +312,20 @@ class ModelStore:
         set_verbosity_error()
         # One visitor's forward pass may use one core: see the note in this package's __init__.
         torch.set_num_threads(1)
+        loaded: dict[str, Model] = {}
+
+        def load_once(model: Model) -> None:
+            same = loaded.setdefault(model.name, model)
+            load_model(same)
+            model.pipe, model.reason = same.pipe, same.reason
+
         for model in self.models.values():
-            load_model(model)
+            load_once(model)
         for kind in self._compared:
             if self.models[kind].pipe is not None:
                 self.real_images(kind)
         for model in self.shown if further else []:
-            load_model(model)
+            load_once(model)
 
     def pipe(self, which: str | Model) -> Pipeline:
         """The pipeline of a kind, or of a model of the gallery.
@@ -329,7 +355,7 @@ class ModelStore:
         if sample is None:
             return None
         # One copy for all models that want the same.
-        key = (sample, model.sample_size, str(wanted_classes(model)), kind == CLASSES)
+        key = (sample, model.sample_size, str(wanted_classes(model)), model.labelled)
         with self._real_lock:
             if key not in self._real:
                 self._real[key] = load_real_images(model, sample)
@@ -412,7 +438,7 @@ def load_model(model: Model) -> None:
 def wanted_classes(model: Model) -> list | None:
     """Names of the classes of which a model's real images may be; None for all."""
     # A discriminator that wants a label with each image can be shown classes of the same name only.
-    return model.class_names if model.kind == CLASSES else model.read("training.json").get("classes")
+    return model.class_names if model.labelled else model.read("training.json").get("classes")
 
 
 def without_real_images(model: Model) -> str:
@@ -433,10 +459,10 @@ def load_real_images(model: Model, sample: str) -> RealImages | None:
     for split in splits:
         images, labels = split.images, np.asarray(split.labels)
         known = np.array([wanted is None or n in wanted for n in class_names])[labels]
-        if not known.all() or (model.kind == CLASSES and class_names != wanted):
+        if not known.all() or (model.labelled and class_names != wanted):
             unchanged = False
             images, labels = images[known], labels[known]
-            if model.kind == CLASSES:
+            if model.labelled:
                 labels = np.array([model.class_names.index(class_names[i]) for i in labels], dtype=np.int64)
         if images.shape[1] != model.sample_size:
             unchanged = False
@@ -445,7 +471,7 @@ def load_real_images(model: Model, sample: str) -> RealImages | None:
     if any(len(images) == 0 for images, _ in kept):
         return None
     (train, train_labels), (test, test_labels) = kept
-    names = model.class_names if model.kind == CLASSES else class_names
+    names = model.class_names if model.labelled else class_names
     return RealImages(ORIGINS[sample][0], sample, train, test, train_labels, test_labels, names, unchanged)
 
 
@@ -464,7 +490,7 @@ def is_built_in(kind: str) -> bool:
 
 
 def built_in_model(kind: str) -> Model:
-    """The package's model of a kind."""
+    """The package's model of a kind; a conditional GAN may stand among the samples, too."""
     name = BUILT_IN[kind]
     class_name = next(
         family.class_name for family in FAMILIES if family.view == kind or (kind == FACES and family.edits)
@@ -474,7 +500,7 @@ def built_in_model(kind: str) -> Model:
     if found is None:
         state = "is damaged: install the package again." if folder else "is not in this installation: install it again."
         return Model(kind, name, class_name, reason=f"The built-in model {name!r} {state}")
-    found.built_in = True
+    found.kind, found.built_in = kind, True
     return found
 
 

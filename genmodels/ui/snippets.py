@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
+from . import Json
 from .models import Model, RealImages
 
 
@@ -38,7 +39,17 @@ def rows_of(count: int) -> int:
 
 def psi_of(psi: float | None) -> str:
     """`psi` as a further argument, nothing for models that have none."""
-    return "" if psi is None else f", psi={psi:g}"
+    return options_of({} if psi is None else {"psi": psi})
+
+
+def options_of(options: Json) -> str:
+    """Further arguments of a call."""
+    return "".join(f", {name}={f'{v:g}' if isinstance(v, float) else literal(v)}" for name, v in options.items())
+
+
+def literal(value: str | tuple[str, str]) -> str:
+    """A class, or a pair of them."""
+    return quoted(value) if isinstance(value, str) else f"({', '.join(map(quoted, value))})"
 
 
 def real_lines(model: Model, real: RealImages, name: str, split: str, chosen: str = "") -> str:
@@ -51,7 +62,7 @@ def real_lines(model: Model, real: RealImages, name: str, split: str, chosen: st
     text, resize = f"sample = zoo.load_sample({quoted(real.sample)}, {quoted(split)})\n", ""
     if not real.unchanged:
         resize = f".resize(({model.sample_size}, {model.sample_size}), Image.Resampling.BILINEAR)"
-    if real.unchanged or model.kind != "classes":
+    if real.unchanged or not model.labelled:
         text += f"kept = {chosen or 'range(len(sample.images))'}\n"
     else:
         # The discriminator wants a label with each image: only classes that it knows can be shown to it.
@@ -74,7 +85,7 @@ def neighbors_dataset(model: Model, real: RealImages) -> tuple[str, str]:
 
 def discriminate(model: Model, real: RealImages | None, count: int, start: int, seed: int) -> str:
     """The scores of real and generated images, and both: the real ones on the left."""
-    labelled = model.kind == "classes"
+    labelled = model.labelled
     rows = rows_of(count)
     columns = count // rows
     text = f"fake = pipe(num_images={count}, seed={seed})\n"
@@ -96,7 +107,7 @@ def discriminate(model: Model, real: RealImages | None, count: int, start: int, 
 
 def histogram(model: Model, real: RealImages | None, count: int, seed: int) -> str:
     """The scores of many real and generated images, and how often a real one wins."""
-    labelled = model.kind == "classes"
+    labelled = model.labelled
     text = f"fake = pipe(num_images={count}, seed={seed})\n"
     text += f"of_fake = pipe.discriminate(fake.images{', fake.class_labels' if labelled else ''})\n"
     text += 'print("median score of generated images:", of_fake.median())\n'

@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 import gradio as gr
 
 from . import Json
-from .inputs import MAX_PAGE_SEED, MAX_SLIDER_PSI
+from .inputs import MAX_PAGE_SEED, MAX_SLIDER_GUIDANCE, MAX_SLIDER_PSI
 from .modules import MAIN, address_of
 
 FOLDER = Path(__file__).parent
@@ -35,7 +35,12 @@ def read(name: str) -> str:
 
 
 # What every tab's page has.
-SHARED = {"colours": CLASS_COLOURS, "max_seed": MAX_PAGE_SEED, "max_psi": MAX_SLIDER_PSI}
+SHARED = {
+    "colours": CLASS_COLOURS,
+    "max_seed": MAX_PAGE_SEED,
+    "max_psi": MAX_SLIDER_PSI,
+    "max_guidance": MAX_SLIDER_GUIDANCE,
+}
 # Gradio runs it when the tab is put together. On other pages that embed this one, they say where it lies.
 START = """
 const home = document.querySelector('gradio-app[src]')?.getAttribute('src') ?? document.baseURI;

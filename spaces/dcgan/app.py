@@ -2,4 +2,4 @@
 
 from genmodels.ui.space import serve
 
-serve("samples")
+serve("samples", models="dcgan-cifar10-frogs")

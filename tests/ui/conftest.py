@@ -28,7 +28,7 @@ from genmodels import (
     VanillaGANPipeline,
     WGANPipeline,
 )
-from genmodels.ui.models import ModelStore
+from genmodels.ui.models import SAMPLES, ModelStore
 
 ANIMALS = ["cat", "dog", "owl"]
 
@@ -110,6 +110,17 @@ def conditional_vae(tmp_path_factory) -> tuple[ModelStore, VAEPipeline]:
     store = ModelStore(str(folder), tabs=("classes",))
     store.load()
     return store, pipe
+
+
+@pytest.fixture(scope="session")
+def labelled_store(usual_models) -> ModelStore:
+    """A store whose Samples tab shows a conditional GAN, as the built-in one does."""
+    store = ModelStore(str(usual_models / "cgan"), tabs=("classes",))
+    (model,) = store.conditional
+    model.kind = SAMPLES
+    store.models, store.gallery = {SAMPLES: model}, [model]
+    store.load()
+    return store
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ from PIL import Image
 from genmodels.errors import UserError
 from genmodels.ui import films, gallery, samples
 from genmodels.ui.models import BUILT_IN, MOST, SAMPLES, Model, ModelStore, built_in_models, find_models
-from genmodels.ui.pictures import FRAMES
+from genmodels.ui.pictures import FRAMES, to_bytes
 from genmodels.ui.suite import build
 
 
@@ -79,7 +79,7 @@ def test_diffusion_is_called_without_truncation(gan_store):
         return SimpleNamespace(images=np.zeros((num_images, 4, 4, 1)))
 
     model = Model(SAMPLES, "noise", "PixelDiffusionPipeline", pipe=draw)
-    answer = samples.sheet_answer(gan_store, model, 3, 16, 0.5)
+    answer = samples.sheet_answer(gan_store, model, 3, 16, samples.options_of(model, {"psi": 0.5}))
     assert calls == [(16, 3)]
     assert "psi" not in answer["code"]
 
@@ -138,6 +138,52 @@ def test_what_is_no_film_is_refused_in_words(tmp_path):
             films.sprite(tmp_path / f"{name}.webp")
 
 
+@pytest.mark.parametrize(
+    ("config", "payload", "options"),
+    [
+        ({"num_classes": 3}, {"guidance": 2.5}, {"guidance_scale": 2.5}),
+        ({"num_classes": 3}, {"guidance": 99, "class": "1"}, {"class_labels": "1", "guidance_scale": 5.0}),
+        ({"num_classes": 3}, {"guidance": -1}, {"guidance_scale": 0.0}),
+        # What was learned, and what is no number.
+        ({"num_classes": 3}, {"guidance": 1, "psi": 0.5}, {}),
+        ({"num_classes": 3}, {"guidance": "nan", "class": "7"}, {}),
+        ({}, {"guidance": 3, "class": "1"}, {}),
+    ],
+)
+def test_a_flow_with_classes_is_guided_within_bounds(config, payload, options):
+    model = Model(SAMPLES, "flow", "PixelDiffusionPipeline", config)
+    assert samples.options_of(model, payload) == options
+    assert samples.is_guided(model) is bool(config)
+
+
+def test_a_conditional_gan_opens_with_one_class_and_draws_the_wanted_one(labelled_store):
+    (model,) = labelled_store.gallery
+    pipe = labelled_store.pipe(model)
+    assert (gallery.described(model)["class"], gallery.described(model)["classes"]) == ("3", list("0123456789"))
+
+    def sheet(**payload) -> np.ndarray:
+        return picture(function(labelled_store, "sheet")({"seed": 4, "count": 16, **payload})["sheet"])
+
+    def drawn(**options) -> np.ndarray:
+        images = to_bytes(pipe(num_images=16, seed=4, output_type="np", **options).images)
+        return images.reshape(4, 4, 28, 28, 1).swapaxes(1, 2).reshape(112, 112)
+
+    assert np.array_equal(sheet(), drawn(class_labels="3"))
+    assert np.array_equal(sheet(**{"class": "7"}), drawn(class_labels="7"))
+    # In turn: what nobody asked for by its name.
+    for label in ("", "eleven", ["7"], None):
+        assert np.array_equal(sheet(**{"class": label}), drawn())
+
+
+def test_what_stands_in_two_tabs_is_loaded_once(usual_models):
+    store = ModelStore(str(usual_models / "cgan"), tabs=("classes",))
+    (one,) = store.conditional
+    other = Model(SAMPLES, one.name, one.class_name, one.config, folder=one.folder)
+    store.models[SAMPLES] = other
+    store.load()
+    assert one.pipe is other.pipe is not None
+
+
 def test_flows_are_told_from_other_models():
     shown = [model for model in built_in_models() if model.kind == SAMPLES]
     assert [model.name for model in shown if gallery.described(model)["flow"]] == ["flow-mnist"]
@@ -150,7 +196,7 @@ def test_a_lapgan_shows_its_levels(gan_store):
         return SimpleNamespace(stages=[np.full((num_images, side, side, 3), 0.5) for side in (8, 16)])
 
     model = Model(SAMPLES, "steps", "LAPGANPipeline", pipe=draw)
-    answer = samples.stages_answer(gan_store, model, 0, 1.0)
+    answer = samples.stages_answer(gan_store, model, 0, {"psi": 1.0})
     assert answer["sizes"] == [8, 16]
     assert [picture(uri).shape for uri in answer["sheets"]] == [(8, 32, 3), (16, 64, 3)]
     assert "in one go" in function(gan_store, "stages")({})["message"]
@@ -162,7 +208,7 @@ def test_a_diffusion_model_shows_its_steps(gan_store, count, shown):
         return SimpleNamespace(trajectory=[np.full((num_images, 16, 16, 1), i / 50) for i in range(1, count + 1)])
 
     model = Model(SAMPLES, "noise", "PixelDiffusionPipeline", pipe=draw)
-    answer = samples.stages_answer(gan_store, model, 0, 1.0)
+    answer = samples.stages_answer(gan_store, model, 0, {})
     assert (answer["steps"], answer["sizes"]) == (shown, [16] * len(shown))
     assert [int(picture(uri).max()) for uri in answer["sheets"]] == [round(255 * step / 50) for step in shown]
     assert f"for number in {shown}]" in answer["code"]

@@ -227,7 +227,7 @@ def test_one_models_directions_do_not_wait_for_anothers():
     found = directions.Directions()
 
     def of(name: str):
-        return found.of(Model("samples", name), pipes[name])
+        return found.of(Model("samples", name), pipes[name], {})
 
     with ThreadPoolExecutor(3) as pool:
         both = [pool.submit(of, "a") for _ in range(2)]

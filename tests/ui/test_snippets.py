@@ -147,6 +147,18 @@ def test_snippet_makes_the_picture(case, usual_store, tmp_path, monkeypatch):
     assert np.abs(made - picture(answer)).max() <= 1
 
 
+@pytest.mark.parametrize("case", ["sheet", "between", "children", "moved"])
+def test_snippet_of_a_class(case, labelled_store, tmp_path, monkeypatch):
+    tab, name, payload, _ = CASES[case]
+    (function,) = (f for f in tab.functions(labelled_store) if f.__name__ == name)
+    answer = function({**payload, "class": "7"})
+    made = run(answer["code"], tmp_path, monkeypatch)
+    key = {"between": "film", "moved": "after"}.get(case, "sheet")
+    expected = strip_of(shown(answer[key]), 28) if case == "between" else shown(answer[key])
+    assert np.abs(made - expected).max() <= 1
+    assert 'class_labels="7"' in answer["code"]
+
+
 @pytest.mark.parametrize(
     ("name", "payload", "key"),
     [("row", {"psi": 0.5}, "row"), ("samples", {"label": 2}, "samples"), ("mix", {"a": 1, "b": 2}, "film")],

@@ -11,7 +11,7 @@ from ..admission import normal_lane
 from ..inputs import number, seed_of, server_function
 from ..models import Model, ModelStore, Pipeline
 from ..pictures import sheet_uri, to_bytes
-from ..snippets import GRID, TORCH, head, listed, rows_of
+from ..snippets import GRID, TORCH, head, listed, options_of, rows_of
 
 if TYPE_CHECKING:
     import torch
@@ -22,8 +22,8 @@ CHILDREN, COLUMNS, FOUNDERS = 12, 4, 2
 MAX_Z = 10.0
 
 
-def chosen(store: ModelStore, payload: Json) -> tuple[Model, Pipeline]:
-    """The model that a visitor asks for, and its pipeline.
+def chosen(store: ModelStore, payload: Json) -> tuple[Model, Pipeline, Json]:
+    """The model that a visitor asks for, its pipeline, and the class as an argument of that, if it has any.
 
     Raises:
         UserError: it has no such latent space.
@@ -31,7 +31,7 @@ def chosen(store: ModelStore, payload: Json) -> tuple[Model, Pipeline]:
     model = gallery.chosen(store, payload)
     if not model.family.breeds:
         raise UserError(f"{model.title} does not draw from a single latent: choose another model.")
-    return model, store.pipe(model)
+    return model, store.pipe(model), gallery.class_of(model, payload)
 
 
 def latent_of(value: Any, latent_dim: int) -> list[float]:
@@ -50,12 +50,14 @@ def rounded(latents: torch.Tensor) -> list[list[float]]:
     return [[round(float(v), 2) for v in row] for row in latents]
 
 
-def program(model: Model, parents: Sequence[Sequence[float]], mutation: float, seed: int, count: int) -> str:
+def program(
+    model: Model, parents: Sequence[Sequence[float]], mutation: float, seed: int, count: int, label: Json
+) -> str:
     """Children of two latents."""
     rows = rows_of(count)
     return head(model, [TORCH, GRID]) + (
         f"a, b = torch.tensor([\n    {listed(parents[0])},\n    {listed(parents[1])},\n])\n"
-        f"images = pipe.breed(a, b, num_images={count}, mutation={mutation:g}, seed={seed}).images\n"
+        f"images = pipe.breed(a, b, num_images={count}, mutation={mutation:g}, seed={seed}{options_of(label)}).images\n"
         f'make_image_grid(images, rows={rows}, cols={count // rows}).save("children.png")\n'
     )
 
@@ -69,10 +71,10 @@ def functions(store: ModelStore) -> list[Callable]:
 
         from ...latents import draw_latents
 
-        model, pipe = chosen(store, payload)
+        model, pipe, label = chosen(store, payload)
         seed = seed_of(payload)
         latents = rounded(draw_latents(FOUNDERS, pipe.latent_dim, seed=seed))
-        images = pipe(latents=torch.tensor(latents), output_type="np").images
+        images = pipe(latents=torch.tensor(latents), output_type="np", **label).images
         return {"model": model.key, "latents": latents, "sheet": sheet_uri(to_bytes(images), FOUNDERS)}
 
     @server_function(normal_lane)
@@ -81,7 +83,7 @@ def functions(store: ModelStore) -> list[Callable]:
 
         from ...latents import cross_latents
 
-        model, pipe = chosen(store, payload)
+        model, pipe, label = chosen(store, payload)
         given = payload.get("parents")
         given = given if isinstance(given, list) and len(given) == 2 else [None, None]
         parents = [latent_of(parent, pipe.latent_dim) for parent in given]
@@ -89,13 +91,13 @@ def functions(store: ModelStore) -> list[Callable]:
         seed = seed_of(payload)
         a, b = torch.tensor(parents)
         latents = cross_latents(a, b, CHILDREN, mutation, seed)
-        images = pipe(latents=latents, output_type="np").images
+        images = pipe(latents=latents, output_type="np", **label).images
         return {
             "model": model.key,
             "latents": rounded(latents),
             "sheet": sheet_uri(to_bytes(images), COLUMNS),
             "size": images.shape[1],
-            "code": program(model, parents, mutation, seed, CHILDREN),
+            "code": program(model, parents, mutation, seed, CHILDREN, label),
         }
 
     return [founders, litter]

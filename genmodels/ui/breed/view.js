@@ -7,11 +7,18 @@ import { decimal, t } from '../common/text.js';
 /** @param {Tab} tab */
 export default function breed({ $, controls, element, latest, link, onFirstOpen, page, python, server }) {
   // `seed` is that of the parents whom all began with, `litter` that of the children.
-  const state = { model: page.main, seed: 0, litter: 0, next: 0, generation: 0 };
+  const state = { model: page.main, class: '', seed: 0, litter: 0, next: 0, generation: 0 };
   /** @type {{parents: number[][], pictures: HTMLElement[]}} */
   const couple = { parents: [], pictures: [] };
   const mutation = $('.breed-mutation');
-  const address = link.view('breed', { model: page.main, parents: 0, mutation: +mutation.value, seed: 0 });
+  const usual = {
+    model: page.main,
+    class: page.models[page.main].class,
+    parents: 0,
+    mutation: +mutation.value,
+    seed: 0,
+  };
+  const address = link.view('breed', usual);
 
   // New buttons in the place of others: the keyboard stays where it was.
   /** @param {HTMLElement} root @param {HTMLElement[]} buttons */
@@ -60,7 +67,7 @@ export default function breed({ $, controls, element, latest, link, onFirstOpen,
     python.set('Children', answer.code);
   });
   function cross() {
-    const asked = { model: state.model, mutation: +mutation.value };
+    const asked = { model: state.model, class: state.class, mutation: +mutation.value };
     // A lineage is too long for an address: from the second generation on it leads to the parents that all began with.
     address.set({ ...asked, parents: state.seed, seed: state.generation ? undefined : state.litter });
     askLitter({ ...asked, parents: couple.parents, seed: state.litter });
@@ -73,7 +80,7 @@ export default function breed({ $, controls, element, latest, link, onFirstOpen,
     showParents();
     cross();
   });
-  const found = () => askFounders({ model: state.model, seed: state.seed });
+  const found = () => askFounders({ model: state.model, class: state.class, seed: state.seed });
   const tellMutation = () => {
     $('.breed-m').textContent = decimal(+mutation.value, 2);
   };

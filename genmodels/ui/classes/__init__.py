@@ -135,7 +135,7 @@ def chosen(store: ModelStore, payload: Json) -> Model:
 def first_page(store: ModelStore) -> Json:
     """What the tab shows before any click."""
     model = store.models[CLASSES]
-    a, b = first_mix(model.class_names)
+    a, b = first_mix(model)
     seed, psi = FIRST_SEED, 1.0
     return {
         "row": row_answer(store, model, seed, psi),
@@ -146,11 +146,10 @@ def first_page(store: ModelStore) -> Json:
     }
 
 
-def first_mix(class_names: list[str]) -> tuple[int, int]:
-    """The two classes that the page mixes at first: 3 and 8, which share most of their strokes."""
-    if {"3", "8"} <= set(class_names):
-        return class_names.index("3"), class_names.index("8")
-    return 0, min(1, len(class_names) - 1)
+def first_mix(model: Model) -> tuple[int, int]:
+    """The two classes that the page mixes at first; it opens with several images of the first of them."""
+    a, b = (model.class_names.index(name) for name in model.featured)
+    return a, b
 
 
 def functions(store: ModelStore) -> list[Callable]:
@@ -199,7 +198,7 @@ def described(model: Model) -> Json:
         "size": model.sample_size,
         "class_names": names,
         "row": min(len(names), MAX_ROW),
-        "pair": first_mix(names),
+        "pair": first_mix(model),
         "writes": writes_digits(names),
         "film": films.film_of(model),
         "sources": model.sources,

@@ -65,25 +65,47 @@ function createTab(element, page, server) {
   };
 
   /**
-   * The menu of models, the seed's field, the button for a new one and the truncation slider, as far as a view has
-   * them: they write into `state`, and then `draw` draws.
+   * The menus of models and of a model's classes, the seed's field, the button for a new one and the sliders of
+   * truncation and guidance, as far as a view has them: they write into `state`, and then `draw` draws.
    * @param {string} prefix of their class names
-   * @param {{model?: string, seed: number, psi?: number} & Record<string, any>} state @param {() => void} draw @param
+   * @param {{model?: string, seed: number, class?: string} & Record<string, any>} state @param {() => void} draw @param
    * {{models?: Record<string, Model>, changed?: () => void, seedName?: string}} options the models on offer; what is to
    * be done when another one is chosen, before it draws; the seed's name in an address
    */
   function controls(prefix, state, draw, { models = {}, changed = () => {}, seedName = 'seed' } = {}) {
-    const [model, seed, psi, fresh] = ['model', 'seed', 'psi', 'new'].map(name => $(`.${prefix}${name}`));
+    const [model, seed, fresh, label] = ['model', 'seed', 'new', 'class'].map(name => $(`.${prefix}${name}`));
+    const sliders = ['psi', 'guidance'].flatMap(name => {
+      const slider = $(`.${prefix}${name}`);
+      return slider ? [{ name, slider, most: page[`max_${name}`] }] : [];
+    });
+    // Without a class the classes are drawn in turn, which is no choice where all shall be of one.
+    const showClasses = () => {
+      if (!label) return;
+      const { classes, class: first } = models[state.model ?? ''];
+      const turn = label.dataset.turn ? [new Option(t`all in turn`, '')] : [];
+      label.replaceChildren(...turn, ...classes.map((/** @type {string} */ name) => new Option(name, name)));
+      label.closest('label').hidden = !classes.length;
+      label.value = first;
+      state.class = label.value;
+    };
     const choose = (/** @type {string} */ name) => {
       state.model = model.value = name;
+      showClasses();
       changed();
     };
     const write = () => {
       if (seed) seed.value = state.seed;
-      if (!psi) return;
-      psi.value = state.psi;
-      $(`.${prefix}psi-value`).textContent = decimal(state.psi ?? 1, 2);
+      if (label) label.value = state.class;
+      for (const { name, slider } of sliders) {
+        slider.value = state[name];
+        $(`.${prefix}${name}-value`).textContent = decimal(state[name] ?? 1, 2);
+      }
     };
+    showClasses();
+    label?.addEventListener('change', () => {
+      state.class = label.value;
+      draw();
+    });
     if (model) {
       for (const [name, { title }] of Object.entries(models)) model.append(new Option(title, name));
       model.value = state.model;
@@ -104,12 +126,14 @@ function createTab(element, page, server) {
       state.seed = +seed.value;
       draw();
     });
-    if (psi) psi.max = page.max_psi;
-    psi?.addEventListener('input', () => {
-      state.psi = +psi.value;
-      write();
-      draw();
-    });
+    for (const { name, slider, most } of sliders) {
+      slider.max = most;
+      slider.addEventListener('input', () => {
+        state[name] = +slider.value;
+        write();
+        draw();
+      });
+    }
     write();
     return {
       /** Shows what is in `state`. */
@@ -119,7 +143,10 @@ function createTab(element, page, server) {
         const name = address.get('model') ?? '';
         if (model && Object.hasOwn(models, name)) choose(name);
         state.seed = address.count(seedName, page.max_seed) ?? state.seed;
-        if (psi) state.psi = address.number('psi', 0, page.max_psi) ?? state.psi;
+        const wanted = address.get('class');
+        const offered = [...(label?.options ?? [])].map(option => option.value);
+        if (wanted !== null && offered.includes(wanted)) state.class = wanted;
+        for (const { name, most } of sliders) state[name] = address.number(name, 0, most) ?? state[name];
         write();
       },
     };

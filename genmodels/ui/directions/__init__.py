@@ -13,7 +13,7 @@ from ..breed import chosen
 from ..inputs import number, seed_of, server_function
 from ..models import Model, ModelStore, Pipeline
 from ..pictures import sheet_uri, to_bytes
-from ..snippets import GRID, TORCH, head, listed
+from ..snippets import GRID, TORCH, head, listed, options_of
 
 if TYPE_CHECKING:
     import torch
@@ -27,39 +27,40 @@ STARTS = 64
 
 
 class Directions:
-    """The directions of each model, found when the first visitor asks.
+    """The directions of each model, of one with classes those within each, found when the first visitor asks.
 
     Attributes:
-        found: those that are, by the model's name.
+        found: those that are, by the model's name and class.
     """
 
     def __init__(self) -> None:
-        self.found: dict[str, DirectionsOutput] = {}
-        self._locks: dict[str, threading.Lock] = {}
+        self.found: dict[tuple[str, ...], DirectionsOutput] = {}
+        self._locks: dict[tuple[str, ...], threading.Lock] = {}
 
-    def of(self, model: Model, pipe: Pipeline) -> DirectionsOutput:
+    def of(self, model: Model, pipe: Pipeline, label: Json) -> DirectionsOutput:
         """At most SLIDERS directions."""
-        if model.name not in self.found:
+        key = (model.name, *label.values())
+        if key not in self.found:
             # Seconds: who asks for another model does not wait for them.
-            with self._locks.setdefault(model.name, threading.Lock()):
-                if model.name not in self.found:
-                    self.found[model.name] = pipe.principal_directions(min(SLIDERS, pipe.latent_dim))
-        return self.found[model.name]
+            with self._locks.setdefault(key, threading.Lock()):
+                if key not in self.found:
+                    self.found[key] = pipe.principal_directions(min(SLIDERS, pipe.latent_dim), **label)
+        return self.found[key]
 
 
 @functools.lru_cache(STARTS)
-def unmoved(pipe: Pipeline, seed: int) -> tuple[torch.Tensor, str]:
-    """The latents (IMAGES, latent_dim) of a seed, and their images as a sheet."""
-    drawn = pipe(num_images=IMAGES, seed=seed, output_type="np")
+def unmoved(pipe: Pipeline, seed: int, *label: str) -> tuple[torch.Tensor, str]:
+    """The latents (IMAGES, latent_dim) of a seed, and their images as a sheet; with a label, of that class."""
+    drawn = pipe(num_images=IMAGES, seed=seed, output_type="np", **({"class_labels": label[0]} if label else {}))
     return drawn.latents, sheet_uri(to_bytes(drawn.images), IMAGES)
 
 
-def program(model: Model, seed: int, strengths: Sequence[float], count: int) -> str:
+def program(model: Model, seed: int, strengths: Sequence[float], count: int, label: Json) -> str:
     """Images moved along the principal directions of their generator."""
     return head(model, [TORCH, GRID]) + (
-        f"directions = pipe.principal_directions({len(strengths)}).directions\n"
+        f"directions = pipe.principal_directions({len(strengths)}{options_of(label)}).directions\n"
         f"latents = pipe(num_images={count}, seed={seed}).latents\n"
-        f"images = pipe(latents=latents + torch.tensor({listed(strengths)}) @ directions).images\n"
+        f"images = pipe(latents=latents + torch.tensor({listed(strengths)}) @ directions{options_of(label)}).images\n"
         f'make_image_grid(images, rows=1, cols={count}).save("moved.png")\n'
     )
 
@@ -70,22 +71,23 @@ def functions(store: ModelStore) -> list[Callable]:
 
     def lane(payload: Any) -> Lane:
         """Finding them takes seconds, which nobody's pointer shall wait for."""
-        model = gallery.chosen(store, payload if isinstance(payload, dict) else {})
-        return quick_lane if model.name in directions.found else slow_lane
+        payload = payload if isinstance(payload, dict) else {}
+        model = gallery.chosen(store, payload)
+        return quick_lane if (model.name, *gallery.class_of(model, payload).values()) in directions.found else slow_lane
 
     @server_function(lane)
     def moved(payload: Json) -> Json:
         import torch
 
-        model, pipe = chosen(store, payload)
+        model, pipe, label = chosen(store, payload)
         seed = seed_of(payload)
-        found = directions.of(model, pipe)
+        found = directions.of(model, pipe, label)
         given = payload.get("strengths")
         given = given[: len(found.directions)] if isinstance(given, list) else []
         strengths = [round(number(v, -LIMIT, LIMIT, 0.0), 2) for v in given]
         strengths += [0.0] * (len(found.directions) - len(strengths))
-        latents, before = unmoved(pipe, seed)
-        after = pipe(latents=latents + torch.tensor(strengths) @ found.directions, output_type="np")
+        latents, before = unmoved(pipe, seed, *label.values())
+        after = pipe(latents=latents + torch.tensor(strengths) @ found.directions, output_type="np", **label)
         return {
             "model": model.key,
             "seed": seed,
@@ -94,7 +96,7 @@ def functions(store: ModelStore) -> list[Callable]:
             "after": sheet_uri(to_bytes(after.images), IMAGES),
             "strengths": strengths,
             "explained": [round(float(share), 4) for share in found.explained],
-            "code": program(model, seed, strengths, IMAGES),
+            "code": program(model, seed, strengths, IMAGES, label),
         }
 
     return [moved]

@@ -12,7 +12,7 @@ export default function directions(tab) {
   const { images, limit } = page.moves;
   const pairs = $('.directions-pairs');
   const address = link.view('directions');
-  const state = { model: page.main, seed: 0, size: 0 };
+  const state = { model: page.main, class: '', seed: 0, size: 0 };
   /** @type {number[]} */
   let strengths = [];
   /** The images before and after. @type {HTMLImageElement[]} */
@@ -74,8 +74,9 @@ export default function directions(tab) {
   // `anew`: the sliders too.
   function move(anew = false) {
     const { model, seed } = state;
-    address.set({ model, seed, move: strengths });
-    ask({ model, seed, strengths }, anew);
+    const chosen = { model, class: state.class, seed };
+    address.set({ ...chosen, move: strengths });
+    ask({ ...chosen, strengths }, anew);
   }
   const changed = () => {
     strengths = [];

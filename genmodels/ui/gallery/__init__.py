@@ -9,9 +9,9 @@ from ...folder import INDEX
 from .. import Json, films, numbers
 from ..admission import normal_lane
 from ..inputs import integer, seed_of, server_function
-from ..models import BUILT_IN, SAMPLES, Model, ModelStore, Pipeline
+from ..models import SAMPLES, Model, ModelStore, Pipeline
 from ..pictures import FRAMES, sheet_uri, to_bytes
-from ..snippets import GRID, TORCH, quoted
+from ..snippets import GRID, TORCH, options_of, quoted
 
 COLUMNS = 6
 # Each column has one vector of so many numbers, of which a model takes as many as its latent has: the length is fixed, because
@@ -25,6 +25,17 @@ QUALITY, DIVERSITY = "fid", "recall"
 def chosen(store: ModelStore, payload: Json) -> Model:
     """The model that a visitor asks for by its name, the tab's first one for any other."""
     return store.chosen(SAMPLES, payload.get("model"))
+
+
+def opening_class(model: Model) -> str:
+    """The class with which the views of a model open, "" for all in turn: what breeds is of one class."""
+    return model.featured[0] if model.labelled and model.family.breeds else ""
+
+
+def class_of(model: Model, payload: Json) -> Json:
+    """The class that a visitor asks for, as an argument; none for all in turn, which "" asks for."""
+    name = payload.get("class", opening_class(model))
+    return {"class_labels": name} if model.labelled and name in model.class_names else {}
 
 
 def classes_of(pipe: Pipeline, a: int, b: int) -> Json:
@@ -43,9 +54,10 @@ def row_answer(store: ModelStore, model: Model, seed: int, a: int, b: int) -> Js
             f"A latent of {pipe.latent_dim:,} numbers is longer than the {LONGEST:,} that all models share."
         )
     vectors = torch.randn(COLUMNS, LONGEST, generator=torch.Generator().manual_seed(seed))
-    latents = vectors[:, : pipe.latent_dim]
-    images = to_bytes(pipe(latents=latents, output_type="np").images)
-    way = pipe.interpolate(latents[a], latents[b], FRAMES, output_type="np", **classes_of(pipe, a, b)).images
+    latents, label = vectors[:, : pipe.latent_dim], class_of(model, {})
+    images = to_bytes(pipe(latents=latents, output_type="np", **label).images)
+    classes = label or classes_of(pipe, a, b)
+    way = pipe.interpolate(latents[a], latents[b], FRAMES, output_type="np", **classes).images
     drawn = [other for other in store.gallery if other.pipe and other.pipe.latent_dim <= LONGEST]
     return {
         "model": model.key,
@@ -59,12 +71,12 @@ def row_answer(store: ModelStore, model: Model, seed: int, a: int, b: int) -> Js
 
 def described(model: Model) -> Json:
     """What the page says of a model before it draws: its name, its numbers, and what its images are."""
-    frogs = model.name == BUILT_IN[SAMPLES]
     return {
         "title": model.title,
         "reason": model.reason,
         "size": model.sample_size,
-        "frogs": frogs,
+        "classes": model.class_names if model.labelled else [],
+        "class": opening_class(model),
         "flow": "FlowMatch" in str(model.read(INDEX).get("scheduler")),
         "truncates": model.family.truncates,
         "figures": figures(model.read("evaluation.json")),
@@ -84,14 +96,16 @@ def figures(evaluation: Json) -> Json | None:
 
 def side_by_side(models: Sequence[Model], seed: int, columns: int, longest: int) -> str:
     """Several models from the same random numbers, a row each."""
-    names = "".join(f"    {quoted(model.name)},\n" for model in models)
+    calls = "".join(
+        f"    {quoted(model.name)}: dict({options_of(class_of(model, {})).removeprefix(', ')}),\n" for model in models
+    )
     return (
         f"{TORCH}\n{GRID}\nfrom genmodels import load_pipeline\n\n"
         f"vectors = torch.randn({columns}, {longest}, generator=torch.Generator().manual_seed({seed}))\n"
-        f"names = [\n{names}]\nimages = []\nfor name in names:\n    pipe = load_pipeline(name)\n"
-        "    images += pipe(latents=vectors[:, : pipe.latent_dim]).images\n"
+        f"options = {{\n{calls}}}\nimages = []\nfor name in options:\n    pipe = load_pipeline(name)\n"
+        "    images += pipe(latents=vectors[:, : pipe.latent_dim], **options[name]).images\n"
         "images = [image.resize((64, 64)) for image in images]\n"
-        f'make_image_grid(images, rows=len(names), cols={columns}).save("side-by-side.png")\n'
+        f'make_image_grid(images, rows=len(options), cols={columns}).save("side-by-side.png")\n'
     )
 
 

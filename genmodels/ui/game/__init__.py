@@ -78,7 +78,7 @@ class Game:
         pipe = self.store.pipe(kind)
         scores = {}
         if getattr(pipe, "discriminator", None) is not None:
-            given = pipe.discriminate(images, labels) if kind == CLASSES else pipe.discriminate(images)
+            given = pipe.discriminate(images, labels) if self.store.models[kind].labelled else pipe.discriminate(images)
             scores["discriminator"] = np.nan_to_num(given.numpy())
         evaluator = self.evaluator(kind)
         if evaluator is not None:

@@ -15,16 +15,16 @@ from ..breed import chosen
 from ..inputs import seed_of, server_function
 from ..models import Model, ModelStore
 from ..pictures import to_bytes
-from ..snippets import head
+from ..snippets import head, options_of
 
 FRAMES, FRAME_MS, SCALE = 48, 60, 8
 
 
-def program(model: Model, seed: int, steps: int, scale: int, duration: int) -> str:
+def program(model: Model, seed: int, steps: int, scale: int, duration: int, label: Json) -> str:
     """A film without end."""
     return head(model) + (
         f"a, b = pipe(num_images=2, seed={seed}).latents\n"
-        f"images = pipe.loop(a, b, steps={steps}).images\n"
+        f"images = pipe.loop(a, b, steps={steps}{options_of(label)}).images\n"
         f"frames = [image.resize((image.width * {scale}, image.height * {scale}), resample=0) for image in images]\n"
         f'frames[0].save("loop.webp", save_all=True, append_images=frames[1:], duration={duration}, loop=0, lossless=True)\n'
     )
@@ -35,11 +35,11 @@ def functions(store: ModelStore) -> list[Callable]:
 
     @server_function(normal_lane)
     def loop(payload: Json) -> Json:
-        model, pipe = chosen(store, payload)
+        model, pipe, label = chosen(store, payload)
         seed = seed_of(payload)
         a, b = pipe(num_images=2, seed=seed).latents
-        images = to_bytes(pipe.loop(a, b, FRAMES, output_type="np").images)
-        code = program(model, seed, FRAMES, SCALE, FRAME_MS)
+        images = to_bytes(pipe.loop(a, b, FRAMES, output_type="np", **label).images)
+        code = program(model, seed, FRAMES, SCALE, FRAME_MS, label)
         return {
             "model": model.key,
             "seed": seed,

@@ -3,7 +3,7 @@ import { breeding, showSources } from '../common/about.js';
 
 /** @param {Tab} tab */
 export default function loop({ $, controls, find, latest, link, onFirstOpen, page, python, server }) {
-  const state = { model: page.main, seed: 0 };
+  const state = { model: page.main, class: page.models[page.main].class, seed: 0 };
   const address = link.view('loop', { ...state });
   const [film, save] = find('.loop-film', '.loop-save');
   const ask = latest(server.loop, answer => {

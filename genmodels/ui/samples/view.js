@@ -7,17 +7,39 @@ import { trainingFilm } from '../films/view.js';
 /** @param {Tab} tab */
 export default function samples(tab) {
   const { $, begin, controls, element, find, latest, link, page, python, server, views } = tab;
-  const state = { model: page.main, seed: 0, count: 36, psi: 1, pair: [0, 1], next: 0, size: 0, natural: 0 };
+  const state = {
+    model: page.main,
+    seed: 0,
+    count: 36,
+    psi: 1,
+    guidance: 1,
+    class: '',
+    pair: [0, 1],
+    next: 0,
+    size: 0,
+    natural: 0,
+  };
   const [sheet, cells, large] = find('.sheet', '.cells', '.between .large');
   const image = $('img', sheet);
   const address = link.view('one');
   const now = () => page.models[state.model];
-  const drawn = () => ({ model: state.model, seed: state.seed, psi: state.psi });
+  // What is asked for, of what the model knows.
+  function drawn() {
+    const { model, seed, psi, guidance } = state;
+    const { classes, truncates, guided } = now();
+    return {
+      model,
+      seed,
+      ...(classes.length ? { class: state.class } : {}),
+      ...(truncates ? { psi } : {}),
+      ...(guided ? { guidance } : {}),
+    };
+  }
 
   // The words and controls that depend on the model.
   const showFilm = trainingFilm(tab);
   function describe() {
-    const { flow, frogs, figures, truncates, film: reel, title, stages, steps, sources } = now();
+    const { classes, flow, figures, guided, truncates, film: reel, title, stages, steps, sources } = now();
     if (flow) {
       $('.what').textContent =
         t`A flow has learned the way from noise to images: at each point (1 − t) x + t ε of the straight line between
@@ -29,12 +51,12 @@ export default function samples(tab) {
         t`A diffusion model has learned to take a little noise away from a noisy image: it guesses, from √ᾱ x + √(1 − ᾱ)
           ε, which part is the noise ε. Each picture starts as noise, its latent, and loses it step by step: press New
           as often as you like. Pick two images and walk from the noise of one to that of the other.`;
-    } else if (frogs) {
+    } else if (classes.length) {
       $('.what').textContent =
-        t`A generative adversarial network has learned what small photographs of frogs look like by trying to fool a
-          second network: min over G, max over D of E[log D(x)] + E[log(1 − D(G(z)))]. Each picture starts from its own
-          random numbers, its latent, and never existed before: press New as often as you like. Pick two frogs and walk
-          from one to the other.`;
+        t`A generative adversarial network is told the class y of what to draw, and has learned what such pictures look
+          like by trying to fool a second network: min over G, max over D of E[log D(x, y)] + E[log(1 − D(G(z, y), y))].
+          Each picture starts from its own random numbers, its latent, and never existed before: press New as often as
+          you like. Pick two images and walk from one to the other.`;
     } else {
       $('.what').textContent =
         t`A generative adversarial network has learned what its training images look like by trying to fool a second
@@ -42,8 +64,9 @@ export default function samples(tab) {
           numbers, its latent, and never existed before: press New as often as you like. Pick two images and walk from
           one to the other.`;
     }
-    $('.new').textContent = frogs ? t`New frogs` : t`New images`;
+    $('.new').textContent = t`New images`;
     $('.truncation').hidden = !truncates;
+    $('.guiding').hidden = !guided;
     $('.figures-of').textContent = figures ? `${title}: ${measured(figures)}.` : '';
     showSources($('.sources'), sources);
     showFilm(reel);
@@ -121,9 +144,9 @@ export default function samples(tab) {
   }
   /** @param {boolean} chosen whether the pair was touched, or only its seed and psi */
   function walk(chosen) {
-    const { psi, ...rest } = drawn();
     const [a, b] = state.pair;
-    address.set({ ...rest, count: state.count, ...(now().truncates ? { psi } : {}), a, b });
+    const unknown = { class: undefined, psi: undefined, guidance: undefined };
+    address.set({ ...unknown, ...drawn(), count: state.count, a, b });
     askBetween({ ...drawn(), a, b }, chosen);
   }
   function draw() {
@@ -171,8 +194,8 @@ export default function samples(tab) {
   describe();
 
   begin(async first => {
-    const { seed, count, psi } = first.sheet;
-    Object.assign(state, { seed, count, psi, pair: [first.between.a, first.between.b] });
+    const { seed, count } = first.sheet;
+    Object.assign(state, { seed, count, pair: [first.between.a, first.between.b] });
     menus.write();
     const counts = page.counts.map((/** @type {number} */ n) => [n, n]);
     pressCount = choices($('.count'), counts, state.count, setCount);
