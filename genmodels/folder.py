@@ -267,6 +267,11 @@ class ModelFolder:
         return self.path / "samples.png"
 
     @property
+    def neighbors(self) -> Path:
+        """Images that it drew, each beside the training images nearest to it."""
+        return self.path / "neighbors.png"
+
+    @property
     def film(self) -> Path:
         """What became of the same latents during the training."""
         return self.path / "film.webp"

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from .. import zoo
 from ..data import stated_reading, unusual_reading
 from ..errors import UserError
 from ..folder import EVALUATION, EvaluationFacts, as_json, write_text
+from ..grid import make_grid
 from ..hub.cards import evaluation_table, write_card
 from . import silence_libraries
 from .arguments import MAX_SEED, add_steps, guidance, whole_number
 from .verify import fetch_model
 
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from ..pipelines import ImagePipeline
+
+# Generated images whose neighbours are drawn, and of these how many.
+DRAWN, NEAREST = 12, 3
 # How to read data that is not the model's own.
 READING_FLAGS = {
     "dataset_config_name": "configuration of the dataset, if it has several",
@@ -53,6 +61,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--write_card", action="store_true", help="write them into the model's folder: evaluation.json and README.md"
     )
 
+    parser.add_argument(
+        "--neighbors",
+        action="store_true",
+        help="with --write_card: show on the card the training images nearest to generated ones, so that copies would show; "
+        "where the card goes, these training images go",
+    )
+
 
 def run(args: argparse.Namespace) -> int:
     """Measure a model, print each number beside its floor and, if wanted, write them down.
@@ -62,6 +77,8 @@ def run(args: argparse.Namespace) -> int:
     """
     if args.write_card and not (Path(args.model).is_dir() or zoo.model_folder(args.model)):
         raise UserError(f"--write_card writes into a folder: download {args.model} first and give its folder.")
+    if args.neighbors and not args.write_card:
+        raise UserError("--neighbors draws a picture for the card: add --write_card.")
     model = fetch_model(args.model)
     training, old = model.saved.training, model.saved.evaluation
     dataset_name = args.dataset_name or training.get("dataset")
@@ -80,7 +97,8 @@ def run(args: argparse.Namespace) -> int:
     if args.dataset_name not in (None, training.get("dataset")):
         reading = {name: reading[name] for name in reading if name not in ("dataset_config_name", "dataset_revision")}
     reading |= {name: getattr(args, name) for name in READING_FLAGS if getattr(args, name) is not None}
-    options = {"classes": classes, **stated_reading(reading)}
+    stated = {"classes": classes, **stated_reading(reading)}
+    options = dict(stated)
     loaded = load_model(model.saved.path)
     if not isinstance(loaded, ImagePipeline):
         if (
@@ -89,10 +107,11 @@ def run(args: argparse.Namespace) -> int:
             or args.num_inference_steps
             or args.guidance_scale is not None
             or args.inception_fid
+            or args.neighbors
         ):
             raise UserError(
                 f"{args.model} is an evaluator itself: leave --evaluator, --baseline, --num_inference_steps, "
-                "--guidance_scale and --inception_fid out."
+                "--guidance_scale, --inception_fid and --neighbors out."
             )
         split = args.split or training.get("test_split", "test")
         result = evaluate_classifier(loaded, dataset_name, split=split, **options).to_dict()
@@ -133,8 +152,22 @@ def run(args: argparse.Namespace) -> int:
         except OSError as error:
             raise UserError(f"{str(output)!r} cannot be written: {error.strerror or error}.") from error
     if args.write_card:
+        if args.neighbors and isinstance(loaded, ImagePipeline):
+            stated["split"] = training.get("split") or "train"
+            if "max_train_samples" in training:
+                stated |= {"max_samples": training["max_train_samples"], "seed": training["seed"]}
+            draw_neighbors(loaded, args.seed, dataset=dataset_name, **stated).save(model.saved.neighbors)
         write_card(model.saved.path)
     return 0
+
+
+def draw_neighbors(pipe: ImagePipeline, first_seed: int, **training_images) -> Image.Image:
+    """Generated images, each with its nearest training images to the right, two such rows side by side, at twice their size."""
+    images = pipe(num_images=DRAWN, seed=first_seed).images
+    near = pipe.neighbors(images, NEAREST, **training_images)
+    rows = [part for image, found in zip(images, near.images, strict=True) for part in (image, *found)]
+    sheet = make_grid(rows, 2 * (NEAREST + 1))
+    return sheet.resize((2 * sheet.width, 2 * sheet.height), resample=0)
 
 
 def keep_baseline(result: dict[str, Any], old: EvaluationFacts) -> None:

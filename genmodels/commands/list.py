@@ -10,6 +10,9 @@ from ..errors import UserError, escaped
 from ..folder import ModelFolder, find_json, shape_of
 from . import in_columns
 
+# By the number of channels.
+COLOURS = {1: "grey", 3: "colour", 4: "colour and opacity"}
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """It takes none."""
@@ -49,7 +52,7 @@ def describe_model(name: str) -> tuple[str, str, str, str, str]:
         kind = folder.family.title if folder.family else folder.class_name or "broken"
         config = find_json(folder.drawing_config)
         side, channels = shape_of(config)
-        images = f"{side}x{side} {'grey' if channels == 1 else 'colour'}"
+        images = f"{side}x{side} {COLOURS.get(channels, 'colour')}"
     except (UserError, LookupError, OverflowError, TypeError, ValueError):
         pass
     return name, kind, images, str(config.get("num_classes") or "-"), read_headline(folder.card)

@@ -44,6 +44,10 @@ CELEBA = {
 
 # Between them stands the table of evaluation.json, and nothing else: `verify` compares it.
 TABLE_MARKERS = ("<!-- evaluation.json -->", "<!-- end of evaluation.json -->")
+NEIGHBORS = (
+    "In each row a generated image, then the training images that are nearest to it in the evaluator's features, the nearest "
+    "first; and again. A copy would show."
+)
 TOLERANCE_NOTE = (
     "What follows a number after ± is its tolerance: the same machine and thread count repeat every number exactly; others, or "
     "another torch version, differ in a float's last bits, which can move a pixel's rounding, a nearest neighbour or a class."
@@ -86,9 +90,11 @@ def write_card(folder: Path, repo_id: str | None = None) -> None:
         parts += [f"The same {what} during training:", "![Film of the training](film.webp)"]
     if monitor := training.get("monitor"):
         parts += [f"The training monitor: {plain(monitor)}"]
+    if saved.neighbors.is_file():
+        parts += ["## Copies?", NEIGHBORS, "![Nearest training images](neighbors.png)"]
     if evaluation.get("metrics"):
         parts += ["## Evaluation", plain(evaluation["protocol"]), TABLE_MARKERS[0]]
-        parts += [evaluation_table(evaluation), TABLE_MARKERS[1]]
+        parts += [evaluation_table(evaluation), TABLE_MARKERS[1], *reading_notes(evaluation)]
         if any(row.get("tolerance") is not None for row in evaluation["metrics"]):
             again = f"`python -m genmodels verify {load_name(folder, repo_id)}` measures again and compares."
             parts += [f"{TOLERANCE_NOTE} {again}"]
@@ -397,6 +403,19 @@ def evaluation_table(evaluation: EvaluationFacts) -> str:
             f"\n\n{fenced(baseline['command'])}"
         )
     return text
+
+
+def reading_notes(evaluation: EvaluationFacts) -> list[str]:
+    """What a generator's table does not say of itself: what its numbers reward, and which tests it lacks."""
+    measured = {row["metric"] for row in evaluation["metrics"]}
+    if "precision" not in measured:
+        return []
+    notes = ["Precision and class accuracy reward right textures alone: read them beside recall and C2ST."]
+    wanted = {"c2st": "how well a fresh network tells its images from real ones (C2ST)"}
+    if "within_class_recall" in measured:
+        wanted["cas"] = "what a fresh network that learned from its images alone knows of real ones (CAS)"
+    missing = [name for metric, name in wanted.items() if metric not in measured]
+    return [" ".join([*notes, *([f"Not measured: {'; '.join(missing)}."] if missing else [])])]
 
 
 def with_tolerance(value: float | None, tolerance: float | None = None) -> str:

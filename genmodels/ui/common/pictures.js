@@ -24,8 +24,9 @@ export function paintFrame(canvas, sheet, index, columns, width, height = width)
   if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
   const context = penOf(canvas);
   context.imageSmoothingEnabled = false;
-  // What is transparent shows the page, not the picture before.
-  context.clearRect(0, 0, width, height);
+  // What is transparent lies on white, as the networks that judge it see it.
+  context.fillStyle = '#fff';
+  context.fillRect(0, 0, width, height);
   const [left, top] = [(index % columns) * width, Math.floor(index / columns) * height];
   context.drawImage(sheet, left, top, width, height, 0, 0, width, height);
 }

@@ -14,7 +14,7 @@ from ...errors import UserError
 from .. import Json, faces, films, in_page, pair
 from .. import first_page as files
 from ..admission import normal_lane, quick_lane
-from ..inputs import integer, point, read_bytes, seed_of, server_function, start_function
+from ..inputs import integer, one_of, point, read_bytes, seed_of, server_function, start_function
 from ..models import MAP, Model, ModelStore, RealImages
 from ..pictures import FRAMES, opaque, raw, sheet_uri, to_bytes
 from ..plane import MAX_LIMIT, atlas_steps, pictures, scatter
@@ -26,6 +26,8 @@ DRAWING = 112
 INK_BOX, INK_FRAME = 20, 28
 # Draws from the posterior of an image.
 DRAWS = 8
+# What latents are drawn from.
+NORMAL, FITTED = PRIORS = ("normal", "fitted")
 # Brightness from which a pixel counts as ink.
 INK = 32
 
@@ -92,6 +94,22 @@ def example_answer(store: ModelStore, real: RealImages, index: int) -> Json:
     return {**answer, "label": real.class_names[real.test_labels[index]], "code": code}
 
 
+def law_of(store: ModelStore) -> list[list[float]] | None:
+    """The Gaussians of the law that was fitted to the latents, None if there is none.
+
+    Of each its share, its mean, and the ellipse of one standard deviation: both half axes, and the angle of the first.
+    """
+    prior = store.pipe(MAP).prior
+    if prior is None:
+        return None
+    law = []
+    for share, mean, factor in zip(prior.weights.tolist(), prior.means.tolist(), prior.factors.double(), strict=True):
+        axes, lengths, _ = factor.svd()
+        angle = math.atan2(float(axes[1, 0]), float(axes[0, 0]))
+        law.append([round(v, 3) for v in (share, *mean, *lengths.tolist(), angle)])
+    return law
+
+
 def first_anchors(points: Json | None, limit: float) -> tuple[list[float], list[float]]:
     """Where the two anchors stand at first: in the middle of the first and of the second class."""
     if points is None or len(set(points["labels"])) < 2:
@@ -117,6 +135,7 @@ def first_page(store: ModelStore) -> Json:
         "atlas": sheet_uri(atlas, steps),
         "atlas_code": snippets.atlas(model, steps, limit),
         "points": points,
+        "law": law_of(store),
         "anchors": [a, b],
         "z": middle,
         "picture": raw(pictures(store, [middle])[0]),
@@ -162,6 +181,19 @@ def functions(store: ModelStore) -> list[Callable]:
             "code": snippets.resample(model, mean, deviation, DRAWS, seed),
         }
 
+    @server_function(quick_lane)
+    def drawn(payload: Json) -> Json:
+        pipe, seed = store.pipe(MAP), seed_of(payload)
+        prior = one_of(payload.get("prior"), PRIORS, NORMAL)
+        if prior == FITTED and pipe.prior is None:
+            raise UserError(f"No law was fitted to the latents of {model.title}: it draws from N(0, I).")
+        output = pipe(num_images=DRAWS, seed=seed, prior=prior, output_type="np")
+        return {
+            "sheet": sheet_uri(to_bytes(output.images), DRAWS),
+            "latents": [point(z, 1e6) for z in output.latents.tolist()],
+            "code": snippets.drawn(model, DRAWS, seed, prior),
+        }
+
     @server_function(normal_lane)
     def line(payload: Json) -> Json:
         return film(store, point(payload.get("a"), MAX_LIMIT), point(payload.get("b"), MAX_LIMIT))
@@ -188,6 +220,7 @@ def functions(store: ModelStore) -> list[Callable]:
         decode,
         decoder,
         resample,
+        drawn,
         line,
         place,
         example,

@@ -23,6 +23,14 @@ def resample(model: Model, mean: Sequence[float], deviation: Sequence[float], co
     )
 
 
+def drawn(model: Model, count: int, seed: int, prior: str) -> str:
+    """Images from one of the laws that latents may follow."""
+    return head(model, [GRID]) + (
+        f"images = pipe(num_images={count}, seed={seed}, prior={quoted(prior)}).images\n"
+        f'make_image_grid(images, rows=1, cols={count}).save("drawn.png")\n'
+    )
+
+
 def line(model: Model, a: Sequence[float], b: Sequence[float]) -> str:
     """The strip between two anchors of the map."""
     return head(model, [TORCH, GRID]) + (

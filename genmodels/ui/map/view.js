@@ -1,6 +1,6 @@
 import { legend, showSources } from '../common/about.js';
 import { codeAt, decoderInPage } from '../common/decoder.js';
-import { newSeed, onRelease, onResize } from '../common/dom.js';
+import { choices, newSeed, onRelease, onResize } from '../common/dom.js';
 import { filmStrip, fitWidth, loadImage, paintBytes, paintRaw, penOf, pictureOf, rawOf } from '../common/pictures.js';
 import { byArrow, nearest, paintPlane, toCanvas, toPlane, within } from '../common/plane.js';
 import { signed, t } from '../common/text.js';
@@ -26,6 +26,13 @@ export default function map(tab) {
     placed: null,
     /** Draws from its posterior. @type {Point[]} */
     draws: [],
+    /** What latents are drawn from, '' for nothing, and what was drawn. */
+    prior: '',
+    seed: 0,
+    /** @type {Point[]} */
+    drawn: [],
+    /** The fitted law: share, mean, half axes and angle of each Gaussian. @type {number[][]} */
+    law: [],
     /** @type {Points | null} */
     points: null,
     /** @type {HTMLImageElement | null} */
@@ -77,9 +84,25 @@ export default function map(tab) {
     for (const [x, y] of points) ink.lineTo(x, y);
   };
 
+  function paintLaw() {
+    const laws = /** @type {Record<string, number[][]>} */ ({ normal: [[1, 0, 0, 1, 1, 0]], fitted: state.law });
+    for (const [share, x, y, a, b, angle] of laws[state.prior] ?? []) {
+      const scale = stage.width / (2 * state.limit);
+      for (const times of [1, 2]) {
+        // Angles grow to the left on the map, to the right on a canvas.
+        const ellipse = () => ink.ellipse(...at([x, y]), times * a * scale, times * b * scale, -angle, 0, 7);
+        // Gaussians of an even share are drawn alike, smaller ones fainter.
+        ink.globalAlpha = Math.min(1, 0.25 + 0.75 * share * laws[state.prior].length);
+        stroke(ellipse, [3.5, 'rgba(0, 0, 0, 0.6)'], [1.5, times === 1 ? '#ffd43b' : '#fff3bf']);
+      }
+    }
+    ink.globalAlpha = 1;
+    for (const z of state.drawn) stroke(disc(at(z), 4.5, '#ffd43b'), [2, '#10151f']);
+  }
   function paint() {
     const unit = unitOf();
     ink.drawImage(ground, 0, 0);
+    paintLaw();
     stroke(() => line(at(state.anchors.a), at(state.anchors.b)), [5, 'rgba(0, 0, 0, 0.6)'], [2, '#fff']);
     if (state.placed) paintPlaced(state.placed, unit);
     for (const [name, fill] of Object.entries({ a: '#ffa94d', b: '#3bc9db' })) {
@@ -233,7 +256,7 @@ export default function map(tab) {
     state.placed = answer;
     state.draws = [];
     $('.resample').hidden = false;
-    $('.draws').replaceChildren();
+    $('.draw .draws').replaceChildren();
     const [x, y] = answer.z.map((/** @type {number} */ v) => signed(v, ''));
     verdict.textContent = [
       answer.label
@@ -283,17 +306,52 @@ export default function map(tab) {
   const askResample = latest(server.resample, async answer => {
     const sheet = await loadImage(answer.sheet);
     state.draws = answer.latents;
-    $('.draws').replaceChildren(...state.draws.map((_, i) => pictureOf(sheet, i, page.resampled, page.size)));
+    $('.draw .draws').replaceChildren(...state.draws.map((_, i) => pictureOf(sheet, i, page.resampled, page.size)));
     python.set('Posterior', answer.code);
     paint();
   });
   $('.resample').addEventListener('click', () => {
     askResample({ z: state.placed?.z, deviation: state.placed?.deviation, seed: newSeed() });
   });
+  // The laws, and images drawn from the one that is chosen.
+  const askDrawn = latest(server.drawn, async (answer, job) => {
+    const sheet = await loadImage(answer.sheet);
+    if (job.payload.prior !== state.prior) return;
+    state.drawn = answer.latents;
+    $('.law-draws').replaceChildren(...state.drawn.map((_, i) => pictureOf(sheet, i, page.resampled, page.size)));
+    python.set('Drawn', answer.code);
+    paint();
+  });
+  /** @type {Record<string, string>} */
+  const words = {
+    '': '',
+    normal: t`What training pulled the latents towards: between the clusters, where no image lies, it draws nothing real.`,
+    fitted: t`A mixture of Gaussians, fitted to the latents of the training images after the training: it goes around
+      the gaps, and is what this model draws from.`,
+  };
+  function showLaw() {
+    address.set({ prior: state.prior || undefined, seed: state.prior ? state.seed : undefined });
+    $('.law-new').hidden = !state.prior;
+    $('.law-words').textContent = words[state.prior];
+    if (state.prior) askDrawn({ prior: state.prior, seed: state.seed });
+    else {
+      state.drawn = [];
+      $('.law-draws').replaceChildren();
+      python.drop('Drawn');
+    }
+    paint();
+  }
+  $('.law-new').addEventListener('click', () => {
+    state.seed = newSeed();
+    showLaw();
+  });
+  /** @type {(prior: string) => void} */
+  let pressLaw = () => {};
+
   $('.clear').addEventListener('click', () => {
     state.placed = null;
     $('.resample').hidden = true;
-    $('.draws').replaceChildren();
+    $('.draw .draws').replaceChildren();
     for (const name of ['.seen', '.back']) $(name).width = page.size;
     verdict.textContent = t`Draw with the pointer or a finger.`;
     wipe(t`draw here`);
@@ -308,7 +366,8 @@ export default function map(tab) {
   python.picture('Line', '.line-part .strip canvas');
   python.picture('Atlas', () => (state.atlas ? [state.atlas] : []));
   for (const name of ['Test image', 'Drawing']) python.picture(name, '.back');
-  python.picture('Posterior', '.draws canvas');
+  python.picture('Posterior', '.draw .draws canvas');
+  python.picture('Drawn', '.law-draws canvas');
   wipe(t`draw here`);
   if (!page.draws) {
     $('.what').textContent = t`Take a test image`;
@@ -325,11 +384,24 @@ export default function map(tab) {
     }
     const z = address.numbers('z', 2);
     if (z) goTo(z);
+    const prior = address.get('prior') ?? '';
+    if (prior === 'normal' || (prior === 'fitted' && state.law.length)) {
+      Object.assign(state, { prior, seed: address.count('seed', page.max_seed) ?? 0 });
+      pressLaw(prior);
+      showLaw();
+    }
   });
   begin(async first => {
     stage.dataset.limit = first.limit;
     const { limit, points, z } = first;
-    Object.assign(state, { limit, points, z, anchors: { a: first.anchors[0], b: first.anchors[1] } });
+    const law = first.law ?? [];
+    const laws = [['', t`nothing`], ['normal', 'N(0, I)'], ...(law.length ? [['fitted', t`the fitted law`]] : [])];
+    pressLaw = choices($('.law'), laws, '', prior => {
+      state.prior = prior;
+      showLaw();
+    });
+    $('.law-new').hidden = true;
+    Object.assign(state, { law, limit, points, z, anchors: { a: first.anchors[0], b: first.anchors[1] } });
     if (points) legend($('.legend'), points, page.colours);
     else $('.show-dots').closest('label').hidden = $('.example').hidden = true;
     paintRaw(picture, first.picture, page.size, page.channels);

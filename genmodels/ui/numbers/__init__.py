@@ -15,7 +15,9 @@ COLUMNS = {
     "kid": "KID",
     "precision": "precision",
     "recall": "recall",
+    "c2st": "C2ST",
     "accuracy": "class accuracy",
+    "cas": "CAS",
     "nearest_training_distance": "distance to the nearest training image",
 }
 

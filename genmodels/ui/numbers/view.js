@@ -17,8 +17,8 @@ export default function numbers({ $, page }) {
   for (const { cells, dataset, n, title } of rows) {
     const below = [dataset, n === null ? '' : `n = ${whole(n)}`].filter(Boolean).join(', ');
     const values = columns.map((/** @type {string[]} */ [name]) => {
-      const [value = '–', floor = ''] = (cells[name] ?? []).map(figure);
-      return cell('td', value, floor);
+      const [value, floor] = (cells[name] ?? []).map(figure);
+      return value ? cell('td', value, floor) : cell('td', '', t`not measured`);
     });
     $('.numbers-table tbody').append(make('tr', {}, cell('th', title, below, { scope: 'row' }), ...values));
   }
