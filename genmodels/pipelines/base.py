@@ -10,7 +10,6 @@ import typing
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -85,6 +84,24 @@ def without_progress_bar() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
+def parts_of(module: torch.nn.Module) -> Iterator[torch.nn.Module]:
+    """As `module.modules()`, in a tenth of its time: that of a small network is as long as a pass through it."""
+    found = [module]
+    while found:
+        part = found.pop()
+        yield part
+        if part._modules:
+            found += [child for child in reversed(part._modules.values()) if child is not None]
+
+
+def tensors_of(module: torch.nn.Module) -> Iterator[torch.Tensor]:
+    """All parameters and buffers, part by part."""
+    for part in parts_of(module):
+        for tensors in (part._parameters, part._buffers):
+            if tensors:
+                yield from (t for t in tensors.values() if t is not None)
+
+
 @contextmanager
 def inference(module: torch.nn.Module) -> Iterator[torch.nn.Module]:
     """Run a network without gradients and in eval mode, then put its mode back.
@@ -92,7 +109,7 @@ def inference(module: torch.nn.Module) -> Iterator[torch.nn.Module]:
     A pipeline made of networks that were just built or trained would otherwise draw with BatchNorm's batch statistics,
     so that an image would depend on its neighbours in the batch.
     """
-    training = [part for part in module.modules() if part.training]
+    training = [part for part in parts_of(module) if part.training]
     for part in training:
         part.training = False
     try:
@@ -354,16 +371,16 @@ class ImagePipeline(DiffusionPipeline):
     @property
     def device(self) -> torch.device:
         """Where the networks lie; of several places that which is not the CPU."""
-        places = [next(chain(network.parameters(), network.buffers())).device for network in self._networks()]
+        places = [next(tensors_of(network)).device for network in self._networks()]
         return next((place for place in places if place.type not in ("cpu", "meta")), places[0])
 
     @property
     def dtype(self) -> torch.dtype:
         """In what the networks compute."""
         network = next(self._networks())
-        if any("_diffusers_hook" in part.__dict__ for part in network.modules()):
+        if any("_diffusers_hook" in part.__dict__ for part in parts_of(network)):
             return super().dtype
-        return next(t.dtype for t in chain(network.parameters(), network.buffers()) if t.is_floating_point())
+        return next(t.dtype for t in tensors_of(network) if t.is_floating_point())
 
     def to(self, *args, **kwargs):
         """Move the networks to a device or another precision, as in diffusers.
@@ -505,10 +522,11 @@ class ImagePipeline(DiffusionPipeline):
         seed: int | None,
         latents: torch.Tensor | np.ndarray | None,
     ) -> torch.Tensor:
-        if self.device.type == "meta":
+        device = self.device
+        if device.type == "meta":
             raise ValueError("The networks lie on the device 'meta', which holds no weights: load the pipeline again.")
         if latents is None:
-            return draw_latents(num_images, self.latent_dim, generator, seed).to(self.device, self.dtype)
+            return draw_latents(num_images, self.latent_dim, generator, seed).to(device, self.dtype)
         latents = torch.as_tensor(latents)
         if generator is not None or seed is not None:
             raise ValueError("Give either latents, or a seed or generator to draw them, not both.")
@@ -516,4 +534,4 @@ class ImagePipeline(DiffusionPipeline):
             raise ValueError(f"latents must have shape (N, {self.latent_dim}), got {tuple(latents.shape)}.")
         elif not torch.isfinite(latents).all():
             raise ValueError("latents must be finite numbers.")
-        return latents.to(self.device, self.dtype)
+        return latents.to(device, self.dtype)
