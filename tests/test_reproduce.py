@@ -302,3 +302,9 @@ def test_stored_figures_are_drawn_from_the_stored_tables(reproduce):
     figures = {path.stem for path in reproduce.RESULTS.glob("*.svg")}
     assert stems <= figures
     assert {stem.removesuffix("-points") for stem in figures} <= stems
+
+
+def test_every_seeds_commit_is_named(reproduce):
+    first, second = {"commit": "aa"}, {"commit": "bb"}
+    assert reproduce.commits_of([first, first]) == "commit aa"
+    assert reproduce.commits_of([first, second, second]) == "commits aa (seed 0), bb (seeds 1 and 2)"

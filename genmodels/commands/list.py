@@ -7,7 +7,7 @@ from pathlib import Path
 
 from .. import zoo
 from ..errors import UserError, escaped
-from ..folder import ModelFolder, find_json, shape_of
+from ..folder import TRAINING, ModelFolder, find_json, shape_of
 from . import in_columns
 
 # By the number of channels.
@@ -53,6 +53,8 @@ def describe_model(name: str) -> tuple[str, str, str, str, str]:
         config = find_json(folder.drawing_config)
         side, channels = shape_of(config)
         images = f"{side}x{side} {COLOURS.get(channels, 'colour')}"
+        if isinstance(dataset := find_json(folder.path / TRAINING).get("dataset"), str):
+            images += f", {dataset.rsplit('/', 1)[-1]}"
     except (UserError, LookupError, OverflowError, TypeError, ValueError):
         pass
     return name, kind, images, str(config.get("num_classes") or "-"), read_headline(folder.card)

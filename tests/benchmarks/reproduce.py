@@ -214,7 +214,9 @@ def rendered(name: str, table: Table, results: Results) -> str:
         grid = [[f"**{name}**" for name, _ in shown], ["---"] * len(shown), [link for _, link in shown]]
         body += "\n\nWhat they draw:\n\n" + "\n".join(f"| {' | '.join(cells)} |" for cells in grid)
     seeds = {row.seeds for row in table.rows}
-    several = f" Mean and standard deviation over {max(seeds)} seeds." if max(seeds) > 1 else ""
+    several = " One seed: what is near may be so by chance."
+    if max(seeds) > 1:
+        several = f" Mean and standard deviation over {max(seeds)} seeds."
     found = {row.name: (len(results.of(row)), row.seeds) for row in table.rows}
     lacking = [name if not n else f"{name} ({n} of {of} seeds)" for name, (n, of) in found.items() if n < of]
     several += f" Not measured yet: {'; '.join(lacking)}." if lacking else ""
@@ -234,10 +236,21 @@ def how_made(row: Row, entries: list[dict]) -> str:
     minutes = statistics.mean(entry["minutes"] for entry in entries)
     chosen = ", ".join(f"{entry['selected_step']:,}" for entry in entries)
     chosen = "" if chosen == ", ".join([f"{first['steps']:,}"] * len(entries)) else f", weights of step {chosen}"
-    where = f"{first['device']}, commit {first['commit']}, torch {first['torch']}"
+    where = f"{first['device']}, {commits_of(entries)}, torch {first['torch']}"
     return (
         f"`{made_by(row)}` ({first['steps']:,} steps of {first['batch_size']}{chosen}, {minutes:.0f} min each; {where})"
     )
+
+
+def commits_of(entries: list[dict]) -> str:
+    """The commit of each seed, those of the same one together."""
+    seeds: dict[str, list[str]] = {}
+    for seed, entry in enumerate(entries):
+        seeds.setdefault(entry["commit"], []).append(str(seed))
+    if len(seeds) == 1:
+        return f"commit {entries[0]['commit']}"
+    told = (f"{commit} (seed{'s' * (len(of) > 1)} {' and '.join(of)})" for commit, of in seeds.items())
+    return f"commits {', '.join(told)}"
 
 
 def main() -> None:

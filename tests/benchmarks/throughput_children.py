@@ -152,12 +152,20 @@ class Feed:
             yield next(self._batches)
 
 
-def train_script(name: str, dataset: str, connection: Connection) -> None:
+def train_script(name: str, dataset: str, connection: Connection, flags: tuple[str, ...] = ()) -> None:
     """Run a training script whose steps are taken when, and on the batches that, the parent process asks for."""
     steps = TrainingRun.steps
     TrainingRun.steps = lambda run: _answer(run, steps(run), connection)
     with tempfile.TemporaryDirectory() as folder:
-        sys.argv = [str(SCRIPTS / f"{name}.py"), "--dataset_name", dataset, "--output_dir", f"{folder}/run", *OFF]
+        sys.argv = [
+            str(SCRIPTS / f"{name}.py"),
+            "--dataset_name",
+            dataset,
+            "--output_dir",
+            f"{folder}/run",
+            *OFF,
+            *flags,
+        ]
         runpy.run_path(sys.argv[0], run_name="__main__")
 
 
@@ -212,7 +220,10 @@ def _count_weights(*networks: torch.nn.Module) -> int:
 
 
 def train_plain(name: str, dataset: str, connection: Connection) -> None:
-    """Take steps of a loop as tutorials write it: the networks, objective and rates of a script's default recipe."""
+    """Take steps of a loop as tutorials write it: the networks, objective and rates of a script's default recipe.
+
+    Asked for "autocast" it has one line more, which lets the networks compute in bf16.
+    """
     torch.set_num_threads(cores())
     args = load_script(name).Config.parse([])
     data = load_images(dataset, classes=args.classes)
@@ -231,7 +242,11 @@ def train_plain(name: str, dataset: str, connection: Connection) -> None:
     optimizer_g = torch.optim.Adam(generator.parameters(), lr=args.learning_rate, betas=betas)
     optimizer_d = torch.optim.Adam(discriminator.parameters(), lr=args.learning_rate, betas=betas)
 
-    def step() -> None:
+    def step(bf16: bool) -> None:
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            take_step()
+
+    def take_step() -> None:
         index = torch.randint(len(images), (BATCH,))
         real, condition = images[index], [labels[index]] if name == "cgan" else []
         fake = generator(torch.randn(BATCH, args.latent_dim), *condition).detach()
@@ -260,10 +275,10 @@ def train_plain(name: str, dataset: str, connection: Connection) -> None:
             connection.send(peak_memory())
             continue
         for _ in range(WARMUP):
-            step()
+            step(command == "autocast")
         start = time.perf_counter()
         for _ in range(steps):
-            step()
+            step(command == "autocast")
         connection.send({"rate": steps * BATCH / (time.perf_counter() - start)})
 
 

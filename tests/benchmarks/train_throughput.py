@@ -11,7 +11,10 @@ them all. Run it alone: beside another program it measures that program.
 - cached: the script in a later epoch, its images in memory;
 - tensor: the script, fed with batches that are ready;
 - plain: the same networks, objective and batch as tutorials write them: fp32, torch's default layout and Adam, gradients
-  into everything, losses printed at each step, images from a tensor in memory.
+  into everything, losses printed at each step, images from a tensor in memory;
+- autocast: plain with one line more, torch.autocast("cpu", torch.bfloat16): what is left beyond it is ours.
+
+With --mixed_precision no the script computes in fp32 as well, as on a machine without bf16.
 
 Sample grids, monitor, validation and checkpoints are off in timed steps and timed by themselves. FLOPs are those of the
 convolutions and matrix products, with 2 for a multiply-add, that one step of the script executes: two draws of fakes, the
@@ -23,6 +26,7 @@ of two square matrices in any round; "held" is the median over the rounds of wha
 from __future__ import annotations
 
 import argparse
+import functools
 import os
 import statistics
 import sys
@@ -45,14 +49,24 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         "--steps", type=whole_number(1, 10**6), default=25, help="timed in each series (default: %(default)s)"
     )
+    parser.add_argument(
+        "--mixed_precision", choices=["no", "bf16"], help="of the script (default: what the machine has)"
+    )
     return parser.parse_args()
 
 
-def measure(name: str, dataset: str, rounds: int, steps: int) -> dict:
+def measure(name: str, dataset: str, rounds: int, steps: int, *flags: str) -> dict:
     """Everything of one recipe; lists hold one number a round."""
-    series: dict[str, list[float]] = {"plain": [], "tensor": [], "cached": [], "first epoch": [], "wait": []}
+    series: dict[str, list[float]] = {
+        "plain": [],
+        "autocast": [],
+        "tensor": [],
+        "cached": [],
+        "first epoch": [],
+        "wait": [],
+    }
     with (
-        Child(train_script, name, dataset) as script,
+        Child(functools.partial(train_script, flags=flags), name, dataset) as script,
         Child(train_plain, name, dataset) as plain,
         Child(multiply, name, dataset) as products,
     ):
@@ -62,7 +76,8 @@ def measure(name: str, dataset: str, rounds: int, steps: int) -> dict:
         epoch = min(FIRST_EPOCH_STEPS, facts["epoch_steps"] - WARMUP - 1)
         peaks = [products.ask("")]
         for i in range(rounds):
-            series["plain"].append(plain.ask("plain", steps)["rate"])
+            for kind in ("plain", "autocast"):
+                series[kind].append(plain.ask(kind, steps)["rate"])
             series["tensor"].append(script.ask("tensor", steps)["rate"])
             series["cached"].append(script.ask("cached", steps)["rate"])
             if i == 0:
@@ -99,7 +114,9 @@ def rows_of(result: dict) -> dict[str, str]:
         "cached, images/s": spread(cached),
         "tensor, images/s": spread(tensor),
         "plain, images/s": spread(plain),
+        "plain with autocast, images/s": spread(result["autocast"]),
         "cached / plain (wanted: 1.7)": ratio(cached, plain),
+        "cached / plain with autocast": ratio(cached, result["autocast"]),
         "cached / tensor (wanted: 0.95)": ratio(cached, tensor),
         "first epoch / tensor (wanted: 0.85)": ratio(first, tensor),
         "time to the first batch, s": spread(result["wait"], digits=1),
@@ -135,8 +152,9 @@ def main() -> None:
     args = parse_args()
     # Plain loop and matrix products know only the CPU.
     os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    flags = ["--mixed_precision", args.mixed_precision] if args.mixed_precision else []
     results = {
-        name: measure(name, dataset, args.rounds, args.steps)
+        name: measure(name, dataset, args.rounds, args.steps, *flags)
         for name, dataset in {"dcgan": args.cifar10, "cgan": args.mnist}.items()
     }
     threads, precision = ({result[key] for result in results.values()}.pop() for key in ("threads", "precision"))

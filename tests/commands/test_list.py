@@ -39,3 +39,11 @@ def test_a_damaged_model_is_broken_in_its_row(capsys, tmp_path, monkeypatch, fil
     assert said in damaged
     assert whole.startswith("b-whole")
     assert "broken" not in whole
+
+
+def test_images_are_told_by_their_colours_and_what_they_show(capsys):
+    assert main(["list"]) == 0
+    rows = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
+    assert "32x32 colour and opacity, noto-emoji " in rows["cgan-emoji"]
+    assert "28x28 grey, mnist " in rows["cgan-mnist"]
+    assert "32x32 colour, cifar10 " in rows["dcgan-cifar10-frogs"]

@@ -325,7 +325,8 @@ export default function map(tab) {
   /** @type {Record<string, string>} */
   const words = {
     '': '',
-    normal: t`What training pulled the latents towards: between the clusters, where no image lies, it draws nothing real.`,
+    normal: t`What training pulled the latents towards: between the clusters, where no image lies, it draws nothing
+      real.`,
     fitted: t`A mixture of Gaussians, fitted to the latents of the training images after the training: it goes around
       the gaps, and is what this model draws from.`,
   };
