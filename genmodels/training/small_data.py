@@ -11,9 +11,10 @@ from .config import TrainingConfig
 
 # Below so many: StyleGAN2-ADA (Karras et al. 2020, https://arxiv.org/abs/2006.06676) gains from a few thousand up to this.
 FEW = 10_000
-HELD_OUT = 0.05
+# Share of few images that is held out, or of fewer so much that it is about WANTED_HELD_OUT images, MOST_HELD_OUT of all at most.
+HELD_OUT, WANTED_HELD_OUT, MOST_HELD_OUT = 0.05, 15, 0.15
 # Of fewer than so many held-out images a mean score says too little to take them away from so few.
-FEWEST_HELD_OUT = 16
+FEWEST_HELD_OUT = 10
 NO_AUGMENTATION = "none"
 SIDED = {"left", "right"}
 
@@ -52,9 +53,10 @@ def choose_for(config: TrainingConfig, data: ImageStream, count: int | None) -> 
             config.diffaugment = None
     if hasattr(config, "hold_out"):
         if config.hold_out is None:
-            config.hold_out = HELD_OUT if few and count and count * HELD_OUT > FEWEST_HELD_OUT else 0.0
+            share = max(HELD_OUT, WANTED_HELD_OUT / count) if few and count else 1.0
+            config.hold_out = share if share <= MOST_HELD_OUT else 0.0
             if config.hold_out:
-                said.append(f"{HELD_OUT:.0%} are held out, to see whether it learns the others by heart (--hold_out 0)")
+                said.append(f"{share:.0%} are held out, to see whether it learns the others by heart (--hold_out 0)")
         data.hold_out(config.hold_out)
     return f"{count:,} images are few: {'; '.join(said)}." if said else None
 

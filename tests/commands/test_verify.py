@@ -124,6 +124,15 @@ def test_numbers_that_hold_are_reproduced_exactly(capsys, vae, digits):
     assert "no hashes to check" in out
 
 
+def test_a_card_gets_the_nearest_training_images(capsys, copy, digits):
+    code, _, said = run(capsys, "evaluate", copy, "--dataset_name", digits, "--neighbors")
+    assert (code, "add --write_card" in said) == (2, True)
+    assert run(capsys, "evaluate", copy, "--dataset_name", digits, "--neighbors", "--write_card")[0] == 0
+    # Two rows side by side of an image and its three neighbours, at twice their size; six such lines.
+    assert Image.open(copy / "neighbors.png").size == (2 * (8 * 30 + 2), 2 * (6 * 30 + 2))
+    assert "(neighbors.png)" in (copy / "README.md").read_text()
+
+
 def test_one_split_is_measured_in_the_same_halves_again(capsys, copy, digits):
     assert run(capsys, "evaluate", copy, "--dataset_name", digits, "--split", "train", "--write_card")[0] == 0
     stated = read_json(copy / "evaluation.json")

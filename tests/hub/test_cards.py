@@ -12,7 +12,7 @@ from helpers import KINDS, run_python
 from huggingface_hub import HfApi, ModelCard
 
 from genmodels import zoo
-from genmodels.hub.cards import write_card
+from genmodels.hub.cards import reading_notes, write_card
 from genmodels.privacy import public_name, redact, redact_argument
 from genmodels.training.scripts import command_of
 
@@ -380,3 +380,35 @@ def test_only_names_that_others_know_are_public(tmp_path, monkeypatch):
     ]
     for name in ("data/faces", str(tmp_path), "~/faces", "file:///home/bob/x", r"C:\faces", "../faces/x"):
         assert public_name(name) is None, name
+
+
+def measured(*names: str) -> dict:
+    return {"metrics": [{"metric": name, "name": name, "value": 0.5, "better": "higher"} for name in names]}
+
+
+@pytest.mark.parametrize(
+    ("metrics", "said"),
+    [
+        (["precision"], ["Precision and class accuracy reward", "Not measured: how well a fresh network", "(C2ST)."]),
+        (["precision", "c2st", "within_class_recall"], ["Not measured: what a fresh network that learned", "(CAS)."]),
+        (["precision", "within_class_recall"], ["(C2ST); what", "(CAS)."]),
+    ],
+)
+def test_a_card_says_which_tests_it_lacks(metrics, said):
+    (note,) = reading_notes(measured(*metrics))
+    assert all(part in note for part in said)
+
+
+def test_a_card_with_all_tests_lacks_none():
+    (note,) = reading_notes(measured("precision", "c2st", "cas", "within_class_recall"))
+    assert "Not measured" not in note
+    assert reading_notes(measured("accuracy")) == []
+
+
+def test_a_card_shows_the_training_images_nearest_to_generated_ones(saved, tmp_path):
+    folder = make_folder(saved, "dcgan", tmp_path)
+    write_card(folder)
+    assert "neighbors.png" not in (folder / "README.md").read_text()
+    (folder / "neighbors.png").touch()
+    write_card(folder)
+    assert "![Nearest training images](neighbors.png)" in (folder / "README.md").read_text()

@@ -65,10 +65,17 @@ def test_few_images_are_mirrored_augmented_and_held_out_in_a_line_that_says_how_
 
 
 def test_of_very_few_images_none_are_taken_away():
-    args, said, told = settle(100)
+    args, said, told = settle(99)
     assert args.diffaugment
     assert args.hold_out == told["hold_out"] == 0.0
     assert "held out" not in said
+
+
+@pytest.mark.parametrize(("count", "share"), [(100, 0.15), (200, 0.075), (300, 0.05), (9_999, 0.05)])
+def test_enough_of_few_images_are_held_out_to_see_whether_they_are_learned_by_heart(count, share):
+    args, said, told = settle(count)
+    assert args.hold_out == told["hold_out"] == pytest.approx(share)
+    assert f"{share:.0%} are held out" in said
 
 
 def test_digits_are_augmented_but_not_mirrored():

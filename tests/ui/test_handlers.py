@@ -12,8 +12,10 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+from genmodels.models.prior import fit_mixture
 from genmodels.ui import classes, comparer, directions, map, pair, real_or_fake, samples, training
 from genmodels.ui.models import Model, ModelStore, RealImages
 from genmodels.ui.pictures import FRAMES, PNG_PREFIX, to_bytes
@@ -121,6 +123,32 @@ def test_a_hole_is_where_no_test_image_is_near():
     x = np.linspace(-2, 2, 41)
     vae, plain = {"x": x, "y": 0 * x}, {"x": x[:20], "y": 0 * x[:20]}
     assert pair.first_spot(vae, plain) == [2.0, 0.0]
+
+
+def test_the_map_draws_from_the_normal_prior_and_from_the_fitted_law(usual_models, usual_store):
+    drawn = handlers(usual_store)["map.drawn"]
+    normal = drawn({"prior": "normal", "seed": 3})
+    assert normal == drawn({"prior": ["x"], "seed": 3})
+    assert 'prior="normal"' in normal["code"]
+    assert "No law was fitted" in drawn({"prior": "fitted"})["message"]
+    assert map.first_page(usual_store)["law"] is None
+
+    store = ModelStore(str(usual_models / "vae"), tabs=("map",))
+    store.load()
+    pipe, generator = store.pipe("map"), torch.Generator().manual_seed(0)
+    points = torch.randn(400, 2, generator=generator) @ torch.tensor([[2.0, 1.0], [0.0, 0.5]]) + torch.tensor(
+        [3.0, -1.0]
+    )
+    pipe.register_modules(prior=fit_mixture(points, 1))
+    ((share, x, y, long, short, angle),) = map.first_page(store)["law"]
+    assert (share, x, y) == pytest.approx((1, *points.mean(0).tolist()), abs=0.01)
+    # The ellipse's half axes and their direction are the covariance's.
+    turned = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    covariance = turned @ np.diag([long**2, short**2]) @ turned.T
+    assert np.allclose(covariance, np.cov(points.T.numpy(), bias=True), atol=0.05)
+    fitted = handlers(store, ["map"])["map.drawn"]({"prior": "fitted", "seed": 3})
+    assert np.allclose(fitted["latents"], pipe(num_images=8, seed=3).latents.numpy(), atol=0.006)
+    assert image_of(fitted["sheet"]).size == (8 * 28, 28)
 
 
 def test_samples_are_bounded_and_reproducible(usual_store):
