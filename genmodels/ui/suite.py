@@ -26,7 +26,7 @@ from .widget import modules_of, read
 NAME, TITLE = "genmodels", "Classic generative models, alive under your hands."
 # What search engines and links to the page say of it.
 DESCRIPTION = (
-    "Drag over the latent map of a VAE, breed DCGAN frogs, write numbers with a conditional GAN, tell real from fake and "
+    "Drag over the latent map of a VAE, breed emoji, write numbers with a conditional GAN, tell real from fake and "
     "watch mode collapse: small models on a CPU."
 )
 # A tab's name, what stands above it when it is alone, and its module; the keys are those of `models.TABS`.
