@@ -235,7 +235,7 @@ def test_a_drawing_is_placed_on_the_map(warm_page):
     assert warm_page.locator("#map-tab .back").evaluate(SHADES) > 8
 
 
-def test_new_frogs_and_a_pair_of_them(warm_page):
+def test_new_images_and_a_pair_of_them(warm_page):
     tab = open_tab(warm_page, "Samples")
     sheet, large = tab.locator(".sheet img"), tab.locator("canvas.large")
     before = pixels(sheet)
@@ -274,10 +274,10 @@ def test_a_training_film_is_scrubbed(open_page):
     # It is fetched when it comes into view, whether the networks are loaded or not.
     tab.locator(".training").scroll_into_view_if_needed()
     film.wait_for()
-    assert "step 19,000 of 19,000" in tab.locator(".training output").inner_text()
+    assert "step 10,000 of 10,000" in tab.locator(".training output").inner_text()
     last = pixels(film)
     tab.locator(".training .step").fill("0")
-    assert "step 0 of 19,000" in tab.locator(".training output").inner_text()
+    assert "step 0 of 10,000" in tab.locator(".training output").inner_text()
     assert pixels(film) != last
     wait_for_code(tab, "film.seek(0)")
 
@@ -468,7 +468,7 @@ def test_a_loop_is_drawn_and_can_be_kept(warm_page):
     wait_until(warm_page, lambda: (film.get_attribute("src") or "").startswith("data:image/webp"))
     with warm_page.expect_download() as download:
         tab.locator(".loop-save").click()
-    assert download.value.suggested_filename == "dcgan-cifar10-frogs-0.webp"
+    assert download.value.suggested_filename == "cgan-emoji-0.webp"
 
 
 def test_the_game_is_played_with_keys_and_counts(warm_page):
@@ -815,6 +815,21 @@ ADDRESSES = [
     ),
     (
         "samples",
+        "model=flow-mnist&seed=2&count=16&class=7&guidance=2.5",
+        {".model": "flow-mnist", ".class": "7", ".guidance": "2.5", ".guidance-value": "2.50"},
+        (".guidance", "3"),
+        "guidance=3",
+    ),
+    ("samples", "show=breed&class=Flags", {".breed-class": "Flags"}, (".breed-class", "Objects"), "class=Objects"),
+    (
+        "map",
+        "prior=fitted&seed=3",
+        {".law [data-value=fitted]": "true"},
+        (".law [data-value=normal]", "click"),
+        "prior=normal",
+    ),
+    (
+        "samples",
         "show=breed&model=gan-mnist&parents=7&mutation=0.5&seed=3",
         {
             ".breed-model": "gan-mnist",
@@ -827,7 +842,7 @@ ADDRESSES = [
     (
         "samples",
         "show=loop&seed=4",
-        {".loop-save": "dcgan-cifar10-frogs-4.webp"},
+        {".loop-save": "cgan-emoji-4.webp"},
         (".loop-model", "gan-mnist"),
         "model=gan-mnist",
     ),
@@ -1006,7 +1021,7 @@ def test_faces_are_added_and_subtracted(warm_page):
     assert {slider.input_value() for slider in panel.locator(".face-sliders input").all()} == {"0"}
 
 
-def test_frogs_move_along_their_directions(warm_page):
+def test_emoji_move_along_their_directions(warm_page):
     panel = open_tab(warm_page, "Samples")
     panel.get_by_role("button", name="directions", exact=True).click()
     sliders = panel.locator(".directions-sliders input")
