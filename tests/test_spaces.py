@@ -300,7 +300,7 @@ def test_images_are_compared_without_the_packages_for_training(built):
     command = [sys.executable, "-c", COMPARE, *ONLY_FOR_TRAINING]
     environment = {**os.environ, "PYTHONPATH": ""}
     done = subprocess.run(command, cwd=built["suite"], env=environment, capture_output=True, text=True, timeout=120)
-    assert done.stdout.splitlines() == [f"discriminator evaluator {n} {n}" for n in (10_000, 5000)], done.stderr
+    assert done.stdout.splitlines() == [f"discriminator evaluator {n} {n}" for n in (10_000, 668)], done.stderr
 
 
 # Stands in for the package of that name on ZeroGPU: what is decorated runs in a process of its own, and all that goes there

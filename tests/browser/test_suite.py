@@ -423,11 +423,11 @@ def test_a_real_image_is_compared_with_training_images(warm_page):
         assert image.width == columns * 28 * (1024 // (columns * 28))
         assert image.height * columns == image.width * rows
     before = pixels(tab.locator(".generated .tiles canvas").first)
-    tab.get_by_role("button", name="Frogs").click()
+    tab.get_by_role("button", name="Emoji").click()
     wait_for_change(warm_page, tab.locator(".generated .tiles canvas").first, before)
-    tab.get_by_text("Out of 5,000 training images").wait_for()
+    tab.get_by_text("Out of 668 training images").wait_for()
     assert "of real images" in tab.locator(".plot").get_attribute("aria-label")
-    wait_for_code(tab, "DCGANPipeline")
+    wait_for_code(tab, '"cgan-emoji"')
     # Image, score and neighbours are of one draw, however late the draw comes.
     warm_page.evaluate(SLOW, ["compare", 700])
     chosen, large = tab.locator(".real .tiles button").nth(3), tab.locator(".near canvas.large")
@@ -489,7 +489,7 @@ def test_the_game_is_played_with_keys_and_counts(warm_page):
         wait_for_change(warm_page, picture, before)
         assert truth.inner_text() == ""
     assert rows.first.locator("td").nth(1).inner_text() == f"{right} of 3"
-    tab.get_by_role("button", name="Frogs").click()
+    tab.get_by_role("button", name="Emoji").click()
     warm_page.wait_for_function("document.querySelector('.game-picture').width === 32")
     assert rows.first.locator("td").nth(1).inner_text() == "0 of 0"
 
