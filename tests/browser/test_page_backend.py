@@ -22,7 +22,7 @@ from genmodels.latents import cross_latents, draw_latents
 from genmodels.models.prior import LatentMixture
 from genmodels.ui.in_page import engine
 from genmodels.ui.in_page.models import INDEX, write_models
-from genmodels.ui.models import ModelStore
+from genmodels.ui.models import Model, ModelStore
 
 # torch takes seconds to make each graph.
 pytestmark = pytest.mark.slow
@@ -119,6 +119,10 @@ def home(tmp_path_factory):
     store = ModelStore(str(folder))
     store.load()
     assert [model.reason for model in store.shown] == [None] * 7
+    # A conditional GAN stands among the samples, too, as the built-in one does.
+    cgan = store.models["classes"]
+    twin = Model("samples", cgan.name, cgan.class_name, cgan.config, pipe=cgan.pipe, folder=cgan.folder)
+    store.gallery.append(twin)
     write_models(store, root)
     shutil.copytree(files, root / "engine", ignore=lambda _, names: set(names) - set(engine.FILES))
     return store, root
@@ -163,6 +167,14 @@ def calls() -> list[tuple[str, str, dict]]:
         ("real_or_fake", "neighbours", {"kind": "classes", "side": "generated", "index": 2, "seed": 3}),
         ("training", "memorised", {"kind": "classes", "seed": 1}),
     ]
+    one = {"model": "cgan", "seed": 7, "psi": 0.8}
+    for label in ({}, {"class": "7"}, {"class": ""}):
+        wanted += [("samples", "sheet", {**one, **label, "count": 16}), ("samples", "loop", {**one, **label})]
+        wanted.append(("samples", "between", {**one, **label, "a": 0, "b": 3}))
+        wanted.append(("samples", "litter", {**one, **label, "parents": [[0.5] * 8, [-1.25] * 8], "mutation": 0.2}))
+    wanted += [("samples", "row", {**one, "a": 0, "b": 3}), ("samples", "founders", one)]
+    wanted.append(("samples", "moved", {**one, "strengths": [1, 0, -2]}))
+    wanted += [("map", "drawn", {"prior": prior, "seed": 3}) for prior in ("normal", "fitted")]
     for model in ("gan", "lapgan", "flow"):
         common = {"model": model, "seed": 7, "psi": 0.8}
         wanted += [("samples", "sheet", {**common, "seed": seed, "count": 16}) for seed in (7, 8, 2147483647)]

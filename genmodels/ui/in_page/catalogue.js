@@ -107,12 +107,17 @@ function drawn(width, height, images) {
  */
 function cut({ pen, width, height }, { size, channels, columns, train, test }) {
   const { data } = pen.getImageData(0, 0, width, height);
-  return Array.from({ length: train + test }, (_, n) => {
-    const [left, top] = [(n % columns) * size, Math.floor(n / columns) * size];
+  const count = train + test;
+  return Array.from({ length: count }, (_, n) => {
     const pixels = new Uint8Array(size * size * channels);
-    for (let i = 0; i < size * size; i++) {
-      const from = 4 * ((top + Math.floor(i / size)) * width + left + (i % size));
-      for (let c = 0; c < channels; c++) pixels[i * channels + c] = data[from + c];
+    for (let c = 0; c < channels; c++) {
+      // Browsers keep colours under opacity only roughly: their opacity is a picture of its own, behind all of them.
+      const [place, channel] = c === 3 ? [count + n, 0] : [n, c];
+      const [left, top] = [(place % columns) * size, Math.floor(place / columns) * size];
+      for (let i = 0; i < size * size; i++) {
+        const from = 4 * ((top + Math.floor(i / size)) * width + left + (i % size));
+        pixels[i * channels + c] = data[from + channel];
+      }
     }
     return { data: pixels, width: size, height: size, channels };
   });
@@ -124,19 +129,31 @@ export async function realBeside(kind, model) {
   return real;
 }
 
+/** @type {WeakMap<Pixels, ArrayLike<number>>} */
+const points = new WeakMap();
+/** What distances are between: colours count for as much as their opacity. @param {Pixels} picture */
+function pointOf(picture) {
+  const { data, channels } = picture;
+  if (channels !== 4) return data;
+  const known = points.get(picture);
+  if (known) return known;
+  const point = Float32Array.from(data, (v, i) => (i % 4 === 3 ? v : (v * data[i | 3]) / 255));
+  points.set(picture, point);
+  return point;
+}
 /**
  * Numbers and distances of the pictures nearest to one, the nearest first: root mean square of the pixels, from 0 for
  * the same to 1 for black and white.
  * @param {Pixels} picture @param {Pixels[]} among @param {number} count
  */
 export function nearestTo(picture, among, count) {
-  const { data } = picture;
+  const data = pointOf(picture);
   const middle = data.length >> 2;
   /** @type {{n: number, sum: number}[]} */
   const found = [];
   let most = Infinity;
   for (let n = 0; n < among.length; n++) {
-    const other = among[n].data;
+    const other = pointOf(among[n]);
     let sum = 0;
     // What is farther away than the farthest of those found is not looked at to its end; the middle, which differs
     // most,

@@ -6,6 +6,7 @@ import { base64 } from './png.js';
 import {
   arithmeticCode,
   bothCode,
+  drawnCode,
   editCode,
   factorsCode,
   lineCode,
@@ -151,6 +152,19 @@ export const mapFunctions = {
       sheet: await sheetUri(await pictures(latents, map()), DRAWS),
       latents,
       code: posteriorCode(map().entry, mean, deviation, DRAWS, payload.seed),
+    };
+  },
+  async drawn({ prior, seed }) {
+    const { latents: law } = await map().facts();
+    if (prior === 'fitted' && law.law !== 'mixture') {
+      throw new MistakeError(`No law was fitted to the latents of ${map().entry.title}: it draws from N(0, I).`);
+    }
+    const wanted = prior === 'fitted' ? prior : 'normal';
+    const latents = wanted === 'fitted' ? await map().latents(DRAWS, seed) : await map().normal(DRAWS, seed);
+    return {
+      sheet: await sheetUri(toPixels(await map().images(latents)), DRAWS),
+      latents: latents.map(z => point(z, 1e6)),
+      code: drawnCode(map().entry, DRAWS, seed, wanted),
     };
   },
   async line(payload) {

@@ -16,7 +16,7 @@ from PIL import Image
 
 from ... import zoo
 from ...errors import UserError
-from .. import Json, directions, films, first_page, pair, replay
+from .. import Json, directions, films, first_page, gallery, pair, replay
 from ..faces import MAX_ATTRIBUTES
 from ..models import (
     AUTOENCODER,
@@ -62,7 +62,13 @@ def write_models(store: ModelStore, root: Path) -> list[Json]:
         folder.mkdir(parents=True, exist_ok=True)
         # In the order in which the tabs list them.
         models = {id(model): model for model in (*store.gallery, *store.conditional, *store.shown)}
-        entries = [write_model(store, model, folder) for model in models.values()]
+        written: dict[str, Json] = {}
+        entries = []
+        for model in models.values():
+            # One that stands in two tabs lies there once.
+            twin = written.get(model.name)
+            own = twin and {**twin, "kind": model.kind, "main": model is store.models.get(model.kind), "class": ""}
+            entries.append(own or written.setdefault(model.name, write_model(store, model, folder)))
         entries += [*write_samples(store, folder), *write_evaluators(store, folder), *write_replays(store, folder)]
         if all(kind in store.models and store.models[kind].reason is None for kind in pair.PAIR):
             write_json(folder / "pair.json", pair_page(store))
@@ -106,6 +112,9 @@ def write_model(store: ModelStore, model: Model, folder: Path) -> Json:
         "class_name": model.class_name,
         "truncates": model.family.truncates,
         "breeds": model.family.breeds,
+        "labelled": model.labelled,
+        "guided": model.family.takes_steps and model.labelled,
+        "class": gallery.opening_class(model) if model.kind == SAMPLES else "",
     }
     try:
         pipe, own = store.pipe(model), folder / name
@@ -126,8 +135,8 @@ def write_model(store: ModelStore, model: Model, folder: Path) -> Json:
     if model.kind == FACES:
         entry["held_fixed"] = bool(pipe.attributes.config.decorrelated)
         entry["attributes"] = pipe.attribute_names[:MAX_ATTRIBUTES]
-    if model.family.breeds:
-        found = pipe.principal_directions(min(directions.SLIDERS, pipe.latent_dim))
+    if model.family.breeds and model.kind == SAMPLES:
+        found = pipe.principal_directions(min(directions.SLIDERS, pipe.latent_dim), **gallery.class_of(model, {}))
         explained = [round(float(share), 4) for share in found.explained]
         write_json(own / "directions.json", {"directions": found.directions.tolist(), "explained": explained})
     if films.film_of(model):
@@ -170,8 +179,7 @@ def write_samples(store: ModelStore, folder: Path) -> Iterator[Json]:
         if kind not in store.models or store.models[kind].reason is not None:
             continue
         real = store.real_images(kind)
-        # With opacity, browsers keep colours only roughly.
-        if real is None or real.train.shape[-1] == 4:
+        if real is None:
             continue
         parts = (real.train, real.test, real.train_labels, real.test_labels)
         content = hashlib.sha256(b"".join(part.tobytes() for part in parts)).hexdigest()
@@ -186,7 +194,11 @@ def write_sample(real: RealImages, folder: Path) -> Json:
     """Real images as a folder; returns their entry, without the kinds of models that they are for."""
     folder.mkdir(exist_ok=True)
     images = np.concatenate([real.train, real.test])
-    count, size, _, channels = images.shape
+    _, size, _, channels = images.shape
+    if channels == 4:
+        # Browsers keep colours under opacity only roughly: the opacity of all comes behind them.
+        images = np.concatenate([images[..., :3], images[..., 3:].repeat(3, axis=-1)])
+    count = len(images)
     columns = math.ceil(math.sqrt(count))
     labels: Json = {"train": real.train_labels.tolist(), "test": real.test_labels.tolist()}
     path = folder / "images.webp"

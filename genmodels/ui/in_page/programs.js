@@ -15,31 +15,37 @@ const rowsOf = (/** @type {number} */ count) => Math.max(1, Math.round(Math.sqrt
 const head = ({ class_name, saved }, extra = [], modules = []) =>
   `${[...extra, `from genmodels import ${[class_name, ...modules].join(', ')}`].join('\n')}\n\n` +
   `pipe = ${class_name}.from_pretrained(${quoted(saved)})\n`;
-const psiOf = (/** @type {number | null} */ psi) => (psi === null ? '' : `, psi=${psi}`);
+/** @typedef {Record<string, number | string | string[]>} Options of a call: psi and class_labels, in their order */
+/** @param {Options} options */
+const optionsOf = options =>
+  Object.entries(options)
+    .map(
+      ([name, v]) =>
+        `, ${name}=${Array.isArray(v) ? `(${v.map(quoted).join(', ')})` : typeof v === 'string' ? quoted(v) : v}`,
+    )
+    .join('');
 /** @param {number} rows @param {number} columns @param {string} name */
 const saved = (rows, columns, name) => `make_image_grid(images, rows=${rows}, cols=${columns}).save("${name}.png")\n`;
 
-/** @param {Entry} model @param {number} count @param {number} seed @param {number | null} psi */
-export const sheetCode = (model, count, seed, psi) =>
-  `${head(model, [GRID])}images = pipe(num_images=${count}, seed=${seed}${psiOf(psi)}).images\n` +
+/** @param {Entry} model @param {number} count @param {number} seed @param {Options} options */
+export const sheetCode = (model, count, seed, options) =>
+  `${head(model, [GRID])}images = pipe(num_images=${count}, seed=${seed}${optionsOf(options)}).images\n` +
   saved(rowsOf(count), Math.floor(count / rowsOf(count)), 'samples');
-/**
- * @param {Entry} model @param {number} a @param {number} b @param {number} seed @param {number | null} psi
- * @param {string[] | null} classes
- */
-export const betweenCode = (model, a, b, seed, psi, classes) =>
+/** @param {Entry} model @param {number} a @param {number} b @param {number} seed @param {Options} options */
+export const betweenCode = (model, a, b, seed, options) =>
   `${head(model, [GRID])}latents = pipe(num_images=${Math.max(a, b) + 1}, seed=${seed}).latents\n` +
-  `images = pipe.interpolate(latents[${a}], latents[${b}], steps=${STRIP}${psiOf(psi)}` +
-  `${classes ? `, class_labels=(${classes.map(name => `'${name}'`).join(', ')})` : ''}).images\n` +
+  `images = pipe.interpolate(latents[${a}], latents[${b}], steps=${STRIP}${optionsOf(options)}).images\n` +
   saved(1, STRIP, 'between');
 /**
- * @param {Entry} model @param {number} count @param {number} seed @param {number} psi @param {number[] | null} steps
+ * @param {Entry} model @param {number} count @param {number} seed @param {Options} options @param {number[] | null}
+ * steps
  */
-export function stagesCode(model, count, seed, psi, steps) {
+export function stagesCode(model, count, seed, options, steps) {
+  const call = `num_images=${count}, seed=${seed}${optionsOf(options)}`;
   const drawn = steps
-    ? `steps = pipe(num_images=${count}, seed=${seed}, return_trajectory=True).trajectory\n` +
+    ? `steps = pipe(${call}, return_trajectory=True).trajectory\n` +
       `stages = [steps[number - 1] for number in [${steps.join(', ')}]]\n`
-    : `stages = pipe(num_images=${count}, seed=${seed}, psi=${psi}, return_stages=True).stages\n`;
+    : `stages = pipe(${call}, return_stages=True).stages\n`;
   return (
     `${head(model, [GRID])}${drawn}` +
     'images = [image.resize((64, 64), resample=0) for stage in stages for image in stage]\n' +
@@ -50,27 +56,36 @@ export function stagesCode(model, count, seed, psi, steps) {
 export const sideBySideCode = (models, seed, columns, longest) =>
   `${TORCH}\n${GRID}\nfrom genmodels import load_pipeline\n\n` +
   `vectors = torch.randn(${columns}, ${longest}, generator=torch.Generator().manual_seed(${seed}))\n` +
-  `names = [\n${models.map(model => `    ${quoted(model.saved)},\n`).join('')}]\nimages = []\nfor name in names:\n` +
-  '    pipe = load_pipeline(name)\n    images += pipe(latents=vectors[:, : pipe.latent_dim]).images\n' +
+  `options = {\n${models.map(model => `    ${quoted(model.saved)}: dict(${model.class ? `class_labels=${quoted(model.class)}` : ''}),\n`).join('')}}\n` +
+  'images = []\nfor name in options:\n    pipe = load_pipeline(name)\n' +
+  '    images += pipe(latents=vectors[:, : pipe.latent_dim], **options[name]).images\n' +
   'images = [image.resize((64, 64)) for image in images]\n' +
-  `make_image_grid(images, rows=len(names), cols=${columns}).save("side-by-side.png")\n`;
+  `make_image_grid(images, rows=len(options), cols=${columns}).save("side-by-side.png")\n`;
 /**
  * @param {Entry} model @param {number[][]} parents @param {number} mutation @param {number} seed @param {number} count
+ * @param {Options} label
  */
-export const childrenCode = (model, parents, mutation, seed, count) =>
+export const childrenCode = (model, parents, mutation, seed, count, label) =>
   `${head(model, [TORCH, GRID])}a, b = torch.tensor([\n${parents.map(row => `    ${listed(row)},\n`).join('')}])\n` +
-  `images = pipe.breed(a, b, num_images=${count}, mutation=${mutation}, seed=${seed}).images\n` +
+  `images = pipe.breed(a, b, num_images=${count}, mutation=${mutation}, seed=${seed}${optionsOf(label)}).images\n` +
   saved(rowsOf(count), Math.floor(count / rowsOf(count)), 'children');
-/** @param {Entry} model @param {number} seed @param {number} steps @param {number} scale @param {number} ms */
-export const loopCode = (model, seed, steps, scale, ms) =>
-  `${head(model)}a, b = pipe(num_images=2, seed=${seed}).latents\nimages = pipe.loop(a, b, steps=${steps}).images\n` +
+/**
+ * @param {Entry} model @param {number} seed @param {number} steps @param {number} scale @param {number} ms
+ * @param {Options} label
+ */
+export const loopCode = (model, seed, steps, scale, ms, label) =>
+  `${head(model)}a, b = pipe(num_images=2, seed=${seed}).latents\n` +
+  `images = pipe.loop(a, b, steps=${steps}${optionsOf(label)}).images\n` +
   `frames = [image.resize((image.width * ${scale}, image.height * ${scale}), resample=0) for image in images]\n` +
   `frames[0].save("loop.webp", save_all=True, append_images=frames[1:], duration=${ms}, loop=0, lossless=True)\n`;
-/** @param {Entry} model @param {number} seed @param {number[]} strengths @param {number} count */
-export const movedCode = (model, seed, strengths, count) =>
-  `${head(model, [TORCH, GRID])}directions = pipe.principal_directions(${strengths.length}).directions\n` +
+/**
+ * @param {Entry} model @param {number} seed @param {number[]} strengths @param {number} count @param {Options} label
+ */
+export const movedCode = (model, seed, strengths, count, label) =>
+  `${head(model, [TORCH, GRID])}` +
+  `directions = pipe.principal_directions(${strengths.length}${optionsOf(label)}).directions\n` +
   `latents = pipe(num_images=${count}, seed=${seed}).latents\n` +
-  `images = pipe(latents=latents + torch.tensor(${listed(strengths)}) @ directions).images\n` +
+  `images = pipe(latents=latents + torch.tensor(${listed(strengths)}) @ directions${optionsOf(label)}).images\n` +
   saved(1, count, 'moved');
 
 /** @param {Entry} model @param {number} count @param {number} seed @param {number} psi */
@@ -107,6 +122,10 @@ export const posteriorCode = (model, mean, deviation, count, seed) =>
   `${head(model, [TORCH, GRID])}mean, deviation = torch.tensor(${listed(mean)}), torch.tensor(${listed(deviation)})\n` +
   `noise = torch.randn(${count}, 2, generator=torch.Generator().manual_seed(${seed}))\n` +
   `make_image_grid(pipe.decode(mean + deviation * noise).images, rows=1, cols=${count}).save("draws.png")\n`;
+/** @param {Entry} model @param {number} count @param {number} seed @param {string} prior */
+export const drawnCode = (model, count, seed, prior) =>
+  `${head(model, [GRID])}images = pipe(num_images=${count}, seed=${seed}, prior=${quoted(prior)}).images\n` +
+  saved(1, count, 'drawn');
 /** @param {Entry} model @param {number[]} a @param {number[]} b */
 export const lineCode = (model, a, b) =>
   `${head(model, [TORCH, GRID])}a, b = torch.tensor(${listed(a)}), torch.tensor(${listed(b)})\n` +
@@ -163,7 +182,7 @@ export const factorsCode = (model, size, face, pair, steps, limit) =>
 function realLines(model, real, name, split, chosen = '') {
   let text = `sample = zoo.load_sample(${quoted(real.sample)}, "${split}")\n`;
   const resize = real.unchanged ? '' : `.resize((${real.size}, ${real.size}), Image.Resampling.BILINEAR)`;
-  if (real.unchanged || model.kind !== 'classes') text += `kept = ${chosen || 'range(len(sample.images))'}\n`;
+  if (real.unchanged || !model.labelled) text += `kept = ${chosen || 'range(len(sample.images))'}\n`;
   else {
     text +=
       'kept = [i for i, label in enumerate(sample.labels) if sample.class_names[label] in pipe.class_names]\n' +
@@ -178,7 +197,7 @@ const neighborsDataset = (model, real) =>
   real.unchanged ? ['', 'space="pixels"'] : [realLines(model, real, 'train', 'train'), 'dataset=train, space="pixels"'];
 /** @param {Entry} model @param {Entry | null} real @param {number} count @param {number} start @param {number} seed */
 export function discriminateCode(model, real, count, start, seed) {
-  const labelled = model.kind === 'classes';
+  const { labelled } = model;
   const rows = rowsOf(count);
   const columns = Math.floor(count / rows);
   const fake =
@@ -200,7 +219,7 @@ export function discriminateCode(model, real, count, start, seed) {
 }
 /** @param {Entry} model @param {Entry | null} real @param {number} count @param {number} seed */
 export function histogramCode(model, real, count, seed) {
-  const labelled = model.kind === 'classes';
+  const { labelled } = model;
   const fake =
     `fake = pipe(num_images=${count}, seed=${seed})\n` +
     `of_fake = pipe.discriminate(fake.images${labelled ? ', fake.class_labels' : ''})\n` +

@@ -65,7 +65,7 @@ async function near(kind, real, picture) {
   return {
     sheet: await sheetUri([picture, ...found.map(({ n }) => real.train[n])], found.length + 1),
     distances: found.map(({ distance }) => rounded(distance, 3)),
-    labels: kind === 'classes' ? found.map(({ n }) => real.entry.class_names[real.trainLabels[n]]) : null,
+    labels: chosen(kind).entry.labelled ? found.map(({ n }) => real.entry.class_names[real.trainLabels[n]]) : null,
     total: real.train.length,
   };
 }
@@ -132,7 +132,7 @@ export const realOrFake = {
     const { class_names: names, size } = model.entry;
     const [real, drawn] = [await realOf(kind), await generated(model, seed, COUNT)];
     const scores = await scoresOf(model, drawn.images, drawn.labels);
-    const named = kind === 'classes';
+    const named = model.entry.labelled;
     /** @type {Record<string, any>} */
     const answer = {
       kind,

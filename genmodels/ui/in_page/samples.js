@@ -1,7 +1,7 @@
 // The Samples tab, as its Python computes it.
 
 import { chosen, entriesOf, MistakeError, rounded } from './catalogue.js';
-import { once } from './engine.js';
+import { ElsewhereError, once } from './engine.js';
 import { scaled, sheetUri, toPixels } from './networks.js';
 import { pngUri } from './png.js';
 import { betweenCode, childrenCode, loopCode, movedCode, sheetCode, sideBySideCode, stagesCode } from './programs.js';
@@ -30,15 +30,29 @@ function breeding(payload) {
     throw new MistakeError(`${model.entry.title} does not draw from a single latent: choose another model.`);
   return model;
 }
-/** @param {Model} model @param {Payload} payload */
-const psiFor = (model, payload) => (model.entry.truncates ? (payload.psi ?? 1) : null);
 /**
- * The way between two latents, with the classes that they have in a call. @param {Model} model @param {Float32Array} a
- * @param {Float32Array} b @param {number[]} pair @param {number} psi
+ * What is asked for beside the seed: truncation, and one class for all, without which they are drawn in turn. Guided
+ * images take two passes for each step, which exported models do not know. @param {Model} model @param {Payload} payload
  */
-async function way(model, a, b, pair, psi) {
+function askedOf({ entry }, payload) {
+  if (entry.guided && (payload.guidance ?? 1) !== 1) {
+    throw new ElsewhereError('Guided images are drawn by the server alone.');
+  }
+  const psi = entry.truncates ? (payload.psi ?? 1) : 1;
+  const name = entry.class_names[entry.class_names.indexOf(payload.class ?? entry.class)];
+  /** @type {import('./programs.js').Options} */
+  const label = name === undefined ? {} : { class_labels: name };
+  const labels = (/** @type {number} */ count) =>
+    name === undefined ? undefined : Array(count).fill(entry.class_names.indexOf(name));
+  return { psi, label, labels, options: entry.truncates ? { psi, ...label } : label };
+}
+/**
+ * The way between two latents, of one class or with the classes that they have in a call. @param {Model} model @param
+ * {Float32Array} a @param {Float32Array} b @param {number[]} pair @param {number} psi @param {number} [label]
+ */
+async function way(model, a, b, pair, psi, label) {
   const { classes } = await model.facts();
-  const ends = classes ? pair.map(i => i % classes.names.length) : null;
+  const ends = classes ? pair.map(i => label ?? i % classes.names.length) : null;
   const latents = scaled(walkLatents(a, b, FRAMES), psi);
   const images = await model.images(latents, ends ? mixed(ends, classes.names.length, FRAMES) : undefined);
   return { film: await sheetUri(toPixels(images), FRAMES), names: ends ? ends.map(i => classes.names[i]) : null };
@@ -58,7 +72,7 @@ export const samples = {
   async sheet(payload, tell) {
     const model = of(payload);
     const { seed, count } = payload;
-    const psi = psiFor(model, payload);
+    const { psi, labels, options } = askedOf(model, payload);
     const answer = async (/** @type {import('./networks.js').Tensor} */ images) => {
       const pictures = toPixels(images);
       return {
@@ -67,27 +81,27 @@ export const samples = {
         model: model.entry.name,
         seed,
         count,
-        psi,
-        code: sheetCode(model.entry, count, seed, psi),
+        code: sheetCode(model.entry, count, seed, options),
       };
     };
-    const latents = await model.latents(count, seed, psi ?? 1);
+    const latents = await model.latents(count, seed, psi);
     // Of what is drawn in steps, each step is shown.
-    return answer(await model.images(latents, undefined, async images => tell(await answer(images))));
+    return answer(await model.images(latents, labels(count), async images => tell(await answer(images))));
   },
   async between(payload) {
     const model = of(payload);
     const { seed, a, b } = payload;
-    const psi = psiFor(model, payload);
+    const { psi, labels, options } = askedOf(model, payload);
     const latents = await model.normal(Math.max(a, b) + 1, seed);
-    const { film, names } = await way(model, latents[a], latents[b], [a, b], psi ?? 1);
-    return { film, a, b, code: betweenCode(model.entry, a, b, seed, psi, names) };
+    const { film, names } = await way(model, latents[a], latents[b], [a, b], psi, labels(1)?.[0]);
+    const given = { ...(names ? { class_labels: names } : {}), ...options };
+    return { film, a, b, code: betweenCode(model.entry, a, b, seed, given) };
   },
   async stages(payload) {
     const model = of(payload);
     const { schedule } = await model.facts();
-    const psi = psiFor(model, payload);
-    const drawn = await model.stages(await model.latents(STAGED, payload.seed, psi ?? 1));
+    const { psi, labels, options } = askedOf(model, payload);
+    const drawn = await model.stages(await model.latents(STAGED, payload.seed, psi), labels(STAGED));
     if (drawn.length < 2) throw new MistakeError(`${model.entry.title} draws its images in one go, not in stages.`);
     // Of the steps of a diffusion model some are shown, of the levels of a LAPGAN all.
     const shown = schedule ? Math.min(drawn.length, STEPS_SHOWN) : drawn.length;
@@ -99,7 +113,7 @@ export const samples = {
       sheets: await Promise.all(pictures.map(row => sheetUri(row, STAGED))),
       sizes: pictures.map(([{ width }]) => width),
       steps,
-      code: stagesCode(model.entry, STAGED, payload.seed, payload.psi, steps),
+      code: stagesCode(model.entry, STAGED, payload.seed, options, steps),
     };
   },
   // Every model's image of the same random numbers.
@@ -112,9 +126,10 @@ export const samples = {
     const latents = Array.from({ length: GALLERY_COLUMNS }, (_, i) =>
       numbers.slice(i * LONGEST, i * LONGEST + law.dim),
     );
-    const pictures = toPixels(await model.images(latents));
+    const { labels } = askedOf(model, {});
+    const pictures = toPixels(await model.images(latents, labels(GALLERY_COLUMNS)));
     const { a, b } = payload;
-    const { film } = await way(model, latents[a], latents[b], [a, b], 1);
+    const { film } = await way(model, latents[a], latents[b], [a, b], 1, labels(1)?.[0]);
     const others = entriesOf(KIND).filter(entry => entry.latent_dim <= LONGEST);
     return {
       model: model.entry.name,
@@ -129,7 +144,9 @@ export const samples = {
     const model = breeding(payload);
     const drawn = await model.normal(FOUNDERS, payload.seed);
     const latents = drawn.map(row => Array.from(row, v => rounded(v, 2)));
-    const images = await model.images(latents.map(row => Float32Array.from(row)));
+    const { labels } = askedOf(model, payload);
+    const rows = latents.map(row => Float32Array.from(row));
+    const images = await model.images(rows, labels(FOUNDERS));
     return { model: model.entry.name, latents, sheet: await sheetUri(toPixels(images), FOUNDERS) };
   },
   async litter(payload) {
@@ -144,17 +161,22 @@ export const samples = {
     }
     const mutation = rounded(payload.mutation, 2);
     const latents = crossLatents(parents[0], parents[1], CHILDREN, mutation, payload.seed);
-    const pictures = toPixels(await model.images(latents));
+    const { label, labels } = askedOf(model, payload);
+    const pictures = toPixels(await model.images(latents, labels(CHILDREN)));
     return {
       model: model.entry.name,
       latents: latents.map(row => Array.from(row, v => rounded(v, 2))),
       sheet: await sheetUri(pictures, CHILD_COLUMNS),
       size: pictures[0].width,
-      code: childrenCode(model.entry, parents, mutation, payload.seed, CHILDREN),
+      code: childrenCode(model.entry, parents, mutation, payload.seed, CHILDREN, label),
     };
   },
   async moved(payload) {
     const model = breeding(payload);
+    const { label, labels } = askedOf(model, payload);
+    if ((label.class_labels ?? '') !== model.entry.class) {
+      throw new ElsewhereError('Directions within other classes are found by the server alone.');
+    }
     const { directions, explained } = await model.file('directions.json');
     /** @type {number[]} */
     const strengths = directions.map((/** @type {unknown} */ _, /** @type {number} */ k) =>
@@ -164,9 +186,10 @@ export const samples = {
     const by = latents[0].map((_, i) => strengths.reduce((sum, strength, k) => sum + strength * directions[k][i], 0));
     // While a slider is dragged, what stands before it stays.
     const before = await once(`unmoved ${model.entry.name} ${payload.seed}`, async () =>
-      sheetUri(toPixels(await model.images(latents)), MOVED),
+      sheetUri(toPixels(await model.images(latents, labels(MOVED))), MOVED),
     );
-    const moved = toPixels(await model.images(latents.map(row => row.map((v, i) => v + by[i]))));
+    const after = latents.map(row => row.map((v, i) => v + by[i]));
+    const moved = toPixels(await model.images(after, labels(MOVED)));
     return {
       model: model.entry.name,
       seed: payload.seed,
@@ -175,13 +198,14 @@ export const samples = {
       after: await sheetUri(moved, MOVED),
       strengths,
       explained,
-      code: movedCode(model.entry, payload.seed, strengths, MOVED),
+      code: movedCode(model.entry, payload.seed, strengths, MOVED, label),
     };
   },
   async loop(payload) {
     const model = breeding(payload);
     const [a, b] = await model.latents(2, payload.seed);
-    const pictures = toPixels(await model.images(circleLatents(a, b, LOOP_FRAMES)));
+    const { label, labels } = askedOf(model, payload);
+    const pictures = toPixels(await model.images(circleLatents(a, b, LOOP_FRAMES), labels(LOOP_FRAMES)));
     const frames = pictures.map(enlarged);
     return {
       model: model.entry.name,
@@ -189,7 +213,7 @@ export const samples = {
       size: frames[0].width,
       film: await pngUri(frames, LOOP_MS),
       extension: 'png',
-      code: loopCode(model.entry, payload.seed, LOOP_FRAMES, SCALE, LOOP_MS),
+      code: loopCode(model.entry, payload.seed, LOOP_FRAMES, SCALE, LOOP_MS, label),
     };
   },
 };
