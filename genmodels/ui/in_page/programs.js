@@ -52,11 +52,14 @@ export function stagesCode(model, count, seed, options, steps) {
     `make_image_grid(images, rows=len(stages), cols=${count}).save("stages.png")\n`
   );
 }
+/** A model's options in a line. @param {Entry} model */
+const callOf = ({ saved, class: name }) =>
+  `    ${quoted(saved)}: dict(${optionsOf(name ? { class_labels: name } : {}).replace(', ', '')}),\n`;
 /** @param {Entry[]} models @param {number} seed @param {number} columns @param {number} longest */
 export const sideBySideCode = (models, seed, columns, longest) =>
   `${TORCH}\n${GRID}\nfrom genmodels import load_pipeline\n\n` +
   `vectors = torch.randn(${columns}, ${longest}, generator=torch.Generator().manual_seed(${seed}))\n` +
-  `options = {\n${models.map(model => `    ${quoted(model.saved)}: dict(${model.class ? `class_labels=${quoted(model.class)}` : ''}),\n`).join('')}}\n` +
+  `options = {\n${models.map(callOf).join('')}}\n` +
   'images = []\nfor name in options:\n    pipe = load_pipeline(name)\n' +
   '    images += pipe(latents=vectors[:, : pipe.latent_dim], **options[name]).images\n' +
   'images = [image.resize((64, 64)) for image in images]\n' +

@@ -32,7 +32,8 @@ function breeding(payload) {
 }
 /**
  * What is asked for beside the seed: truncation, and one class for all, without which they are drawn in turn. Guided
- * images take two passes for each step, which exported models do not know. @param {Model} model @param {Payload} payload
+ * images take two passes for each step, which exported models do not know.
+ * @param {Model} model @param {Payload} payload
  */
 function askedOf({ entry }, payload) {
   if (entry.guided && (payload.guidance ?? 1) !== 1) {
