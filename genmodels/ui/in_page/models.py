@@ -20,6 +20,7 @@ from .. import Json, directions, films, first_page, gallery, pair, replay
 from ..faces import MAX_ATTRIBUTES
 from ..models import (
     AUTOENCODER,
+    CLASSES,
     FACES,
     GAN_KINDS,
     MAP,
@@ -149,7 +150,8 @@ def networks_asked(model: Model, main: bool) -> set[str]:
     asked = {model.family.draws}
     if model.kind in (MAP, FACES):
         asked.add("encoder")
-    if model.kind in GAN_KINDS and (main or model.kind != SAMPLES):
+    # A conditional GAN among the samples stands among the classes, too.
+    if model.kind in GAN_KINDS and (main or CLASSES in (model.kind, model.family.view)):
         asked.add("discriminator")
     return asked
 
