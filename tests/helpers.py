@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import importlib
 import itertools
@@ -14,11 +15,15 @@ import socket
 import subprocess
 import sys
 import tempfile
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import distribution
 from pathlib import Path
 from types import ModuleType
+from typing import TypeVar
 from urllib.request import Request, urlopen
 
 from packaging.requirements import Requirement
@@ -31,6 +36,15 @@ KINDS = ("autoencoder", "vae", *GANS, "diffusion")
 DEAD_ENDPOINT = "http://127.0.0.1:9"
 # Seconds that a process of a test may take.
 TIMEOUT = 600
+
+
+T = TypeVar("T")
+
+
+def run_coroutine(coroutine: Coroutine[object, object, T]) -> T:
+    """`asyncio.run` in a thread of its own: in that of a browser's test Playwright keeps a loop running."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(copy_context().run, asyncio.run, coroutine).result()
 
 
 @dataclass

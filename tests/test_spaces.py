@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import io
 import json
@@ -19,7 +18,7 @@ from pathlib import Path
 import mcp
 import pytest
 import yaml
-from helpers import REPO, free_port, make_environment, run_python
+from helpers import REPO, free_port, make_environment, run_coroutine, run_python
 from mcp.client.streamable_http import streamablehttp_client
 from PIL import Image
 from space_server import call, connect, environment_of, running_space, running_space_of_nobody
@@ -225,7 +224,7 @@ def test_a_space_runs_as_a_user_who_can_write_nothing(built, tmp_path):
         client = connect(url)
         assert size_of(call(client, "/sample", class_labels="2,0")) == (56, 28)
         assert size_of(call(client, "/sample_many", num_images=2)) == (56, 28)
-        tools, drawn = asyncio.run(use_tools(url, {"class_labels": "2,0,2,6", "seed": 7}))
+        tools, drawn = run_coroutine(use_tools(url, {"class_labels": "2,0,2,6", "seed": 7}))
     assert tools == ["sample", "interpolate", "sample_many"]
     picture = next(part for part in drawn.content if part.type == "image")
     assert Image.open(io.BytesIO(base64.b64decode(picture.data))).size == (112, 28)

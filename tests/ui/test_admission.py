@@ -10,6 +10,7 @@ import threading
 import time
 
 import pytest
+from helpers import run_coroutine
 
 from genmodels.ui import admission
 from genmodels.ui.admission import AbandonedError, BusyError, Lane, Visitor, admitted
@@ -55,12 +56,12 @@ def test_arguments_results_errors_and_context_come_through():
         return threading.get_ident(), WHOSE.get(), a / b, admission.visitor()
 
     WHOSE.set("mine")
-    thread, whose, ratio, who = asyncio.run(admitted(ANN, answer, 6, 3))
+    thread, whose, ratio, who = run_coroutine(admitted(ANN, answer, 6, 3))
     assert (whose, ratio, who, answer.__doc__, answer.lane) == ("mine", 2, ANN, "What it is.", lane)
     assert thread != threading.get_ident()
     assert admission.visitor() == Visitor()
     with pytest.raises(ZeroDivisionError, match="mine"):
-        asyncio.run(admitted(ANN, answer, 1, 0))
+        run_coroutine(admitted(ANN, answer, 1, 0))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Only Linux has priorities of threads.")
@@ -118,9 +119,9 @@ def test_who_waits_too_long_is_told_to_come_again(gate):
     lane = Lane(1, wait=0.1)
     lane.submit(ANN, gate, "")
     with pytest.raises(BusyError):
-        asyncio.run(admitted(BOB, gate, "bob", lane=lane))
+        run_coroutine(admitted(BOB, gate, "bob", lane=lane))
     gate.open.set()
-    assert asyncio.run(admitted(BOB, gate, "bob", lane=lane)) == "bob"
+    assert run_coroutine(admitted(BOB, gate, "bob", lane=lane)) == "bob"
     assert gate.ran == ["", "bob"]
 
 
@@ -138,7 +139,7 @@ def test_who_leaves_is_taken_out_of_the_line(gate, way):
         await task
 
     with pytest.raises(AbandonedError if way == "gone" else asyncio.CancelledError):
-        asyncio.run(leave())
+        run_coroutine(leave())
     gate.open.set()
     assert lane.submit(ANN, lambda: list(gate.ran)).future.result(60) == ["ann"]
 
@@ -163,7 +164,7 @@ def test_a_network_that_runs_for_nobody_stops():
         task.cancel()
         await asyncio.wait([task])
 
-    asyncio.run(leave())
+    run_coroutine(leave())
     # The lane's only thread is free again.
     assert lane.submit(BOB, lambda: "free").future.result(60) == "free"
     assert len(passes) < 5000

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import io
 import json
@@ -18,7 +17,7 @@ import gradio as gr
 import numpy as np
 import pytest
 from gradio_client.exceptions import AppError
-from helpers import REPO
+from helpers import REPO, run_coroutine
 from PIL import ExifTags, Image
 from space_server import connect
 
@@ -205,7 +204,7 @@ def test_an_image_for_a_model_without_discriminator_is_refused_in_words(usual_mo
     monkeypatch.setattr(api.gr, "api", lambda function, **options: functions.update({function.__name__: function}))
     api.add_api(store, ("real_or_fake",))
     with pytest.raises(gr.Error, match="without its discriminator"):
-        asyncio.run(functions["discriminate"](model="alone", image=as_text(Image.new("RGB", (32, 32)))))
+        run_coroutine(functions["discriminate"](model="alone", image=as_text(Image.new("RGB", (32, 32)))))
 
 
 def test_neighbors_of_a_training_image_begin_with_itself(client, usual_store):
@@ -354,7 +353,7 @@ def test_the_same_functions_are_mcp_tools(address):
             refused = await session.call_tool("sample", {"num_images": 999})
         return tools, drawn, refused
 
-    tools, drawn, refused = asyncio.run(talk())
+    tools, drawn, refused = run_coroutine(talk())
     assert {tool.name for tool in tools} == ENDPOINTS
     for tool in tools:
         assert all(argument.get("description") for argument in tool.inputSchema["properties"].values()), tool.name

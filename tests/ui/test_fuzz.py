@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import io
 import json
@@ -13,7 +12,7 @@ import gradio as gr
 import hypothesis
 import numpy as np
 import pytest
-from helpers import make_pipeline
+from helpers import make_pipeline, run_coroutine
 from hypothesis import strategies as st
 from PIL import Image
 from test_handlers import NASTY, handlers
@@ -350,7 +349,7 @@ def test_an_endpoint_returns_or_says_in_a_sentence_what_is_wrong(endpoints, name
     def call(function, given):
         answer, refusal = {}, None
         try:
-            answer = asyncio.run(function(**given))
+            answer = run_coroutine(function(**given))
         except gr.Error as error:
             refusal = error.message
         outcomes.append(refusal is None)

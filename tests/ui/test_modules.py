@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 
 import pytest
+from helpers import run_coroutine
 
 from genmodels.ui import modules
 from genmodels.ui.modules import MAIN
@@ -21,7 +21,9 @@ def answer(path: str, method: str = "GET") -> tuple[int, dict[str, str], bytes]:
     async def send(message):
         sent.append(message)
 
-    asyncio.run(modules.Modules(passed_on)({"type": "http", "method": method, "path": path, "headers": []}, None, send))
+    run_coroutine(
+        modules.Modules(passed_on)({"type": "http", "method": method, "path": path, "headers": []}, None, send)
+    )
     headers = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
     return sent[0]["status"], headers, b"".join(message.get("body", b"") for message in sent[1:])
 

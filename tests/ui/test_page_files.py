@@ -11,7 +11,7 @@ import subprocess
 import tarfile
 
 import pytest
-from helpers import REPO
+from helpers import REPO, run_coroutine
 
 from genmodels.errors import UserError
 from genmodels.ui.in_page import engine, files
@@ -53,7 +53,7 @@ def answer(folder, path: str, headers=()) -> tuple[int, dict[str, str], bytes]:
         await asyncio.Event().wait()
 
     scope = {"type": "http", "method": "GET", "path": path, "headers": list(headers)}
-    asyncio.run(files.PageFiles(passed_on, folder)(scope, receive, send))
+    run_coroutine(files.PageFiles(passed_on, folder)(scope, receive, send))
     found = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
     return sent[0]["status"], found, b"".join(message.get("body", b"") for message in sent[1:])
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import io
 import json
@@ -12,6 +11,7 @@ import gradio as gr
 import numpy as np
 import pytest
 import torch
+from helpers import run_coroutine
 from PIL import Image
 
 from genmodels import (
@@ -320,7 +320,7 @@ def test_snippet_of_many_images(kind, count, psi, usual_store, tmp_path, monkeyp
     with gr.Blocks() as demo:
         bulk.build(usual_store)
     (button,) = demo.fns.values()
-    picture, code = asyncio.run(button.fn(kind, count, 3, psi))
+    picture, code = run_coroutine(button.fn(kind, count, 3, psi))
     made = run(code["value"], tmp_path, monkeypatch)
     assert np.abs(made - picture["value"]).max() <= 1
 
