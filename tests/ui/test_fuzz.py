@@ -148,12 +148,14 @@ def fields_of_handlers(models: list[str]) -> dict[str, dict[str, st.SearchStrate
     face["square"] = st.lists(NUMBERS | st.integers(0, 10**6), max_size=4)
     class_of = {"label": NUMBERS, "a": NUMBERS, "b": NUMBERS}
     drawn = {"model": st.sampled_from([*models, "no such model"]), "seed": SEEDS, "psi": NUMBERS}
+    asked = {**drawn, "class": CLASS_NAMES, "guidance": NUMBERS}
     return {
         "map.start": {},
         "map.decode": {"z": POINTS},
         "map.decoder": {},
         "map.decoders": {},
         "map.resample": {"z": POINTS, "deviation": POINTS, "seed": SEEDS},
+        "map.drawn": {"seed": SEEDS, "prior": st.sampled_from(["normal", "fitted", "Fitted"])},
         "map.line": {"a": POINTS, "b": POINTS},
         "map.place": {"drawing": st.sampled_from(DRAWINGS) | images()},
         "map.example": {"index": NUMBERS},
@@ -166,15 +168,15 @@ def fields_of_handlers(models: list[str]) -> dict[str, dict[str, st.SearchStrate
         "map.photo": {"photo": st.sampled_from(PHOTOS) | images()},
         "map.factors": {**face, "a": ATTRIBUTES, "b": ATTRIBUTES},
         "samples.start": {},
-        "samples.sheet": {**drawn, "count": st.sampled_from([16, 16.0, 36, "36", 64, 65])},
+        "samples.sheet": {**asked, "count": st.sampled_from([16, 16.0, 36, "36", 64, 65])},
         "samples.between": {**drawn, "a": NUMBERS, "b": NUMBERS},
         "samples.stages": drawn,
         "samples.film": drawn,
         "samples.row": {**drawn, "a": NUMBERS, "b": NUMBERS},
-        "samples.founders": drawn,
-        "samples.litter": {**drawn, "parents": PARENTS, "mutation": NUMBERS | st.floats(0, 1)},
-        "samples.loop": drawn,
-        "samples.moved": {**drawn, "strengths": st.lists(NUMBERS, max_size=8)},
+        "samples.founders": asked,
+        "samples.litter": {**asked, "parents": PARENTS, "mutation": NUMBERS | st.floats(0, 1)},
+        "samples.loop": asked,
+        "samples.moved": {**asked, "strengths": st.lists(NUMBERS, max_size=8)},
         "classes.start": {},
         "classes.row": {"seed": SEEDS, "psi": NUMBERS},
         "classes.samples": {"seed": SEEDS, "psi": NUMBERS, **class_of},
