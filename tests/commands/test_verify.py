@@ -178,7 +178,7 @@ def test_steps_are_only_for_diffusion_and_within_its_range(capsys, vae, digits, 
     code, _, err = run(capsys, "evaluate", "evaluator-mnist", "--dataset_name", digits, "--num_inference_steps", 3)
     assert (
         code,
-        "leave --evaluator, --baseline, --num_inference_steps, --guidance_scale and --inception_fid out" in err,
+        "--num_inference_steps, --guidance_scale, --inception_fid and --neighbors out" in err,
     ) == (2, True)
 
 
