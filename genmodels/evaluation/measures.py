@@ -255,6 +255,15 @@ def responses(e: Evidence) -> list[Metric]:
     return attribute_metrics(e.pipeline, e.classifier, e.reference[spaced_indices(len(e.reference), EDITED_IMAGES)])
 
 
+def retrieval(e: Evidence) -> list[Metric]:
+    labels = {"class_labels": e.own_labels} if e.num_classes else {}
+    decoded = torch.as_tensor(e.pipeline.reconstruct(e.reference, "pt", **labels).images)
+    nearest = nearest_distances(features_of(e.classifier, decoded), e.reference_features)[1][:, 0]
+    found = float((nearest == torch.arange(len(nearest))).double().mean())
+    name = f"share of reconstructions nearest to their own image, among all {len(nearest):,} (features)"
+    return [Metric("retrieval", name, found, None, "higher")]
+
+
 def edits(e: Evidence) -> bool:
     return e.pipeline.family.edits and e.pipeline.attribute_names and e.classifier.config.attribute_names
 
@@ -359,6 +368,7 @@ MEASURES = (
         completeness,
         lambda e: len(e.class_names) > 1 and e.knows_classes and e.pipeline.family.encodes,
     ),
+    Measure({"retrieval": SHARE}, retrieval, lambda e: e.pipeline.family.encodes),
     # The largest of singular values, and nearly so.
     Measure(
         {"lipschitz_p99": DISTANCE, "lipschitz_max": DISTANCE},

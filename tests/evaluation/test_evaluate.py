@@ -29,10 +29,10 @@ from genmodels.evaluation.ability_metrics import (
 )
 from genmodels.evaluation.classifiers import evaluate_classifier
 from genmodels.evaluation.evaluate import class_counts, evaluate, generate
-from genmodels.evaluation.measures import measure, of_normal, tolerance_of
+from genmodels.evaluation.measures import measure, of_normal, retrieval, tolerance_of
 from genmodels.evaluation.reproduce import measure_again
 from genmodels.families import BY_PIPELINE
-from genmodels.features.evaluators import class_numbers, find_evaluator, load_classifier
+from genmodels.features.evaluators import class_numbers, features_of, find_evaluator, load_classifier
 from genmodels.features.metrics import eight_bit, frechet_distance
 from genmodels.latents import draw_latents
 from genmodels.pipelines.vae import PosteriorOutput
@@ -184,6 +184,23 @@ def test_a_vae_reports_its_bounds(few_digits, quick_measures):
     assert metrics["recognizable"] < 0.1
     assert metrics["class_balance"] < 0.5
     assert 0 < metrics["lipschitz_p99"] <= metrics["lipschitz_max"] < 1
+    assert metrics["retrieval"] < 0.1
+
+
+def test_a_reconstruction_is_found_again_if_it_is_nearest_to_its_own_image():
+    classifier, _ = load_classifier("evaluator-mnist")
+    images = torch.rand(5, 1, 28, 28, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    decoded = images[[0, 1, 2, 4, 3]]
+    evidence = SimpleNamespace(
+        pipeline=SimpleNamespace(reconstruct=lambda images, output_type: SimpleNamespace(images=decoded)),
+        num_classes=0,
+        classifier=classifier,
+        reference=images,
+        reference_features=features_of(classifier, images),
+    )
+    (metric,) = retrieval(evidence)
+    assert metric.value == 3 / 5
+    assert "among all 5" in metric.name
 
 
 class Linear(torch.nn.Module):
