@@ -19,7 +19,7 @@ from suite_browser import new_page
 import genmodels
 from genmodels import zoo
 from genmodels.latents import cross_latents, draw_latents
-from genmodels.models.prior import LatentMixture
+from genmodels.models.prior import LatentMixture, fit_mixture
 from genmodels.ui.in_page import engine
 from genmodels.ui.in_page.models import INDEX, write_models
 from genmodels.ui.models import Model, ModelStore
@@ -99,7 +99,10 @@ def save_tiny_models(folder: Path) -> None:
             genmodels.CGANGenerator(latent_dim=8, label_dim=4, **cgan), genmodels.CGANDiscriminator(**cgan)
         ),
         "faces": genmodels.VAEPipeline(
-            genmodels.VAEEncoder(**colour), genmodels.VAEDecoder(**colour), attributes=directions
+            genmodels.VAEEncoder(**colour),
+            genmodels.VAEDecoder(**colour),
+            attributes=directions,
+            prior=fit_mixture(1 + torch.randn(200, 6), 2),
         ),
     }
     for name, pipe in models.items():

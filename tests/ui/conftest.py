@@ -28,6 +28,7 @@ from genmodels import (
     VanillaGANPipeline,
     WGANPipeline,
 )
+from genmodels.models.prior import fit_mixture
 from genmodels.ui.models import SAMPLES, ModelStore
 
 ANIMALS = ["cat", "dog", "owl"]
@@ -151,8 +152,10 @@ def faces_model(tmp_path_factory) -> Path:
     shape = {"sample_size": 16, "num_channels": 3, "latent_dim": 4, "base_channels": 4, "hidden_dim": 16}
     attributes = AttributeDirections(["Smiling", "Wearing_Hat"], latent_dim=4)
     attributes.directions.data = 3 * torch.randn(2, 4)
+    # Their law is not N(0, I): what is edited and added up must be what is on the sheet.
+    prior = fit_mixture(2 + 3 * torch.randn(200, 4), 2)
     folder = tmp_path_factory.mktemp("faces") / "vae-faces"
-    VAEPipeline(VAEEncoder(**shape).eval(), VAEDecoder(**shape).eval(), attributes).save_pretrained(folder)
+    VAEPipeline(VAEEncoder(**shape).eval(), VAEDecoder(**shape).eval(), attributes, prior).save_pretrained(folder)
     return folder
 
 

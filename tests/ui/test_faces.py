@@ -56,6 +56,14 @@ class TestEdit:
         assert answer["names"] == ["Smiling", "Wearing_Hat"]
         assert answer["held_fixed"] is False
 
+    def test_without_strengths_and_with_nothing_added_a_face_is_that_of_the_sheet(self, faces_store):
+        functions = handlers(faces_store)
+        on_sheet = np.asarray(image_of(functions["faces"]({"seed": 5})["sheet"]))[:, 3 * SIZE : 4 * SIZE]
+        edited = picture_of(functions["edit"]({"seed": 5, "index": 3, "strengths": {}}))
+        added = picture_of(functions["arithmetic"]({"seed": 5, "a": 3, "b": 1, "c": 1}))
+        assert close(edited, on_sheet)
+        assert close(added, on_sheet)
+
     def test_numbers_are_clamped(self, faces_store):
         edit = handlers(faces_store)["edit"]
         far = edit({"seed": 1e30, "index": 99, "strengths": {"Smiling": 99, "Wearing_Hat": float("nan")}})

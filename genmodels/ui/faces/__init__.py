@@ -80,7 +80,8 @@ def face_of(store: ModelStore, payload: Json) -> tuple[torch.Tensor, snippets.Fa
     if z is None:
         seed = seed_of(payload, FIRST_SEED)
         index = integer(payload.get("index"), 0, COUNT - 1, 0)
-        return draw_latents(index + 1, pipe.latent_dim, seed=seed)[index:], snippets.Face(seed, index)
+        latents = pipe.from_normal(draw_latents(index + 1, pipe.latent_dim, seed=seed))
+        return latents[index:], snippets.Face(seed, index)
     if not isinstance(z, list) or len(z) != pipe.latent_dim:
         raise UserError(f"A photo's latent is a list of {pipe.latent_dim} numbers: choose the photo again.")
     return torch.tensor([[number(v, -MAX_Z, MAX_Z, 0.0) for v in z]]), snippets.Face(square=square_of(payload))
@@ -129,7 +130,7 @@ def functions(store: ModelStore) -> list[Callable]:
         pipe = store.pipe(FACES)
         seed = seed_of(payload, FIRST_SEED)
         a, b, c = (integer(payload.get(name), 0, COUNT - 1, 0) for name in "abc")
-        latents = draw_latents(COUNT, pipe.latent_dim, seed=seed)
+        latents = pipe.from_normal(draw_latents(COUNT, pipe.latent_dim, seed=seed))
         images = pipe.decode((latents[a] - latents[b] + latents[c])[None], output_type="np").images
         return {"picture": raw(to_bytes(images)[0]), "code": snippets.arithmetic(model, seed, (a, b, c))}
 

@@ -130,7 +130,7 @@ async function attributes() {
  * The latent that the page means, a photo's or that of a face of a seed. @param {Model} model @param {Payload} payload
  */
 async function faceOf(model, { z, seed = 10, index = 0, square }) {
-  if (!z) return { latent: Array.from((await model.normal(index + 1, seed))[index]), face: { seed, index } };
+  if (!z) return { latent: Array.from((await model.latents(index + 1, seed))[index]), face: { seed, index } };
   const corner = square.map((/** @type {number} */ v, /** @type {number} */ i) => Math.max(v, i === 2 ? 1 : 0));
   return { latent: z.map((/** @type {number} */ v) => within(v, FARTHEST)), face: { seed, index, square: corner } };
 }
@@ -254,7 +254,7 @@ export const faceFunctions = {
   },
   async arithmetic({ seed, a, b, c }) {
     const { model } = await attributes();
-    const latents = await model.normal(FACES, seed);
+    const latents = await model.latents(FACES, seed);
     const sum = Array.from(latents[a], (v, i) => v - latents[b][i] + latents[c][i]);
     return { picture: raw((await pictures([sum], model))[0]), code: arithmeticCode(model.entry, seed, [a, b, c]) };
   },

@@ -93,7 +93,7 @@ export const samples = {
     const model = of(payload);
     const { seed, a, b } = payload;
     const { psi, labels, options } = askedOf(model, payload);
-    const latents = await model.normal(Math.max(a, b) + 1, seed);
+    const latents = await model.latents(Math.max(a, b) + 1, seed);
     const { film, names } = await way(model, latents[a], latents[b], [a, b], psi, labels(1)?.[0]);
     const given = { ...(names ? { class_labels: names } : {}), ...options };
     return { film, a, b, code: betweenCode(model.entry, a, b, seed, given) };

@@ -49,7 +49,7 @@ def between_answer(store: ModelStore, model: Model, seed: int, a: int, b: int, o
     from ...latents import draw_latents
 
     pipe = store.pipe(model)
-    latents = draw_latents(max(a, b) + 1, pipe.latent_dim, seed=seed)
+    latents = pipe.from_normal(draw_latents(max(a, b) + 1, pipe.latent_dim, seed=seed))
     options = {**gallery.classes_of(pipe, a, b), **options}
     images = pipe.interpolate(latents[a], latents[b], FRAMES, output_type="np", **options).images
     return {
