@@ -1042,7 +1042,7 @@ def test_the_page_speaks_the_browsers_language(open_page):
     panel = page.locator("#map-tab")
     assert "alle Modelle" not in panel.inner_text()
     assert "Ein Variational Autoencoder presst jedes Bild in zwei Zahlen" in panel.inner_text()
-    assert panel.get_by_role("button", name="Eine Testziffer").is_visible()
+    panel.get_by_role("button", name="Eine Testziffer").wait_for()
     assert panel.locator(".code-choices button").first.inner_text() == "Stelle"
     assert panel.locator(".stage").get_attribute("aria-label").startswith("Latente Karte")
     assert "lebendig unter deinen Händen" in page.locator("#suite-header").inner_text()
@@ -1067,7 +1067,7 @@ def test_the_page_speaks_the_browsers_language(open_page):
 def test_other_languages_see_english(open_page):
     page = open_page(locale="ja-JP")
     page.get_by_role("tab", name="Real or fake?").wait_for()
-    assert page.locator("#map-tab").get_by_role("button", name="A test digit").is_visible()
+    page.locator("#map-tab").get_by_role("button", name="A test digit").wait_for()
 
 
 @pytest.mark.parametrize("width", [1280, 390])
