@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="DIR",
         help="what visitors' browsers compute with, so that the server mostly serves files: a folder that --prepare_page made; "
-        "`space build static` made; by default GENMODELS_PAGE, ./page, or what --prepare_page keeps in ~/.cache/genmodels",
+        "by default that of the variable GENMODELS_PAGE, ./page, or what --prepare_page keeps in ~/.cache/genmodels",
     )
     parser.add_argument(
         "--prepare_page",

@@ -60,7 +60,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--write_card", action="store_true", help="write them into the model's folder: evaluation.json and README.md"
     )
-
     parser.add_argument(
         "--neighbors",
         action="store_true",

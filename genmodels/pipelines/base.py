@@ -85,21 +85,19 @@ def without_progress_bar() -> Iterator[None]:
 
 
 def parts_of(module: torch.nn.Module) -> Iterator[torch.nn.Module]:
-    """As `module.modules()`, in a tenth of its time: that of a small network is as long as a pass through it."""
-    found = [module]
-    while found:
-        part = found.pop()
-        yield part
-        if part._modules:
-            found += [child for child in reversed(part._modules.values()) if child is not None]
+    """`module.modules()` in half its time: each call needs it."""
+    yield module
+    for part in module._modules.values():
+        if part is not None:
+            yield from parts_of(part)
 
 
 def tensors_of(module: torch.nn.Module) -> Iterator[torch.Tensor]:
-    """All parameters and buffers, part by part."""
+    """Parameters and buffers."""
     for part in parts_of(module):
-        for tensors in (part._parameters, part._buffers):
-            if tensors:
-                yield from (t for t in tensors.values() if t is not None)
+        for t in (*part._parameters.values(), *part._buffers.values()):
+            if t is not None:
+                yield t
 
 
 @contextmanager
