@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -368,3 +370,23 @@ def shape_of(config: dict[str, Any]) -> tuple[int, int]:
     # A U-Net's input channels are the pixels of a patch.
     channels = 3 if int(config["in_channels"]) % 3 == 0 else 1
     return size * math.isqrt(int(config["in_channels"]) // channels), channels
+
+
+@contextmanager
+def replacing_folder(output: Path) -> Iterator[Path]:
+    """A temporary folder to write to, which becomes `output` in the end: a reader never meets half of it."""
+    place = output.absolute()
+    temporary, before = (place.with_name(f".{place.name}.{os.getpid()}.{kind}") for kind in ("tmp", "old"))
+    try:
+        temporary.mkdir()
+        yield temporary
+        if place.is_dir():
+            place.rename(before)
+        temporary.rename(place)
+    except OSError as error:
+        raise UserError(f"{str(output)!r} cannot be written: {error.strerror or error}.") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+        if before.is_dir() and not place.exists():
+            before.rename(place)
+        shutil.rmtree(before, ignore_errors=True)

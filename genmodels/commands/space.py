@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import re
 import shlex
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +18,7 @@ from huggingface_hub.errors import RepositoryNotFoundError
 from .. import zoo
 from ..errors import UserError
 from ..families import BY_PIPELINE
+from ..folder import replacing_folder
 from ..hub.contents import SPACE_KINDS, check_files, files_of
 from ..hub.push import check_rights, hub_errors, push_folder
 from ..hub.retries import one_deadline, retry
@@ -177,7 +175,7 @@ def build_space(name: str, out: Path, models: str | None = None, zero_gpu: bool 
     files = {f"{PACKAGE.name}/{name}": path for name, path in package_files(built_in, samples).items()}
     files |= files_of(source, SPACE_KINDS)
     check_files(files, Path(name), get_token())
-    with made_at_once(out) as temporary:
+    with replacing_folder(out) as temporary:
         for relative, path in files.items():
             (temporary / relative).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, temporary / relative)
@@ -196,24 +194,6 @@ def check_out(out: Path) -> None:
         raise UserError(
             f"{str(out)!r} is to lie in {str(out.absolute().parent)!r}, which is not a folder: make it first."
         )
-
-
-@contextmanager
-def made_at_once(out: Path) -> Iterator[Path]:
-    """A folder to fill, which becomes `out` once it is full, and is removed if it never is.
-
-    Raises:
-        UserError: it cannot be written.
-    """
-    temporary = out.absolute().with_name(f".{out.absolute().name}.{os.getpid()}.tmp")
-    try:
-        temporary.mkdir()
-        yield temporary
-        os.replace(temporary, out)
-    except OSError as error:
-        raise UserError(f"{str(out)!r} cannot be written: {error.strerror or error}.") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def build_static(out: Path, models: str | None = None) -> str:
@@ -235,7 +215,7 @@ def build_static(out: Path, models: str | None = None) -> str:
 
     source = source_of(STATIC)
     check_out(out)
-    with made_at_once(out) as temporary:
+    with replacing_folder(out) as temporary:
         # What is missing for it is said before the minutes that exporting takes.
         bring_engine(temporary / "engine")
         store = shown_models.ModelStore(models)

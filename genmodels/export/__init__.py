@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +11,7 @@ import torch
 
 from ..checks import check_choice
 from ..errors import UserError
-from ..folder import CARD, as_json, find_json
+from ..folder import CARD, as_json, find_json, replacing_folder
 from ..latents import draw_latents
 from .facts import FACTS, Origin, facts_of
 from .graphs import TOLERANCE, Graph, export_graph, open_graph
@@ -47,26 +44,6 @@ def is_export(folder: Path) -> bool:
     networks = facts.get("networks")
     files = {network.get("file") for network in networks.values()} if isinstance(networks, dict) else set()
     return facts.get("format") in FORMATS and {path.name for path in folder.iterdir()} <= {FACTS, CARD, *files}
-
-
-@contextmanager
-def replacing_folder(output: Path) -> Iterator[Path]:
-    """A temporary folder to write to, which becomes `output` in the end: a reader never meets half of it."""
-    place = output.absolute()
-    temporary, before = (place.with_name(f".{place.name}.{os.getpid()}.{kind}") for kind in ("tmp", "old"))
-    try:
-        temporary.mkdir()
-        yield temporary
-        if place.is_dir():
-            place.rename(before)
-        temporary.rename(place)
-    except OSError as error:
-        raise UserError(f"{str(output)!r} cannot be written: {error.strerror or error}.") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-        if before.is_dir() and not place.exists():
-            before.rename(place)
-        shutil.rmtree(before, ignore_errors=True)
 
 
 def export_model(
