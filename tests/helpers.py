@@ -15,7 +15,8 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Coroutine
+import time
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass
@@ -45,6 +46,17 @@ def run_coroutine(coroutine: Coroutine[object, object, T]) -> T:
     """`asyncio.run` in a thread of its own: in that of a browser's test Playwright keeps a loop running."""
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(copy_context().run, asyncio.run, coroutine).result()
+
+
+def set_clock(monkeypatch, reading: Callable[[], float], of: str = "genmodels", clock: str = "monotonic") -> None:
+    """Let the modules of a package read this clock; libraries that wait until some time has passed keep the real one."""
+    real = getattr(time, clock)
+
+    def read() -> float:
+        name = sys._getframe(1).f_globals.get("__name__", "")
+        return reading() if name.split(".")[0] == of else real()
+
+    monkeypatch.setattr(time, clock, read)
 
 
 @dataclass

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import datasets
 import numpy as np
 import pytest
-from helpers import REPO, run_python
+from helpers import REPO, run_python, set_clock
 from PIL import Image
 
 from genmodels.training.scripts import load_script
@@ -152,7 +152,7 @@ def test_a_row_against_the_clock_begins_anew_and_counts_its_command_alone(reprod
         return folder
 
     monkeypatch.setattr(reproduce, "train", train)
-    monkeypatch.setattr(reproduce.time, "monotonic", lambda: next(clock))
+    set_clock(monkeypatch, lambda: next(clock), of=reproduce.__name__)
     rows = (reproduce.Row("a GAN", "train/gan.py", settings={"x": 1.0}),)
     digest = reproduce.hashlib.sha256(reproduce.made_by(rows[0]).encode()).hexdigest()[:8]
     (tmp_path / f"few/a-gan-{digest}-seed0/checkpoints").mkdir(parents=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 
 import torch
 from tqdm.auto import tqdm
@@ -177,7 +177,7 @@ class ImageStream:
             count = sum(1 for _ in self._rows.head(wanted, epoch=None))
         return count if count < wanted else None
 
-    def forever(self) -> Iterator[dict[str, torch.Tensor]]:
+    def forever(self) -> Generator[dict[str, torch.Tensor], None, None]:
         """Full batches without end, from the current position; the rest of an epoch that fills no batch is left out.
 
         Fewer images than a batch in every process fill it by being gone through again: see `few`.

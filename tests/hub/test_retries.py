@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import httpx
 import pytest
+from helpers import set_clock
 from huggingface_hub.errors import HfHubHTTPError
 
 from genmodels.hub import retries
@@ -109,7 +110,7 @@ def test_all_of_an_operation_shares_one_deadline(waits):
 def test_what_succeeds_may_take_its_time(monkeypatch):
     """Trouble is counted since the last useful answer: an hour's download that breaks once goes on."""
     now = [0.0]
-    monkeypatch.setattr(retries.time, "monotonic", lambda: now[0])
+    set_clock(monkeypatch, lambda: now[0])
     monkeypatch.setattr(retries, "_progress", 0.0)
 
     def download():

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import errno
 import json
+import multiprocessing
 import shutil
 import signal
-import time
 
 import pytest
 import torch
+from helpers import set_clock
 from PIL import Image
 from test_exact_resume import QUIET, TINY, assert_same_runs
 
@@ -96,7 +97,7 @@ def test_an_interrupted_update_waits_until_it_is_whole(train, two_shards, tmp_pa
         if len(calls) == 5:
             for _ in range(2):
                 signal.raise_signal(signal.SIGINT)
-                monkeypatch.setattr(time, "monotonic", lambda: 1e9)
+                set_clock(monkeypatch, lambda: 1e9)
         return step(self, *args)
 
     monkeypatch.setattr(torch.optim.Adam, "step", interrupted)
@@ -160,8 +161,11 @@ def test_what_others_left_in_the_output_folder_stops_no_run(train, two_shards, t
 )
 def test_a_reader_that_has_gone_is_a_sentence(train, two_shards, tmp_path, monkeypatch, capsys, error):
     fail_once(monkeypatch, RunLog, "write", 3, error)
+    before = set(multiprocessing.active_children())
     with pytest.raises(SystemExit) as ended:
         train("vae", "--dataset_name", two_shards, *TINY, *QUIET, "--output_dir", tmp_path)
+    # Those that read ahead have ended, though the error still holds on to the run.
+    assert set(multiprocessing.active_children()) <= before
     says = f"What it prints is read by no one any more ({error.strerror}): redirect it to a file. The state after step 4 is"
     assert says in str(ended.value)
     assert "Traceback" not in capsys.readouterr().err
@@ -218,8 +222,8 @@ def test_a_checkpoint_lies_there_before_the_last_validation(train, two_shards, t
 
 def test_a_clock_that_stands_still_or_runs_back_breaks_nothing(train, two_shards, tmp_path, monkeypatch):
     readings = iter([100.0] * 4 + [100.0 - k for k in range(1000)])
-    monkeypatch.setattr(time, "monotonic", lambda: next(readings))
-    monkeypatch.setattr(time, "time", lambda: 1.0)
+    set_clock(monkeypatch, lambda: next(readings))
+    set_clock(monkeypatch, lambda: 1.0, clock="time")
     train("vae", "--dataset_name", two_shards, *TINY, *QUIET, "--monitor_steps", "0", "--output_dir", tmp_path)
     assert json.loads((tmp_path / "model/training.json").read_text())["minutes"] == 0
 
