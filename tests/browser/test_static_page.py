@@ -138,7 +138,7 @@ def test_a_new_version_takes_the_place_of_the_old(browser, site, tmp_path):
         index.write_text(index.read_text().replace("<title>", "<title>new "))
         static.write_offline(folder)
         page.reload()
-        assert page.title().startswith("new ")
+        wait_until(page, lambda: "new " in page.title())
         wait_until(page, lambda: kept_version(page) != old)
 
 

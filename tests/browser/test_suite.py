@@ -970,6 +970,28 @@ def test_the_address_follows_and_leads_back(warm_page):
     assert tab.locator(".seed").input_value() == "10"
 
 
+def test_back_and_forward_walk_through_tabs_and_views(warm_page):
+    def shows(tab: str, view: str) -> bool:
+        pressed = warm_page.locator(f"{TABS[tab]} .views [aria-pressed=true]:visible")
+        return pressed.count() == 1 and pressed.inner_text() == view and warm_page.title().startswith(f"{tab}: {view} · ")
+
+    # Where the pointer is on the map changes the address and makes no way back.
+    first = warm_page.locator(f"{TABS['Map']} .views [aria-pressed=true]").inner_text()
+    wait_until(warm_page, lambda: "z=" in warm_page.url and shows("Map", first))
+    samples = open_tab(warm_page, "Samples")
+    start = samples.locator(".views [aria-pressed=true]").inner_text()
+    wait_until(warm_page, lambda: shows("Samples", start) and "tab=samples" in warm_page.url)
+    samples.get_by_role("button", name="breed", exact=True).click()
+    wait_until(warm_page, lambda: shows("Samples", "breed") and "show=breed" in warm_page.url)
+    warm_page.go_back()
+    wait_until(warm_page, lambda: shows("Samples", start))
+    warm_page.go_back()
+    wait_until(warm_page, lambda: shows("Map", first))
+    warm_page.go_forward()
+    warm_page.go_forward()
+    wait_until(warm_page, lambda: shows("Samples", "breed") and "show=breed" in warm_page.url)
+
+
 def test_a_picture_is_saved_in_whole_pixels(warm_page, tmp_path):
     warm_page.get_by_role("tab", name="Classes").click()
     panel = warm_page.locator("#classes-tab")

@@ -7,6 +7,25 @@ const TAB_NAMES = new Map([
   ['real_or_fake', 'Real or fake?'],
   ['training', 'Training'],
 ]);
+const SITE = document.title;
+
+/** The tab and the view that are on show; of a tab's views the first one is ''. */
+function placeNow() {
+  const given = new URLSearchParams(location.search);
+  return { tab: given.get('tab') ?? 'map', view: given.get('show') ?? '' };
+}
+
+/** The button of a tab, if it is there. @param {string} tab */
+function buttonOf(tab) {
+  const name = TAB_NAMES.get(tab) ?? '';
+  const buttons = /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll('[role="tab"]'));
+  return [...buttons].find(button => button.textContent.trim() === t([name]));
+}
+// The browser's Back and Forward go from tab to tab, and from view to view.
+addEventListener('popstate', () => {
+  const button = buttonOf(placeNow().tab);
+  if (button?.getAttribute('aria-selected') === 'false') button.click();
+});
 
 /**
  * The address says what is shown, so that it can be kept and sent: ?tab=classes&seed=10&labels=2026. What stands in it
@@ -41,8 +60,19 @@ export function linkOf(element, tab) {
         ...(shown === first ? [] : [['show', shown]]),
         ...Object.entries({ ...values[shown], ...values[''] }).map(([name, value]) => [name, String(value)]),
       ]);
-      history.replaceState(history.state, '', `?${String(params).replaceAll('%2C', ',')}${location.hash}`);
+      const before = placeNow();
+      const moved = panel && (before.tab !== tab || before.view !== (shown === first ? '' : shown));
+      const address = `?${String(params).replaceAll('%2C', ',')}${location.hash}`;
+      if (moved) history.pushState(history.state, '', address);
+      else history.replaceState(history.state, '', address);
+      entitle();
     }, 300);
+  }
+  /** Lets the browser's tab, its history and bookmarks say what is shown. */
+  function entitle() {
+    const view = element.querySelector('.views [aria-pressed="true"]')?.textContent;
+    const name = t([TAB_NAMES.get(tab) ?? '']);
+    if (element.clientWidth) document.title = `${view ? `${name}: ${view}` : name} · ${SITE}`;
   }
   // When a visitor changes to this tab.
   new ResizeObserver(() => {
@@ -50,14 +80,12 @@ export function linkOf(element, tab) {
     hidden = !element.clientWidth;
   }).observe(element);
   // The other tabs are put together when they are opened: the first that is there opens the wanted one, once.
-  const name = TAB_NAMES.get(given.get('tab') ?? '') ?? '';
   const open = () => {
-    const tabs = /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll('[role="tab"]'));
-    const wanted = [...tabs].find(button => button.textContent.trim() === t([name]));
+    const wanted = buttonOf(given.get('tab') ?? '');
     if (wanted) wanted.click();
     else if (element.isConnected) setTimeout(open, 100);
   };
-  if (panel && name && !ours && !root.dataset.opened) open();
+  if (panel && TAB_NAMES.has(given.get('tab') ?? '') && !ours && !root.dataset.opened) open();
   root.dataset.opened = 'true';
 
   /**
@@ -112,12 +140,20 @@ export function linkOf(element, tab) {
   return {
     ...at(''),
     view: at,
-    /** The tab's views in their order: returns which one the address opens. @param {string[]} names */
-    views(names) {
+    /**
+     * The tab's views in their order: returns which one the address opens.
+     * @param {string[]} names @param {(name: string) => void} go opens one to which the browser goes back
+     */
+    views(names, go) {
       first = names[0];
       const wanted = given.get('show') ?? '';
       asked = shown = ours && names.includes(wanted) ? wanted : first;
       Object.assign(values, { '': {}, [asked]: values[''] });
+      addEventListener('popstate', () => {
+        const place = placeNow();
+        const name = place.view || first;
+        if (element.isConnected && place.tab === tab && name !== shown && names.includes(name)) go(name);
+      });
       return asked;
     },
     /** @param {string} name */
@@ -128,6 +164,7 @@ export function linkOf(element, tab) {
     /** Does as the address says; from then on the tab belongs to the visitor. */
     apply() {
       for (const run of restores) run();
+      entitle();
       element.dataset.ready = 'true';
     },
   };

@@ -175,12 +175,17 @@ function createTab(element, page, server) {
     const open = (/** @type {string} */ name) => {
       for (const run of openings.get(name) ?? []) run();
     };
-    const first = link.views(options.map(([name]) => name));
-    choices($('.views'), options, first, name => {
+    const go = (/** @type {string} */ name) => {
+      press(name);
       link.show(name);
       show(name);
       open(name);
-    });
+    };
+    const first = link.views(
+      options.map(([name]) => name),
+      go,
+    );
+    const press = choices($('.views'), options, first, go);
     show(first);
     if (first !== options[0][0]) open(first);
   }
