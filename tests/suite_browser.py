@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from urllib.parse import urlsplit
 
 from helpers import REPO, free_port
 
@@ -72,6 +73,34 @@ def running_app(*arguments: str, command: tuple[str, ...] = RUN, **options) -> I
         process.terminate()
         process.wait(10)
         process.stderr.close()
+
+
+class Wire:
+    """What a page has asked for since, with nothing in its cache if its context is fresh.
+
+    Args:
+        page: of which requests are noted from now on, those of its workers, too.
+    """
+
+    # Gradio's own.
+    ASSETS = ("/assets/", "/static/", "/svelte/", "/theme.css", "/gradio_api/", "/manifest.json", "/favicon.ico")
+
+    def __init__(self, page):
+        self.requests = []
+        page.on("requestfinished", self.requests.append)
+
+    def sizes(self) -> dict[str, int]:
+        """Bytes on the wire, heads and bodies, of each answer by its path."""
+        found = {}
+        for request in self.requests:
+            if request.url.startswith("http"):
+                sizes = request.sizes()
+                found[urlsplit(request.url).path] = sizes["responseHeadersSize"] + sizes["responseBodySize"]
+        return found
+
+    def ours(self) -> dict[str, int]:
+        """Those of what is not Gradio's own."""
+        return {path: size for path, size in self.sizes().items() if not path.startswith(self.ASSETS)}
 
 
 def new_page(browser, width: int = 1280, height: int = 900, **options):

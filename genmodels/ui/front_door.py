@@ -32,10 +32,11 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from . import Json
+from . import Json, pressed
 from .admission import RETRY_SECONDS, AbandonedError, BusyError, T, Visitor, admitted
 from .in_page import files
 from .modules import ROUTE
+from .pressed import Spliced
 
 API = "/gradio_api"
 # Requests that are open at once, of them streams of events, which stay open, and calls of tools, for each of which Gradio holds a
@@ -207,7 +208,7 @@ class FrontDoor:
         }
         self.open: Counter = Counter()
         self.bodies = 0
-        self.kept: dict[tuple, tuple[Message, bytes]] = {}
+        self.kept: dict[tuple, tuple[Message, Spliced]] = {}
         self.making = asyncio.Lock()
         self.watch: asyncio.Task | None = None
 
@@ -434,10 +435,16 @@ class FrontDoor:
                     for message in messages:
                         await send(message)
                     return
-                self.kept[key] = start, b"".join(message.get("body", b"") for message in rest)
-        start, text = self.kept[key]
-        text = text.replace(self._root(plain).encode(), self._root(scope).encode())
+                text = b"".join(message.get("body", b"") for message in rest)
+                self.kept[key] = start, await asyncio.to_thread(Spliced, text, self._root(plain).encode())
+        (start, page), root = self.kept[key], self._root(scope).encode()
         headers = [(name, value) for name, value in start["headers"] if name != b"content-length"]
+        headers.append((b"vary", pressed.HEADERS["Vary"].encode()))
+        if pressed.takes_gzip(scope):
+            text = page.gzip(root)
+            headers.append((b"content-encoding", pressed.HEADERS["Content-Encoding"].encode()))
+        else:
+            text = page.plain(root)
         await send({**start, "headers": [*headers, (b"content-length", b"%d" % len(text))]})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else text})
 

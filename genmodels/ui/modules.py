@@ -1,15 +1,17 @@
-"""The page's JavaScript: an ES module a file, each loaded once, which browsers keep as long as none of them changes."""
+"""The page's JavaScript, an ES module a file, and its tabs, which browsers load once and keep as long as they do not change."""
 
 from __future__ import annotations
 
 import hashlib
 import posixpath
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+from . import pressed
 
 HOME = Path(__file__).parent
 ROUTE = "/modules/"
@@ -75,24 +77,37 @@ def preloads(modules: Iterable[str]) -> str:
     return "".join(f'<link rel="modulepreload" href="{address_of(module)}">' for module in with_imports(modules))
 
 
+def address_of_tab(name: str, content: bytes) -> str:
+    """Where a tab lies, from the page on."""
+    return f"{ROUTE[1:]}{hashlib.sha256(content).hexdigest()[:16]}/tabs/{name}.json"
+
+
 class Modules:
     """Answers what is asked below ROUTE.
 
     Args:
         app: whatever answers all else.
+        tabs: what each tab is made of, as JSON; see `widget.tabs`.
     """
 
-    def __init__(self, app: ASGIApp):
+    def __init__(self, app: ASGIApp, tabs: Mapping[str, bytes] | None = None):
         self.app = app
+        tabs = {address_of_tab(name, content): content for name, content in (tabs or {}).items()}
+        files = {**{address_of(module): text for module, text in MODULES.items()}, **tabs}
+        # Behind the version.
+        self.files = {path.split("/", 2)[2]: (f"/{path}", content) for path, content in files.items()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not scope["path"].startswith(ROUTE):
             return await self.app(scope, receive, send)
-        version, _, module = scope["path"].removeprefix(ROUTE).partition("/")
+        name = scope["path"].removeprefix(ROUTE).partition("/")[2]
         answer: Response = PlainTextResponse("There is nothing here.", 404)
-        if module in MODULES:
+        if name in self.files:
+            path, content = self.files[name]
             # A page that is older than this server gets what there is now, and does not keep it. Pages elsewhere that embed this
             # one load it, too.
-            headers = {"Cache-Control": KEEP if version == VERSION else "no-store", "Access-Control-Allow-Origin": "*"}
-            answer = Response(MODULES[module], media_type="text/javascript", headers=headers)
+            keep = KEEP if path == scope["path"] else "no-store"
+            kind = "application/json" if name.endswith(".json") else "text/javascript"
+            headers = {"Cache-Control": keep, "Access-Control-Allow-Origin": "*"}
+            answer = await pressed.answer(scope, content, kind, headers)
         return await answer(scope, receive, send)

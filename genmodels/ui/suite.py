@@ -21,7 +21,8 @@ from .front_door import MAX_CALLS, PROXIES_OF_SPACES, FrontDoor, names_of
 from .in_page.files import PageFiles, usable
 from .language import I18N
 from .modules import Modules, preloads
-from .widget import modules_of, read
+from .widget import embed, modules_of, read
+from .widget import tabs as tabs_of
 
 NAME, TITLE = "genmodels", "Classic generative models, alive under your hands."
 # What search engines and links to the page say of it.
@@ -70,13 +71,14 @@ def build(store: models.ModelStore, tabs: Sequence[str] = models.TABS, page: Pat
     with Page(title=page_title, analytics_enabled=False, delete_cache=(CACHE_SECONDS, CACHE_SECONDS)) as demo:
         gr.HTML(read("common/header.html").replace("<!-- title -->", str(I18N(title))), elem_id="suite-header")
         if len(tabs) == 1:
-            TABS[tabs[0]][2].build(store)
+            embed(TABS[tabs[0]][2].build(store))
         else:
             with gr.Tabs(elem_id="suite-tabs"):
-                for name, _, module in (TABS[tab] for tab in tabs):
-                    # Rendered at once though hidden, so that every tab has its picture when it is opened.
-                    with gr.Tab(I18N(name), id=name, render_children=True):
-                        module.build(store)
+                for tab, (name, _, module) in ((tab, TABS[tab]) for tab in tabs):
+                    with gr.Tab(I18N(name), id=name):
+                        widget = module.build(store)
+                    if tab == tabs[0]:
+                        embed(widget)
         bulk.build(store)
         add_api(store, tabs)
     return demo.queue(default_concurrency_limit=None, max_size=MAX_CALLS)
@@ -113,8 +115,9 @@ def launch(
         os.environ[name] = ",".join(filter(None, [os.environ.get(name), "localhost,127.0.0.1,::1", host.strip("[]")]))
     # Threads that compute let go sooner, so that the page's own loop answers at once.
     sys.setswitchinterval(0.001)
-    # Gradio puts the other tabs together when they are opened.
-    first = next((modules_of[block] for block in demo.blocks.values() if block in modules_of), [])
+    contents = tabs_of(demo.blocks.values())
+    # The other tabs come when they are opened.
+    first = next(map(modules_of, contents.values()), [])
     try:
         demo.launch(
             # In an address one of IPv6 stands in brackets.
@@ -141,7 +144,7 @@ def launch(
             app_kwargs={
                 "middleware": [
                     Middleware(FrontDoor, demo=demo, hosts=hosts, origins=origins),
-                    Middleware(Modules),
+                    Middleware(Modules, tabs=contents),
                     Middleware(PageFiles, folder=page),
                 ]
             },

@@ -1,9 +1,9 @@
-"""Reads a widget's HTML and CSS from their files and makes a `gr.HTML` of them, which loads its JavaScript."""
+"""Reads a tab's HTML and CSS from their files, and makes a `gr.HTML` in which JavaScript puts it together once it is opened."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from weakref import WeakKeyDictionary
 
@@ -11,7 +11,7 @@ import gradio as gr
 
 from . import Json
 from .inputs import MAX_PAGE_SEED, MAX_SLIDER_GUIDANCE, MAX_SLIDER_PSI
-from .modules import MAIN, address_of
+from .modules import MAIN, address_of, address_of_tab
 
 FOLDER = Path(__file__).parent
 # Colours of ten classes, told apart on black by people with any colour vision as far as ten can be.
@@ -41,14 +41,32 @@ SHARED = {
     "max_psi": MAX_SLIDER_PSI,
     "max_guidance": MAX_SLIDER_GUIDANCE,
 }
-# Gradio runs it when the tab is put together. On other pages that embed this one, they say where it lies.
+# Gradio runs it when the tab is opened. On other pages that embed this one, they say where it lies.
 START = """
 const home = document.querySelector('gradio-app[src]')?.getAttribute('src') ?? document.baseURI;
-import(new URL(%s, home)).then(({ start }) => start(element, JSON.parse(props.page), server, %s));
+import(new URL(%s, home)).then(({ openTab, readTab }) =>
+  openTab(element, () => (props.content ? JSON.parse(props.content) : readTab(new URL(props.address, home))), server));
 """
 
-# The JavaScript of each widget.
-modules_of: WeakKeyDictionary[gr.blocks.Block, list[str]] = WeakKeyDictionary()
+# What each tab is made of, as JSON: HTML, CSS, what its JavaScript finds in `page`, and the names of its views.
+contents_of: WeakKeyDictionary[gr.blocks.Block, bytes] = WeakKeyDictionary()
+
+
+def tabs(blocks: Iterable[gr.blocks.Block]) -> dict[str, bytes]:
+    """The contents of the tabs among the blocks of a page, by name, in their order."""
+    found = (contents_of[block] for block in blocks if block in contents_of)
+    return {json.loads(content)["page"]["tab"]: content for content in found}
+
+
+def modules_of(content: bytes) -> list[str]:
+    """The JavaScript that a tab starts with."""
+    return [MAIN, *(f"{view}/view.js" for view in json.loads(content)["views"])]
+
+
+def embed(component: gr.HTML) -> None:
+    """Let a tab's contents come with the page, for the one that is open at first."""
+    # As text: of anything else Gradio makes a copy for each session.
+    component.props["content"] = contents_of[component].decode()
 
 
 def widget(
@@ -71,19 +89,24 @@ def widget(
         here: what the page computes with by itself; see `in_page.files.usable`.
     """
     html = read(f"{name}/view.html").replace("<!-- parts -->", "".join(read(f"{part}/view.html") for part in parts))
-    html = html.replace("<!-- code -->", read("common/code.html")).replace("<!-- film -->", read("films/view.html"))
-    views = [*parts, name]
+    content = {
+        "html": html.replace("<!-- code -->", read("common/code.html")).replace(
+            "<!-- film -->", read("films/view.html")
+        ),
+        "css": "".join(read(f"{view}/view.css") for view in (name, *parts)),
+        "page": {"tab": name, "here": here, **SHARED, **page},
+        "views": [*parts, name],
+    }
+    text = json.dumps(content, separators=(",", ":")).encode()
     component = gr.HTML(
         label=label,
-        html_template=html,
-        css_template="".join(read(f"{view}/view.css") for view in (name, *parts)),
-        js_on_load=START % (json.dumps(address_of(MAIN)), json.dumps(views)),
+        html_template=" ",
+        js_on_load=START % json.dumps(address_of(MAIN)),
         apply_default_css=False,
         server_functions=functions,
         elem_id=f"{name.replace('_', '-')}-tab",
         elem_classes="suite-widget",
-        # As text: of anything else Gradio makes a copy for each session.
-        page=json.dumps({"tab": name, "here": here, **SHARED, **page}, separators=(",", ":")),
+        address=address_of_tab(name, text),
     )
-    modules_of[component] = [MAIN, *(f"{view}/view.js" for view in views)]
+    contents_of[component] = text
     return component

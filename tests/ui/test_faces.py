@@ -15,6 +15,7 @@ from genmodels.ui import faces, map
 from genmodels.ui.models import AUTOENCODER, BUILT_IN, FACES, MAP, ModelStore
 from genmodels.ui.pictures import to_bytes
 from genmodels.ui.suite import build
+from genmodels.ui.widget import tabs
 
 SIZE = 16
 KEYS = ["seed", "index", "z", "strengths", "photo", "square", "a", "b"]
@@ -143,8 +144,8 @@ class TestWhichModels:
         store = ModelStore(str(usual_store.models[MAP].folder), tabs=("map",))
         assert faces.functions(store) == []
         assert faces.page(store) is None
-        (html,) = [b for b in build(store, ("map",)).blocks.values() if getattr(b, "elem_id", "") == "map-tab"]
-        assert not any("face" in text.lower() for text in (html.html_template, html.css_template))
+        content = json.loads(tabs(build(store, ("map",)).blocks.values())["map"])
+        assert not any("face" in text.lower() for text in (content["html"], content["css"]))
 
     def test_one_is_shown_beside_the_built_in_map(self, faces_store, faces_model):
         assert faces_store.models[FACES].name == str(faces_model)

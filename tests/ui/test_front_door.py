@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import http.client
 import json
 import logging
@@ -129,6 +130,23 @@ def test_a_page_is_made_once_for_each_name(shared):
     assert shared.ask("HEAD", "/") == (200, "")
     # Also under a query that Gradio would take for a saved page.
     assert shared.ask("GET", "/?deep_link=../../x")[1] == shared.ask("GET", "/")[1]
+
+
+def test_a_page_is_pressed_for_who_can_unpack_it(shared):
+    sizes = {}
+    for coding in ("identity", "gzip"):
+        connection = http.client.HTTPConnection("127.0.0.1", shared.port, timeout=60)
+        connection.request("GET", "/", headers={"Host": "a:1", "Accept-Encoding": coding})
+        response = connection.getresponse()
+        body = response.read()
+        connection.close()
+        assert response.getheader("Content-Encoding", "identity") == coding
+        assert "Accept-Encoding" in response.getheader("Vary")
+        assert int(response.getheader("Content-Length")) == len(body)
+        text = gzip.decompress(body) if coding == "gzip" else body
+        assert text.decode() == shared.ask("GET", "/", headers={"Host": "a:1"})[1]
+        sizes[coding] = len(body)
+    assert sizes["gzip"] < 0.4 * sizes["identity"]
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ from genmodels.ui.models import (
     weights_digest,
 )
 from genmodels.ui.suite import build
+from genmodels.ui.widget import contents_of
 
 
 def test_tabs_adapt_to_other_sizes_channels_and_classes(odd_store, odd_models):
@@ -173,7 +174,7 @@ def test_all_classes_of_a_dataset_are_not_the_one_that_the_package_has(usual_mod
     assert store.real_images(SAMPLES) is None
     page = real_or_fake.first_page(store)[SAMPLES]
     assert (page["compare"]["real"], page["neighbours"], "game" in page) == (None, None, False)
-    assert [kind for kind, _ in json.loads(training.build(store).props["page"])["kinds"]] == [CLASSES]
+    assert [kind for kind, _ in json.loads(contents_of[training.build(store)])["page"]["kinds"]] == [CLASSES]
 
 
 def pair_of(store: ModelStore) -> dict:
@@ -323,7 +324,7 @@ def test_a_broken_model_is_shown_as_such_and_the_page_lives(usual_models, tmp_pa
         store = ModelStore(str(folder), tabs=("samples",))
         torn = next(model for model in store.gallery if model.title == "torn")
         assert "'torn' is broken" in torn.reason
-        page = samples.build(store).props["page"]
+        page = contents_of[samples.build(store)].decode()
         assert "is broken" in page
         assert str(tmp_path) not in page
 
@@ -337,7 +338,7 @@ def test_odd_facts_beside_a_model_do_no_harm(usual_models, tmp_path, file, text)
     (tmp_path / "dcgan" / file).write_text(text)
     store = ModelStore(str(tmp_path), tabs=("samples",))
     assert store.gallery[0].reason is None
-    assert str(tmp_path) not in samples.build(store).props["page"]
+    assert str(tmp_path) not in contents_of[samples.build(store)].decode()
 
 
 def test_a_file_that_is_too_long_is_not_read(tmp_path, monkeypatch):
@@ -396,7 +397,7 @@ def test_weights_of_no_use_are_said_and_the_others_work(usual_models, tmp_path, 
     torn, whole = sorted(store.gallery, key=lambda model: model.title)
     assert (torn.pipe, whole.reason) == (None, None)
     assert "'torn' " in torn.reason
-    assert str(tmp_path) not in torn.reason + samples.build(store).props["page"]
+    assert str(tmp_path) not in torn.reason + contents_of[samples.build(store)].decode()
 
 
 def test_two_models_of_one_name_can_both_be_chosen(usual_models, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 
 import pytest
@@ -10,8 +11,10 @@ from helpers import run_coroutine
 from genmodels.ui import modules
 from genmodels.ui.modules import MAIN
 
+TABS = {"map": b'{"page": {"tab": "map"}}'}
 
-def answer(path: str, method: str = "GET") -> tuple[int, dict[str, str], bytes]:
+
+def answer(path: str, method: str = "GET", headers=()) -> tuple[int, dict[str, str], bytes]:
     """Status, headers and body of what lies behind a path."""
     sent = []
 
@@ -21,9 +24,8 @@ def answer(path: str, method: str = "GET") -> tuple[int, dict[str, str], bytes]:
     async def send(message):
         sent.append(message)
 
-    run_coroutine(
-        modules.Modules(passed_on)({"type": "http", "method": method, "path": path, "headers": []}, None, send)
-    )
+    scope = {"type": "http", "method": method, "path": path, "headers": list(headers)}
+    run_coroutine(modules.Modules(passed_on, TABS)(scope, None, send))
     headers = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
     return sent[0]["status"], headers, b"".join(message.get("body", b"") for message in sent[1:])
 
@@ -37,8 +39,40 @@ def test_a_module_is_kept_until_one_of_them_changes():
     assert (status, body, headers["cache-control"]) == (200, modules.MODULES[MAIN], "no-store")
 
 
+def test_a_tab_is_kept_until_it_changes():
+    address = modules.address_of_tab("map", TABS["map"])
+    status, headers, body = answer(f"/{address}")
+    assert (status, body, headers["content-type"]) == (200, TABS["map"], "application/json")
+    assert "immutable" in headers["cache-control"]
+    # A page of yesterday asks for yesterday's.
+    old = modules.address_of_tab("map", b"{}")
+    status, headers, body = answer(f"/{old}")
+    assert (old != address, status, body, headers["cache-control"]) == (True, 200, TABS["map"], "no-store")
+
+
+@pytest.mark.parametrize("address", [modules.address_of(MAIN), modules.address_of_tab("map", TABS["map"])])
+def test_who_can_unpack_gets_gzip(address):
+    _, plain, whole = answer(f"/{address}")
+    _, headers, body = answer(f"/{address}", headers=[(b"accept-encoding", b"gzip, deflate, br")])
+    assert (plain.get("content-encoding"), headers["content-encoding"]) == (None, "gzip")
+    assert plain["vary"] == headers["vary"] == "Accept-Encoding"
+    assert gzip.decompress(body) == whole
+    assert headers["content-length"] == str(len(body))
+
+
 @pytest.mark.parametrize(
-    "name", ["suite.py", "common/tab.js", "../app.py", "%2e%2e/app.py", "common/suite.css", "common", ""]
+    "name",
+    [
+        "tabs/samples.json",
+        "tabs/map",
+        "suite.py",
+        "common/tab.js",
+        "../app.py",
+        "%2e%2e/app.py",
+        "common/suite.css",
+        "common",
+        "",
+    ],
 )
 def test_nothing_else_is_there(name):
     assert answer(f"{modules.ROUTE}{modules.VERSION}/{name}")[0] == 404

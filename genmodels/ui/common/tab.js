@@ -1,6 +1,6 @@
 // What every view of a tab gets: its element, its page, the server, its address, its Python, and the controls that all
 // write alike.
-import { latestOf, WARMING } from './calls.js';
+import { answerOf, latestOf, WARMING } from './calls.js';
 import { choices, make, newSeed } from './dom.js';
 import { eitherOf } from './either.js';
 import { linkOf } from './link.js';
@@ -235,13 +235,52 @@ function createTab(element, page, server) {
   };
 }
 
+/** @typedef {{html: string, css: string, page: Record<string, any>, views: string[]}} Content of a tab */
+
+class GoneError extends Error {}
+/** What a tab is made of, from its file. @param {string | URL} address @returns {Promise<Content>} */
+export async function readTab(address) {
+  const answer = await fetch(address);
+  if (!answer.ok) throw new GoneError(`${address}: ${answer.status}`);
+  return answer.json();
+}
+
 /**
- * Starts a tab: each of its views' modules, its own last.
- * @param {HTMLElement} element @param {Record<string, any>} page
- * @param {Record<string, Call>} server @param {string[]} names of the views
+ * Puts a tab together when it is opened: its HTML, then each of its views' modules, its own last. While it comes, and
+ * if it does not, a line says so.
+ * @param {HTMLElement} element @param {() => Content | Promise<Content>} read what it is made of
+ * @param {Record<string, Call> | Promise<Record<string, Call>>} server
  */
-export async function start(element, page, server, names) {
-  const modules = await Promise.all(names.map(name => import(`../${name}/view.js`)));
+export async function openTab(element, read, server) {
+  const says = make('p', { className: 'note', role: 'status' }, t`Loading this tab.`);
+  element.replaceChildren(says);
+  const call = async () => {
+    try {
+      const content = await read();
+      const modules = await Promise.all(content.views.map(name => import(`../${name}/view.js`)));
+      return { status: 'ok', content, modules };
+    } catch (error) {
+      // What else fails is the network, which comes back.
+      if (!(error instanceof GoneError)) throw error;
+      const message = t`This tab cannot be loaded: reload the page, which may have changed, or look for the network.`;
+      return { status: 'error', message };
+    }
+  };
+  const tell = (/** @type {string} */ message) => {
+    says.textContent = message;
+  };
+  const came = await answerOf(call, {}, () => element.isConnected, tell);
+  if (came?.status === 'error') tell(came.message ?? '');
+  else if (came) start(element, came.content, came.modules, await server);
+}
+
+/**
+ * @param {HTMLElement} element @param {Content} content @param {{default: (tab: Tab) => any}[]} modules of its views
+ * @param {Record<string, Call>} server
+ */
+function start(element, { html, css, page, views }, modules, server) {
+  element.innerHTML = html;
+  element.append(make('style', {}, `#${page.tab.replaceAll('_', '-')}-tab {${css}}`));
   const tell = (/** @type {string} */ message) => {
     element.prepend(make('p', { className: 'note', role: 'status' }, message));
   };
@@ -252,6 +291,6 @@ export async function start(element, page, server, names) {
   }
   const tab = createTab(element, page, page.here ? eitherOf(page.tab, server, page.here, tell) : server);
   modules.forEach(({ default: view }, i) => {
-    tab.parts[names[i]] = view(tab);
+    tab.parts[views[i]] = view(tab);
   });
 }

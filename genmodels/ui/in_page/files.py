@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import functools
-import gzip
 import hashlib
 import json
 import os
 from pathlib import Path
 
-from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import Headers
 from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -18,6 +14,7 @@ from ...errors import UserError
 from .. import Json
 from ..models import ModelStore, weights_digest
 from ..modules import KEEP
+from ..pressed import HEADERS, pressed, takes_gzip
 from .engine import FILES, cache_folder, is_engine
 from .models import INDEX, read_index
 
@@ -74,12 +71,6 @@ def usable(store: ModelStore, folder: Path) -> Json | None:
     return {"root": f"{ROUTE[1:]}{digest}/", "models": kept} if mains else None
 
 
-@functools.lru_cache(maxsize=64)
-def pressed(path: Path, changed: float) -> bytes:
-    """A file as gzip, made when it is first asked for."""
-    return gzip.compress(path.read_bytes(), 6)
-
-
 class PageFiles:
     """Answers what is asked below ROUTE.
 
@@ -99,10 +90,10 @@ class PageFiles:
         if path is not None:
             kind = TYPES.get(path.suffix, "application/octet-stream")
             # The address changes with the content. Pages elsewhere that embed this one load it, too.
-            headers = {"Cache-Control": KEEP, "Access-Control-Allow-Origin": "*", "Vary": "Accept-Encoding"}
-            if path.suffix in PRESSED and "gzip" in Headers(scope=scope).get("accept-encoding", ""):
-                content = await run_in_threadpool(pressed, path, path.stat().st_mtime)
-                answer = Response(content, media_type=kind, headers={**headers, "Content-Encoding": "gzip"})
+            headers = {"Cache-Control": KEEP, "Access-Control-Allow-Origin": "*", "Vary": HEADERS["Vary"]}
+            if path.suffix in PRESSED and takes_gzip(scope):
+                content = await pressed(path, path.stat().st_mtime)
+                answer = Response(content, media_type=kind, headers={**headers, **HEADERS})
             else:
                 answer = FileResponse(path, media_type=kind, headers=headers)
         return await answer(scope, receive, send)

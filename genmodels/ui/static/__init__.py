@@ -14,9 +14,9 @@ from PIL import Image
 from .. import first_page
 from ..language import FOLDER as LANGUAGES
 from ..models import ModelStore
-from ..modules import MAIN, MODULES, with_imports
+from ..modules import MODULES, with_imports
 from ..suite import DESCRIPTION, NAME, TABS, TITLE
-from ..widget import modules_of, read
+from ..widget import modules_of, read, tabs
 
 HOME = Path(__file__).parent
 # What opens the page is kept by browsers from the first visit on; what lies in these folders, when it is used.
@@ -31,14 +31,14 @@ def write_page(store: ModelStore, folder: Path) -> None:
         OSError: the folder cannot be written.
     """
     own = {"static/page.js": (HOME / "page.js").read_bytes()}
-    tabs, preloads = tabs_of(store)
+    contents = tabs_of(store)
     languages = {f"languages/{path.name}": path.read_bytes() for path in sorted(LANGUAGES.glob("*.json"))}
-    files = {**MODULES, **own, **languages, **{f"tabs/{name}.json": text for name, text in tabs.items()}}
+    files = {**MODULES, **own, **languages, **{f"tabs/{name}.json": text for name, text in contents.items()}}
     version = hashlib.sha256(repr(sorted(files.items())).encode()).hexdigest()[:16]
     for name, data in files.items():
         (folder / version / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / version / name).write_bytes(data)
-    (folder / "index.html").write_text(page_html(store, version, preloads), encoding="utf-8")
+    (folder / "index.html").write_text(page_html(version, modules_of(next(iter(contents.values())))), encoding="utf-8")
     icons = []
     for size in ICON_SIZES:
         write_icon(folder / f"icon-{size}.png", size)
@@ -68,26 +68,13 @@ def press(folder: Path) -> None:
         path.unlink()
 
 
-def tabs_of(store: ModelStore) -> tuple[dict[str, bytes], list[str]]:
-    """What each tab is made of, as JSON by its name; and the modules of the first one."""
-    tabs: dict[str, bytes] = {}
-    first: list[str] = []
+def tabs_of(store: ModelStore) -> dict[str, bytes]:
+    """What each tab is made of, as JSON by its name."""
     with gr.Blocks():
-        for name, (_, _, module) in TABS.items():
-            widget = module.build(store)
-            modules = modules_of[widget]
-            first = first or modules
-            parts = {
-                "html": widget.html_template,
-                "css": widget.css_template,
-                "page": json.loads(widget.props["page"]),
-                "views": [module.partition("/")[0] for module in modules if module != MAIN],
-            }
-            tabs[name] = json.dumps(parts, separators=(",", ":")).encode()
-    return tabs, first
+        return tabs([module.build(store) for _, _, module in TABS.values()])
 
 
-def page_html(store: ModelStore, version: str, modules: list[str]) -> str:
+def page_html(version: str, modules: list[str]) -> str:
     """index.html, all of whose files lie below a folder that is named by the version."""
     buttons, panels = [], []
     for name, (title, _, _) in TABS.items():

@@ -10,10 +10,9 @@ async function read(path) {
 const tabs = /** @type {HTMLElement[]} */ ([...document.querySelectorAll('[role="tab"]')]);
 const asked = new URLSearchParams(location.search);
 const first = tabs.find(tab => tab.dataset.name === asked.get('tab')) ?? tabs[0];
-/** @param {HTMLElement} tab */
-const contentOf = tab => read(`tabs/${tab.dataset.name}.json`);
+const at = (/** @type {HTMLElement} */ tab) => new URL(`tabs/${tab.dataset.name}.json`, home);
 // It comes while the modules do.
-const early = contentOf(first);
+const early = fetch(at(first)).then(answer => (answer.ok ? answer.json() : null));
 early.catch(() => {});
 
 const dark = matchMedia('(prefers-color-scheme: dark)');
@@ -30,7 +29,7 @@ if ((main.dataset.languages ?? '').split(' ').includes(language)) {
   Object.assign(window, { gradio_config: { i18n_translations: { [language]: texts } } });
 }
 // @ts-expect-error: it is joined from all modules beside it when the page is built.
-const { pageBackend, start, t, translate } = await import('../common/all.js');
+const { openTab, pageBackend, readTab, t, translate } = await import('../common/all.js');
 const models = fetch('models/index.json').then(answer => (answer.ok ? answer.json() : []));
 const backend = models.catch(() => []).then(found => pageBackend({ root: '.', models: found, packed: true }));
 
@@ -44,24 +43,16 @@ async function open(tab) {
     panelOf(other).hidden = other !== tab;
   }
   const panel = panelOf(tab);
-  const widget = /** @type {HTMLElement} */ (panel.firstElementChild);
   if (panel.dataset.begun) return;
   panel.dataset.begun = 'true';
-  try {
-    const { html, css, page, views } = await (tab === first ? early : contentOf(tab));
-    const style = document.createElement('style');
-    style.textContent = `#${widget.id} {${css}}`;
-    document.head.append(style);
-    const element = document.createElement('div');
-    element.innerHTML = html;
-    widget.replaceChildren(element);
-    await start(element, page, (await backend)[page.tab], views);
-  } catch (error) {
-    delete panel.dataset.begun;
-    widget.textContent = t`This tab cannot be loaded: reload the page, which may have changed, or look for the
-      network.`;
-    throw error;
-  }
+  const element = document.createElement('div');
+  panel.firstElementChild?.replaceChildren(element);
+  const content = async () => (tab === first && (await early.catch(() => null))) || readTab(at(tab));
+  await openTab(
+    element,
+    content,
+    backend.then((/** @type {any} */ found) => found[tab.dataset.name ?? '']),
+  );
 }
 for (const tab of tabs) {
   tab.textContent = t([tab.textContent ?? '']);
