@@ -2,9 +2,10 @@
 
 150 connections, each a session of its own, ask for the dearest things there are as fast as they are answered: loops, what
 a GAN has memorised, contact sheets and ways of the diffusion model. One session more fills the queue with sheets of 1,000
-images, and ten keep starting trainings. Meanwhile another visitor asks for `GET /` and moves the pointer at sliders that
-the server follows. All come from the same address, so that only sessions tell them apart. The attackers are a process of
-their own, bounded in time; then they leave, and `--recovery` seconds later the visitor is timed once more.
+images, ten keep starting trainings of digits, and ten ask for the page, as gzip, under ever new names. Meanwhile another
+visitor asks for `GET /` and moves the pointer as one does whose browser does not compute: at sliders, which the server
+follows. All come from the same address, so that only sessions tell them apart. The attackers are a process of their own,
+bounded in time; then they leave, and `--recovery` seconds later the visitor is timed once more.
 
 - page: `GET /`; pointer: a slider of the directions, a point of the map; failed: what was not answered, or with "busy";
 - dear: one contact sheet of the diffusion model for the visitor, who asks again as the page does when told "busy".
@@ -127,8 +128,19 @@ async def attack(url: str, connections: int, seconds: float) -> None:
                 except httpx.HTTPError as error:
                     seen[f"train {type(error).__name__}"] += 1
 
+        async def read() -> None:
+            while True:
+                try:
+                    response = await http.get("/", headers={"X-Forwarded-Host": f"{uuid.uuid4().hex}.local"})
+                    seen[f"page {response.status_code}"] += 1
+                except httpx.HTTPError as error:
+                    seen[f"page {type(error).__name__}"] += 1
+
         tasks = [asyncio.create_task(dear(i)) for i in range(connections)]
-        tasks += [asyncio.create_task(fill()), *(asyncio.create_task(train()) for _ in range(10))]
+        tasks += [
+            asyncio.create_task(fill()),
+            *(asyncio.create_task(act()) for act in (train, read) for _ in range(10)),
+        ]
         await asyncio.sleep(seconds)
         for task in tasks:
             task.cancel()

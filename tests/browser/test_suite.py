@@ -10,7 +10,7 @@ import re
 import numpy as np
 import pytest
 from PIL import Image
-from suite_browser import drag_over_map, new_page, percentile, running_app, wait_until, wait_until_warm
+from suite_browser import Wire, drag_over_map, new_page, percentile, running_app, wait_until, wait_until_warm
 
 TABS = {
     "Map": "#map-tab",
@@ -110,6 +110,63 @@ def test_every_tab_shows_a_picture_before_any_click(open_page, width, theme):
         assert picture.bounding_box()["width"] >= 28
         assert page.evaluate("document.documentElement.scrollWidth") <= width, name
         assert tab.locator(".code code").inner_text().startswith(("from", "import"))
+
+
+def test_what_comes_first_is_small_and_the_other_tabs_come_when_they_are_opened(browser, app):
+    """Of a browser that has nothing of the page yet: what is ours, as it comes over the wire."""
+    page = new_page(browser, locale="en-US")
+    wire = Wire(page)
+    page.goto(app)
+    page.locator("#map-tab [data-ready]").wait_for()
+    wait_until(page, lambda: page.locator("#map-tab canvas.picture").evaluate(SHADES) > 8)
+    first = wire.ours()
+    assert "/" in first
+    assert sum(first.values()) <= 300_000, first
+    assert not [path for path in first if "/tabs/" in path]
+    for name in ("classes", "samples"):
+        shown = open_tab(page, name.title()).locator(PICTURES[name.title()]).first
+        shown.wait_for(state="visible")
+        wait_until(page, lambda shown=shown: shown.evaluate(SHADES) > 8)
+        (size,) = [size for path, size in wire.ours().items() if path.endswith(f"/tabs/{name}.json")]
+        assert size > 20_000
+    # It stays, and is asked for once.
+    number = page.locator("#classes-tab .text")
+    page.get_by_role("tab", name="Classes").click()
+    number.fill("77")
+    page.get_by_role("tab", name="Samples").click()
+    page.get_by_role("tab", name="Classes").click()
+    assert number.input_value() == "77"
+    assert len([request for request in wire.requests if "/tabs/" in request.url]) == 2
+    page.close()
+
+
+def test_a_tab_says_that_it_comes_and_waits_for_a_network_that_is_lost(browser, app):
+    page, held = new_page(browser, locale="en-US"), []
+    page.route("**/tabs/classes.json", held.append)
+    page.goto(app)
+    page.get_by_role("tab", name="Classes").click()
+    tab = page.locator("#classes-tab")
+    tab.get_by_text("Loading this tab.").wait_for()
+    # Nothing half-made stands there.
+    assert tab.locator("button, input, img, canvas").count() == 0
+    wait_until(page, lambda: held)
+    held.pop().abort()
+    tab.get_by_text("The server does not answer; trying again.").wait_for()
+    wait_until(page, lambda: held)
+    held.pop().continue_()
+    tab.locator("[data-ready]").wait_for()
+    tab.locator("img.number").wait_for(state="visible")
+    page.close()
+
+
+def test_a_tab_that_is_gone_says_so(browser, app):
+    page = new_page(browser, locale="en-US")
+    page.route("**/tabs/classes.json", lambda route: route.fulfill(status=404))
+    page.goto(f"{app}/?tab=classes")
+    page.locator("#classes-tab").get_by_text("This tab cannot be loaded: reload the page").wait_for()
+    # All else works.
+    open_tab(page, "Samples").locator(".sheet img").first.wait_for(state="visible")
+    page.close()
 
 
 def test_the_picture_follows_the_pointer(open_page, capsys):
