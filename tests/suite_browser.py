@@ -87,7 +87,7 @@ class Wire:
 
     def __init__(self, page):
         self.requests = []
-        page.on("requestfinished", self.requests.append)
+        page.on("requestfinished", lambda request: self.requests.append(request))
 
     def sizes(self) -> dict[str, int]:
         """Bytes on the wire, heads and bodies, of each answer by its path."""

@@ -117,7 +117,7 @@ def launch(
     sys.setswitchinterval(0.001)
     contents = tabs_of(demo.blocks.values())
     # The other tabs come when they are opened.
-    first = next(map(modules_of, contents.values()), [])
+    first = next((modules_of(content) for content in contents.values()), [])
     try:
         demo.launch(
             # In an address one of IPv6 stands in brackets.

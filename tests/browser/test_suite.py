@@ -142,7 +142,7 @@ def test_what_comes_first_is_small_and_the_other_tabs_come_when_they_are_opened(
 
 def test_a_tab_says_that_it_comes_and_waits_for_a_network_that_is_lost(browser, app):
     page, held = new_page(browser, locale="en-US"), []
-    page.route("**/tabs/classes.json", held.append)
+    page.route("**/tabs/classes.json", lambda route: held.append(route))
     page.goto(app)
     page.get_by_role("tab", name="Classes").click()
     tab = page.locator("#classes-tab")

@@ -252,7 +252,7 @@ export async function readTab(address) {
  * @param {Record<string, Call> | Promise<Record<string, Call>>} server
  */
 export async function openTab(element, read, server) {
-  const says = make('p', { className: 'note', role: 'status' }, t`Loading this tab.`);
+  const says = make('p', { className: 'note coming', role: 'status' }, t`Loading this tab.`);
   element.replaceChildren(says);
   const call = async () => {
     try {
