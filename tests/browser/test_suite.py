@@ -1030,7 +1030,9 @@ def test_the_address_follows_and_leads_back(warm_page):
 def test_back_and_forward_walk_through_tabs_and_views(warm_page):
     def shows(tab: str, view: str) -> bool:
         pressed = warm_page.locator(f"{TABS[tab]} .views [aria-pressed=true]:visible")
-        return pressed.count() == 1 and pressed.inner_text() == view and warm_page.title().startswith(f"{tab}: {view} · ")
+        return (
+            pressed.count() == 1 and pressed.inner_text() == view and warm_page.title().startswith(f"{tab}: {view} · ")
+        )
 
     # Where the pointer is on the map changes the address and makes no way back.
     first = warm_page.locator(f"{TABS['Map']} .views [aria-pressed=true]").inner_text()
