@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import os
 import shutil
@@ -14,6 +15,7 @@ import torch
 from diffusers import FlowMatchEulerDiscreteScheduler
 from helpers import REPO, make_pipeline
 from page_backend import ask, begin, differences, serve, server_of
+from PIL import Image
 from suite_browser import new_page
 
 import genmodels
@@ -65,6 +67,34 @@ def test_random_numbers_are_torchs(browser):
     torch.testing.assert_close(torch.tensor(found["children"]), children, rtol=0, atol=3e-6)
     mixed = law(draw_latents(50, 3, seed=5), psi=0.8)
     torch.testing.assert_close(torch.tensor(found["mixed"]), mixed, rtol=1e-5, atol=1e-5)
+
+
+PNG = """async ([width, height, channels, frames]) => {
+    const { pngUri } = await import('/in_page/all.js');
+    const bytes = i => Uint8Array.from({ length: width * height * channels }, (_, k) => ((k + i) * 7919) % 251);
+    return pngUri(Array.from({ length: frames }, (_, i) => ({ data: bytes(i), width, height, channels })), 60);
+}"""
+
+
+def test_pictures_and_films_are_png_to_the_bit(browser):
+    """Small ones, those of more than one block of 64 KiB, and films."""
+    page = new_page(browser)
+    serve(page, REPO)
+    for width, height, channels, frames in (
+        (3, 5, 1, 1),
+        (1, 1, 4, 1),
+        (300, 250, 3, 1),
+        (65535, 1, 1, 1),
+        (40, 30, 3, 3),
+    ):
+        uri = page.evaluate(PNG, [width, height, channels, frames])
+        image = Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2])))
+        assert getattr(image, "n_frames", 1) == frames
+        for i in range(frames):
+            image.seek(i)
+            drawn = np.asarray(image.convert({1: "L", 3: "RGB", 4: "RGBA"}[channels]))
+            assert (drawn.ravel() == (np.arange(drawn.size) + i) * 7919 % 251).all(), (width, height, channels, i)
+    page.close()
 
 
 def engine_files() -> Path | None:

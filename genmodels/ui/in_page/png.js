@@ -26,7 +26,8 @@ function chunk(name, content) {
   return joinBytes(words(content.length), body, words(~sum));
 }
 /**
- * The pixels of a picture as the file keeps them: each row as its difference from the one above. @param {Pixels} pixels
+ * The pixels of a picture as the file keeps them, small: each row as its difference from the one above. @param {Pixels}
+ * pixels
  */
 async function packed({ data, width, height, channels }) {
   const row = width * channels;
@@ -38,6 +39,28 @@ async function packed({ data, width, height, channels }) {
   }
   const stream = new Blob([filtered]).stream().pipeThrough(new CompressionStream('deflate'));
   return new Uint8Array(await new Response(stream).arrayBuffer());
+}
+/**
+ * The same as they are (RFC 1950 and 1951), at once: while a stream presses them, the worker would take the next call,
+ * and a picture that is drawn would wait for it.
+ * @param {Pixels} pixels
+ */
+function laid({ data, width, height, channels }) {
+  const row = width * channels;
+  const bytes = new Uint8Array(height * (row + 1));
+  for (let y = 0; y < height; y++) bytes.set(data.subarray(y * row, (y + 1) * row), y * (row + 1) + 1);
+  const blocks = [];
+  for (let at = 0; at < bytes.length; at += 0xffff) {
+    const block = bytes.subarray(at, at + 0xffff);
+    const [low, high] = [block.length & 255, block.length >> 8];
+    blocks.push(Uint8Array.of(Number(at + 0xffff >= bytes.length), low, high, ~low, ~high), block);
+  }
+  let [a, b] = [1, 0];
+  for (let i = 0; i < bytes.length; i++) {
+    a = (a + bytes[i]) % 65521;
+    b = (b + a) % 65521;
+  }
+  return joinBytes(Uint8Array.of(0x78, 1), ...blocks, words(b * 0x10000 + a));
 }
 /** @param {Uint8Array} bytes */
 export function base64(bytes) {
@@ -63,7 +86,8 @@ export async function pngUri(frames, ms = 0) {
   ];
   if (frames.length > 1) parts.push(chunk('acTL', words(frames.length, 0)));
   let number = 0;
-  for (const [i, data] of (await Promise.all(frames.map(packed))).entries()) {
+  const pictures = frames.length > 1 ? await Promise.all(frames.map(packed)) : frames.map(laid);
+  for (const [i, data] of pictures.entries()) {
     if (frames.length > 1) {
       const time = Uint8Array.of(ms >> 8, ms & 255, 1000 >> 8, 1000 & 255, 0, 0);
       parts.push(chunk('fcTL', joinBytes(words(number++, width, height, 0, 0), time)));
