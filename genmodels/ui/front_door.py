@@ -34,8 +34,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from . import Json, pressed
 from .admission import RETRY_SECONDS, AbandonedError, BusyError, T, Visitor, admitted
+from .cover import with_own_tags
 from .in_page import files
-from .modules import ROUTE
+from .modules import ICON, ROUTE
 from .pressed import Spliced
 
 API = "/gradio_api"
@@ -57,7 +58,7 @@ PROXIES_OF_SPACES = "127.0.0.1,::1,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,100.6
 # Names that no public name server gives to anybody, so that no page of a stranger can be called so.
 PRIVATE_NAMES = ("localhost", "local", "lan", "internal", "home", "home.arpa", "test")
 # What may be read and what may be called: exactly, or up to the end of a name.
-READ = {"/", "/config", "/config/", "/theme.css", "/favicon.ico", "/robots.txt", "/manifest.json"}
+READ = {"/", "/config", "/config/", "/theme.css", ICON, "/robots.txt", "/manifest.json"}
 READ |= {
     API + path for path in ("/theme.css", "/info", "/info/", "/openapi.json", "/app_id", "/app_id/", "/queue/status")
 }
@@ -197,10 +198,18 @@ class FrontDoor:
         app: Gradio's.
         demo: its Blocks.
         hosts, origins: see `Names`.
+        tags: makes those of the page's head that speak of it elsewhere, given its address; see `cover.tags`.
     """
 
-    def __init__(self, app: ASGIApp, demo: gr.Blocks, hosts: Iterable[str] = (), origins: Iterable[str] = ()):
-        self.app, self.demo, self.names = app, demo, Names(hosts, origins)
+    def __init__(
+        self,
+        app: ASGIApp,
+        demo: gr.Blocks,
+        hosts: Iterable[str] = (),
+        origins: Iterable[str] = (),
+        tags: Callable[[str], str] | None = None,
+    ):
+        self.app, self.demo, self.names, self.tags = app, demo, Names(hosts, origins), tags
         self.functions = {
             (block._id, function.__name__): function
             for block in demo.blocks.values()
@@ -436,6 +445,8 @@ class FrontDoor:
                         await send(message)
                     return
                 text = b"".join(message.get("body", b"") for message in rest)
+                if scope["path"] == "/" and self.tags:
+                    text = with_own_tags(text, self.tags(self._root(plain)))
                 self.kept[key] = start, await asyncio.to_thread(Spliced, text, self._root(plain).encode())
         (start, page), root = self.kept[key], self._root(scope).encode()
         headers = [(name, value) for name, value in start["headers"] if name != b"content-length"]

@@ -14,7 +14,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from . import pressed
 
 HOME = Path(__file__).parent
-ROUTE = "/modules/"
+ROUTE, ICON = "/modules/", "/favicon.ico"
+KINDS = {".js": "text/javascript", ".json": "application/json"}
 # What all views share goes out as one, for a page comes sooner by one request than by ten: it starts a tab, too.
 MAIN = "common/all.js"
 # What computes in the page, in a worker of its own.
@@ -88,17 +89,21 @@ class Modules:
     Args:
         app: whatever answers all else.
         tabs: what each tab is made of, as JSON; see `widget.tabs`.
+        pictures: PNG of the page itself, by where they lie, from the page on.
     """
 
-    def __init__(self, app: ASGIApp, tabs: Mapping[str, bytes] | None = None):
+    def __init__(
+        self, app: ASGIApp, tabs: Mapping[str, bytes] | None = None, pictures: Mapping[str, bytes] | None = None
+    ):
         self.app = app
         tabs = {address_of_tab(name, content): content for name, content in (tabs or {}).items()}
         files = {**{address_of(module): text for module, text in MODULES.items()}, **tabs}
-        # Behind the version.
-        self.files = {path.split("/", 2)[2]: (f"/{path}", content) for path, content in files.items()}
+        # Behind the version, if there is one.
+        files |= pictures or {}
+        self.files = {path.split("/", 2)[-1]: (f"/{path}", content) for path, content in files.items()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not scope["path"].startswith(ROUTE):
+        if scope["type"] != "http" or not scope["path"].startswith((ROUTE, ICON)):
             return await self.app(scope, receive, send)
         name = scope["path"].removeprefix(ROUTE).partition("/")[2]
         answer: Response = PlainTextResponse("There is nothing here.", 404)
@@ -106,8 +111,8 @@ class Modules:
             path, content = self.files[name]
             # A page that is older than this server gets what there is now, and does not keep it. Pages elsewhere that embed this
             # one load it, too.
-            keep = KEEP if path == scope["path"] else "no-store"
-            kind = "application/json" if name.endswith(".json") else "text/javascript"
+            keep = "no-store" if path != scope["path"] else KEEP if path.startswith(ROUTE) else "max-age=86400"
+            kind = KINDS.get(Path(name).suffix, "image/png")
             headers = {"Cache-Control": keep, "Access-Control-Allow-Origin": "*"}
             answer = await pressed.answer(scope, content, kind, headers)
         return await answer(scope, receive, send)

@@ -9,13 +9,14 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import gradio as gr
 from starlette.middleware import Middleware
 
 from ..errors import UserError
-from . import bulk, classes, map, models, real_or_fake, samples, training
+from . import bulk, classes, cover, map, models, real_or_fake, samples, training
 from .api import Page, add_api
 from .front_door import MAX_CALLS, PROXIES_OF_SPACES, FrontDoor, names_of
 from .in_page.files import PageFiles, usable
@@ -118,6 +119,8 @@ def launch(
     contents = tabs_of(demo.blocks.values())
     # The other tabs come when they are opened.
     first = next((modules_of(content) for content in contents.values()), [])
+    pictures = cover.pictures()
+    tags = partial(cover.tags, str(demo.title), DESCRIPTION, next(iter(pictures)))
     try:
         demo.launch(
             # In an address one of IPv6 stands in brackets.
@@ -143,8 +146,8 @@ def launch(
             _frontend=False,
             app_kwargs={
                 "middleware": [
-                    Middleware(FrontDoor, demo=demo, hosts=hosts, origins=origins),
-                    Middleware(Modules, tabs=contents),
+                    Middleware(FrontDoor, demo=demo, hosts=hosts, origins=origins, tags=tags),
+                    Middleware(Modules, tabs=contents, pictures=pictures),
                     Middleware(PageFiles, folder=page),
                 ]
             },

@@ -1165,8 +1165,22 @@ def test_nothing_jumps_while_the_page_loads(open_page, width):
 def test_search_engines_are_told_what_the_page_is(open_page):
     page = open_page()
     assert page.locator("html").get_attribute("lang") == "en"
-    assert page.title().startswith("genmodels: ")
+    assert "genmodels: " in page.title()
     assert 50 <= len(page.locator("meta[name=description]").get_attribute("content")) <= 160
+
+
+def test_links_to_the_page_show_it(open_page, app):
+    page = open_page()
+    said = page.evaluate(
+        """() => Object.fromEntries([...document.querySelectorAll('meta[property^=og]')]
+            .map(e => [e.attributes[0].value, e.content]))"""
+    )
+    assert said["og:title"].startswith("genmodels: ")
+    assert said["og:url"] == app
+    assert page.locator("meta[content*=Gradio]").count() == 0
+    for address, size in ((said["og:image"], (1200, 630)), (f"{app}/favicon.ico", (192, 192))):
+        with Image.open(io.BytesIO(page.request.get(address).body())) as image:
+            assert (image.format, image.size) == ("PNG", size)
 
 
 def test_a_lost_connection_is_told_and_mended(browser, app):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import re
+from functools import partial
 
 import pytest
 from helpers import run_coroutine
@@ -76,6 +77,16 @@ def test_who_can_unpack_gets_gzip(address):
 )
 def test_nothing_else_is_there(name):
     assert answer(f"{modules.ROUTE}{modules.VERSION}/{name}")[0] == 404
+
+
+def test_pictures_of_the_page_are_told_as_such(monkeypatch):
+    name = f"{modules.ROUTE[1:]}0/cover.png"
+    monkeypatch.setattr(modules, "Modules", partial(modules.Modules, pictures={name: b"card", "favicon.ico": b"icon"}))
+    assert answer(f"/{name}")[::2] == (200, b"card")
+    status, headers, body = answer("/favicon.ico")
+    assert (status, headers["content-type"], body) == (200, "image/png", b"icon")
+    # It has no version in its address.
+    assert headers["cache-control"] == "max-age=86400"
 
 
 def test_all_other_paths_are_passed_on():

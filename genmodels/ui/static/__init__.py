@@ -9,9 +9,8 @@ import json
 from pathlib import Path
 
 import gradio as gr
-from PIL import Image
 
-from .. import first_page
+from .. import cover
 from ..language import FOLDER as LANGUAGES
 from ..models import ModelStore
 from ..modules import MODULES, with_imports
@@ -39,9 +38,10 @@ def write_page(store: ModelStore, folder: Path) -> None:
         (folder / version / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / version / name).write_bytes(data)
     (folder / "index.html").write_text(page_html(version, modules_of(next(iter(contents.values())))), encoding="utf-8")
+    (folder / cover.CARD_NAME).write_bytes(cover.picture(*cover.CARD))
     icons = []
     for size in ICON_SIZES:
-        write_icon(folder / f"icon-{size}.png", size)
+        (folder / f"icon-{size}.png").write_bytes(cover.picture(size, size))
         icons.append({"src": f"icon-{size}.png", "sizes": f"{size}x{size}", "type": "image/png"})
     manifest = {
         **{"name": NAME, "short_name": NAME, "description": DESCRIPTION, "start_url": "./", "scope": "./"},
@@ -88,8 +88,10 @@ def page_html(version: str, modules: list[str]) -> str:
             f'id="{identity}"></div></div>'
         )
     links = [f'<link rel="modulepreload" href="{version}/{module}">' for module in with_imports(modules)]
+    title = f"{NAME}: {TITLE[0].lower()}{TITLE[1:].rstrip('.')}"
     filled = {
-        "title": html.escape(f"{NAME}: {TITLE[0].lower()}{TITLE[1:].rstrip('.')}"),
+        "title": html.escape(title),
+        "tags": cover.tags(title, DESCRIPTION, cover.CARD_NAME),
         "description": html.escape(DESCRIPTION),
         "preloads": "\n".join(links),
         "css": read("common/suite.css") + read("static/page.css"),
@@ -109,16 +111,6 @@ def languages() -> list[str]:
     return [path.stem for path in sorted(LANGUAGES.glob("*.json"))]
 
 
-def write_icon(path: Path, size: int) -> None:
-    """A square of the latent map, large enough for a home screen."""
-    with Image.open(first_page.FOLDER / "map" / first_page.FIRST / "atlas.png") as atlas:
-        side = min(atlas.size) * 2 // 5
-        left, top = (atlas.width - side) // 2, (atlas.height - side) // 2
-        atlas.convert("L").crop((left, top, left + side, top + side)).resize(
-            (size, size), Image.Resampling.LANCZOS
-        ).save(path, optimize=True)
-
-
 def write_offline(folder: Path) -> None:
     """The service worker, which knows all files by one digest: a new version of any replaces what browsers keep."""
     offline = folder / "offline.js"
@@ -127,7 +119,10 @@ def write_offline(folder: Path) -> None:
     digest = hashlib.sha256()
     for name, path in zip(names, paths, strict=True):
         digest.update(name.encode() + path.read_bytes())
-    opens = ["./", *(name for name in names if not name.startswith(WHEN_USED) and not name.endswith(".md"))]
+    opens = [
+        "./",
+        *(name for name in names if not name.startswith(WHEN_USED) and not name.endswith((".md", cover.CARD_NAME))),
+    ]
     # What says which models there are opens the page, too.
     opens += [name for name in names if name == "models/index.json"]
     text = (HOME / "offline.js").read_text(encoding="utf-8")
