@@ -8,8 +8,8 @@ import { drawLatents, toMixture } from './random.js';
 /** @typedef {import('./png.js').Pixels} Pixels */
 /** @typedef {Record<string, any> & {name: string, folder: string, kind: string}} Entry of models/index.json */
 
-// Images of one pass, so many that the table of classes is one; of a network that compares those of a pass as many as in
-// Python. Between two, the worker takes other calls: nobody's pointer waits for a thousand images.
+// Images of one pass, so many that the table of classes is one; of a network that compares those of a pass, as many as
+// in Python. Between two, the worker takes other calls: nobody's pointer waits for a thousand images.
 const [CHUNK, COMPARED] = [80, 256];
 export const pause = () => new Promise(done => setTimeout(done));
 
