@@ -12,6 +12,7 @@ import inspect
 import ipaddress
 import json
 import os
+import posixpath
 import re
 import secrets
 import socket
@@ -74,6 +75,8 @@ METHODS |= {f"{what}/list" for what in ("tools", "prompts", "resources", "resour
 # Pages that are the same for everybody but for the address by which they are called; under what name they are made.
 KEPT = ("/", "/config", "/config/", *(API + path for path in ("/info", "/info/", "/openapi.json")))
 CANONICAL = "name.invalid"
+# Gradio's own files, which it would press anew for each visitor: most of what a visit costs.
+ASSETS, TEXTS = ("/assets/", "/static/", "/svelte/"), (".js", ".css", ".svg", ".json")
 NO_FILES = "Uploads are off: no function of this page takes files; an image is given as base64."
 # How a page may be called.
 ADDRESS = re.compile(r"https?://[\w.:\[\]-]+(/[\w./~-]*)?", re.ASCII)
@@ -362,7 +365,9 @@ class FrontDoor:
     async def _serve(self, scope: Scope, body: bytearray | None, address: str, receive: Receive, send: Send) -> None:
         path = scope["path"]
         if body is None:
-            if path in KEPT:
+            # By one name each, so that what is kept is bounded by the files that there are.
+            is_text = path.startswith(ASSETS) and path.endswith(TEXTS) and posixpath.normpath(path) == path
+            if path in KEPT or is_text:
                 return await self._page(scope, receive, send)
             return await self.app(self._marked(scope, address, ""), receive, send)
         if path.rstrip("/") == SERVER_FUNCTION:

@@ -374,16 +374,16 @@ async def wait_until_loaded(visitor: Visitor) -> None:
             await asyncio.sleep(0.5)
 
 
-def resident() -> dict[str, float]:
-    """MiB of the server, which this process has started, and of its children."""
-    processes = psutil.Process().children(recursive=True)
-    names = {process: "server" if process.ppid() == os.getpid() else f"child {process.pid}" for process in processes}
-    return {name: process.memory_info().rss / MIB for process, name in names.items()}
+def resident(server: psutil.Process | None) -> dict[str, float]:
+    """MiB of the server and of its children."""
+    processes = {"server": server, **{f"child {child.pid}": child for child in server.children()}} if server else {}
+    return {name: process.memory_info().rss / MIB for name, process in processes.items()}
 
 
-def seconds_of(processes: list[psutil.Process]) -> float:
-    """Seconds of a core that processes have used."""
-    return sum(sum(process.cpu_times()[:2]) for process in processes if process.is_running())
+def seconds_of(server: psutil.Process | None) -> float:
+    """Seconds of a core that the server has used, and its children."""
+    processes = [server, *server.children()] if server else []
+    return sum(sum(process.cpu_times()[:2]) for process in processes)
 
 
 async def load(url: str, options: argparse.Namespace, downloads: str, own: bool) -> Report:
@@ -396,7 +396,7 @@ async def load(url: str, options: argparse.Namespace, downloads: str, own: bool)
         httpx.AsyncClient(base_url=url, timeout=TIMEOUT, limits=limits) as http,
         async_playwright() as playwright,
     ):
-        servers = psutil.Process().children(recursive=True) if own else []
+        (server,) = psutil.Process().children() if own else [None]
         config = (await http.get("config")).raise_for_status().json()
         components = {part["props"].get("elem_id"): part["id"] for part in config["components"]}
         report = Report()
@@ -425,11 +425,11 @@ async def load(url: str, options: argparse.Namespace, downloads: str, own: bool)
         ]
         await asyncio.sleep(options.warm_up_seconds)
         report.forget_times()
-        before, start = (resident(), time.perf_counter()) if own else ({}, 0.0)
-        used, ours = seconds_of(servers), time.process_time()
+        before, start = resident(server), time.perf_counter()
+        used, ours = seconds_of(server), time.process_time()
         report.milliseconds["in page"] = await page.evaluate(DRAG, [options.seconds, 200])
-        after, passed = (resident(), time.perf_counter() - start) if own else ({}, 1.0)
-        shares = (seconds_of(servers) - used) / passed, (time.process_time() - ours) / passed
+        after, passed = resident(server), time.perf_counter() - start
+        shares = (seconds_of(server) - used) / passed, (time.process_time() - ours) / passed
         for task in tasks:
             # They go on for ever, unless this program is wrong.
             if task.done():
@@ -438,7 +438,7 @@ async def load(url: str, options: argparse.Namespace, downloads: str, own: bool)
         await asyncio.gather(*tasks, return_exceptions=True)
         await browser.close()
     report.print()
-    if own:
+    if server:
         print(f"processor server {shares[0]:.0%}, visitors {shares[1]:.0%} of a core")
     for name, mebibytes in after.items():
         grown = f"{mebibytes / before[name] - 1:+.1%}" if name in before else "started since"

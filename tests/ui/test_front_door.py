@@ -8,6 +8,7 @@ import http.client
 import json
 import logging
 import os
+import re
 import socket
 import threading
 import time
@@ -130,6 +131,22 @@ def test_a_page_is_made_once_for_each_name(shared):
     assert shared.ask("HEAD", "/") == (200, "")
     # Also under a query that Gradio would take for a saved page.
     assert shared.ask("GET", "/?deep_link=../../x")[1] == shared.ask("GET", "/")[1]
+
+
+def test_gradios_files_are_pressed_once(shared, monkeypatch):
+    path = "/" + re.search(r"assets/[\w-]+\.js", shared.ask("GET", "/")[1])[0]
+    plain = shared.ask("GET", path)
+    made = []
+    monkeypatch.setattr(front_door, "Spliced", lambda *given: made.append(given))
+    for _ in range(3):
+        connection = http.client.HTTPConnection("127.0.0.1", shared.port, timeout=60)
+        connection.request("GET", path, headers={"Accept-Encoding": "gzip, br"})
+        response = connection.getresponse()
+        assert (response.status, response.getheader("Content-Encoding")) == (200, "gzip")
+        assert gzip.decompress(response.read()).decode() == plain[1]
+        connection.close()
+    assert made == []
+    assert shared.ask("GET", "/assets/none-there.js")[0] == 404
 
 
 def test_a_page_is_pressed_for_who_can_unpack_it(shared):
