@@ -7,7 +7,7 @@ import math
 import os
 import shutil
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -370,6 +370,24 @@ def shape_of(config: dict[str, Any]) -> tuple[int, int]:
     # A U-Net's input channels are the pixels of a patch.
     channels = 3 if int(config["in_channels"]) % 3 == 0 else 1
     return size * math.isqrt(int(config["in_channels"]) // channels), channels
+
+
+def check_output(output: Path, may_replace: Callable[[Path], bool] = lambda folder: False) -> None:
+    """Raise UserError unless a folder can be made there: known before the minutes that making it may take.
+
+    Args:
+        output: it may be there if it is empty.
+        may_replace: says of a folder with something in it whether that may go.
+    """
+    place = output.absolute()
+    if output.is_file():
+        raise UserError(f"{str(output)!r} is a file: name a folder that does not exist yet.")
+    if output.is_dir() and any(output.iterdir()) and not may_replace(output):
+        raise UserError(f"{str(output)!r} is not empty: name a folder that does not exist yet.")
+    if not place.parent.is_dir():
+        raise UserError(f"{str(output)!r} is to lie in {str(place.parent)!r}, which is not a folder: make it first.")
+    if not os.access(place.parent, os.W_OK):
+        raise UserError(f"{str(output)!r} is to lie in {str(place.parent)!r}, where you may not write: name another.")
 
 
 @contextmanager

@@ -159,7 +159,7 @@ def test_mistakes_are_one_sentence_and_leave_nothing(built, tmp_path):
     for name, out, says in (
         ("nothing", tmp_path / "out", "There is no Space 'nothing': give one of suite, vae"),
         ("vae", built["vae"], "is not empty"),
-        ("vae", tmp_path / "file", "is not empty"),
+        ("vae", tmp_path / "file", "is a file: name a folder"),
         ("vae", tmp_path / "no" / "out", "make it first"),
     ):
         with pytest.raises(UserError, match=says):

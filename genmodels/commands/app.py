@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import os
 import socket
+import sys
 import time
 from pathlib import Path
 
 from ..errors import UserError
+from ..folder import check_output, replacing_folder
 
 
 def bare_address(text: str) -> str:
@@ -90,16 +92,23 @@ def address_of(host: str, port: int, root_path: str) -> str:
 def prepare_page(options: argparse.Namespace) -> int:
     """Write the folder that `--page` takes; raises UserError if that is not possible."""
     from ..ui.in_page.engine import bring_engine, cache_folder
-    from ..ui.in_page.models import write_models
+    from ..ui.in_page.files import holds_page
+    from ..ui.in_page.models import left_out, write_models
     from ..ui.models import ModelStore
 
     folder = options.page or cache_folder() / "page"
-    bring_engine(folder / "engine")
+    if not options.page:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+    check_output(folder, holds_page)
     store = ModelStore(options.models)
-    print("Loading and exporting the models: some minutes.", flush=True)
-    store.load()
-    entries = write_models(store, folder)
+    with replacing_folder(folder) as temporary:
+        bring_engine(temporary / "engine")
+        print("Loading and exporting the models: some minutes.", flush=True)
+        store.load()
+        entries = write_models(store, temporary)
     size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) / 1e6
+    for sentence in left_out(entries):
+        print(sentence, file=sys.stderr)
     print(f"{folder}: {sum('weights' in entry for entry in entries)} models, {size:.1f} MB.")
     return 0
 

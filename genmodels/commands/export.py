@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from ..folder import check_output
 from ..privacy import public_name
 from . import in_columns, silence_libraries
 from .arguments import add_steps
@@ -39,9 +40,9 @@ def run(args: argparse.Namespace) -> None:
     output = args.output or Path(f"{Path(args.model).resolve().name}-{args.format}")
     silence_libraries()
     from ..evaluation.reproduce import load_model
-    from ..export import Origin, check_output, export_model
+    from ..export import Origin, export_model, is_export
 
-    check_output(output)
+    check_output(output, is_export)
     found = fetch_model(args.model)
     origin = Origin(found.repo_id or public_name(args.model), found.saved, found.commit)
     model = load_model(found.saved.path, folded=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 from typing import Any
@@ -11,31 +10,18 @@ import torch
 
 from ..checks import check_choice
 from ..errors import UserError
-from ..folder import CARD, as_json, find_json, replacing_folder
+from ..folder import CARD, as_json, check_output, find_json, replacing_folder
 from ..latents import draw_latents
 from .facts import FACTS, Origin, facts_of
 from .graphs import TOLERANCE, Graph, export_graph, open_graph
 from .readme import readme_of
 from .subject import Subject
 
-__all__ = ["FACTS", "Origin", "check_output", "export_model"]
+__all__ = ["FACTS", "Origin", "export_model", "is_export"]
 
 FORMATS = ("onnx",)
 # Images that are drawn step by step to see how far the steps' differences add up.
 NUM_DRAWN = 3
-
-
-def check_output(output: Path) -> None:
-    """Raise UserError unless an export may be written to this folder: known before a model is loaded."""
-    if output.is_file():
-        raise UserError(f"{str(output)!r} is a file: name a folder.")
-    if output.is_dir() and any(output.iterdir()) and not is_export(output):
-        raise UserError(f"{str(output)!r} holds other things than an export: name a folder that does not exist yet.")
-    if not output.absolute().parent.is_dir():
-        parent = output.absolute().parent
-        raise UserError(f"{str(output)!r} is to lie in {str(parent)!r}, which is not a folder: make it first.")
-    if not os.access(output.absolute().parent, os.W_OK):
-        raise UserError(f"{str(output)!r} is to lie where you may not write.")
 
 
 def is_export(folder: Path) -> bool:
@@ -80,7 +66,7 @@ def export_model(
 
     try:
         check_choice("format", file_format, FORMATS)
-        check_output(output)
+        check_output(output, is_export)
         subject = subject_of(model, num_inference_steps, class_weights)
     except ValueError as error:
         raise UserError(str(error)) from error

@@ -21,7 +21,7 @@ import numpy as np
 from .. import zoo
 from ..errors import UserError, first_line
 from ..families import BY_PIPELINE, FAMILIES, Family
-from ..folder import MAX_BYTES, ModelFolder, find_json, load_json, shape_of
+from ..folder import CARD, MAX_BYTES, ModelFolder, find_json, load_json, shape_of
 from ..hub.retries import describe, is_transient, one_deadline, retry
 from . import Json
 from .admission import stop_if_abandoned
@@ -63,9 +63,11 @@ TABS = tuple(KINDS_SHOWN)
 MAX_SIDE, MAX_CLASSES = 1024, 10_000
 # The maps are planes.
 MAP_DIM = 2
+# What training calls a model in the folder of its run.
+TRAINED = "model"
 # Repositories of a Hub namespace that are looked at, and what is shown of a model before its weights are there, in bytes at most.
 MAX_REPOSITORIES = 100
-BESIDE = ("evaluation.json", "training.json", "film.webp", "metrics.jsonl")
+BESIDE = (CARD, "evaluation.json", "training.json", "film.webp", "metrics.jsonl")
 # In a training command what says nothing of the training; in its papers arXiv numbers, DOIs and addresses: what goes in front.
 OUTPUT_DIR = re.compile(r" --output_dir \S+")
 ADDRESSES = {
@@ -131,9 +133,17 @@ class Model:
         return self.title if self.folder is not None and self.name == str(self.folder) else self.name
 
     @property
+    def on_hub(self) -> bool:
+        """Whether its name is a Hub id."""
+        return self.folder is not None and "/" in self.name and self.name != str(self.folder)
+
+    @property
     def title(self) -> str:
         """Its name without the folder or namespace in front, which no other model of the page has."""
-        last = self.name.rstrip("/").rsplit("/", 1)[-1]
+        *before, last = self.name.rstrip("/").split("/")
+        # As training leaves it: runs/NAME/model.
+        if last == TRAINED and before and self.name == str(self.folder):
+            last = before[-1]
         return last if self.number == 1 else f"{last} ({self.number})"
 
     @property
@@ -326,6 +336,15 @@ class ModelStore:
                 self.real_images(kind)
         for model in self.shown if further else []:
             load_once(model)
+
+    def forget_places(self) -> None:
+        """Call the models of folders by their keys alone, also in the Python of the page: it is for others to read.
+
+        They must have been loaded.
+        """
+        for model in [*self.known, *self.shown]:
+            if model.folder is not None and model.name == str(model.folder):
+                model.name, model.number = model.key, 1
 
     def pipe(self, which: str | Model) -> Pipeline:
         """The pipeline of a kind, or of a model of the gallery.
@@ -540,6 +559,7 @@ def read_model(folder: Path, name: str) -> Model | None:
     """What a pipeline folder holds; None if no tab shows pipelines of its class."""
     saved = ModelFolder(folder)
     if saved.family is None:
+        print(f"Not shown: {name} holds a {saved.class_name}, of which no tab shows any.", file=sys.stderr)
         return None
     class_name, kind, path = saved.family.class_name, saved.family.view, saved.drawing_config
     strange = strange_file(folder)
@@ -636,7 +656,9 @@ def fitting(found: list[Model], models: str) -> list[Model]:
 def find_in_folder(folder: Path) -> list[Model | None]:
     """The pipelines in a folder, or the one that it is."""
     candidates = [folder] if (folder / "model_index.json").is_file() else []
-    candidates = candidates or sorted(index.parent for index in folder.glob("*/model_index.json"))
+    candidates = candidates or sorted(
+        index.parent for place in ("*", f"*/{TRAINED}") for index in folder.glob(f"{place}/model_index.json")
+    )
     if not candidates:
         raise UserError(f"--models {folder}: neither this folder nor one in it has a model_index.json.")
     found = []
@@ -644,10 +666,15 @@ def find_in_folder(folder: Path) -> list[Model | None]:
         try:
             found.append(read_model(candidate, str(candidate)))
         except UserError as error:
-            print(error, file=sys.stderr)
-            # Which tab it was meant for cannot be known: the one that shows most has a place for it.
-            found.append(broken(SAMPLES, str(candidate), FAMILIES[-1].class_name, candidate, str(error)))
+            found.append(unreadable(candidate, str(candidate), error))
     return found
+
+
+def unreadable(folder: Path, name: str, error: UserError) -> Model:
+    """A model whose index cannot be read, and so not what it is; says so, too."""
+    print(error, file=sys.stderr)
+    # Which tab it was meant for cannot be known: the one that shows most has a place for it.
+    return broken(SAMPLES, name, FAMILIES[-1].class_name, folder, str(error))
 
 
 @one_deadline()
@@ -660,7 +687,7 @@ def find_on_hub(name: str) -> list[Model | None]:
         index = Path(hf_hub_download(repository, "model_index.json"))
         saved = ModelFolder(index.parent)
         if saved.family is None:
-            return None
+            return read_model(index.parent, repository)
         try:
             beside = HfApi().get_paths_info(repository, list(BESIDE))
         except Exception as error:
@@ -687,6 +714,10 @@ def find_on_hub(name: str) -> list[Model | None]:
                 found.append(retry(functools.partial(read, repository), attempts=3))
             except EntryNotFoundError:
                 continue  # a repository of another kind
+            except UserError as error:
+                found.append(
+                    unreadable(Path(hf_hub_download(repository, "model_index.json")).parent, repository, error)
+                )
         return found
     except UserError:
         raise

@@ -50,6 +50,15 @@ def browser(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def home(tmp_path_factory):
+    """A store of tiny models, and the folder of a page with all of them."""
+    from test_page_backend import make_home
+
+    root = tmp_path_factory.mktemp("page")
+    return make_home(tmp_path_factory.mktemp("models"), root), root
+
+
+@pytest.fixture(scope="session")
 def app(browser):
     """The address of a running app."""
     with running_app() as (url, _, _):

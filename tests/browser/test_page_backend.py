@@ -141,13 +141,11 @@ def save_tiny_models(folder: Path) -> None:
             (folder / name / "training.json").write_text(json.dumps(grey))
 
 
-@pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    """A store of tiny models, and the folder of a page with all of them."""
+def make_home(folder: Path, root: Path) -> ModelStore:
+    """A store of tiny models, which lie in `folder`, and in `root` a page with all of them."""
     files = engine_files()
     if files is None:
         pytest.skip("needs onnxruntime-web from npm")
-    folder, root = tmp_path_factory.mktemp("models"), tmp_path_factory.mktemp("page")
     save_tiny_models(folder)
     store = ModelStore(str(folder))
     store.load()
@@ -158,7 +156,7 @@ def home(tmp_path_factory):
     store.gallery.append(twin)
     write_models(store, root)
     shutil.copytree(files, root / "engine", ignore=lambda _, names: set(names) - set(engine.FILES))
-    return store, root
+    return store
 
 
 def calls() -> list[tuple[str, str, dict]]:
@@ -310,6 +308,15 @@ def test_without_the_engine_or_webassembly_nothing_is_promised(browser, home, tm
     answer = ask(page, "map", "decode", {"z": [0, 0]})[0]
     assert (answer["status"], answer["message"]) == ("broken", "This browser does not run the engine.")
     page.add_init_script("delete globalThis.WebAssembly")
+    begin(page, root)
+    answer = ask(page, "map", "decode", {"z": [0, 0]})[0]
+    assert (answer["status"], answer["message"]) == (
+        "broken",
+        "This browser has no WebAssembly, which the models need.",
+    )
+    # What needs no model works.
+    assert ask(page, "map", "decoder", {})[0]["status"] == "ok"
+    page.add_init_script("delete globalThis.Worker")
     assert set(map(tuple, begin(page, root).values())) == {()}
     page.close()
 

@@ -147,7 +147,7 @@ def test_a_model_is_loaded_when_it_is_wanted(browser, site):
         pytest.skip("npm has not brought the engine.")
     with served(site) as (url, _), watched(browser, url) as page:
         asked = []
-        page.on("request", lambda request: asked.append(request.url.removeprefix(url)))
+        page.on("request", lambda request: asked.append(request.url.removeprefix(url).partition("?")[0]))
         sheet = open_tab(page, "Samples").locator(".sheet img").first
         before = pixels(sheet)
         assert not [path for path in asked if path.startswith("engine/")]

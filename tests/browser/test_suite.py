@@ -1021,9 +1021,13 @@ def test_the_address_follows_and_leads_back(warm_page):
     drawn = pixels(number)
     warm_page.reload()
     wait_until(warm_page, lambda: number.is_visible() and pixels(number) == drawn)
-    # Nonsense in an address is passed over.
+    # Of nonsense in an address is said, once, that it is not here.
     warm_page.goto(warm_page.url.split("?")[0] + "?tab=classes&seed=-1&labels=%3Cb%3E&psi=9&class=77&from=x")
     wait_until(warm_page, lambda: tab.locator(".problem").inner_text() != "")
+    sentence = (
+        "The address asks for seed=-1, psi=9, class=77, from=x, which this page does not have: it shows what it has."
+    )
+    assert warm_page.locator(".lost").all_inner_texts() == [sentence]
     assert tab.locator(".seed").input_value() == "10"
 
 

@@ -45,9 +45,7 @@ def test_it_prints_what_it_writes_and_replaces_its_own(capsys, saved, tmp_path, 
     (tmp_path / "gan-onnx/mine.txt").write_text("mine")
     code, out, err = run(capsys, saved["gan"])
     assert (code, out) == (2, "")
-    assert err == (
-        "python -m genmodels export: 'gan-onnx' holds other things than an export: name a folder that does not exist yet.\n"
-    )
+    assert err == ("python -m genmodels export: 'gan-onnx' is not empty: name a folder that does not exist yet.\n")
     assert sorted(os.listdir("gan-onnx")) == sorted([*files, "mine.txt"])
 
 
@@ -57,10 +55,10 @@ def test_it_prints_what_it_writes_and_replaces_its_own(capsys, saved, tmp_path, 
         ("nobody", "There is no model 'nobody': built in are"),
         ("cgan-mnsit", "There is no model 'cgan-mnsit': did you mean 'cgan-mnist'?"),
         ("cgan-mnist --output {tmp}/no/where", "is to lie in '{tmp}/no', which is not a folder: make it first."),
-        ("cgan-mnist --output {tmp}/file", "'{tmp}/file' is a file: name a folder."),
+        ("cgan-mnist --output {tmp}/file", "'{tmp}/file' is a file: name a folder that does not exist yet."),
         (
             "cgan-mnist --output {tmp}",
-            "'{tmp}' holds other things than an export: name a folder that does not exist yet.",
+            "'{tmp}' is not empty: name a folder that does not exist yet.",
         ),
         ("cgan-mnist --format pb", "argument --format: invalid choice: 'pb'"),
         (

@@ -35,7 +35,18 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 # What the Hub's own .gitattributes sends to LFS, as far as the tests push it.
-LFS_PATTERNS = ("*.bin", "*.parquet", "*.png", "*.pt", "*.safetensors", "*.zip", "*tfevents*")
+LFS_PATTERNS = (
+    "*.bin",
+    "*.gz",
+    "*.onnx",
+    "*.parquet",
+    "*.png",
+    "*.pt",
+    "*.safetensors",
+    "*.wasm",
+    "*.zip",
+    "*tfevents*",
+)
 LICENSES = ("apache-2.0", "cc-by-sa-3.0", "mit", "other", "unknown")
 KINDS = ("models", "datasets", "spaces")
 SPACE_SDKS = ("docker", "gradio", "static", "streamlit")
@@ -321,10 +332,11 @@ async def create_repo(request: Request) -> Response:
 
 
 async def list_models(request: Request) -> Response:
-    """The public models of one author."""
-    author, hub = request.query_params.get("author"), request.app.state.hub
+    """The models of one author, the private ones for who may read them."""
+    author, hub, user = request.query_params.get("author"), request.app.state.hub, user_of(request)
     found = [r for (kind, _), r in hub.repos.items() if kind == "models" and r.id.split("/")[0] == author]
-    return JSONResponse([repo.info("main") for repo in found if not repo.private])
+    member = user is not None and author in (user["name"], *user["orgs"])
+    return JSONResponse([repo.info("main") for repo in found if member or not repo.private])
 
 
 async def repo_info(request: Request) -> Response:

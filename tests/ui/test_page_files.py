@@ -11,10 +11,12 @@ import subprocess
 import tarfile
 
 import pytest
-from helpers import REPO, run_coroutine
+from helpers import REPO, make_pipeline, run_coroutine
 
 from genmodels.errors import UserError
+from genmodels.folder import check_output
 from genmodels.ui.in_page import engine, files
+from genmodels.ui.in_page.models import folder_name
 from genmodels.ui.models import ModelStore, weights_digest
 
 MODULE = b"export {};"
@@ -158,3 +160,35 @@ def test_without_npm_it_is_said_what_to_do(tmp_path, monkeypatch):
 def test_the_engine_is_the_one_that_tests_run():
     package = json.loads((REPO / "package.json").read_text())
     assert package["devDependencies"][engine.PACKAGE] == engine.VERSION
+
+
+def test_folders_of_models_are_plain_and_no_two_are_one(tmp_path):
+    """Of signs outside of ASCII nothing is left, and there are file systems without capital letters."""
+    found = []
+    for name in ("猫", "犬", "alice/a-b", "alice-a/b", "Alice/a-b", "..", "x" * 300, "x" * 301, "<b>&'\""):
+        found.append(folder_name(tmp_path, name))
+        (tmp_path / found[-1]).mkdir()
+    assert found[:6] == ["model", "model-2", "alice-a-b", "alice-a-b-2", "Alice-a-b-3", "model-3"]
+    assert len({name.lower() for name in found}) == len(found)
+    assert all(name.isascii() and len(name) < 70 for name in found)
+
+
+def test_only_a_page_is_written_over(folder, tmp_path):
+    check_output(folder, files.holds_page)
+    (folder / "mine.txt").write_text("mine")
+    with pytest.raises(UserError, match="is not empty: name a folder that does not exist yet"):
+        check_output(folder, files.holds_page)
+    with pytest.raises(UserError, match="is a file"):
+        check_output(folder / "mine.txt")
+    with pytest.raises(UserError, match="make it first"):
+        check_output(tmp_path / "no" / "page")
+
+
+def test_models_of_a_folder_are_called_by_their_names_in_a_page_for_others(tmp_path):
+    for place in ("runs/one/model", "runs/two"):
+        make_pipeline("gan").save_pretrained(tmp_path / place)
+    store = ModelStore(str(tmp_path / "runs"), tabs=("samples",))
+    assert [model.title for model in store.gallery] == ["one", "two"]
+    assert store.gallery[0].name == str(tmp_path / "runs/one/model")
+    store.forget_places()
+    assert [(model.name, model.key, model.title) for model in store.gallery] == [(n, n, n) for n in ("one", "two")]

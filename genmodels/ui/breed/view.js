@@ -7,13 +7,14 @@ import { decimal, t } from '../common/text.js';
 /** @param {Tab} tab */
 export default function breed({ $, controls, element, latest, link, onFirstOpen, page, python, server }) {
   // `seed` is that of the parents whom all began with, `litter` that of the children.
-  const state = { model: page.main, class: '', seed: 0, litter: 0, next: 0, generation: 0 };
+  const { models, main } = breeding(page);
+  const state = { model: main, class: '', seed: 0, litter: 0, next: 0, generation: 0 };
   /** @type {{parents: number[][], pictures: HTMLElement[]}} */
   const couple = { parents: [], pictures: [] };
   const mutation = $('.breed-mutation');
   const usual = {
-    model: page.main,
-    class: page.models[page.main].class,
+    model: main,
+    class: models[main].class,
     parents: 0,
     mutation: +mutation.value,
     seed: 0,
@@ -92,7 +93,7 @@ export default function breed({ $, controls, element, latest, link, onFirstOpen,
     state.litter += 1;
     cross();
   });
-  const menus = controls('breed-', state, found, { models: breeding(page.models), seedName: 'parents' });
+  const menus = controls('breed-', state, found, { models, seedName: 'parents' });
   python.picture('Children', '.breed-children canvas', () => page.litter_columns);
   onFirstOpen('breed', () => {
     menus.restore(address);

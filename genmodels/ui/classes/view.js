@@ -186,7 +186,7 @@ export default function classes(tab) {
   const menus = controls('', state, drawAll, { models: page.models, changed: describe });
   link.restore(() => {
     menus.restore(link);
-    const [label, from, to] = ['class', 'from', 'to'].map(name => names().indexOf(link.get(name) ?? ''));
+    const [label, from, to] = ['class', 'from', 'to'].map(name => names().indexOf(link.option(name, names()) ?? ''));
     const labels = link.get('labels');
     if (now().writes && labels !== null) text.value = labels.slice(0, text.maxLength);
     if (label >= 0) {

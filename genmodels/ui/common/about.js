@@ -29,8 +29,15 @@ export function measured({ quality, diversity, dataset }) {
   return t`FID ${fid} (floor ${fidFloor}), recall ${recall} (floor ${recallFloor}), against ${dataset}`;
 }
 
-/** Those of a tab's models that cross, walk and move along directions. @param {Record<string, Model>} models */
-export const breeding = models => Object.fromEntries(Object.entries(models).filter(([, { breeds }]) => breeds));
+/**
+ * Those of a tab's models that cross, walk and move along directions, and the one to begin with: the tab's own if it
+ * does.
+ * @param {Record<string, any>} page @returns {{models: Record<string, Model>, main: string}}
+ */
+export function breeding({ models, main }) {
+  const known = Object.fromEntries(Object.entries(models).filter(([, model]) => model.breeds));
+  return { models: known, main: known[main] ? main : Object.keys(known)[0] };
+}
 
 /** @param {string} colour */
 export const swatch = colour => make('i', { className: 'swatch', style: `background: ${colour}` });

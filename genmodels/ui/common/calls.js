@@ -68,7 +68,7 @@ export function latestOf(call, show, { fail, tell, alive }) {
         if (alive() && !next) show(part, job);
       };
       const answer = await answerOf(call, job.payload, () => alive() && !next, tell, see);
-      if (answer) tell('');
+      if (answer) tell('', false, job.since);
       if (answer?.status === 'error') fail(t([answer.message ?? '']), true);
       else if (answer) await show(answer, job);
     } finally {

@@ -1,5 +1,5 @@
 // Who answers a tab: the page itself where it can, else its server.
-import { pageBackend } from './page_backend.js';
+import { pageBackend, runsModels } from './page_backend.js';
 import { t } from './text.js';
 
 /** @type {Map<string, Promise<Record<string, Record<string, Call>>>>} */
@@ -10,6 +10,7 @@ const backends = new Map();
  */
 function backendAt(root, names) {
   const begun = async () => {
+    if (!runsModels()) return pageBackend.nothing;
     const response = await fetch(new URL(`${root}models/index.json`, document.baseURI));
     /** @type {import('./page_backend.js').PageModel[]} */
     const models = await response.json();
@@ -29,6 +30,8 @@ function backendAt(root, names) {
 export function eitherOf(tab, server, { root, models }, tell) {
   /** @type {Set<string>} */
   const broken = new Set();
+  /** What has been said: of one reason for many calls a visitor reads once. @type {Set<string>} */
+  const said = new Set();
   const begun = backendAt(root, models);
   begun.then(backend => {
     if (backend === pageBackend.nothing) tell(t`This browser does not compute by itself: the server does.`);
@@ -41,7 +44,9 @@ export function eitherOf(tab, server, { root, models }, tell) {
     const answer = await own(payload, see);
     if (answer?.status === 'broken') {
       broken.add(about);
-      tell(`${t([answer.message ?? ''])} ${t`The server does it instead.`}`);
+      const why = answer.message ?? '';
+      if (!said.has(why)) tell(`${t([why])} ${t`The server does it instead.`}`);
+      said.add(why);
     }
     return answer && ['ok', 'error'].includes(answer.status) ? answer : server[name](payload);
   };

@@ -1,3 +1,4 @@
+import { make } from './dom.js';
 import { t } from './text.js';
 
 const TAB_NAMES = new Map([
@@ -46,6 +47,17 @@ export function linkOf(element, tab) {
   // The view that the address asks for, the first one, and the one on show.
   let [asked, first, shown] = ['', '', ''];
   const root = document.documentElement;
+  /** What the address asks for that is not here, as from another day's page. @type {Set<string>} */
+  const lost = new Set();
+  const note = make('p', { className: 'note lost', role: 'status' });
+  /** @param {string} name @param {string | null} value */
+  function lose(name, value) {
+    lost.add(`${name}=${value}`);
+    const wishes = [...lost].map(wish => (wish.length > 60 ? `${wish.slice(0, 60)}…` : wish)).join(', ');
+    note.textContent = t`The address asks for ${wishes}, which this page does not have: it shows what it has.`;
+    element.prepend(note);
+    return null;
+  }
   // A tab that is put together after another one was opened by the visitor.
   let hidden = Boolean(panel && root.dataset.opened && !ours);
   let soon = 0;
@@ -80,12 +92,14 @@ export function linkOf(element, tab) {
     hidden = !element.clientWidth;
   }).observe(element);
   // The other tabs are put together when they are opened: the first that is there opens the wanted one, once.
+  const isTab = TAB_NAMES.has(given.get('tab') ?? '');
+  if (given.has('tab') && !ours && (!panel || !(isTab || root.dataset.opened))) lose('tab', given.get('tab'));
   const open = () => {
     const wanted = buttonOf(given.get('tab') ?? '');
     if (wanted) wanted.click();
     else if (element.isConnected) setTimeout(open, 100);
   };
-  if (panel && TAB_NAMES.has(given.get('tab') ?? '') && !ours && !root.dataset.opened) open();
+  if (panel && isTab && !ours && !root.dataset.opened) open();
   root.dataset.opened = 'true';
 
   /**
@@ -99,24 +113,38 @@ export function linkOf(element, tab) {
       get,
       /** A whole number, null if the address has none in this range. @param {string} name */
       count(name, most = Infinity, least = 0) {
-        const number = /^\d{1,10}$/.test(get(name) ?? '') ? Number(get(name)) : -1;
-        return number >= least && number <= most ? number : null;
+        const wanted = get(name);
+        const number = /^\d{1,10}$/.test(wanted ?? '') ? Number(wanted) : -1;
+        if (number >= least && number <= most) return number;
+        return wanted === null ? null : lose(name, wanted);
       },
       /**
        * A number, null if the address has none in this range.
        * @param {string} name @param {number} low @param {number} high
        */
       number(name, low, high) {
-        const number = parseFloat(get(name) ?? '');
-        return number >= low && number <= high ? number : null;
+        const wanted = get(name);
+        const number = parseFloat(wanted ?? '');
+        if (number >= low && number <= high) return number;
+        return wanted === null ? null : lose(name, wanted);
       },
       /**
        * Numbers between commas, in so many places, null if the address has anything else.
        * @param {string} name @param {number} [places]
        */
       numbers(name, places) {
-        const found = (get(name) ?? '').split(',').map(parseFloat);
-        return found.every(Number.isFinite) && (!places || found.length === places) ? found : null;
+        const wanted = get(name);
+        const found = (wanted ?? '').split(',').map(parseFloat);
+        if (found.every(Number.isFinite) && (!places || found.length === places)) return found;
+        return wanted === null ? null : lose(name, wanted);
+      },
+      /**
+       * One of the words that are known, null if the address has no such one.
+       * @param {string} name @param {string[]} known
+       */
+      option(name, known) {
+        const wanted = get(name);
+        return wanted === null || known.includes(wanted) ? wanted : lose(name, wanted);
       },
       /** @param {Record<string, unknown>} changes */
       set(changes) {
@@ -147,6 +175,7 @@ export function linkOf(element, tab) {
     views(names, go) {
       first = names[0];
       const wanted = given.get('show') ?? '';
+      if (ours && wanted && !names.includes(wanted)) lose('show', wanted);
       asked = shown = ours && names.includes(wanted) ? wanted : first;
       Object.assign(values, { '': {}, [asked]: values[''] });
       addEventListener('popstate', () => {

@@ -26,16 +26,20 @@ function progressBar() {
   };
 }
 
+/** Whether models run in this browser; what needs none of them works without: a small map, films, real images. */
+export const runsModels = () => Boolean(globalThis.WebAssembly);
+
 /**
  * The functions of every tab by the tab's name, such as `backend.samples.sheet`, for `start` as its `server`: a tab has
  * those that the models here can answer; none where this browser cannot compute.
- * @param {{root: string, models: PageModel[], packed?: boolean}} where the address of the folder with `engine` and
- * `models`, the content of its models/index.json, and whether files lie there as gzip
+ * @param {{root: string, models: PageModel[], packed?: boolean, version?: string}} where the address of the folder with
+ * `engine` and `models`, the content of its models/index.json, whether files lie there as gzip, and what stands behind
+ * their addresses
  * @returns {Promise<Record<string, Record<string, Call>>>}
  */
-export async function pageBackend({ root, models, packed = false }) {
+export async function pageBackend({ root, models, packed = false, version = '' }) {
   const none = pageBackend.nothing;
-  if (!globalThis.WebAssembly || !globalThis.Worker || !globalThis.CompressionStream) return none;
+  if (!globalThis.Worker || !globalThis.CompressionStream) return none;
   const showProgress = progressBar();
   /** @type {Map<number, {answered: (answer: Answer) => void, see?: (part: Answer) => void}>} */
   const waiting = new Map();
@@ -78,7 +82,8 @@ export async function pageBackend({ root, models, packed = false }) {
         waiting.delete(data.id);
       }
     };
-    worker.postMessage({ root: new URL(root.replace(/\/?$/, '/'), document.baseURI).href, models, packed });
+    const address = new URL(root.replace(/\/?$/, '/'), document.baseURI).href;
+    worker.postMessage({ root: address, models, packed, version, runs: runsModels() });
   });
 }
 /** What a browser has that cannot compute. @type {Record<string, Record<string, Call>>} */

@@ -4,7 +4,7 @@ import { answerOf, latestOf, WARMING } from './calls.js';
 import { choices, make, newSeed } from './dom.js';
 import { eitherOf } from './either.js';
 import { linkOf } from './link.js';
-import { pageBackend } from './page_backend.js';
+import { pageBackend, runsModels } from './page_backend.js';
 import { pythonOf } from './python.js';
 import { decimal, LANGUAGE, t, translate } from './text.js';
 
@@ -28,15 +28,22 @@ function createTab(element, page, server) {
   /** @param {string} selector @param {ParentNode} root @returns {any[]} */
   const $$ = (selector, root = element) => [...root.querySelectorAll(selector)];
 
-  /** What writes messages into a place. @param {HTMLElement} place @returns {Tell} */
-  const noticeIn =
-    place =>
-    (message, bad = false) => {
+  /**
+   * What writes messages into a place. What failed stays there until something that was asked for later is answered:
+   * of several calls at once another one may be done after it.
+   * @param {HTMLElement} place @returns {Tell}
+   */
+  const noticeIn = place => {
+    let failed = 0;
+    return (message, bad = false, asked = Infinity) => {
+      if (!message && asked < failed) return;
+      failed = bad ? performance.now() : 0;
       const text = t([message]);
       if (place.textContent !== text) place.textContent = text;
       place.hidden = !text;
       place.classList.toggle('bad', bad);
     };
+  };
   const notice = noticeIn($('.notice'));
 
   /**
@@ -54,13 +61,30 @@ function createTab(element, page, server) {
    * @param {Call} call @param {(answer: Answer, job: Job) => unknown} show
    */
   const quietly = (call, show) => latest(call, show, silent, silent);
-  /** Asks with the first call alone, quietly. @param {Call} call @param {(answer: Answer, job: Job) => unknown} show */
-  const once = (call, show) => {
-    const ask = quietly(call, show);
-    let asked = false;
+  /**
+   * Asks with the first call alone, quietly. Every call says whether the page itself is about to answer, for which it
+   * pays to wait.
+   * @param {Call} call @param {(answer: Answer, job: Job) => unknown} show @param {() => void} [none] if there is no
+   * answer
+   */
+  const once = (call, show, none = () => {}) => {
+    let [asked, coming] = [false, Boolean(call?.parts)];
+    const come = () => {
+      coming = false;
+    };
+    const shown = (/** @type {Answer} */ answer, /** @type {Job} */ job) => {
+      come();
+      return show(answer, job);
+    };
+    const failed = () => {
+      come();
+      none();
+    };
+    const ask = latest(call, shown, failed, silent);
     return () => {
       if (!asked) ask({});
       asked = true;
+      return coming;
     };
   };
 
@@ -140,12 +164,11 @@ function createTab(element, page, server) {
       write,
       /** Takes from an address what the controls know. @param {ReturnType<typeof link.view>} address */
       restore(address) {
-        const name = address.get('model') ?? '';
-        if (model && Object.hasOwn(models, name)) choose(name);
+        const name = model && address.option('model', Object.keys(models));
+        if (name !== null) choose(name);
         state.seed = address.count(seedName, page.max_seed) ?? state.seed;
-        const wanted = address.get('class');
         const offered = [...(label?.options ?? [])].map(option => option.value);
-        if (wanted !== null && offered.includes(wanted)) state.class = wanted;
+        if (label) state.class = address.option('class', offered) ?? state.class;
         for (const { name, most } of sliders) state[name] = address.number(name, 0, most) ?? state[name];
         write();
       },
@@ -285,8 +308,11 @@ function start(element, { html, css, page, views }, modules, server) {
     element.prepend(make('p', { className: 'note', role: 'status' }, message));
   };
   if (Object.values(pageBackend.nothing).includes(server)) {
+    tell(t`This browser cannot compute here, and this page has no server: what was drawn ahead is shown.`);
+  } else if (Object.values(server).some(call => call.parts) && !runsModels()) {
     tell(
-      t`This browser cannot compute: it has no WebAssembly, and this page no server. What was drawn ahead is shown.`,
+      t`This browser has no WebAssembly, with which models draw, and this page has no server: what was drawn ahead is
+        shown.`,
     );
   }
   const tab = createTab(element, page, page.here ? eitherOf(page.tab, server, page.here, tell) : server);

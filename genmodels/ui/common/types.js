@@ -3,7 +3,7 @@
  * @typedef {{status: string, message?: string, retry?: number} & Record<string, any>} Answer of a server function
  * @typedef {((payload: object, see?: (part: Answer) => void) => Promise<Answer | undefined>) & {parts?: boolean}} Call
  * with `parts`, `see` is shown what there is of an answer that takes long
- * @typedef {(message: string, bad?: boolean) => void} Tell
+ * @typedef {(message: string, bad?: boolean, asked?: number) => void} Tell
  * @typedef {{payload: Record<string, any>, extra?: any, since: number}} Job what was asked, what `show` is handed on
  * with the answer, and since when it waits
  * @typedef {import('./tab.js').Tab} Tab what every view of a tab gets

@@ -12,7 +12,8 @@ export default function directions(tab) {
   const { images, limit } = page.moves;
   const pairs = $('.directions-pairs');
   const address = link.view('directions');
-  const state = { model: page.main, class: '', seed: 0, size: 0 };
+  const { models, main } = breeding(page);
+  const state = { model: main, class: '', seed: 0, size: 0 };
   /** @type {number[]} */
   let strengths = [];
   /** The images before and after. @type {HTMLImageElement[]} */
@@ -87,7 +88,7 @@ export default function directions(tab) {
     move(true);
   });
   const anew = () => move(!strengths.length);
-  const menus = controls('directions-', state, anew, { models: breeding(page.models), changed });
+  const menus = controls('directions-', state, anew, { models, changed });
   onResize(element, paintPairs);
   python.picture('Directions', '.directions-pairs canvas', columns);
   onFirstOpen('directions', () => {

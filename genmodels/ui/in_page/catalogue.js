@@ -19,6 +19,8 @@ export function know(given) {
   entries = given;
   for (const entry of given) models.set(`${entry.kind} ${entry.name}`, new Model(entry));
 }
+/** Whether there is any of a kind, be it one that does not work. @param {string} kind */
+export const isKnown = kind => entries.some(entry => entry.kind === kind);
 /** Those of a kind that work here. @param {string} kind */
 export const entriesOf = kind => entries.filter(entry => entry.kind === kind && !entry.reason);
 /** @param {Entry} entry */

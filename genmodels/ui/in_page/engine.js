@@ -5,7 +5,7 @@ export class BrokenError extends Error {}
 /** What is not done in a page, though nothing is broken: its server, if it has one, does it. */
 export class ElsewhereError extends Error {}
 
-let [root, gzipped] = ['', false];
+let [root, gzipped, query, assembled] = ['', false, '', true];
 /** @type {(name: string, loaded: number, total: number) => void} */
 let progress = () => {};
 /** @type {Map<string, Promise<any>>} */
@@ -13,14 +13,16 @@ const kept = new Map();
 
 /**
  * @param {string} address of the folder with `engine` and `models`
- * @param {boolean} pressed whether JSON and WebAssembly lie there as gzip files, as on a host that does not compress
+ * @param {{packed: boolean, version: string, runs: boolean}} how whether JSON and WebAssembly lie there as gzip files,
+ * as on a host that does not compress; what stands behind the address of each file, so that no older one of its name is
+ * taken for it; whether the browser has WebAssembly
  * @param {typeof progress} tell how much of a file has come
  */
-export function settle(address, pressed, tell) {
-  [root, gzipped, progress] = [address, pressed, tell];
+export function settle(address, { packed, version, runs }, tell) {
+  [root, gzipped, query, assembled, progress] = [address, packed, version && `?${version}`, runs, tell];
 }
 /** @param {string} path below the root */
-export const addressOf = path => root + path;
+export const addressOf = path => root + path + query;
 /**
  * The result of `make`, kept under a name unless it fails. @template T @param {string} name @param {() => Promise<T>}
  * make @returns {Promise<T>}
@@ -39,7 +41,7 @@ export async function fetchBytes(path, what, total = 0) {
   const zipped = gzipped && /\.(json|wasm)$/.test(path);
   let response;
   try {
-    response = await fetch(`${root}${path}${zipped ? '.gz' : ''}`);
+    response = await fetch(addressOf(`${path}${zipped ? '.gz' : ''}`));
   } catch {
     throw new BrokenError(`${what} cannot be loaded: check the network.`);
   }
@@ -85,8 +87,9 @@ export const fetchJson = (path, what) =>
 const ENGINE_BYTES = 14_240_000;
 const engine = () =>
   once('engine', async () => {
+    if (!assembled) throw new BrokenError('This browser has no WebAssembly, which the models need.');
     try {
-      const ort = await import(`${root}engine/ort.wasm.bundle.min.mjs`);
+      const ort = await import(addressOf('engine/ort.wasm.bundle.min.mjs'));
       const wasm = await fetchBytes('engine/ort-wasm-simd-threaded.wasm', 'The engine', ENGINE_BYTES);
       // More threads need headers that plain hosts of files do not send.
       Object.assign(ort.env.wasm, { wasmBinary: wasm.buffer, numThreads: 1 });
@@ -98,27 +101,39 @@ const engine = () =>
   });
 
 /** @typedef {{data: Float32Array, shape: number[]}} Tensor */
+/** sha256 in hexadecimal; null on a page without https, where browsers do not compute it. @param {Uint8Array} bytes */
+async function sha256(bytes) {
+  const hash = await globalThis.crypto?.subtle?.digest('SHA-256', /** @type {BufferSource} */ (bytes));
+  return hash ? [...new Uint8Array(hash)].map(v => v.toString(16).padStart(2, '0')).join('') : null;
+}
 /**
  * What a network says.
- * @param {string} path of its file @param {string} what @param {number} total bytes
+ * @param {string} path of its file @param {string} what
+ * @param {{bytes: number, sha256: string}} file how long it is, and which one
  * @param {Record<string, Tensor>} inputs @returns {Promise<Record<string, Tensor>>}
  */
-export async function runNetwork(path, what, total, inputs) {
+export async function runNetwork(path, what, file, inputs) {
   const ort = await engine();
+  const foreign = new BrokenError(`${what} cannot be computed in this page: its file is of another model.`);
   const session = await once(path, async () => {
-    const bytes = await fetchBytes(path, what, total);
+    const bytes = await fetchBytes(path, what, file.bytes);
+    const found = await sha256(bytes);
+    let opened;
     try {
-      return await ort.InferenceSession.create(bytes, { executionProviders: ['wasm'] });
+      opened = await ort.InferenceSession.create(bytes, { executionProviders: ['wasm'] });
     } catch {
       throw new BrokenError(`${what} cannot be computed in this page: its file is damaged.`);
     }
+    // It might draw, and nobody would see that this is not what the page says it is.
+    if (found && found !== file.sha256) throw foreign;
+    return opened;
   });
   const given = Object.entries(inputs).map(([name, { data, shape }]) => [name, new ort.Tensor('float32', data, shape)]);
   let outputs;
   try {
     outputs = await session.run(Object.fromEntries(given));
   } catch {
-    throw new BrokenError(`${what} cannot be computed in this page: its file is of another model.`);
+    throw foreign;
   }
   return Object.fromEntries(
     Object.entries(outputs).map(([name, tensor]) => [name, { data: tensor.data, shape: [...tensor.dims] }]),

@@ -44,6 +44,11 @@ def is_page(folder: Path) -> bool:
     return (folder / "models" / INDEX).is_file() and is_engine(folder / "engine")
 
 
+def holds_page(folder: Path) -> bool:
+    """Whether a folder holds what `app --prepare_page` has written, and nothing else: another may take its place."""
+    return (folder / "models" / INDEX).is_file() and {path.name for path in folder.iterdir()} <= {"engine", "models"}
+
+
 def usable(store: ModelStore, folder: Path) -> Json | None:
     """What a tab's page finds in `page.here`: where the folder lies, and which of its models are those that the store shows.
 

@@ -194,7 +194,11 @@ export const mapFunctions = {
 
 /** @type {Record<string, (payload: Payload) => Promise<Record<string, unknown>>>} */
 export const pairFunctions = {
-  pair: () => fetchJson('models/pair.json', 'The two maps'),
+  async pair() {
+    const page = await fetchJson('models/pair.json', 'The two maps');
+    if (page.reason) throw new MistakeError(page.reason);
+    return page;
+  },
   async decode_both(payload) {
     const z = point(payload.z);
     const shown = await Promise.all(PAIR.map(async kind => [kind, raw((await pictures([z], chosen(kind)))[0])]));

@@ -8,6 +8,8 @@ import json
 import math
 import re
 from collections.abc import Iterator
+from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,6 +40,9 @@ if TYPE_CHECKING:
     from ...export import Origin
 
 INDEX = "index.json"
+# Of a folder: a name may be as long as a file system lets it be.
+LONGEST_NAME = 60
+FILM = films.FILE
 # Of an export; the name is the exporter's, which loads torch.
 FACTS = "export.json"
 
@@ -70,7 +75,8 @@ def write_models(store: ModelStore, root: Path) -> list[Json]:
             twin = written.get(model.name)
             own = twin and {**twin, "kind": model.kind, "main": model is store.models.get(model.kind), "class": ""}
             entries.append(own or written.setdefault(model.name, write_model(store, model, folder)))
-        entries += [*write_samples(store, folder), *write_evaluators(store, folder), *write_replays(store, folder)]
+        replays = [*write_replays(store, folder, entries)]
+        entries += [*write_samples(store, folder), *write_evaluators(store, folder), *replays]
         if all(kind in store.models and store.models[kind].reason is None for kind in pair.PAIR):
             write_json(folder / "pair.json", pair_page(store))
         write_json(folder / INDEX, entries)
@@ -93,16 +99,24 @@ def read_index(root: Path) -> list[Json]:
     return entries if isinstance(entries, list) else []
 
 
-def folder_name(name: str) -> str:
-    """A name as that of a folder and in an address."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip(".-") or "model"
+def left_out(entries: list[Json]) -> list[str]:
+    """A sentence for each model that could not be exported."""
+    return [f"{entry['name']} is left out: {entry['reason']}" for entry in entries if "reason" in entry]
+
+
+def folder_name(folder: Path, name: str) -> str:
+    """A name as that of a folder and in an address, which no other has in `folder`: of signs outside of ASCII little is left."""
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip(".-")[:LONGEST_NAME] or "model"
+    # There are file systems to which capital letters are no others.
+    taken = {path.name.lower() for path in folder.iterdir()}
+    return next(found for n in count(1) if (found := plain if n == 1 else f"{plain}-{n}").lower() not in taken)
 
 
 def write_model(store: ModelStore, model: Model, folder: Path) -> Json:
     """Export one model to a folder of its own in `folder`; returns its entry."""
     from ...export import export_model
 
-    name = folder_name(model.key)
+    name = folder_name(folder, model.key)
     entry: Json = {
         "name": model.key,
         "folder": name,
@@ -141,7 +155,9 @@ def write_model(store: ModelStore, model: Model, folder: Path) -> Json:
         explained = [round(float(share), 4) for share in found.explained]
         write_json(own / "directions.json", {"directions": found.directions.tolist(), "explained": explained})
     if films.film_of(model):
-        write_json(own / "film.json", with_film(films.film_answer(model), folder, name))
+        # Of a film that is none the view says that it is not there; the model works all the same.
+        with suppress(UserError):
+            write_json(own / "film.json", with_film(films.film_answer(model), folder, name))
     return entry
 
 
@@ -168,7 +184,7 @@ def keep_networks(folder: Path, facts: Json, kept: set[str]) -> Json:
 
 def with_film(answer: Json, folder: Path, name: str) -> Json:
     """An answer whose film lies beside it as a file, once for all that show it; `sprite` is then its path in `folder`."""
-    path = folder / name / "film.webp"
+    path = folder / name / FILM
     if not path.is_file():
         path.write_bytes(base64.b64decode(answer["sprite"].partition(",")[2]))
     return {**answer, "sprite": f"{name}/{path.name}"}
@@ -188,13 +204,13 @@ def write_samples(store: ModelStore, folder: Path) -> Iterator[Json]:
         if content in written:
             written[content]["of"].append(kind)
             continue
-        written[content] = write_sample(real, folder / f"real-{kind}") | {"of": [kind]}
+        written[content] = write_sample(real, folder / folder_name(folder, f"real-{kind}")) | {"of": [kind]}
     yield from written.values()
 
 
 def write_sample(real: RealImages, folder: Path) -> Json:
     """Real images as a folder; returns their entry, without the kinds of models that they are for."""
-    folder.mkdir(exist_ok=True)
+    folder.mkdir()
     images = np.concatenate([real.train, real.test])
     _, size, _, channels = images.shape
     if channels == 4:
@@ -260,27 +276,36 @@ def write_evaluators(store: ModelStore, folder: Path) -> Iterator[Json]:
         if home is None:
             continue
         classifier, _ = load_classifier(name, folded=False)
-        facts = export_model(classifier, folder / name, Origin(name, ModelFolder(home)))
+        own = folder_name(folder, name)
+        facts = export_model(classifier, folder / own, Origin(name, ModelFolder(home)))
         total = sum(network["bytes"] for network in facts["networks"].values())
-        entry = {"name": name, "folder": name, "kind": "evaluator", "title": name}
+        entry = {"name": name, "folder": own, "kind": "evaluator", "title": name}
         yield {**entry, "size": size, "channels": channels, "bytes": total}
 
 
-def write_replays(store: ModelStore, folder: Path) -> Iterator[Json]:
-    """Finished trainings with film and curves."""
+def write_replays(store: ModelStore, folder: Path, models: list[Json]) -> Iterator[Json]:
+    """Finished trainings with film and curves; `models` are entries of those whose film may lie beside them already."""
+    folders = {entry["name"]: entry["folder"] for entry in models if "reason" not in entry}
     for name in replay.replays(store):
-        own = f"replay-{folder_name(name)}"
-        (folder / own).mkdir(exist_ok=True)
-        answer = replay.replay_answer(store, name)
-        beside = folder_name(name) if (folder / folder_name(name) / "film.webp").is_file() else own
+        try:
+            answer = replay.replay_answer(store, name)
+        except UserError:
+            # The view says that it is not there.
+            continue
+        own = folder_name(folder, f"replay-{name}")
+        (folder / own).mkdir()
+        beside = own if not (folder / folders.get(name, own) / FILM).is_file() else folders[name]
         write_json(folder / own / "replay.json", with_film(answer, folder, beside))
         yield {"name": name, "folder": own, "kind": "replay", "title": answer["title"]}
 
 
 def pair_page(store: ModelStore) -> Json:
-    """What the view of two maps begins with; see `pair`."""
+    """What the view of two maps begins with, see `pair`; or the `reason` why it does not."""
     prepared = first_page.read("pair") if all(store.models[kind].built_in for kind in pair.PAIR) else None
-    return prepared or store.first_page("pair", pair.first_page)
+    try:
+        return prepared or store.first_page("pair", pair.first_page)
+    except UserError as error:
+        return {"reason": str(error)}
 
 
 def origin_of(model: Model) -> Origin:

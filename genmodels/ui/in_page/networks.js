@@ -36,7 +36,7 @@ export class Model {
   async run(network, inputs) {
     const { networks } = await this.facts();
     if (!networks[network]) throw new BrokenError(`${this.entry.title} has no ${network}.`);
-    const { file, bytes, depends_on_batch: compares } = networks[network];
+    const { file, depends_on_batch: compares } = networks[network];
     const size = compares ? COMPARED : CHUNK;
     const count = Object.values(inputs)[0].shape[0];
     /** @type {Record<string, Tensor>[]} */
@@ -48,7 +48,7 @@ export class Model {
         name === 'step' ? tensor : rows(tensor, start, start + size),
       ]);
       const path = `models/${this.entry.folder}/${file}`;
-      chunks.push(await runNetwork(path, this.entry.title, bytes, Object.fromEntries(part)));
+      chunks.push(await runNetwork(path, this.entry.title, networks[network], Object.fromEntries(part)));
     }
     return Object.fromEntries(Object.keys(chunks[0]).map(name => [name, joinRows(chunks.map(chunk => chunk[name]))]));
   }

@@ -1,5 +1,5 @@
 // The worker that answers a page: a call a message, each with its own number.
-import { chosen, entriesOf, know, MistakeError } from './catalogue.js';
+import { chosen, entriesOf, isKnown, know, MistakeError } from './catalogue.js';
 import { classes } from './classes.js';
 import { addressOf, BrokenError, ElsewhereError, fetchJson, settle } from './engine.js';
 import { faceFunctions, mapFunctions, pairFunctions } from './map.js';
@@ -23,13 +23,16 @@ function filmOf(kind) {
 /** A finished training; the first one for no name. @param {Record<string, any>} payload */
 async function replay(payload) {
   const known = entriesOf('replay');
-  const { folder, title } = known.find(({ name }) => name === payload.model) ?? known[0];
+  const entry = payload.model ? known.find(({ name }) => name === payload.model) : known[0];
+  if (!entry) throw new BrokenError(`The training of ${payload.model} is not beside this page.`);
+  const { folder, title } = entry;
   return withFilm(fetchJson(`models/${folder}/replay.json`, title));
 }
 
 /** What each tab can be answered with the models here. */
 function functionsHere() {
-  const has = (/** @type {string} */ kind) => entriesOf(kind).length > 0;
+  // Also where none of them works: each then says why.
+  const has = (/** @type {string} */ kind) => isKnown(kind);
   const compared = (/** @type {string} */ kind) => entriesOf('sample').some(entry => entry.of.includes(kind));
   /** @type {Record<string, Record<string, Answering>>} */
   const tabs = { map: {}, samples: {}, classes: {}, real_or_fake: {}, training: {} };
@@ -61,7 +64,7 @@ async function answered(computed) {
 }
 addEventListener('message', async ({ data }) => {
   if (data.root) {
-    settle(data.root, data.packed, (what, loaded, total) => postMessage({ progress: { what, loaded, total } }));
+    settle(data.root, data, (what, loaded, total) => postMessage({ progress: { what, loaded, total } }));
     know(data.models);
     tabs = functionsHere();
     const names = Object.entries(tabs).map(([tab, functions]) => [tab, Object.keys(functions)]);

@@ -510,8 +510,8 @@ export default function live(tab) {
     if (wanted === null) return null;
     if (typeof usual === 'boolean') return wanted === 'true';
     if (name in ranges) return address.count(name, ...ranges[name]);
-    if (name.endsWith('_rate')) return rates.includes(+wanted) ? +wanted : null;
-    return Object.hasOwn(name === 'data' ? Object.fromEntries(offered) : LOSSES, wanted) ? wanted : null;
+    if (name.endsWith('_rate')) return Number(address.option(name, rates.map(String))) || null;
+    return address.option(name, Object.keys(name === 'data' ? Object.fromEntries(offered) : LOSSES));
   }
   address.restore(() => {
     const settings = Object.entries(first.settings).map(([name, usual]) => [name, asked(name, usual) ?? usual]);

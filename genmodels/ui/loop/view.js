@@ -3,7 +3,8 @@ import { breeding, showSources } from '../common/about.js';
 
 /** @param {Tab} tab */
 export default function loop({ $, controls, find, latest, link, onFirstOpen, page, python, server }) {
-  const state = { model: page.main, class: page.models[page.main].class, seed: 0 };
+  const { models, main } = breeding(page);
+  const state = { model: main, class: models[main].class, seed: 0 };
   const address = link.view('loop', { ...state });
   const [film, save] = find('.loop-film', '.loop-save');
   const ask = latest(server.loop, answer => {
@@ -17,7 +18,7 @@ export default function loop({ $, controls, find, latest, link, onFirstOpen, pag
     address.set(state);
     ask(state);
   }
-  const menus = controls('loop-', state, draw, { models: breeding(page.models) });
+  const menus = controls('loop-', state, draw, { models });
   onFirstOpen('loop', () => {
     menus.restore(address);
     draw();

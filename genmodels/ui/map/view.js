@@ -171,20 +171,23 @@ export default function map(tab) {
     decoded(job.since, answer.z, answer.code);
   });
   // A small decoder is fetched with the first move, and from then on every spot is decoded here.
-  const fetchDecoder = once(server.decoder, ({ layers, code }) => {
-    if (!layers) return;
+  const ask = () => decode({ z: state.z });
+  const begun = (/** @type {Answer} */ { layers, code }) => {
+    if (!layers) return ask();
     const run = decoderInPage(layers, page.size, page.channels);
     state.decoder = (z, since) => {
       paintBytes(picture, run(z), page.size, page.channels);
       decoded(since, z, codeAt(code, z));
     };
-  });
+    state.decoder(state.z, performance.now());
+  };
+  const fetchDecoder = once(server.decoder, begun, ask);
   function goTo(/** @type {Point} */ z) {
     state.z = within(z, state.limit);
     address.set({ z: state.z });
-    fetchDecoder();
+    const coming = fetchDecoder();
     if (state.decoder) state.decoder(state.z, performance.now());
-    else decode({ z: state.z });
+    else if (!coming) ask();
     paint();
     tell();
   }
@@ -385,8 +388,8 @@ export default function map(tab) {
     }
     const z = address.numbers('z', 2);
     if (z) goTo(z);
-    const prior = address.get('prior') ?? '';
-    if (prior === 'normal' || (prior === 'fitted' && state.law.length)) {
+    const prior = address.option('prior', ['normal', ...(state.law.length ? ['fitted'] : [])]);
+    if (prior) {
       Object.assign(state, { prior, seed: address.count('seed', page.max_seed) ?? 0 });
       pressLaw(prior);
       showLaw();

@@ -101,8 +101,8 @@ export default function memory({ $, latest, link, onFirstOpen, page, python, ser
     look();
   });
   onFirstOpen('memory', () => {
-    const wanted = address.get('model');
-    if (page.kinds.some((/** @type {string[]} */ [kind]) => kind === wanted)) state.kind = wanted;
+    const kinds = page.kinds.map((/** @type {string[]} */ [kind]) => kind);
+    state.kind = address.option('model', kinds) ?? state.kind;
     press(state.kind);
     state.seed = address.count('seed', page.max_seed) ?? 0;
     look();

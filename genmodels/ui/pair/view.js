@@ -145,20 +145,23 @@ export default function pair({ $, element, latest, link, once, onFirstOpen, page
     });
   });
   // As on the map alone: small decoders come with the first move.
-  const fetchDecoders = once(server.decoders, ({ layers, code }) => {
-    if (!layers) return;
+  const askHere = () => askBoth({ z: state.z });
+  const begun = (/** @type {Answer} */ { layers, code }) => {
+    if (!layers) return askHere();
     const run = sides.map(({ kind, data }) => decoderInPage(layers[kind], data.size, data.channels));
     decode = z =>
       showBoth(z, codeAt(code, z), ({ picture, data }, i) => paintBytes(picture, run[i](z), data.size, data.channels));
-  });
+    decode(state.z);
+  };
+  const fetchDecoders = once(server.decoders, begun, askHere);
 
   function moveTo(/** @type {Point} */ z) {
     if (!sides.length) return;
     state.z = within(z, state.limit);
     address.set({ z: state.z });
-    fetchDecoders();
+    const coming = fetchDecoders();
     if (decode) decode(state.z);
-    else askBoth({ z: state.z });
+    else if (!coming) askHere();
     sides.forEach(paintSide);
     sides.forEach(measure);
   }

@@ -250,15 +250,15 @@ export default function realOrFake(tab) {
     if (game) parts.game.play(state.kind, game);
     onOpen('sides', fit);
     link.restore(() => {
-      const model = link.get('model') ?? '';
-      if (known.includes(model)) {
+      const model = link.option('model', known);
+      if (model !== null) {
         pressKind(model);
         state.kind = model;
         parts.game.play(model);
       }
       menus.restore(address);
       const { generated, kind, seed } = shown;
-      const side = address.get('side') === 'real' ? 'real' : 'generated';
+      const side = address.option('side', ['real', 'generated']) ?? 'generated';
       const image = address.count('image', generated.scores.length - 1) ?? 0;
       Object.assign(state, { side, image });
       if (state.kind !== kind || state.seed !== seed) draw();

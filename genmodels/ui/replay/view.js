@@ -202,8 +202,7 @@ export default function replay({ $, element, find, latest, link, onFirstOpen, pa
       [model, 'model'],
       [beside, 'beside'],
     ]) {
-      const wanted = address.get(name);
-      if (Object.hasOwn(page.replays, wanted ?? '')) menu.value = wanted;
+      menu.value = address.option(name, Object.keys(page.replays)) ?? menu.value;
     }
     at = address.count('step');
     choose();

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import gradio as gr
 
+from ...errors import UserError
 from .. import cover
+from ..in_page.models import INDEX
 from ..language import FOLDER as LANGUAGES
 from ..models import ModelStore
 from ..modules import MODULES, with_imports
@@ -21,6 +23,7 @@ HOME = Path(__file__).parent
 # What opens the page is kept by browsers from the first visit on; what lies in these folders, when it is used.
 WHEN_USED = ("engine/", "models/")
 ICON_SIZES = (192, 512)
+STALE = "This page has changed since your browser kept it: reload it."
 
 
 def write_page(store: ModelStore, folder: Path) -> None:
@@ -29,11 +32,11 @@ def write_page(store: ModelStore, folder: Path) -> None:
     Raises:
         OSError: the folder cannot be written.
     """
-    own = {"static/page.js": (HOME / "page.js").read_bytes()}
+    own = {"static/page.js": (HOME / "page.js").read_bytes(), "models.json": models_of(folder)}
     contents = tabs_of(store)
     languages = {f"languages/{path.name}": path.read_bytes() for path in sorted(LANGUAGES.glob("*.json"))}
     files = {**MODULES, **own, **languages, **{f"tabs/{name}.json": text for name, text in contents.items()}}
-    version = hashlib.sha256(repr(sorted(files.items())).encode()).hexdigest()[:16]
+    version = hashlib.sha256(repr([sorted(files.items()), digest_of(folder)]).encode()).hexdigest()[:16]
     for name, data in files.items():
         (folder / version / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / version / name).write_bytes(data)
@@ -48,12 +51,26 @@ def write_page(store: ModelStore, folder: Path) -> None:
         **{"display": "standalone", "background_color": "#ffffff", "theme_color": "#1d4ed8", "icons": icons},
     }
     (folder / "manifest.webmanifest").write_text(json.dumps(manifest, indent=1) + "\n")
-    index = folder / "models" / "index.json"
-    if not index.is_file():
-        index.parent.mkdir(exist_ok=True)
-        index.write_text("[]\n")
     press(folder)
     write_offline(folder)
+
+
+def models_of(folder: Path) -> bytes:
+    """The index of the models there, which goes from them to the files of this version: an older page's is no help."""
+    index = folder / "models" / INDEX
+    if not index.is_file():
+        return b"[]\n"
+    content = index.read_bytes()
+    index.unlink()
+    return content
+
+
+def digest_of(folder: Path, *without: Path) -> str:
+    """sha256 over all files of a folder, with their names."""
+    digest = hashlib.sha256()
+    for path in sorted(path for path in folder.rglob("*") if path.is_file() and path not in without):
+        digest.update(path.relative_to(folder).as_posix().encode() + path.read_bytes())
+    return digest.hexdigest()
 
 
 def press(folder: Path) -> None:
@@ -71,7 +88,21 @@ def press(folder: Path) -> None:
 def tabs_of(store: ModelStore) -> dict[str, bytes]:
     """What each tab is made of, as JSON by its name."""
     with gr.Blocks():
-        return tabs([module.build(store) for _, _, module in TABS.values()])
+        found = tabs([module.build(store) for _, _, module in TABS.values()])
+    return {name: with_first(store, name, text) for name, text in found.items()}
+
+
+def with_first(store: ModelStore, tab: str, content: bytes) -> bytes:
+    """A tab that has the first pictures of models which are not built in, too, for there is no server that makes them."""
+    parts, (_, _, module) = json.loads(content), TABS[tab]
+    page = parts["page"]
+    if page.get("reason") or page.get("first", page) is not None:
+        return content
+    try:
+        page["first"] = store.first_page(tab, module.first_page)
+    except UserError as error:
+        page["reason"] = str(error)
+    return json.dumps(parts, separators=(",", ":")).encode()
 
 
 def page_html(version: str, modules: list[str]) -> str:
@@ -101,6 +132,10 @@ def page_html(version: str, modules: list[str]) -> str:
         "start": f"{version}/static/page.js",
     }
     text = read("static/page.html").replace("<main ", f'<main data-languages="{" ".join(languages())}" ')
+    # Nothing is there that would translate it when it is shown.
+    for path in sorted(LANGUAGES.glob("*.json")):
+        said = json.loads(path.read_text(encoding="utf-8"))[STALE]
+        text = text.replace(STALE, f'{STALE} <span lang="{path.stem}">{said}</span>', 1)
     for name, value in filled.items():
         text = text.replace(f"<!-- {name} -->", value)
     return text
@@ -114,17 +149,9 @@ def languages() -> list[str]:
 def write_offline(folder: Path) -> None:
     """The service worker, which knows all files by one digest: a new version of any replaces what browsers keep."""
     offline = folder / "offline.js"
-    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path != offline)
-    names = [path.relative_to(folder).as_posix() for path in paths]
-    digest = hashlib.sha256()
-    for name, path in zip(names, paths, strict=True):
-        digest.update(name.encode() + path.read_bytes())
-    opens = [
-        "./",
-        *(name for name in names if not name.startswith(WHEN_USED) and not name.endswith((".md", cover.CARD_NAME))),
-    ]
-    # What says which models there are opens the page, too.
-    opens += [name for name in names if name == "models/index.json"]
+    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    later = (".md", cover.CARD_NAME, offline.name)
+    opens = [name for name in names if not name.startswith(WHEN_USED) and not name.endswith(later)]
     text = (HOME / "offline.js").read_text(encoding="utf-8")
-    text = text.replace("<version>", digest.hexdigest()[:16]).replace("<files>", json.dumps(opens))
+    text = text.replace("<version>", digest_of(folder, offline)[:16]).replace("<files>", json.dumps(["./", *opens]))
     offline.write_text(text, encoding="utf-8")

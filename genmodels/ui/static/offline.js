@@ -24,15 +24,15 @@ worker.addEventListener('activate', (/** @type {any} */ event) => {
 
 /** @param {Request} request */
 async function answer(request) {
-  const place = await caches.open(VERSION);
+  // Where there is no room left, or browsers keep nothing at all, the page goes on with what comes from the network.
+  const place = await caches.open(VERSION).catch(() => null);
+  const kept = (/** @type {Request | string} */ asked) => place?.match(asked, { ignoreVary: true }).catch(() => null);
   // The newest page there is; what it is made of has its version in its address.
-  if (request.mode === 'navigate')
-    return fetch(request).catch(async () => (await place.match('./')) ?? Response.error());
-  const kept = await place.match(request, { ignoreVary: true });
-  if (kept) return kept;
+  if (request.mode === 'navigate') return fetch(request).catch(async () => (await kept('./')) ?? Response.error());
+  const known = await kept(request);
+  if (known) return known;
   const found = await fetch(request);
-  // Where there is no room left, the page goes on with what comes from the network.
-  if (found.status === 200) place.put(request, found.clone()).catch(() => {});
+  if (found.status === 200) place?.put(request, found.clone()).catch(() => {});
   return found;
 }
 worker.addEventListener('fetch', (/** @type {any} */ event) => {

@@ -29,9 +29,15 @@ if ((main.dataset.languages ?? '').split(' ').includes(language)) {
   Object.assign(window, { gradio_config: { i18n_translations: { [language]: texts } } });
 }
 // @ts-expect-error: it is joined from all modules beside it when the page is built.
-const { openTab, pageBackend, readTab, t, translate } = await import('../common/all.js');
-const models = fetch('models/index.json').then(answer => (answer.ok ? answer.json() : []));
-const backend = models.catch(() => []).then(found => pageBackend({ root: '.', models: found, packed: true }));
+const { openTab, pageBackend, readTab, t, translate } = await import('../common/all.js').catch(error => {
+  /** @type {HTMLElement} */ (document.querySelector('.stale')).hidden = false;
+  throw error;
+});
+// Files that keep their name from one version of the page to the next are asked for by this one's.
+const [version] = home.pathname.split('/').slice(-2);
+const backend = read('models.json')
+  .catch(() => [])
+  .then(models => pageBackend({ root: '.', models, packed: true, version }));
 
 const panelOf = (/** @type {HTMLElement} */ tab) =>
   /** @type {HTMLElement} */ (document.getElementById(tab.getAttribute('aria-controls') ?? ''));
