@@ -396,7 +396,9 @@ async def load(url: str, options: argparse.Namespace, downloads: str, own: bool)
         httpx.AsyncClient(base_url=url, timeout=TIMEOUT, limits=limits) as http,
         async_playwright() as playwright,
     ):
-        (server,) = psutil.Process().children() if own else [None]
+        # Beside it, only what drives the browser.
+        children = psutil.Process().children()
+        server = next(child for child in children if any("app.py" in part for part in child.cmdline())) if own else None
         config = (await http.get("config")).raise_for_status().json()
         components = {part["props"].get("elem_id"): part["id"] for part in config["components"]}
         report = Report()
