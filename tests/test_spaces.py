@@ -127,7 +127,7 @@ def test_a_folder_holds_what_its_space_shows_and_no_more(built, name):
 
 
 def test_a_model_of_faces_may_come_from_the_hub(tmp_path, monkeypatch):
-    found = Model(FACES, "someone/faces", "VAEPipeline", {"num_channels": 3, "sample_size": 64})
+    found = Model(FACES, "someone/faces", "VAEPipeline", {"num_channels": 3, "sample_size": 64}, folder=tmp_path)
     monkeypatch.setattr("genmodels.commands.space.find_models", lambda models: [found])
     build_space("vae", tmp_path / "out", models="someone")
     assert settings_of(tmp_path / "out")["models"] == ["someone/faces"]
