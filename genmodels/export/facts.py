@@ -119,6 +119,8 @@ def facts_of(
     if subject.steps:
         facts["schedule"] = {
             "num_inference_steps": len(subject.steps),
+            # A latent is an image of noise in patches: see torch's pixel_unshuffle.
+            "patch_size": model.patch_size,
             "formula": FORMULA,
             **({"guidance": GUIDANCE} if subject.num_rows else {}),
             "columns": list(STEP_COLUMNS),

@@ -14,9 +14,10 @@ import pytest
 import torch
 from diffusers import FlowMatchEulerDiscreteScheduler
 from helpers import REPO, make_pipeline
-from page_backend import ask, begin, differences, serve, server_of
+from page_backend import ask, begin, differences, pixels_of, serve, server_of
 from PIL import Image
 from suite_browser import new_page
+from torch.nn.functional import pixel_shuffle
 
 import genmodels
 from genmodels import zoo
@@ -25,6 +26,7 @@ from genmodels.models.prior import LatentMixture, fit_mixture
 from genmodels.ui.in_page import engine
 from genmodels.ui.in_page.models import INDEX, write_models
 from genmodels.ui.models import Model, ModelStore
+from genmodels.ui.pictures import sheet, to_bytes
 
 # torch takes seconds to make each graph.
 pytestmark = pytest.mark.slow
@@ -333,9 +335,15 @@ def test_a_model_that_takes_steps_shows_each_of_them(browser, home):
         }"""
     )
     page.close()
-    assert len(parts) == 4
-    assert len(set(parts)) == 3
+    assert len(parts) == 5
+    assert len(set(parts)) == 4
     assert parts[-1] == parts[-2]
+    # It begins with the noise that the images come of.
+    pipe = next(model.pipe for model in home[0].shown if model.key == "flow")
+    side = pipe.sample_size // pipe.patch_size
+    noise = pixel_shuffle(draw_latents(16, pipe.latent_dim, seed=1).view(16, -1, side, side), pipe.patch_size)
+    expected = sheet(to_bytes(noise.permute(0, 2, 3, 1).numpy() / 2 + 0.5), 4)
+    assert np.abs(pixels_of(parts[0])[0].astype(int) - expected).max() <= 1
 
 
 def test_the_index_leaves_out_what_cannot_be_exported(home, tmp_path, monkeypatch):

@@ -89,6 +89,9 @@ export class Model {
     }
     /** @type {Tensor[]} */
     const drawn = [];
+    // It begins with noise, which is there at once.
+    const { shape } = networks[draws].outputs.find((/** @type {any} */ { name }) => name === 'pixel_values');
+    if (schedule.patch_size) await see(fromPatches(latents, shape.slice(1), schedule.patch_size));
     for (const row of schedule.steps) {
       const step = { data: Float32Array.from(row), shape: [row.length] };
       const said = await this.run(draws, { ...inputs, step });
@@ -147,6 +150,19 @@ export function rows({ data, shape: [count, ...rest] }, start, end) {
   const width = data.length / count;
   const last = Math.min(end, count);
   return { data: data.subarray(start * width, last * width), shape: [last - start, ...rest] };
+}
+/** As torch's pixel_shuffle. @param {Latents} latents @param {number[]} shape of an image @param {number} side of a patch */
+function fromPatches(latents, [channels, height, width], side) {
+  const data = new Float32Array(latents.length * channels * height * width);
+  let at = 0;
+  for (const row of latents)
+    for (let c = 0; c < channels; c++)
+      for (let y = 0; y < height; y++)
+        for (let x = 0; x < width; x++) {
+          const plane = (c * side + (y % side)) * side + (x % side);
+          data[at++] = row[(plane * (height / side) + Math.floor(y / side)) * (width / side) + Math.floor(x / side)];
+        }
+  return { data, shape: [latents.length, channels, height, width] };
 }
 /** @param {Tensor[]} parts @returns {Tensor} */
 export function joinRows(parts) {
