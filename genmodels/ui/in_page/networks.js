@@ -151,7 +151,10 @@ export function rows({ data, shape: [count, ...rest] }, start, end) {
   const last = Math.min(end, count);
   return { data: data.subarray(start * width, last * width), shape: [last - start, ...rest] };
 }
-/** As torch's pixel_shuffle. @param {Latents} latents @param {number[]} shape of an image @param {number} side of a patch */
+/**
+ * As torch's pixel_shuffle.
+ * @param {Latents} latents @param {number[]} shape of an image @param {number} side of a patch
+ */
 function fromPatches(latents, [channels, height, width], side) {
   const data = new Float32Array(latents.length * channels * height * width);
   let at = 0;
