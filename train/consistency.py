@@ -13,7 +13,7 @@
 
 A flow leads each noise along a path to an image, in many steps. The network begins as that of the flow, and learns where the path
 ends: what it expects there shall be the same at any two neighbouring points of a path, and the end is the image itself. So what
-is known at the end spreads to the beginning; first over few long intervals, then over many short ones (Song, Dhariwal 2024,
+is known at the end spreads to the beginning; first over few long intervals, then over shorter ones (Song, Dhariwal 2024,
 2310.14189). A further step adds noise to where the first one came, and jumps again.
 """
 

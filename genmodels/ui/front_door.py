@@ -456,6 +456,11 @@ class FrontDoor:
         (start, page), root = self.kept[key], self._root(scope).encode()
         headers = [(name, value) for name, value in start["headers"] if name != b"content-length"]
         headers.append((b"vary", pressed.HEADERS["Vary"].encode()))
+        tag = Headers(raw=start["headers"]).get("etag")
+        if tag is not None and tag in Headers(scope=scope).get("if-none-match", ""):
+            # Who asks has it already.
+            await send({**start, "status": 304, "headers": headers})
+            return await send({"type": "http.response.body"})
         if pressed.takes_gzip(scope):
             text = page.gzip(root)
             headers.append((b"content-encoding", pressed.HEADERS["Content-Encoding"].encode()))

@@ -146,6 +146,9 @@ def test_gradios_files_are_pressed_once(shared, monkeypatch):
         assert gzip.decompress(response.read()).decode() == plain[1]
         connection.close()
     assert made == []
+    # Who has it already gets it not again.
+    assert shared.ask("GET", path, headers={"If-None-Match": response.getheader("ETag")}) == (304, "")
+    assert shared.ask("GET", path, headers={"If-None-Match": '"of another version"'}) == plain
     assert shared.ask("GET", "/assets/none-there.js")[0] == 404
 
 

@@ -14,8 +14,8 @@ from ...errors import UserError
 
 PACKAGE, VERSION = "onnxruntime-web", "1.30.0"
 # What a page needs of it, and their sha256: WebAssembly alone. With WebGPU its two files are 6.62 MB as gzip and not 3.68,
-# for networks of which a pass takes a core 1 to 30 ms, and graphics cards add up in orders of their own, while the page promises
-# torch's pictures.
+# for networks of which all but the flow's take a core 1 to 30 ms a pass, and graphics cards add up in orders of their own, while
+# the page promises torch's pictures.
 FILES = {
     "ort.wasm.bundle.min.mjs": "11e64bd8ffe11bd1a2a2f0d6275fdfbbba7262f0b76b99b53d228a8a22ef3d90",
     "ort-wasm-simd-threaded.wasm": "3398c10d07d229bd91b364548e130e0e51a8e5704b88c7c083ebbeb78842dee2",
