@@ -11,9 +11,10 @@ const tabs = /** @type {HTMLElement[]} */ ([...document.querySelectorAll('[role=
 const asked = new URLSearchParams(location.search);
 const first = tabs.find(tab => tab.dataset.name === asked.get('tab')) ?? tabs[0];
 const at = (/** @type {HTMLElement} */ tab) => new URL(`tabs/${tab.dataset.name}.json`, home);
-// It comes while the modules do.
-const early = fetch(at(first)).then(answer => (answer.ok ? answer.json() : null));
-early.catch(() => {});
+// It comes while the modules do; if it does not, it is asked for again when it is needed.
+const early = fetch(at(first))
+  .then(answer => (answer.ok ? answer.json() : null))
+  .catch(() => null);
 
 const dark = matchMedia('(prefers-color-scheme: dark)');
 const paint = () =>
@@ -53,7 +54,7 @@ async function open(tab) {
   panel.dataset.begun = 'true';
   const element = document.createElement('div');
   panel.firstElementChild?.replaceChildren(element);
-  const content = async () => (tab === first && (await early.catch(() => null))) || readTab(at(tab));
+  const content = async () => (tab === first && (await early)) || readTab(at(tab));
   await openTab(
     element,
     content,
